@@ -1,0 +1,107 @@
+#!/bin/bash
+# Prepare this machine: Debian packages, the checkout's .venv with exactly the
+# versions of constraints.txt, and this project as an installed wheel in it.
+# Each step is skipped when nothing that it depends on has changed, so calling
+# it again costs a second. demo.sh and test.sh call it; PYTHON chooses the
+# interpreter of a new .venv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=$PWD/.venv
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/nova-isolation
+mkdir -p "$cache"
+export PIP_CACHE_DIR=$cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { printf '[setup] %s\n' "$*"; }
+
+# Runs a command with its output in a log, and shows the log if it fails.
+quietly() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 || {
+        local rc=$?
+        say "FAILED ($rc): $* -- the end of $log:"
+        tail -n 30 "$log"
+        exit "$rc"
+    }
+}
+
+packages() {
+    local wanted missing
+    wanted=$(sed 's/#.*//' tools/packages.txt | xargs)
+    # shellcheck disable=SC2086
+    missing=$(for p in $wanted; do
+        dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
+            grep -q '^install ok installed$' || echo "$p"
+    done | xargs)
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        say "these Debian packages are missing: $missing"
+        say "install them, or run this as root."
+        exit 1
+    fi
+    say "installing Debian packages: $missing"
+    export DEBIAN_FRONTEND=noninteractive
+    quietly "$cache/apt.log" apt-get -q -o DPkg::Lock::Timeout=600 update
+    # A service that Debian would start here is not wanted: the lab starts
+    # its own. 101 is policy-rc.d's "forbidden by policy".
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    # shellcheck disable=SC2086
+    quietly "$cache/apt.log" apt-get -q -y -o DPkg::Lock::Timeout=600 \
+        install --no-install-recommends $missing
+}
+
+third_party() {
+    local key stamp=$venv/.constraints
+    key=$(sha256sum constraints.txt | cut -c1-64)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
+    say "making .venv from constraints.txt (about a minute)"
+    rm -rf "$venv"
+    "${PYTHON:-python3}" -m venv "$venv"
+    # PIP_CONSTRAINT reaches the environments in which pip builds the few
+    # packages that come as source. --no-deps: the list is complete.
+    PIP_CONSTRAINT=$PWD/constraints.txt quietly "$cache/pip.log" \
+        "$venv/bin/pip" install -q --no-compile --no-deps -r constraints.txt
+    # Two cores byte-compile faster than pip's one; a file that does not
+    # compile (templates, old syntax) is nobody's import.
+    "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 ||
+        true
+    quietly "$cache/pip.log" "$venv/bin/pip" check
+    # Nova's functional tests look for its api-paste.ini here.
+    local site
+    site=$("$venv/bin/python" -c \
+        'import sysconfig; print(sysconfig.get_path("purelib"))')
+    mkdir -p "$site/etc"
+    ln -sfn ../../../../etc/nova "$site/etc/nova"
+    echo "$key" >"$stamp"
+}
+
+# The wheel, not an editable install: Nova imports its driver from the
+# package nova.virt, so our shim has to lie in the same site-packages.
+project() {
+    local key stamp=$venv/.project
+    key=$(find nova_isolation nova etc setup.cfg setup.py pyproject.toml \
+        requirements.txt README.rst -type f ! -name '*.pyc' -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
+    say "installing this checkout as a wheel"
+    local work
+    work=$(mktemp -d)
+    # Never from a build/ left behind: a module deleted here would survive.
+    rm -rf build
+    quietly "$cache/wheel.log" "$venv/bin/pip" wheel -q --no-deps \
+        --no-build-isolation --no-cache-dir -w "$work" .
+    quietly "$cache/wheel.log" "$venv/bin/pip" uninstall -q -y nova-isolation
+    quietly "$cache/wheel.log" "$venv/bin/pip" install -q --no-deps \
+        --no-index "$work"/*.whl
+    rm -rf "$work" build
+    echo "$key" >"$stamp"
+}
+
+packages
+third_party
+project
