@@ -1,0 +1,232 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The decision: may a guest with these requirements run on this host?
+
+There is one place that decides, :func:`decide`. The scheduler, the compute
+driver and the command line call it; none judges by itself. It does no I/O,
+knows no Nova and has no clock of its own.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import logging
+import types
+import typing
+
+from nova_isolation import facts
+from nova_isolation import reasons
+from nova_isolation import requirements
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
+
+LOG = logging.getLogger(__name__)
+
+_NO_EVIDENCE: Mapping[str, object] = types.MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Freshness:
+    """How old facts may be.
+
+    :ivar max_age: seconds after which facts no longer count
+    :ivar clock_skew: seconds by which they may seem to come from the future
+    """
+
+    max_age: float = 180.0
+    clock_skew: float = 30.0
+
+    def accepts(self, age: float | None) -> bool:
+        """Whether facts of an age, in seconds, count."""
+        return age is not None and -self.clock_skew <= age <= self.max_age
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """The answer.
+
+    :ivar unmet: every requirement that is not met; empty: accepted
+    """
+
+    unmet: tuple[reasons.Unmet, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the guest may run on the host."""
+        return not self.unmet
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The reason codes, sorted, each once."""
+        return tuple(sorted({u.code for u in self.unmet}))
+
+    def __str__(self) -> str:
+        return '; '.join(map(str, self.unmet)) or 'accepted'
+
+
+ACCEPTED = Decision()
+
+
+def decide(
+    wanted: requirements.Requirements,
+    document: object,
+    *,
+    age: float | None,
+    freshness: Freshness,
+    mechanisms: registry.Mechanisms,
+    evidence: Mapping[str, object] = _NO_EVIDENCE,
+) -> Decision:
+    """Decide whether a guest may run on a host.
+
+    :param wanted: what the flavor asks for
+    :param document: the host's facts as they came, a JSON text; None for
+        none
+    :param age: seconds since they were measured; None: nobody knows
+    :param freshness: how old they may be
+    :param mechanisms: the mechanisms of this process
+    :param evidence: name of a mechanism -> what a third party says of this
+        host, for mechanisms that do not take the host's word
+    :returns: accepted, or all that is unmet. An untagged flavor is accepted
+        whatever the host says or does not say.
+    """
+    if not wanted:
+        return ACCEPTED
+    return Decision(
+        tuple(
+            dict.fromkeys(
+                _unmet(wanted, document, age, freshness, mechanisms, evidence)
+            )
+        )
+    )
+
+
+def _unmet(
+    wanted: requirements.Requirements,
+    document: object,
+    age: float | None,
+    freshness: Freshness,
+    mechanisms: registry.Mechanisms,
+    evidence: Mapping[str, object],
+) -> Iterator[reasons.Unmet]:
+    yield from wanted.problems
+    try:
+        measured = facts.loads(document)
+    except facts.FactsError as error:
+        yield reasons.Unmet(
+            error.reason.code,
+            '',
+            f'facts of schema {facts.VERSION}',
+            error.found,
+        )
+        return
+    yield from _stale(age, freshness)
+    for requirement in wanted.items:
+        yield from _judge(requirement, measured, mechanisms, evidence)
+
+
+def _stale(age: float | None, freshness: Freshness) -> Iterator[reasons.Unmet]:
+    if freshness.accepts(age):
+        return
+    if age is None:
+        reason, found = reasons.FACTS_STALE, 'facts without a time'
+    elif age < 0:
+        reason = reasons.FACTS_FUTURE
+        found = f'facts measured {-age:.0f} s in the future'
+    else:
+        reason, found = reasons.FACTS_STALE, f'facts {age:.0f} s old'
+    yield reasons.Unmet(
+        reason.code, '', f'facts at most {freshness.max_age:.0f} s old', found
+    )
+
+
+def _judge(
+    requirement: requirements.Requirement,
+    measured: facts.Facts,
+    mechanisms: registry.Mechanisms,
+    evidence: Mapping[str, object],
+) -> Iterator[reasons.Unmet]:
+    """What is unmet of one requirement."""
+    mechanism = mechanisms.loaded.get(requirement.mechanism)
+    if mechanism is None:
+        yield requirement.unmet(
+            reasons.MECHANISM_UNAVAILABLE,
+            f'the mechanism {requirement.mechanism} is not loaded',
+        )
+        return
+    if mechanism.source is base.Source.THIRD_PARTY:
+        section = evidence.get(mechanism.name)
+        nothing = reasons.EVIDENCE_MISSING
+    else:
+        section = measured.sections.get(mechanism.name)
+        nothing = mechanism.unknown()
+    if section is None:
+        yield requirement.unmet(nothing, 'unknown')
+        return
+    try:
+        yield from mechanism.judge(requirement, mechanism.read(section))
+    except facts.FactsError as error:
+        yield requirement.unmet(error.reason, error.found)
+    except Exception as error:
+        # A mechanism may come from anybody. Whatever it raises, the answer
+        # is no, and the service that asked lives on.
+        LOG.exception('Mechanism %s failed to judge', mechanism.name)
+        yield requirement.unmet(
+            reasons.MECHANISM_FAILED, f'{type(error).__name__}: {error}'
+        )
+
+
+class Judge:
+    """Decides about many hosts for one flavor, once for alike hosts.
+
+    What depends on the document alone is kept; the age is looked at for
+    each host. Takes no lock: at worst two threads decide the same twice.
+    """
+
+    #: Documents that are kept. A cloud has few kinds of hosts; the bound is
+    #: for a host that changes its facts all the time.
+    MAX_KEPT: typing.ClassVar[int] = 4096
+
+    def __init__(
+        self,
+        wanted: requirements.Requirements,
+        freshness: Freshness,
+        mechanisms: registry.Mechanisms,
+    ) -> None:
+        """See :func:`decide` for the parameters."""
+        self.wanted = wanted
+        self.freshness = freshness
+        self.mechanisms = mechanisms
+        self.kept: dict[object, Decision] = {}
+
+    def decide(self, document: object, age: float | None) -> Decision:
+        """Decide about one host, as :func:`decide` does."""
+        if not self.freshness.accepts(age):
+            return self._decide(document, age)
+        if not isinstance(document, str):
+            return self._decide(document, 0.0)
+        known = self.kept.get(document)
+        if known is None:
+            known = self._decide(document, 0.0)
+            if len(self.kept) >= self.MAX_KEPT:
+                self.kept = {}
+            self.kept[document] = known
+        return known
+
+    def _decide(self, document: object, age: float | None) -> Decision:
+        return decide(
+            self.wanted,
+            document,
+            age=age,
+            freshness=self.freshness,
+            mechanisms=self.mechanisms,
+        )

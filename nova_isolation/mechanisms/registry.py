@@ -1,0 +1,140 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The mechanisms that are installed, loaded once a process."""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+import logging
+import types
+import typing
+
+from stevedore import extension
+
+from nova_isolation import reasons
+from nova_isolation import vocabulary
+from nova_isolation.mechanisms import base
+
+LOG = logging.getLogger(__name__)
+
+#: The entry-point group.
+ENTRY_POINTS = 'nova_isolation.mechanisms'
+
+#: Without these the installation is broken, and says so.
+BUILT_IN = frozenset(s.mechanism for s in vocabulary.EXTRA_SPECS)
+
+AnyMechanism = base.Mechanism[typing.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mechanisms:
+    """The mechanisms of this process.
+
+    :ivar loaded: name -> mechanism
+    :ivar failed: name -> why it did not load
+    :ivar vocabulary: all extra specs that are known
+    :ivar reasons: all reason codes
+    """
+
+    loaded: Mapping[str, AnyMechanism]
+    failed: Mapping[str, str]
+    vocabulary: vocabulary.Vocabulary
+    reasons: Mapping[str, reasons.Reason]
+
+
+def build(
+    candidates: Mapping[str, object],
+    failed: Mapping[str, str] | None = None,
+) -> Mechanisms:
+    """Make a registry of mechanism classes.
+
+    :param candidates: entry-point name -> class
+    :param failed: entry-point name -> why it could not even be imported
+    :returns: those that keep the contract, and why the others do not
+    """
+    loaded: dict[str, AnyMechanism] = {}
+    wrong: dict[str, str] = dict(failed or {})
+    more: list[vocabulary.ExtraSpec] = []
+    codes = dict(reasons.REASONS)
+    for name, cls in sorted(candidates.items()):
+        try:
+            mechanism = _instance(name, cls)
+            if name not in BUILT_IN:
+                vocabulary.Vocabulary([*more, *mechanism.extra_specs])
+        except Exception as error:
+            # Whatever a package of somebody else does wrong: it is not
+            # loaded, and every flavor that needs it is refused.
+            wrong[name] = f'{type(error).__name__}: {error}'
+            continue
+        loaded[name] = mechanism
+        if name not in BUILT_IN:
+            more.extend(mechanism.extra_specs)
+        for reason in mechanism.own_reasons:
+            codes.setdefault(reason.code, reason)
+    for name in BUILT_IN - set(loaded) - set(wrong):
+        wrong[name] = f'no entry point in {ENTRY_POINTS}; reinstall'
+    return Mechanisms(
+        types.MappingProxyType(loaded),
+        types.MappingProxyType(wrong),
+        vocabulary.Vocabulary(more),
+        types.MappingProxyType(codes),
+    )
+
+
+def _instance(name: str, cls: object) -> AnyMechanism:
+    """An instance of a class that keeps the contract.
+
+    :raises TypeError, ValueError: it does not
+    """
+    if not isinstance(cls, type) or not issubclass(cls, base.Mechanism):
+        raise TypeError(f'{cls!r} is no Mechanism')
+    mechanism: AnyMechanism = cls()
+    if mechanism.name != name:
+        raise ValueError(f'it calls itself {mechanism.name!r}')
+    for spec in mechanism.extra_specs:
+        if spec.mechanism != name:
+            raise ValueError(f'{spec.key} belongs to {spec.mechanism!r}')
+    if name in BUILT_IN and mechanism.extra_specs != vocabulary.owned_by(name):
+        raise ValueError('another package uses the name of a built-in one')
+    return mechanism
+
+
+@functools.cache
+def get() -> Mechanisms:
+    """The installed mechanisms. Says at the first call what failed."""
+    failed: dict[str, str] = {}
+
+    def on_failure(
+        manager: object, entry_point: typing.Any, error: BaseException
+    ) -> None:
+        failed[entry_point.name] = f'{type(error).__name__}: {error}'
+
+    found: dict[str, object] = {}
+    manager: extension.ExtensionManager[typing.Any] = (
+        extension.ExtensionManager(
+            ENTRY_POINTS, on_load_failure_callback=on_failure
+        )
+    )
+    for plugin in manager:
+        if found.setdefault(plugin.name, plugin.plugin) is not plugin.plugin:
+            failed[plugin.name] = 'two packages have an entry point for it'
+    for name in failed:
+        found.pop(name, None)
+    result = build(found, failed)
+    for name, why in sorted(result.failed.items()):
+        LOG.error(
+            'The isolation mechanism %(name)s failed to load: %(why)s. Every '
+            'flavor that needs it is refused.',
+            {'name': name, 'why': why},
+        )
+    return result

@@ -1,0 +1,273 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""sVirt: libvirt confines each guest with a label of SELinux or AppArmor."""
+
+from collections.abc import Iterator
+import dataclasses
+import logging
+
+from lxml import etree
+
+from nova_isolation import reasons
+from nova_isolation import requirements
+from nova_isolation import section
+from nova_isolation import traits
+from nova_isolation import vocabulary
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import svirt_label
+from nova_isolation.probes import apparmor
+from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes import selinux
+
+LOG = logging.getLogger(__name__)
+
+_MODEL = 'isolation:svirt'
+_TYPE = 'isolation:svirt_type'
+
+#: In the order in which ``any`` prefers them. libvirt's third driver, dac,
+#: is plain Unix ownership, which no flavor needs to ask for.
+_MODELS = ('selinux', 'apparmor')
+
+ENFORCING = 'enforcing'
+
+
+@dataclasses.dataclass(frozen=True)
+class SvirtFacts:
+    """What is known of libvirt's confinement.
+
+    :ivar models: the models of :data:`_MODELS` that libvirt has drivers for
+    :ivar selinux: enforcing, permissive, disabled; None: unknown
+    :ivar policy: mls, mcs, plain; None: unknown or no SELinux
+    :ivar apparmor: enforcing, complain, disabled; None: unknown
+    :ivar types: the SELinux types that the host gives to guests
+    """
+
+    models: tuple[str, ...]
+    selinux: str | None
+    policy: str | None
+    apparmor: str | None
+    types: tuple[str, ...]
+
+    def mode(self, model: str) -> str | None:
+        """The state of a model's security module."""
+        return self.selinux if model == 'selinux' else self.apparmor
+
+    @property
+    def enforced(self) -> tuple[str, ...]:
+        """The models that truly confine guests, the preferred one first."""
+        return tuple(
+            m
+            for m in _MODELS
+            if m in self.models and self.mode(m) == ENFORCING
+        )
+
+
+class SvirtMechanism(base.Mechanism[SvirtFacts]):
+    """``isolation:svirt`` and ``isolation:svirt_type``."""
+
+    name = 'svirt'
+    extra_specs = vocabulary.owned_by('svirt')
+
+    def measure(self, host: base.Host) -> object:
+        """libvirt's drivers, and the kernel's word on each module."""
+        drivers = libvirt_xml.security_models(host.capabilities())
+        models = tuple(m for m in _MODELS if m in drivers)
+        mode = _state(selinux.mode, host)
+        on = mode not in (None, 'disabled')
+        type_spec = vocabulary.Vocabulary().rows[_TYPE]
+        return section.write(
+            SvirtFacts(
+                models,
+                mode,
+                _state(selinux.policy, host) if on else None,
+                _state(apparmor.mode, host),
+                tuple(
+                    word
+                    for text in sorted(set(host.options.svirt_types))
+                    for word in type_spec.parse(text)
+                )
+                if 'selinux' in models
+                else (),
+            )
+        )
+
+    def read(self, section_: object) -> SvirtFacts:
+        """See the base class."""
+        return section.read(SvirtFacts, section_)
+
+    def unknown(self) -> reasons.Reason:
+        """See the base class."""
+        return reasons.SVIRT_UNKNOWN
+
+    def traits(self, facts: SvirtFacts) -> frozenset[str]:
+        """A trait for each enforced model, for any, and for each type."""
+        result = {traits.name('SVIRT', model) for model in facts.enforced}
+        if result:
+            result.add(traits.name('SVIRT', 'ANY'))
+        if 'selinux' in facts.enforced:
+            result.update(traits.name('SVIRT_TYPE', t) for t in facts.types)
+        return frozenset(result)
+
+    def required_traits(
+        self, requirement: requirements.Requirement
+    ) -> frozenset[str]:
+        """As :meth:`traits`."""
+        prefix = 'SVIRT' if requirement.key == _MODEL else 'SVIRT_TYPE'
+        return frozenset({traits.name(prefix, requirement.value)})
+
+    def judge(
+        self, requirement: requirements.Requirement, facts: SvirtFacts
+    ) -> Iterator[reasons.Unmet]:
+        """See the base class."""
+        if requirement.key == _TYPE:
+            if (
+                'selinux' not in facts.enforced
+                or requirement.value not in facts.types
+            ):
+                yield requirement.unmet(
+                    reasons.SVIRT_TYPE,
+                    'allowed: ' + (', '.join(facts.types) or 'none'),
+                )
+            return
+        models = _candidates(requirement)
+        if set(models) & set(facts.enforced):
+            return
+        there = [m for m in models if m in facts.models]
+        if not there:
+            yield requirement.unmet(
+                reasons.SVIRT_NO_MODEL,
+                'libvirt confines with: '
+                + (', '.join(facts.models) or 'no security module'),
+            )
+        elif any(facts.mode(m) is None for m in there):
+            yield requirement.unmet(reasons.SVIRT_UNKNOWN, 'unknown')
+        else:
+            yield requirement.unmet(
+                reasons.SVIRT_NOT_ENFORCING,
+                ', '.join(f'{m} {facts.mode(m)}' for m in there),
+                f'{requirement.value}, enforcing',
+            )
+
+    def confine(
+        self,
+        domain: etree._Element,
+        wanted: requirements.Requirements,
+        facts: SvirtFacts,
+    ) -> None:
+        """Name the model, so that the XML itself fails closed.
+
+        libvirt refuses a domain whose model has no driver, also when the
+        domain arrives by migration. The label is dynamic: libvirt then
+        relabels the disks and picks categories that are free on this host;
+        a static one would clash after a migration.
+        """
+        model = _chosen(wanted, facts)
+        if model is None:
+            return
+        for old in domain.findall('seclabel'):
+            if old.get('model') in (None, *_MODELS):
+                domain.remove(old)
+        label = etree.SubElement(
+            domain, 'seclabel', type='dynamic', model=model, relabel='yes'
+        )
+        type_ = wanted.get(_TYPE)
+        if type_ is not None:
+            base_label = etree.SubElement(label, 'baselabel')
+            base_label.text = svirt_label.base(type_.value)
+
+    def verify(
+        self,
+        guest: base.Guest,
+        wanted: requirements.Requirements,
+        facts: SvirtFacts,
+        host: base.Host,
+    ) -> Iterator[base.Proof | reasons.Unmet]:
+        """libvirt's word and the kernel's must both be as wanted."""
+        model = _chosen(wanted, facts)
+        requirement = wanted.get(_MODEL)
+        if requirement is None or model is None:
+            for item in wanted.of(self.name):
+                yield item.unmet(reasons.SVIRT_NOT_ENFORCING, 'no model')
+            return
+        label, enforced = guest.security_label()
+        process = guest.process_label()
+        if not enforced:
+            yield requirement.unmet(
+                reasons.SVIRT_NOT_ENFORCING,
+                f'{label}, which libvirt says is not enforced',
+                f'{model}, enforcing',
+            )
+            return
+        if model == 'apparmor':
+            yield _verify_apparmor(requirement, guest.uuid, label, process)
+            return
+        type_ = wanted.get(_TYPE)
+        allowed = type_.values if type_ is not None else facts.types
+        unmet = tuple(
+            svirt_label.check(
+                type_ or requirement,
+                label,
+                process,
+                allowed,
+                guest.other_process_labels(),
+            )
+        )
+        yield from unmet
+        if not unmet:
+            for item in wanted.of(self.name):
+                yield base.Proof(item.key, f'{process}, enforcing')
+
+
+def _state(probe: selinux.Probe, host: base.Host) -> str | None:
+    """What a probe says, or None: one unknown state leaves the others."""
+    try:
+        return probe(host.read)
+    except (OSError, ValueError) as error:
+        LOG.warning('Cannot tell the state of a security module: %s', error)
+        return None
+
+
+def _candidates(requirement: requirements.Requirement) -> tuple[str, ...]:
+    """The models that would do."""
+    return _MODELS if requirement.value == 'any' else requirement.values
+
+
+def _chosen(
+    wanted: requirements.Requirements, facts: SvirtFacts
+) -> str | None:
+    """The model that confines the guest on this host."""
+    requirement = wanted.get(_MODEL)
+    if requirement is None:
+        return None
+    candidates = _candidates(requirement)
+    return next((m for m in facts.enforced if m in candidates), None)
+
+
+def _verify_apparmor(
+    requirement: requirements.Requirement,
+    uuid: str,
+    label: str,
+    process: str,
+) -> base.Proof | reasons.Unmet:
+    """The profile is the guest's own, in the kernel's mode enforce.
+
+    The name is from libvirt's src/security/security_apparmor.c.
+    """
+    profile = f'libvirt-{uuid}'
+    if label == profile and process == f'{profile} (enforce)':
+        return base.Proof(requirement.key, process)
+    return requirement.unmet(
+        reasons.SVIRT_LABEL,
+        f'libvirt: {label}, kernel: {process}',
+        f'{profile} (enforce)',
+    )

@@ -1,0 +1,197 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The options of the group ``[isolation]``, in nova.conf."""
+
+from collections.abc import Sequence
+import typing
+
+from oslo_config import cfg
+
+from nova_isolation import decision
+
+GROUP = cfg.OptGroup(
+    'isolation',
+    title='Isolation options',
+    help="""
+Isolation of guests, per flavor.
+
+nova-isolation refuses a guest wherever it cannot prove that the guest is
+confined as the ``isolation:`` extra specs of its flavor ask. Guests of other
+flavors are never touched.
+""",
+)
+
+_DECIDING = [
+    cfg.StrOpt(
+        'mode',
+        default='enforce',
+        choices=[
+            ('enforce', 'Refuse a guest whose requirements are not met.'),
+            (
+                'audit',
+                'Decide, verify, log and record, but refuse nothing. For '
+                'introducing isolation on a live cloud.',
+            ),
+        ],
+        help="""
+What a refusal does.
+
+Services: nova-scheduler, nova-compute. Set the same everywhere: a scheduler
+in audit mode places guests on hosts where an enforcing compute service then
+refuses them.
+""",
+    ),
+    cfg.IntOpt(
+        'facts_max_age',
+        default=180,
+        min=1,
+        help="""
+Seconds after which the facts of a host no longer count.
+
+A compute host measures itself every time its periodic task
+update_available_resource runs, by default about once a minute. Allow for a
+few that are missed.
+
+Services: nova-scheduler, nova-isolation-manage.
+""",
+    ),
+    cfg.IntOpt(
+        'clock_skew',
+        default=30,
+        min=0,
+        help="""
+Seconds by which the clock of a compute host may be ahead.
+
+Facts that are measured further in the future do not count.
+
+Services: nova-scheduler, nova-isolation-manage.
+""",
+    ),
+]
+
+_SCHEDULER = [
+    cfg.BoolOpt(
+        'request_traits',
+        default=True,
+        help="""
+Ask placement for the traits that the requirements of a flavor imply.
+
+Placement then names only hosts that offer them, also when a host is forced
+(``--availability-zone ZONE:HOST``), which skips all filters of the
+scheduler. Traits narrow; the decision is made on the facts.
+
+Services: nova-scheduler.
+""",
+    ),
+]
+
+_COMPUTE = [
+    cfg.ListOpt(
+        'certifications',
+        default=[],
+        item_type=cfg.types.String(max_length=64),
+        help="""
+The certifications that hold for this host, e.g. ``LSPP``.
+
+A declaration of the admin. Where a certification presupposes a state of the
+host (``LSPP``: SELinux enforcing with an MLS policy), that is measured and
+counts too.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.ListOpt(
+        'svirt_types',
+        default=['svirt_t', 'svirt_tcg_t'],
+        item_type=cfg.types.String(max_length=64),
+        help="""
+The SELinux types that guests may have on this host.
+
+A type of ``isolation:svirt_type`` must be one of them. A guest of
+``isolation:svirt=selinux`` without a type of its own must turn out to have
+one of them.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'qemu_conf',
+        default='/etc/libvirt/qemu.conf',
+        help="""
+The configuration of libvirt's QEMU driver, as nova-compute can read it.
+
+Read for ``seccomp_sandbox``. Many distributions let only root read it; then
+give the user of nova-compute the right to, or the sandbox counts as unknown.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'qemu_run_dir',
+        default='/run/libvirt/qemu',
+        help="""
+Where libvirt keeps the process ids of its QEMUs (DOMAIN.pid).
+
+Services: nova-compute.
+""",
+    ),
+    cfg.FloatOpt(
+        'probe_timeout',
+        default=10.0,
+        min=0.1,
+        help="""
+Seconds that a program which is asked about the host may take.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.IntOpt(
+        'fault_timeout',
+        default=120,
+        min=0,
+        help="""
+Seconds for which a refusal waits to be told to the user.
+
+When all hosts that Nova tried have refused a guest, Nova writes the fault
+"Exceeded maximum number of retries". The compute service that refused waits
+for that and then adds a fault with the reason. 0: do not.
+
+Services: nova-compute.
+""",
+    ),
+]
+
+_ALL = _DECIDING + _SCHEDULER + _COMPUTE
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
+    """The options, for oslo-config-generator and the documentation."""
+    return [(GROUP, _ALL)]
+
+
+def register(conf: cfg.ConfigOpts) -> typing.Any:
+    """Make the options known to a configuration.
+
+    :returns: the group
+    """
+    conf.register_group(GROUP)
+    conf.register_opts(_ALL, group=GROUP)
+    return conf.isolation
+
+
+def freshness(group: typing.Any) -> decision.Freshness:
+    """How old facts may be, by the options.
+
+    :param group: the ``[isolation]`` group
+    """
+    return decision.Freshness(group.facts_max_age, group.clock_skew)

@@ -1,0 +1,35 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The state of AppArmor, as the kernel tells it."""
+
+from collections.abc import Callable
+
+_PARAMETERS = '/sys/module/apparmor/parameters'
+
+
+def mode(read: Callable[[str], str]) -> str:
+    """``enforcing``, ``complain`` or ``disabled``.
+
+    ``complain`` is also the answer for the kernel's modes ``kill`` and
+    ``unconfined``, which are not what libvirt's profiles are made for.
+
+    :param read: gives the text of a file
+    :raises OSError: the kernel's answer cannot be had
+    """
+    try:
+        if read(f'{_PARAMETERS}/enabled').strip() != 'Y':
+            return 'disabled'
+    except FileNotFoundError:
+        return 'disabled'
+    enforced = read(f'{_PARAMETERS}/mode').strip() == 'enforce'
+    return 'enforcing' if enforced else 'complain'

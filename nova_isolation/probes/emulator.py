@@ -1,0 +1,132 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Examine a QEMU binary: its file, and what it says of itself.
+
+The binary is asked over QMP, with a machine of its own that has no devices,
+no configuration and no display and is never run.
+"""
+
+import json
+import os
+import subprocess  # nosec B404: runs one program, by its path, no shell
+
+from nova_isolation.mechanisms import base
+from nova_isolation.probes import elf
+
+_ARGUMENTS = (
+    '-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none',
+    '-S', '-qmp', 'stdio',
+)  # fmt: skip
+
+_COMMANDS = (
+    {'execute': 'qmp_capabilities'},
+    {
+        'execute': 'qom-list-types',
+        'arguments': {'abstract': False},
+        'id': 'types',
+    },
+    {'execute': 'query-command-line-options', 'id': 'options'},
+    {'execute': 'quit'},
+)
+
+#: Where distributions put the modules of QEMU. A module that comes or goes
+#: changes what the binary knows, though the binary stays the same.
+MODULE_FOLDERS = (
+    '/usr/lib/x86_64-linux-gnu/qemu',
+    '/usr/lib/aarch64-linux-gnu/qemu',
+    '/usr/lib64/qemu-kvm',
+    '/usr/lib64/qemu',
+    '/usr/lib/qemu',
+)
+
+
+def identity(path: str) -> base.Identity:
+    """Which file lies at a path, following links.
+
+    :raises OSError: it cannot be examined
+    """
+    return _identity(os.stat(path))
+
+
+def _identity(stat: os.stat_result) -> base.Identity:
+    return base.Identity(
+        stat.st_dev,
+        stat.st_ino,
+        stat.st_size,
+        stat.st_mtime_ns,
+        stat.st_ctime_ns,
+    )
+
+
+def fingerprint(path: str) -> tuple[object, ...]:
+    """What an examination depends on: while it is equal, so is the result.
+
+    :raises OSError: the binary cannot be examined
+    """
+    return (
+        path,
+        identity(path),
+        *(
+            (folder, identity(folder))
+            for folder in MODULE_FOLDERS
+            if os.path.isdir(folder)
+        ),
+    )
+
+
+def examine(path: str, timeout: float) -> base.Emulator:
+    """Examine an emulator.
+
+    :param path: the binary
+    :param timeout: seconds that its answers may take
+    :raises OSError: it cannot be read or run, or gives no answer in time
+    :raises ValueError: it is no ELF program or no QEMU
+    """
+    before = identity(path)
+    hardening = elf.hardening(path)
+    answers = _ask(path, timeout)
+    if identity(path) != before:
+        raise OSError(f'{path} was replaced while it was examined')
+    try:
+        types = frozenset(t['name'] for t in answers['types'])
+        options = {o['option'] for o in answers['options']}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'{path} does not answer as QEMU: {error!r}') from (
+            error
+        )
+    return base.Emulator(path, before, hardening, types, 'sandbox' in options)
+
+
+def _ask(path: str, timeout: float) -> dict[str, list[dict[str, str]]]:
+    """The answers of the binary, by the id of the command."""
+    text = ''.join(json.dumps(c) + '\n' for c in _COMMANDS)
+    try:
+        run = subprocess.run(  # noqa: S603  # nosec B603
+            [path, *_ARGUMENTS],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f'{path} gave no answer in {timeout:g} s') from None
+    if run.returncode:
+        raise OSError(
+            f'{path} ended with {run.returncode}: {run.stderr.strip()[-200:]}'
+        )
+    answers = {}
+    for line in run.stdout.splitlines():
+        message = json.loads(line)
+        if 'id' in message and 'return' in message:
+            answers[message['id']] = message['return']
+    return answers

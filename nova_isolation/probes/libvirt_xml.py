@@ -1,0 +1,73 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What libvirt says of itself in its capabilities."""
+
+from lxml import etree
+
+# What is parsed comes from the libvirtd of the host, over its own socket.
+# Entities and the network are shut all the same.
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
+
+
+def parse(text: str) -> etree._Element:
+    """Parse XML of libvirt.
+
+    :raises ValueError: it is none
+    """
+    try:
+        return etree.fromstring(text.encode(), _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f'libvirt gave bad XML: {error}') from None
+
+
+def security_models(capabilities: str) -> tuple[str, ...]:
+    """The security models that libvirt has drivers for, e.g. ``selinux``.
+
+    https://libvirt.org/formatcaps.html, ``host/secmodel``
+
+    :raises ValueError: the text is not libvirt's capabilities
+    """
+    root = parse(capabilities)
+    if root.tag != 'capabilities':
+        raise ValueError(f'<{root.tag}> is not <capabilities>')
+    return tuple(
+        sorted((m.text or '') for m in root.iterfind('host/secmodel/model'))
+    )
+
+
+def emulator(domain_capabilities: str) -> str:
+    """The path of the emulator that libvirt starts by default.
+
+    https://libvirt.org/formatdomaincaps.html
+
+    :raises ValueError: the text is not libvirt's domain capabilities
+    """
+    return _needed(domain_capabilities, 'path')
+
+
+def domain_type(domain_capabilities: str) -> str:
+    """The type of the domains, e.g. ``kvm`` or ``qemu``.
+
+    libvirt answers for ``kvm`` only where /dev/kvm can be used.
+
+    :raises ValueError: the text is not libvirt's domain capabilities
+    """
+    return _needed(domain_capabilities, 'domain')
+
+
+def _needed(domain_capabilities: str, tag: str) -> str:
+    root = parse(domain_capabilities)
+    text = root.findtext(tag)
+    if root.tag != 'domainCapabilities' or not text:
+        raise ValueError(f'no <{tag}> in the domain capabilities')
+    return text

@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The scheduler's filter: hosts whose facts do not meet the flavor go."""
+
+import collections
+from collections.abc import Iterable
+from collections.abc import Iterator
+import time
+import typing
+
+import nova.conf
+from nova.scheduler import filters
+from oslo_log import log as logging
+
+from nova_isolation import decision
+from nova_isolation import facts
+from nova_isolation import opts
+from nova_isolation import requirements
+from nova_isolation.mechanisms import registry
+from nova_isolation.scheduler import prefilter
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+#: Flavors whose decisions are kept from request to request.
+_MAX_FLAVORS = 256
+
+prefilter.install()
+
+
+def age(stats: typing.Any, now: float) -> float | None:
+    """How old the facts in a compute node's stats are.
+
+    :param stats: the stats, a mapping
+    :param now: seconds since the epoch
+    :returns: seconds, or None where the time is missing or malformed
+    """
+    text = stats.get(facts.TIME_STAT)
+    # float() takes more than we write: 'nan' compares false with all, and
+    # ' 1_0 ' is nobody's time.
+    if not isinstance(text, str) or not text.isdecimal() or len(text) > 12:
+        return None
+    return now - int(text)
+
+
+class IsolationFilter(filters.BaseHostFilter):
+    """Keeps the hosts that offer what the flavor's extra specs ask for.
+
+    Parses once a request and decides once for hosts that are alike. No I/O,
+    no lock. An untagged flavor costs one look at its extra specs.
+    """
+
+    # A rebuild stays on its host, which may have changed since.
+    RUN_ON_REBUILD = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = opts.register(CONF)
+        self.mechanisms = registry.get()
+        self._judges: dict[requirements.Requirements, decision.Judge] = {}
+
+    def filter_all(
+        self, filter_obj_list: Iterable[typing.Any], spec_obj: typing.Any
+    ) -> Iterable[typing.Any]:
+        """See nova.filters.BaseFilter."""
+        extra_specs = spec_obj.flavor.extra_specs
+        if not requirements.is_tagged(extra_specs):
+            return filter_obj_list
+        wanted = requirements.parse(extra_specs, self.mechanisms.vocabulary)
+        refused: collections.Counter[str] = collections.Counter()
+        hosts = list(filter_obj_list)
+        accepted = list(self._accepted(hosts, wanted, spec_obj, refused))
+        audit = self.options.mode == 'audit'
+        LOG.info(
+            'Isolation%(mode)s: %(accepted)d of %(all)d hosts meet '
+            '%(wanted)s for instance %(uuid)s; refused by reason: '
+            '%(refused)s',
+            {
+                'mode': ' (audit, nothing is refused)' if audit else '',
+                'accepted': len(accepted),
+                'all': len(hosts),
+                'wanted': {
+                    k: v
+                    for k, v in extra_specs.items()
+                    if requirements.is_tagged({k: v})
+                },
+                'uuid': spec_obj.instance_uuid,
+                'refused': dict(refused),
+            },
+        )
+        return hosts if audit else accepted
+
+    def host_passes(
+        self, host_state: typing.Any, filter_properties: typing.Any
+    ) -> bool:
+        """One host alone, for those who call a filter so."""
+        return bool(list(self.filter_all([host_state], filter_properties)))
+
+    def _judge(self, wanted: requirements.Requirements) -> decision.Judge:
+        freshness = opts.freshness(self.options)
+        judge = self._judges.get(wanted)
+        # The options may have been reloaded.
+        if judge is None or judge.freshness != freshness:
+            judge = decision.Judge(wanted, freshness, self.mechanisms)
+            if len(self._judges) >= _MAX_FLAVORS:
+                self._judges = {}
+            self._judges[wanted] = judge
+        return judge
+
+    def _accepted(
+        self,
+        hosts: Iterable[typing.Any],
+        wanted: requirements.Requirements,
+        spec_obj: typing.Any,
+        refused: collections.Counter[str],
+    ) -> Iterator[typing.Any]:
+        judge = self._judge(wanted)
+        now = time.time()
+        for host in hosts:
+            # A node that has not reported yet has no stats.
+            stats = getattr(host, 'stats', None) or {}
+            answer = judge.decide(stats.get(facts.STAT), age(stats, now))
+            if answer.accepted:
+                yield host
+                continue
+            refused.update(answer.codes)
+            LOG.debug(
+                'Isolation refuses host %(host)s for instance %(uuid)s: '
+                '%(answer)s',
+                {
+                    'host': getattr(host, 'host', host),
+                    'uuid': spec_obj.instance_uuid,
+                    'answer': answer,
+                },
+            )

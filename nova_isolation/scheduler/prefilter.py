@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Ask placement for the traits that a flavor's requirements imply.
+
+Nova has no hook for request filters of others: its list is a module
+attribute that is looked up at each request
+(nova.scheduler.request_filter.ALL_REQUEST_FILTERS), and ours is appended.
+"""
+
+import typing
+
+import nova.conf
+from nova.scheduler import request_filter
+from oslo_log import log as logging
+
+from nova import exception
+from nova_isolation import opts
+from nova_isolation import requirements
+from nova_isolation.mechanisms import registry
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
+    """Add the required traits to a request.
+
+    Placement keeps them also for a host that is forced, which no filter of
+    the scheduler sees.
+
+    :returns: whether anything was added
+    :raises nova.exception.RequestFilterFailed: no host could ever do,
+        because the extra specs are wrong; the user reads why
+    """
+    extra_specs = request_spec.flavor.extra_specs
+    if not requirements.is_tagged(extra_specs):
+        return False
+    if CONF.isolation.mode == 'audit':
+        return False
+    mechanisms = registry.get()
+    wanted = requirements.parse(extra_specs, mechanisms.vocabulary)
+    if wanted.problems:
+        raise exception.RequestFilterFailed(
+            reason='; '.join(map(str, wanted.problems))
+        )
+    if not CONF.isolation.request_traits:
+        return False
+    traits = required_traits(wanted, mechanisms)
+    request_spec.root_required.update(traits)
+    LOG.debug('Isolation requires the traits %s', sorted(traits))
+    return bool(traits)
+
+
+def required_traits(
+    wanted: requirements.Requirements, mechanisms: registry.Mechanisms
+) -> frozenset[str]:
+    """The traits without which no host meets the requirements."""
+    return frozenset(
+        trait
+        for item in wanted.items
+        # A mechanism that is not loaded has no traits; the filter refuses.
+        if (mechanism := mechanisms.loaded.get(item.mechanism))
+        for trait in mechanism.required_traits(item)
+    )
+
+
+def install() -> None:
+    """Have Nova's scheduler call :func:`isolation_filter`. Once is enough."""
+    opts.register(CONF)
+    if isolation_filter not in request_filter.ALL_REQUEST_FILTERS:
+        request_filter.ALL_REQUEST_FILTERS.append(isolation_filter)
