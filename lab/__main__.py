@@ -1,0 +1,87 @@
+"""The command line of the lab."""
+
+import argparse
+from pathlib import Path
+import sys
+
+from lab import cloud as clouds
+from lab import connection as connections
+from lab import errors
+from lab import hosts
+from lab import layout as layouts
+from lab import ports
+from lab import processes
+
+
+def main() -> int:
+    """Run one command; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog='python -m lab', description='A throw-away OpenStack.')
+    parser.add_argument(
+        '--state', type=Path, default=layouts.default_state(),
+        metavar='DIR', help='its folder (default: %(default)s)')
+    commands = parser.add_subparsers(dest='command', required=True)
+    up = commands.add_parser('up', help='make it anew and start it')
+    up.add_argument('--computes', nargs='+', default=list(hosts.DEFAULT),
+                    metavar='HOST',
+                    help=f'of {", ".join(hosts.KNOWN)} '
+                         f'(default: {" ".join(hosts.DEFAULT)})')
+    up.add_argument('--stock-driver', action='store_true',
+                    help="Nova's own driver on every host, and no filter")
+    commands.add_parser('down', help='stop it')
+    commands.add_parser('status', help='its daemons and ports')
+    commands.add_parser('ps', help='its processes')
+    commands.add_parser('env', help='variables for the openstack command')
+    arguments = parser.parse_args()
+    action = {'up': _up, 'down': _down, 'status': _status, 'ps': _ps,
+              'env': _environment}[arguments.command]
+    try:
+        return action(arguments)
+    except errors.LabError as error:
+        sys.stderr.write(f'lab: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('lab: interrupted\n')
+        return 130
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    computes = hosts.known(arguments.computes)
+    if arguments.stock_driver:
+        computes = [host.stock() for host in computes]
+    clouds.Cloud(arguments.state, computes).up()
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    clouds.Cloud(arguments.state).down()
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    cloud = clouds.Cloud.attach(arguments.state)
+    print(f'state folder {cloud.layout.state}')
+    for name, daemon in cloud.supervisor.daemons().items():
+        state = 'running' if daemon.alive() else 'DEAD'
+        print(f'{name:28} pid {daemon.pid:<8} {state}')
+    for name in ports.NAMES:
+        print(f'{name:28} port {cloud.site.ports[name]}')
+    return 0
+
+
+def _ps(arguments: argparse.Namespace) -> int:
+    layout = layouts.Layout(arguments.state.absolute())
+    for pid, command in sorted(processes.belonging(layout).items()):
+        print(f'{pid:8} {command[:150]}')
+    return 0
+
+
+def _environment(arguments: argparse.Namespace) -> int:
+    site = clouds.Cloud.attach(arguments.state).site
+    for name, value in connections.environment(site).items():
+        print(f'export {name}={value}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""In which order a cloud comes to life.
+
+Two cores do all of it, so the order is about work that overlaps: each
+service starts as soon as its own database is there, and importing a project
+happens once for several of its commands.
+"""
+
+from collections.abc import Sequence
+import functools
+import sys
+
+from lab import connection as connections
+from lab import guestfiles
+from lab import layout as layouts
+from lab import plan as plans
+from lab import progress as progresses
+from lab import seed
+from lab import supervisor as supervisors
+from lab.config import site as sites
+from lab.daemons import libvirtd
+from lab.daemons import mariadb
+from lab.daemons import nova
+from lab.daemons import rabbitmq
+from lab.daemons import wsgi
+
+_DATABASE = layouts.CHECKOUT / 'lab' / 'database'
+#: Most wait for Keystone and Nova: theirs go first.
+_NICE = 10
+_SECONDS = 300
+
+
+class Assembly:
+    """The steps from configuration files to a cloud that can boot guests."""
+
+    def __init__(self, site: sites.Site, supervisor: supervisors.Supervisor,
+                 progress: progresses.Progress,
+                 places: Sequence[libvirtd.Host]) -> None:
+        self._site = site
+        self._supervisor = supervisor
+        self._progress = progress
+        self._places = places
+
+    def run(self) -> None:
+        """Do it.
+
+        :raises LabError: when a step failed
+        """
+        plan = plans.Plan(self._supervisor, self._progress)
+        supervisor, site = self._supervisor, self._site
+        plan.add('mariadb', lambda: mariadb.start(supervisor, site))
+        plan.add('rabbitmq', lambda: rabbitmq.start(supervisor, site))
+        for place in self._places:
+            plan.add(place.daemon,
+                     functools.partial(place.start, supervisor))
+        plan.add('guest-files', lambda: guestfiles.make(supervisor))
+        plan.add('nova-db', self._nova_database, ['mariadb'])
+        plan.add('keystone-db', self._keystone_database, ['mariadb'])
+        self._add_service(plan, wsgi.KEYSTONE, 'keystone-db')
+        plan.add('keystone-seed', self._seed, ['keystone-api'])
+        plan.add('neutron-db', self._neutron_database, ['mariadb'])
+        self._add_service(plan, wsgi.NEUTRON, 'neutron-db', 'rabbitmq')
+        plan.add('placement-db', self._placement_database, ['mariadb'])
+        self._add_service(plan, wsgi.PLACEMENT, 'placement-db')
+        plan.add('glance-db', self._glance_database, ['mariadb'])
+        self._add_service(plan, wsgi.GLANCE, 'glance-db')
+        self._add_nova(plan)
+        plan.add('images', self._images,
+                 ['guest-files', 'glance-api', 'keystone-seed'])
+        plan.run()
+
+    def _add_service(self, plan: plans.Plan, service: wsgi.Service,
+                     *after: str) -> None:
+        plan.add(wsgi.daemon_name(service), lambda: wsgi.start(
+            self._supervisor, self._site, service), after)
+
+    def _add_nova(self, plan: plans.Plan) -> None:
+        # Conductor and scheduler exit when Placement refuses their login.
+        needs = ['nova-db', 'keystone-seed', 'placement-api', 'rabbitmq']
+        for name in (nova.CONDUCTOR, nova.SCHEDULER):
+            plan.add(name, functools.partial(
+                nova.start, self._supervisor, self._site, name), needs)
+        self._add_service(plan, wsgi.NOVA, 'nova-db', 'rabbitmq')
+        computes = []
+        for place in self._places:
+            name = nova.compute_name(place.host.name)
+            # A compute that calls before the conductor listens waits 10 s
+            # before it tries again.
+            plan.add(name, functools.partial(
+                nova.start_compute, self._supervisor, place),
+                [nova.CONDUCTOR, place.daemon])
+            computes.append(name)
+        plan.add('hosts-mapped', self._mapped, [
+            *computes, nova.SCHEDULER, wsgi.daemon_name(wsgi.NOVA)])
+
+    def _keystone_database(self) -> None:
+        site = self._site
+        for folder in ('fernet', 'credential'):
+            (site.layout.data / 'keystone' / folder).mkdir(mode=0o700)
+        self._supervisor.run('keystone-db', [
+            sys.executable, '-P', _DATABASE / 'keystone.py',
+            site.layout.etc / 'keystone' / 'keystone.conf',
+            site.url('keystone'), sites.REGION], _SECONDS,
+            {'OS_BOOTSTRAP_PASSWORD': site.passwords['admin']})
+
+    def _nova_database(self) -> None:
+        site = self._site
+        self._supervisor.run('nova-db', [
+            sys.executable, '-P', _DATABASE / 'nova.py',
+            site.layout.nova_conf, site.layout.etc / 'nova' / 'cell0.conf',
+            site.database('nova_cell1'), site.database('nova_cell0'),
+            site.transport], _SECONDS)
+
+    def _neutron_database(self) -> None:
+        self._supervisor.run('neutron-db', [
+            layouts.BIN / 'neutron-db-manage', '--config-file',
+            self._site.layout.etc / 'neutron' / 'neutron.conf',
+            'upgrade', 'heads'], _SECONDS, nice=_NICE)
+
+    def _placement_database(self) -> None:
+        self._supervisor.run('placement-db', [
+            layouts.BIN / 'placement-manage', '--config-file',
+            self._site.layout.etc / 'placement' / 'placement.conf',
+            'db', 'sync'], _SECONDS)
+
+    def _glance_database(self) -> None:
+        self._supervisor.run('glance-db', [
+            layouts.BIN / 'glance-manage', '--config-file',
+            self._site.layout.etc / 'glance' / 'glance-api.conf',
+            'db_sync'], _SECONDS, nice=_NICE)
+
+    def _seed(self) -> None:
+        seed.identity(connections.connect(self._site), self._site)
+
+    def _images(self) -> None:
+        guestfiles.upload(connections.connect(self._site),
+                          guestfiles.make(self._supervisor))
+
+    def _mapped(self) -> None:
+        """Wait until the scheduler can choose each compute host."""
+        cloud = connections.connect(self._site)
+        names = {place.host.name for place in self._places}
+
+        def ready() -> bool:
+            up = {host.name for host in cloud.compute.hypervisors(True)
+                  if host.state == 'up' and host.status == 'enabled'}
+            offered = cloud.placement.get(
+                '/resource_providers?resources=MEMORY_MB:1',
+                microversion='1.39').json()['resource_providers']
+            return names <= up & {one['name'] for one in offered}
+
+        self._supervisor.wait('compute hosts to be mapped', ready, 120,
+                              every=0.3)

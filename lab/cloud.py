@@ -1,0 +1,220 @@
+"""One whole cloud: made, started, changed, stopped."""
+
+from collections.abc import Iterable
+import json
+from pathlib import Path
+import shutil
+import types
+
+from openstack import connection
+
+from lab import assembly
+from lab import connection as connections
+from lab import errors
+from lab import hosts
+from lab import layout as layouts
+from lab import processes
+from lab import progress as progresses
+from lab import signals
+from lab import supervisor as supervisors
+from lab.config import ini
+from lab.config import nova as nova_config
+from lab.config import services as service_config
+from lab.config import site as sites
+from lab.daemons import libvirtd
+from lab.daemons import mariadb
+from lab.daemons import nova
+from lab.daemons import rabbitmq
+from lab.daemons import wsgi
+
+
+class Cloud:
+    """The cloud in one state folder.
+
+    A context manager that takes it up, and down again in any case::
+
+        with Cloud() as cloud:
+            cloud.connect().compute.servers()
+    """
+
+    def __init__(self, state: Path | None = None,
+                 computes: Iterable[hosts.ComputeHost] | None = None,
+                 control: ini.Settings | None = None) -> None:
+        """Describe a cloud; nothing happens yet.
+
+        :param state: its state folder; one is chosen when not given
+        :param computes: its compute hosts; the default ones when not given
+        :param control: more of nova.conf of its control plane
+        """
+        state = state or layouts.default_state()
+        self.layout = layouts.Layout(state.absolute())
+        self.supervisor = supervisors.Supervisor(self.layout)
+        self.progress = progresses.Progress()
+        self._computes = list(computes or hosts.known(hosts.DEFAULT))
+        self._control = control or {}
+        self._site: sites.Site | None = None
+
+    @classmethod
+    def attach(cls, state: Path | None = None) -> 'Cloud':
+        """The cloud that is up in a state folder.
+
+        :raises LabError: when there is none
+        """
+        cloud = cls(state)
+        record = cloud.layout.state / 'cloud.json'
+        if not record.exists():
+            raise errors.LabError(f'no lab is up in {cloud.layout.state}')
+        values = json.loads(record.read_text(encoding='utf-8'))
+        cloud._computes = [hosts.ComputeHost.from_data(host)
+                           for host in values['computes']]
+        cloud._control = values['control']
+        cloud._site = sites.Site.load(cloud.layout)
+        return cloud
+
+    @property
+    def site(self) -> sites.Site:
+        """Its addresses and passwords.
+
+        :raises LabError: before it was taken up
+        """
+        if self._site is None:
+            raise errors.LabError(f'no lab is up in {self.layout.state}')
+        return self._site
+
+    @property
+    def places(self) -> dict[str, libvirtd.Host]:
+        """Its compute hosts, by name."""
+        return {host.name: libvirtd.Host(self.site, host, index)
+                for index, host in enumerate(self._computes)}
+
+    def __enter__(self) -> 'Cloud':
+        self.up()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 trace: types.TracebackType | None) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Make the cloud from nothing and start it.
+
+        What was in the state folder is removed. On any failure, and on
+        Ctrl-C, everything that was started is stopped again.
+
+        :raises LabError: when something did not come up
+        """
+        running = processes.belonging(self.layout)
+        if running:
+            raise errors.LabError(
+                f'{len(running)} processes of the lab in {self.layout.state} '
+                'are running: stop it first')
+        try:
+            with signals.termination_raises():
+                self._prepare()
+                assembly.Assembly(
+                    self.site, self.supervisor, self.progress,
+                    list(self.places.values())).run()
+        except BaseException:
+            self.down()
+            raise
+        self.progress.say(f'up: {", ".join(self.places)}')
+
+    def down(self) -> None:
+        """Stop every process of this cloud, and say that none is left.
+
+        :raises LabError: when one is left
+        """
+        with signals.ignored():
+            self.supervisor.resume()
+            with self.progress.step('down'):
+                self._stop()
+            (self.layout.state / 'cloud.json').unlink(missing_ok=True)
+            left = processes.belonging(self.layout)
+            if left:
+                raise errors.LabError(f'processes are left: {left}')
+            self.progress.say('nothing is left running')
+
+    def connect(self) -> connection.Connection:
+        """A new connection of openstacksdk, as the administrator."""
+        return connections.connect(self.site)
+
+    def restart(self, daemon: str,
+                overrides: ini.Settings | None = None) -> None:
+        """Start a Nova daemon again, and wait until it serves.
+
+        :param daemon: nova.API, CONDUCTOR, SCHEDULER or compute_name(HOST)
+        :param overrides: options that win over those of its nova.conf until
+            it is restarted another time
+        """
+        queues = rabbitmq.Queues(self.supervisor, self.site)
+        self.supervisor.stop([daemon], 20)
+        nova.override(self.layout, daemon, overrides or {})
+        if daemon == nova.API:
+            wsgi.start(self.supervisor, self.site, wsgi.NOVA)
+            return
+        # Else a consumer that died a moment ago passes for the new one.
+        queues.wait_deserted(nova.queue(daemon), 30)
+        if daemon in (nova.CONDUCTOR, nova.SCHEDULER):
+            nova.start(self.supervisor, self.site, daemon)
+            return
+        for place in self.places.values():
+            if nova.compute_name(place.host.name) == daemon:
+                nova.start_compute(self.supervisor, place)
+                return
+        raise errors.LabError(f'no such daemon: {daemon}')
+
+    def _prepare(self) -> None:
+        layout = self.layout
+        layout.make()
+        self._site = site = sites.Site.make(layout)
+        layouts.write(layout.state / 'cloud.json', json.dumps({
+            'computes': [host.as_data() for host in self._computes],
+            'control': self._control}))
+        layouts.write(layout.etc / 'environment.sh', ''.join(
+            f'export {name}={value}\n'
+            for name, value in connections.environment(site).items()))
+        for folder in ('locks', 'keystone', 'neutron', 'nova', 'glance/images',
+                       'glance/tasks', 'glance/staging'):
+            (layout.data / folder).mkdir(parents=True)
+        for name, settings in (
+                ('keystone/keystone.conf', service_config.keystone(site)),
+                ('placement/placement.conf', service_config.placement(site)),
+                ('glance/glance-api.conf', service_config.glance(site)),
+                ('neutron/neutron.conf', service_config.neutron(site)),
+                ('nova/cell0.conf', nova_config.cell0(site))):
+            layouts.write(layout.etc / name, ini.render(settings))
+        self._prepare_nova()
+
+    def _prepare_nova(self) -> None:
+        layout, site = self.layout, self.site
+        ours = any(host.driver == hosts.OUR_DRIVER for host in self._computes)
+        layouts.write(layout.nova_conf, ini.render(ini.merge(
+            nova_config.control(site, ours), self._control)))
+        shutil.copy(layouts.VENV / 'etc' / 'nova' / 'api-paste.ini',
+                    layout.etc / 'nova')
+        daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
+        for name, place in self.places.items():
+            place.make()
+            conf = nova.compute_conf(layout, name)
+            layouts.write(conf, ini.render(
+                nova_config.compute(site, place.host, conf)))
+            daemons.append(nova.compute_name(name))
+        for daemon in daemons:
+            nova.override(layout, daemon, {})
+
+    def _stop(self) -> None:
+        supervisor = self.supervisor
+        everything = list(supervisor.daemons())
+        last = {mariadb.NAME, rabbitmq.NAME, rabbitmq.MAPPER}
+        # The guests first: nova-compute and libvirtd leave them running.
+        guests = [pid for pid, command
+                  in processes.belonging(self.layout).items()
+                  if 'qemu-system' in command]
+        supervisor.stop([name for name in everything if name not in last], 15)
+        processes.kill(guests, 10)
+        supervisor.stop([name for name in everything
+                         if name in last - {rabbitmq.MAPPER}], 20)
+        supervisor.stop([rabbitmq.MAPPER], 5)
+        # Helpers that outlived the daemon which started them.
+        processes.kill(list(processes.belonging(self.layout)), 10)

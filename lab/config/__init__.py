@@ -1,0 +1,1 @@
+"""The configuration files of the lab's daemons, as data."""

@@ -1,0 +1,116 @@
+"""Configuration of Nova: the control plane, and each compute host."""
+
+from pathlib import Path
+
+from lab import hosts
+from lab import layout as layouts
+from lab.config import ini
+from lab.config import site as sites
+
+#: nova-compute calls root's helpers through these; see privsep below.
+_PRIVSEP = ('nova_sys_admin', 'privsep_osbrick',
+            'vif_plug_linux_bridge_privileged', 'vif_plug_ovs_privileged')
+_FILTERS = ('ComputeFilter', 'ComputeCapabilitiesFilter',
+            'ImagePropertiesFilter')
+
+
+def control(site: sites.Site, our_filter: bool) -> ini.Settings:
+    """nova.conf of nova-api, nova-scheduler and nova-conductor.
+
+    :param our_filter: whether the scheduler runs this project's filter
+    """
+    filters: dict[str, ini.Value] = {'enabled_filters': ','.join(_FILTERS)}
+    if our_filter:
+        filters = {
+            'available_filters': [
+                'nova.scheduler.filters.all_filters',
+                'nova_isolation.scheduler.filter.IsolationFilter'],
+            'enabled_filters': ','.join((*_FILTERS, 'IsolationFilter')),
+        }
+    return ini.merge(_common(site), {
+        'DEFAULT': {'state_path': str(site.layout.data / 'nova')},
+        'api': {'auth_strategy': 'keystone'},
+        'api_database': {'connection': site.database('nova_api')},
+        'database': {'connection': site.database('nova_cell1')},
+        'conductor': {'workers': 1},
+        'scheduler': {'workers': 1,
+                      'discover_hosts_in_cells_interval': 2},
+        'filter_scheduler': filters,
+        'keystone_authtoken': site.token_check('nova'),
+    })
+
+
+def cell0(site: sites.Site) -> ini.Settings:
+    """What differs for the command that makes the schema of cell0."""
+    return {'database': {'connection': site.database('nova_cell0')}}
+
+
+def compute(site: sites.Site, host: hosts.ComputeHost,
+            conf: Path) -> ini.Settings:
+    """nova.conf of one compute host.
+
+    :param conf: where the file will lie
+    """
+    layout = site.layout
+    privsep: ini.Options = {
+        # Nova would start it by sudo, which neither is there nor needed.
+        'helper_command': f'{layouts.BIN}/privsep-helper '
+                          f'--config-file {conf}'}
+    return ini.merge(
+        _common(site),
+        {
+            'DEFAULT': {
+                'host': host.name,
+                'compute_driver': host.driver,
+                'state_path': str(layout.host(host.name).nova),
+                'instances_path': str(layout.instances),
+                'reserved_host_memory_mb': 512,
+                'reserved_host_disk_mb': 0,
+                'reserved_host_cpus': 0,
+                'cpu_allocation_ratio': 8,
+                'ram_allocation_ratio': 2,
+                'vif_plugging_is_fatal': False,
+                'vif_plugging_timeout': 0,
+                'force_config_drive': False,
+            },
+            'libvirt': {
+                'virt_type': 'qemu',
+                'cpu_mode': 'none',
+                'images_type': 'raw',
+                # %s is the destination's host name. With [libvirt]
+                # live_migration_inbound_addr it would be that address.
+                'live_migration_uri':
+                    f'qemu+unix:///system?socket={layout.host("%s").socket}',
+            },
+            # A live migration fetches the kernel image with a check that
+            # boot does not make, and which takes a Linux kernel for a disk
+            # with a partition table.
+            'workarounds': {'disable_deep_image_inspection': True},
+        },
+        {section: privsep for section in _PRIVSEP},
+        {'isolation': host.isolation} if host.isolation else {},
+        host.settings)
+
+
+def _common(site: sites.Site) -> ini.Settings:
+    return {
+        'DEFAULT': {
+            'my_ip': sites.LOCALHOST,
+            'transport_url': site.transport,
+            'graceful_shutdown_timeout': 5,
+            'manager_shutdown_timeout': 0,
+            # Otherwise a periodic task, the discovery of hosts among them,
+            # waits up to 60 s for its first turn.
+            'periodic_fuzzy_delay': 0,
+        },
+        'oslo_concurrency': {'lock_path': site.locks},
+        'oslo_messaging_notifications': {'driver': 'noop'},
+        'vnc': {'enabled': False},
+        'service_user': {**site.client('nova'),
+                         'send_service_user_token': True},
+        'placement': site.client('placement'),
+        'glance': site.client('nova'),
+        'neutron': site.client('neutron'),
+        'cinder': site.client('nova'),
+        'keystone': site.client('nova'),
+    }

@@ -1,0 +1,95 @@
+"""What all configuration files of one lab share: addresses and passwords."""
+
+import dataclasses
+import json
+import secrets
+
+from lab import layout as layouts
+from lab import ports as port_blocks
+from lab.config import ini
+
+LOCALHOST = '127.0.0.1'
+REGION = 'RegionOne'
+#: The users that services have in Keystone.
+SERVICE_USERS = ('glance', 'neutron', 'nova', 'placement')
+#: 'admin' is the operator; 'mariadb' and 'rabbitmq' are no Keystone users.
+_PASSWORDS = (*SERVICE_USERS, 'admin', 'mariadb', 'rabbitmq')
+#: The path of each HTTP service below its port.
+_PATHS = {'keystone': '/v3', 'placement': '', 'glance': '', 'neutron': '',
+          'nova': '/v2.1'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """Addresses and passwords of one lab."""
+
+    layout: layouts.Layout
+    ports: port_blocks.Ports
+    passwords: dict[str, str]
+
+    @classmethod
+    def make(cls, layout: layouts.Layout) -> 'Site':
+        """Choose ports and passwords, and note them in the state folder."""
+        site = cls(layout, port_blocks.find(),
+                   {name: secrets.token_hex(16) for name in _PASSWORDS})
+        layouts.write(layout.state / 'site.json', json.dumps(
+            {'base': site.ports.base, 'passwords': site.passwords}))
+        return site
+
+    @classmethod
+    def load(cls, layout: layouts.Layout) -> 'Site':
+        """The site of the lab that a state folder holds."""
+        text = (layout.state / 'site.json').read_text(encoding='utf-8')
+        values = json.loads(text)
+        return cls(layout, port_blocks.Ports(values['base']),
+                   values['passwords'])
+
+    def url(self, service: str) -> str:
+        """Where an HTTP service answers, as the catalogue has it."""
+        return f'http://{LOCALHOST}:{self.ports[service]}{_PATHS[service]}'
+
+    def database(self, name: str) -> str:
+        """SQLAlchemy's URL of a database."""
+        return (f'mysql+pymysql://lab:{self.passwords["mariadb"]}'
+                f'@{LOCALHOST}:{self.ports["mariadb"]}/{name}')
+
+    @property
+    def transport(self) -> str:
+        """oslo.messaging's URL of the message queue."""
+        return (f'rabbit://lab:{self.passwords["rabbitmq"]}'
+                f'@{LOCALHOST}:{self.ports["amqp"]}/')
+
+    def login(self, user: str) -> dict[str, ini.Value]:
+        """Options with which a service logs in at Keystone."""
+        return {
+            'auth_url': self.url('keystone'),
+            'auth_type': 'password',
+            'project_domain_name': 'Default',
+            'user_domain_name': 'Default',
+            'project_name': 'service',
+            'username': user,
+            'password': self.passwords[user],
+        }
+
+    def client(self, user: str) -> dict[str, ini.Value]:
+        """Options with which a service is a client of another one."""
+        return {
+            **self.login(user),
+            'region_name': REGION,
+            'valid_interfaces': 'internal,public',
+        }
+
+    def token_check(self, user: str) -> dict[str, ini.Value]:
+        """The section [keystone_authtoken]: checks the tokens of callers."""
+        return {
+            **self.login(user),
+            'www_authenticate_uri': self.url('keystone'),
+            'interface': 'internal',
+            'service_token_roles_required': True,
+            'service_token_roles': 'service',
+        }
+
+    @property
+    def locks(self) -> str:
+        """The folder for oslo.concurrency's locks."""
+        return str(self.layout.data / 'locks')

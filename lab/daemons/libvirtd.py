@@ -1,0 +1,161 @@
+"""The libvirtd of one compute host, and the namespaces of that host.
+
+A compute host is a folder: everything on it runs in mount and UTS namespaces
+in which that folder's parts lie on libvirt's usual paths. So libvirtd and
+nova-compute of a host find each other, and what Nova's driver reads of its
+host, at the paths at which a real host has them.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+import uuid
+
+from lab import errors
+from lab import execstack
+from lab import hosts
+from lab import layout as layouts
+from lab import supervisor as supervisors
+from lab.config import site as sites
+
+STOCK_EMULATOR = Path('/usr/bin/qemu-system-x86_64')
+#: $1 is the host name; then "FOLDER PATH" pairs to mount; then "--" and the
+#: command. A process that fails to get its namespaces must not run at all.
+_ENTER = '''
+set -eu
+hostname "$1"
+shift
+while [ "$1" != -- ]; do
+    mkdir -p "$2"
+    mount --bind "$1" "$2"
+    shift 2
+done
+shift
+exec "$@"
+'''
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A compute host as a place in which commands run."""
+
+    site: sites.Site
+    host: hosts.ComputeHost
+    #: Its place among the lab's hosts, from 0.
+    index: int
+
+    @property
+    def layout(self) -> layouts.HostLayout:
+        """The host's folders."""
+        return self.site.layout.host(self.host.name)
+
+    @property
+    def daemon(self) -> str:
+        """The name of its libvirtd."""
+        return f'libvirtd-{self.host.name}'
+
+    def inside(self, command: Sequence[str | Path]) -> list[str | Path]:
+        """The command line that runs ``command`` on this host."""
+        mounts: list[str | Path] = []
+        for folder, path in self.layout.MOUNTS.items():
+            mounts += [self.layout.root / folder, path]
+        mounts += [self.layout.instances, self.site.layout.instances]
+        return ['unshare', '--mount', '--uts', '--propagation', 'private',
+                'sh', '-c', _ENTER, 'sh', self.host.name, *mounts, '--',
+                *command]
+
+    def environment(self, supervisor: supervisors.Supervisor
+                    ) -> dict[str, str]:
+        """What differs in the environment of the host's processes.
+
+        libvirt takes the first qemu-system-x86_64 of its PATH.
+        """
+        if self.host.emulator == 'stock':
+            return {}
+        path = supervisor.environment()['PATH']
+        return {'PATH': f'{self.layout.emulator.parent}:{path}'}
+
+    def emulator(self) -> Path:
+        """The QEMU that the host's guests run in."""
+        if self.host.emulator == 'stock':
+            return STOCK_EMULATOR
+        return self.layout.emulator
+
+    def make(self) -> None:
+        """Make the host's folders, its QEMU and libvirt's configuration."""
+        layout = self.layout
+        for folder in layout.MOUNTS:
+            (layout.root / folder).mkdir(parents=True)
+        layout.instances.mkdir()
+        layout.nova.mkdir()
+        if self.host.emulator == 'execstack':
+            execstack.copy(STOCK_EMULATOR, layout.emulator)
+            # QEMU looks for its firmware relative to where it lies.
+            for folder in ('share', 'lib'):
+                link = layout.emulator.parent.parent / folder
+                link.symlink_to(Path('/usr') / folder)
+        layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
+        layouts.write(
+            layout.etc / 'libvirtd.conf',
+            'auth_unix_ro = "none"\n'
+            'auth_unix_rw = "none"\n'
+            # Of the machine it would be the same for all its hosts, and
+            # libvirt migrates only to another host.
+            f'host_uuid = "{uuid.uuid4()}"\n'
+            'log_outputs = "3:stderr"\n')
+
+    def start(self, supervisor: supervisors.Supervisor) -> None:
+        """Start the host's libvirtd and check which QEMU it found."""
+        daemon = supervisor.start(
+            self.daemon,
+            self.inside(['libvirtd', '-f', '/etc/libvirt/libvirtd.conf',
+                         '-p', '/run/libvirt/libvirtd.pid']),
+            self.environment(supervisor))
+        supervisor.wait(f'libvirtd of {self.host.name}',
+                        self.layout.socket.exists, 60, daemon)
+        found = supervisor.wait(f'libvirtd of {self.host.name}',
+                                lambda: self._domcapabilities(supervisor),
+                                60, daemon)
+        if f'<path>{self.emulator()}</path>' not in found:
+            raise errors.LabError(
+                f'libvirtd of {self.host.name} found another QEMU than '
+                f'{self.emulator()}:\n{found[:500]}')
+
+    def virsh(self, supervisor: supervisors.Supervisor,
+              *arguments: str) -> str:
+        """What a virsh command printed for this host.
+
+        :raises LabError: when it failed
+        """
+        result = supervisor.output(['virsh', '-q', '-c', self.layout.uri,
+                                    *arguments])
+        if result.returncode:
+            raise errors.LabError(f'{self.host.name}: virsh '
+                                  f'{" ".join(arguments)}: {result.stderr}')
+        return result.stdout
+
+    def _domcapabilities(self, supervisor: supervisors.Supervisor) -> str:
+        result = supervisor.output(['virsh', '-q', '-c', self.layout.uri,
+                                    'domcapabilities'])
+        return '' if result.returncode else result.stdout
+
+    def _qemu_conf(self) -> str:
+        first, last = self.site.ports.migration(self.index)
+        # libvirt refuses 127.0.0.1 as the address of a destination, but not
+        # the rest of 127/8.
+        address = f'127.0.0.{self.index + 2}'
+        return (
+            f'seccomp_sandbox = {int(self.host.sandbox)}\n'
+            'user = "root"\n'
+            'group = "root"\n'
+            'dynamic_ownership = 0\n'
+            'remember_owner = 0\n'
+            # What needs systemd, or another mount namespace below ours.
+            'cgroup_controllers = [ ]\n'
+            'namespaces = [ ]\n'
+            # There is no virtlogd.
+            'stdio_handler = "file"\n'
+            f'migration_address = "{address}"\n'
+            f'migration_host = "{address}"\n'
+            f'migration_port_min = {first}\n'
+            f'migration_port_max = {last}\n')

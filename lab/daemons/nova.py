@@ -1,0 +1,68 @@
+"""Nova's services: conductor, scheduler and the computes."""
+
+from pathlib import Path
+
+from lab import layout as layouts
+from lab import supervisor as supervisors
+from lab.config import ini
+from lab.config import site as sites
+from lab.daemons import libvirtd
+from lab.daemons import rabbitmq
+
+API = 'nova-api'
+CONDUCTOR = 'nova-conductor'
+SCHEDULER = 'nova-scheduler'
+
+
+def compute_name(host: str) -> str:
+    """The name of a host's nova-compute among the daemons."""
+    return f'nova-compute-{host}'
+
+
+def queue(daemon: str) -> str:
+    """The queue over which a Nova daemon is called."""
+    if daemon.startswith('nova-compute-'):
+        return 'compute.' + daemon.removeprefix('nova-compute-')
+    return daemon.removeprefix('nova-')
+
+
+def override_file(layout: layouts.Layout, daemon: str) -> Path:
+    """The file whose options win over those of the daemon's nova.conf."""
+    return layout.etc / 'nova' / f'{daemon}.conf'
+
+
+def override(layout: layouts.Layout, daemon: str,
+             settings: ini.Settings) -> None:
+    """Write that file."""
+    layouts.write(override_file(layout, daemon), ini.render(settings))
+
+
+def compute_conf(layout: layouts.Layout, host: str) -> Path:
+    """nova.conf of a compute host."""
+    return layout.etc / 'nova' / f'{host}.conf'
+
+
+def start(supervisor: supervisors.Supervisor, site: sites.Site,
+          daemon: str) -> None:
+    """Start the conductor or the scheduler, wait until it is served."""
+    layout = site.layout
+    started = supervisor.start(daemon, [
+        layouts.BIN / daemon, '--config-file', layout.nova_conf,
+        '--config-file', override_file(layout, daemon)])
+    rabbitmq.Queues(supervisor, site).wait_served([queue(daemon)], 180,
+                                                  started)
+
+
+def start_compute(supervisor: supervisors.Supervisor,
+                  place: libvirtd.Host) -> None:
+    """Start a host's nova-compute and wait until it is served."""
+    layout, name = place.site.layout, compute_name(place.host.name)
+    started = supervisor.start(
+        name,
+        place.inside([
+            layouts.BIN / place.host.command,
+            '--config-file', compute_conf(layout, place.host.name),
+            '--config-file', override_file(layout, name)]),
+        place.environment(supervisor))
+    rabbitmq.Queues(supervisor, place.site).wait_served([queue(name)], 180,
+                                                        started)

@@ -1,0 +1,1 @@
+"""Set-up of databases, by programs that import each project only once."""

@@ -1,0 +1,51 @@
+"""Runs several commands of keystone-manage with one import of Keystone.
+
+    keystone.py KEYSTONE_CONF KEYSTONE_URL REGION
+
+The administrator's password is in OS_BOOTSTRAP_PASSWORD. Importing Keystone
+takes longer than each of the commands; every one runs in a fork because each
+parses its own command line into the same global configuration.
+"""
+
+import os
+import sys
+import traceback
+
+from keystone.cmd import cli
+
+
+def main() -> int:
+    """Run the commands in order; the exit status of the first that fails."""
+    conf, url, region = sys.argv[1:]
+    owner = ['--keystone-user', 'root', '--keystone-group', 'root']
+    commands = (
+        ['fernet_setup', *owner],
+        ['credential_setup', *owner],
+        ['db_sync'],
+        ['bootstrap', '--bootstrap-region-id', region,
+         '--bootstrap-public-url', url, '--bootstrap-internal-url', url,
+         '--bootstrap-admin-url', url],
+    )
+    for command in commands:
+        child = os.fork()
+        if not child:
+            os._exit(run(['keystone-manage', '--config-file', conf,
+                          *command]))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status:
+            return status
+    return 0
+
+
+def run(command: list[str]) -> int:
+    """Run one command line of keystone-manage in this process."""
+    try:
+        return cli.main(command) or 0
+    except BaseException:
+        # In a fork: whatever happens must not return into the parent's code.
+        traceback.print_exc()
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

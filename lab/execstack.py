@@ -1,0 +1,46 @@
+"""Makes a binary that asks for an executable stack, out of one that does not.
+
+A host whose QEMU lacks a hardening property has to really lack it: a flag in
+a test double would prove that our code reads the flag, not the binary.
+"""
+
+from pathlib import Path
+import shutil
+import struct
+
+from elftools.elf import constants
+from elftools.elf import elffile
+
+from lab import errors
+
+#: Where p_flags lies in a 64-bit program header, after the 4 bytes of p_type
+#: (Elf64_Phdr; in a 32-bit header it lies elsewhere).
+_P_FLAGS_OFFSET = 4
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy an ELF binary and set the copy's executable stack flag.
+
+    The flags of the PT_GNU_STACK program header tell the kernel how to map
+    the stack; compilers leave PF_X out unless asked with ``-z execstack``.
+    Everything else of the copy is as in the source, so it runs as before.
+
+    :raises LabError: when the source is no 64-bit little-endian ELF file, or
+        has no PT_GNU_STACK
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    with target.open('r+b') as file:
+        elf = elffile.ELFFile(file)
+        if elf.elfclass != 64 or not elf.little_endian:
+            raise errors.LabError(f'{source} is no 64-bit x86 binary')
+        for index in range(elf.num_segments()):
+            header = elf.get_segment(index).header
+            if header.p_type == 'PT_GNU_STACK':
+                break
+        else:
+            raise errors.LabError(f'{source} has no PT_GNU_STACK')
+        start = elf['e_phoff'] + index * elf['e_phentsize']
+        flags = header.p_flags | constants.P_FLAGS.PF_X
+        file.seek(start + _P_FLAGS_OFFSET)
+        file.write(struct.pack('<I', flags))

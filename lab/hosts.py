@@ -1,0 +1,76 @@
+"""The compute hosts that a lab knows how to build, as data."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+from typing import Literal
+
+from lab import errors
+from lab.config import ini
+
+STOCK_COMMAND = 'nova-compute'
+STOCK_DRIVER = 'libvirt.LibvirtDriver'
+OUR_COMMAND = 'nova-isolation-compute'
+OUR_DRIVER = 'isolation.IsolationDriver'
+
+
+@dataclasses.dataclass(frozen=True)
+class ComputeHost:
+    """One compute host: what runs on it, and with which settings."""
+
+    #: Its host name, for Nova and for libvirt; at most 20 characters.
+    name: str
+    #: seccomp_sandbox of its qemu.conf.
+    sandbox: bool = True
+    #: 'stock' is Debian's QEMU; 'execstack' a copy of it whose
+    #: PT_GNU_STACK asks for an executable stack.
+    emulator: Literal['stock', 'execstack'] = 'stock'
+    #: Which console script of the venv is its nova-compute.
+    command: str = STOCK_COMMAND
+    #: Nova's [DEFAULT] compute_driver.
+    driver: str = OUR_DRIVER
+    #: Options for its section [isolation].
+    isolation: ini.Options = dataclasses.field(default_factory=dict)
+    #: More of its nova.conf; wins over what the lab would write.
+    settings: Mapping[str, ini.Options] = dataclasses.field(
+        default_factory=dict)
+
+    def stock(self) -> 'ComputeHost':
+        """The same host without this project."""
+        return dataclasses.replace(self, command=STOCK_COMMAND,
+                                   driver=STOCK_DRIVER, isolation={})
+
+    def as_data(self) -> dict[str, Any]:
+        """What from_data() makes the same host of; can be JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> 'ComputeHost':
+        """The host that as_data() described."""
+        return cls(**data)
+
+
+KNOWN = {host.name: host for host in (
+    ComputeHost('cpu-hardened'),
+    # The launcher is one of the two ways to run our driver; this host is
+    # where it is tried.
+    ComputeHost('cpu-plain', sandbox=False, emulator='execstack',
+                command=OUR_COMMAND),
+    ComputeHost('cpu-stock').stock(),
+)}
+DEFAULT = ('cpu-hardened', 'cpu-plain')
+
+
+def known(names: Iterable[str]) -> list[ComputeHost]:
+    """The hosts with these names.
+
+    :raises LabError: when there is none with such a name
+    """
+    names = list(names)
+    unknown = [name for name in names if name not in KNOWN]
+    if unknown:
+        raise errors.LabError(
+            f'no such compute host: {", ".join(unknown)} (there are '
+            f'{", ".join(KNOWN)})')
+    return [KNOWN[name] for name in names]

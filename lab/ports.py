@@ -1,0 +1,81 @@
+"""The TCP ports of a lab: one block of free ones, found by binding them."""
+
+import dataclasses
+from pathlib import Path
+import random
+import socket
+
+from lab import errors
+
+#: Each has its place in the block.
+NAMES = ('mariadb', 'amqp', 'rabbit-dist', 'epmd', 'keystone', 'placement',
+         'glance', 'neutron', 'nova')
+_MIGRATION_START = 16
+#: A migration takes one port for memory and one for disks.
+_MIGRATION_PORTS = 8
+_BLOCK = 64
+_TRIES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Ports:
+    """A block of ports that starts at ``base``."""
+
+    base: int
+
+    def __getitem__(self, name: str) -> int:
+        """The port of the server called ``name``, one of NAMES."""
+        return self.base + NAMES.index(name)
+
+    def migration(self, index: int) -> tuple[int, int]:
+        """First and last port for migrations to the ``index``-th host.
+
+        :raises LabError: when the block has no room for so many hosts
+        """
+        first = self.base + _MIGRATION_START + index * _MIGRATION_PORTS
+        last = first + _MIGRATION_PORTS - 1
+        if last >= self.base + _BLOCK:
+            raise errors.LabError(f'no ports for compute host {index + 1}')
+        return first, last
+
+
+def find() -> Ports:
+    """Choose a block of ports that nobody uses now.
+
+    The block lies below the range from which the kernel takes the local
+    ports of outgoing connections: a port of ours could otherwise be taken by
+    a client between this test and the start of its server. It starts at a
+    random place, so that two labs which start together do not meet.
+
+    :raises LabError: when no free block was found
+    """
+    range_file = Path('/proc/sys/net/ipv4/ip_local_port_range')
+    limit = int(range_file.read_text(encoding='ascii').split()[0])
+    if limit < 4096:
+        limit = 65536
+    chooser = random.SystemRandom()
+    for _ in range(_TRIES):
+        base = chooser.randrange(2048, limit - _BLOCK)
+        if all(_free(port) for port in range(base, base + _BLOCK)):
+            return Ports(base)
+    raise errors.LabError(f'found no {_BLOCK} free ports in a row')
+
+
+def listening(port: int) -> bool:
+    """Whether somebody accepts connections on the port of 127.0.0.1."""
+    try:
+        with socket.create_connection(('127.0.0.1', port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            # Never listened on. The wildcard also meets the servers that
+            # listen on one address only.
+            probe.bind(('', port))  # nosec B104
+        except OSError:
+            return False
+    return True

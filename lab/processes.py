@@ -1,0 +1,95 @@
+"""Which processes of this machine belong to a lab, told by two marks.
+
+Every process that the lab starts carries the lab's state folder in an
+environment variable, and its children inherit it. libvirt empties the
+environment of the QEMUs it starts: these are told by the mount namespace of
+their compute host, in which the host's own folder lies on /run/libvirt.
+"""
+
+import os
+from pathlib import Path
+import signal
+import time
+
+from lab import layout as layouts
+
+TAG = 'NOVA_ISOLATION_LAB'
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot.
+
+    A process id and this number name one process for good: the id alone may
+    be used again. None when it is gone or a zombie.
+    """
+    try:
+        text = Path(f'/proc/{pid}/stat').read_text(encoding='utf-8',
+                                                   errors='replace')
+    except OSError:
+        return None
+    fields = text.rpartition(')')[2].split()
+    return None if fields[0] in 'ZX' else int(fields[19])
+
+
+def command(pid: int) -> str:
+    """The command line of a process, empty when it is gone."""
+    try:
+        line = Path(f'/proc/{pid}/cmdline').read_bytes()
+    except OSError:
+        return ''
+    return line.rstrip(b'\0').replace(b'\0', b' ').decode(errors='replace')
+
+
+def belonging(layout: layouts.Layout) -> dict[int, str]:
+    """The processes of a lab: process id to command line."""
+    tag = f'{TAG}={layout.state}'.encode()
+    hosts = set()
+    for run in (layout.state / 'hosts').glob('*/run-libvirt'):
+        status = run.stat()
+        hosts.add((status.st_dev, status.st_ino))
+    found = {}
+    for entry in os.scandir('/proc'):
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        pid = int(entry.name)
+        if ((_tagged(pid, tag) or _run_libvirt(pid) in hosts)
+                and start_ticks(pid) is not None):
+            found[pid] = command(pid)
+    return found
+
+
+def _tagged(pid: int, tag: bytes) -> bool:
+    try:
+        environment = Path(f'/proc/{pid}/environ').read_bytes()
+    except OSError:
+        return False
+    return tag in environment.split(b'\0')
+
+
+def _run_libvirt(pid: int) -> tuple[int, int] | None:
+    try:
+        status = os.stat(f'/proc/{pid}/root/run/libvirt')
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def kill(pids: list[int], seconds: float) -> list[int]:
+    """Kill processes and wait until they are gone.
+
+    :returns: those which are still there after ``seconds``
+    """
+    named = {pid: start_ticks(pid) for pid in pids}
+    for pid, ticks in named.items():
+        if ticks is not None:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+    end = time.monotonic() + seconds
+    while True:
+        left = [pid for pid, ticks in named.items()
+                if ticks is not None and start_ticks(pid) == ticks]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)

@@ -1,0 +1,33 @@
+"""What a lab tells its user while it works: one line for each step."""
+
+from collections.abc import Iterator
+import contextlib
+import sys
+import threading
+import time
+
+
+class Progress:
+    """Prints lines with the seconds since the start and of each step."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Print one line; threads do not mix theirs."""
+        seconds = time.monotonic() - self._start
+        with self._lock:
+            sys.stdout.write(f'[lab {seconds:5.1f}s] {text}\n')
+            sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Print how long the body took, or that it failed."""
+        start = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.say(f'{name}: FAILED after {time.monotonic() - start:.1f} s')
+            raise
+        self.say(f'{name}: {time.monotonic() - start:.1f} s')

@@ -1,0 +1,48 @@
+"""What a lab does about the signals that end its supervisor."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import signal
+import threading
+import types
+
+_Handler = (Callable[[int, types.FrameType | None], object]
+            | signal.Handlers)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def termination_raises() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise SystemExit, as Ctrl-C does its exception.
+
+    So ``finally`` and ``with`` work for them too. Does nothing in a thread
+    other than the main one, which cannot handle signals.
+    """
+    with _handlers((signal.SIGTERM, signal.SIGHUP), _raise):
+        yield
+
+
+@contextlib.contextmanager
+def ignored() -> Iterator[None]:
+    """A second Ctrl-C does not interrupt the clean-up after the first."""
+    with _handlers(_ENDING, signal.SIG_IGN):
+        yield
+
+
+def _raise(number: int, frame: types.FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextlib.contextmanager
+def _handlers(numbers: tuple[signal.Signals, ...],
+              handler: _Handler) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

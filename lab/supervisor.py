@@ -1,0 +1,210 @@
+"""Starts, waits for and stops the processes of a lab.
+
+The only module that starts a process. A daemon is known by a small file in
+the lab's ``run`` folder, so that one command may start what another stops.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess  # nosec B404: this is what the module is for
+import threading
+import time
+from typing import TypeVar
+
+from lab import errors
+from lab import layout as layouts
+from lab import processes
+
+T = TypeVar('T')
+_TAIL_LINES = 25
+
+
+@dataclasses.dataclass(frozen=True)
+class Daemon:
+    """A process that was started and not waited for."""
+
+    name: str
+    pid: int
+    #: See processes.start_ticks.
+    ticks: int | None
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return (self.ticks is not None
+                and processes.start_ticks(self.pid) == self.ticks)
+
+
+class Supervisor:
+    """The processes of the lab in one state folder."""
+
+    def __init__(self, layout: layouts.Layout) -> None:
+        self._layout = layout
+        self._interrupted = threading.Event()
+        # Python warns about a Popen that is dropped while its process runs.
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def interrupt(self) -> None:
+        """Make every wait fail, and every start, from now on."""
+        self._interrupted.set()
+
+    def resume(self) -> None:
+        """Undo interrupt()."""
+        self._interrupted.clear()
+
+    def environment(self, more: Mapping[str, str] | None = None
+                    ) -> dict[str, str]:
+        """The environment of the lab's processes: little, and tagged."""
+        path = [str(layouts.BIN), '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+        return {
+            'HOME': str(self._layout.state),
+            'LC_ALL': 'C.UTF-8',
+            'PATH': ':'.join(path),
+            'PYTHONWARNINGS': 'ignore',
+            processes.TAG: str(self._layout.state),
+            **(more or {}),
+        }
+
+    def start(self, name: str, argv: Sequence[str | Path],
+              environment: Mapping[str, str] | None = None,
+              folder: Path | None = None) -> Daemon:
+        """Start a daemon, with its output in ``log/NAME.log``."""
+        self._check_interrupted(name)
+        with self.log(name).open('ab') as log:
+            # In a session of its own: Ctrl-C is for the supervisor alone,
+            # which then stops the daemons in their order.
+            child = subprocess.Popen(  # noqa: S603  # nosec B603
+                [os.fspath(word) for word in argv],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment(environment),
+                cwd=folder or self._layout.state, start_new_session=True)
+        self._children[child.pid] = child
+        daemon = Daemon(name, child.pid, processes.start_ticks(child.pid))
+        layouts.write(self._record(name),
+                      json.dumps(dataclasses.asdict(daemon)))
+        return daemon
+
+    def run(self, name: str, argv: Sequence[str | Path], seconds: float,
+            environment: Mapping[str, str] | None = None,
+            nice: int = 0) -> None:
+        """Run a program to its end, with its output in ``log/NAME.log``.
+
+        :param seconds: how long it may take
+        :param nice: what to add to its niceness
+        :raises LabError: when it fails or does not end
+        """
+        if nice:
+            argv = ['nice', '-n', str(nice), *argv]
+        daemon = self.start(name, argv, environment)
+        child = self._children[daemon.pid]
+        try:
+            self.wait(name, lambda: child.poll() is not None, seconds)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            self._record(name).unlink()
+        if child.returncode:
+            raise errors.LabError(
+                f'{name} failed ({child.returncode})' + self.tail(name))
+
+    def output(self, argv: Sequence[str | Path], seconds: float = 60,
+               text: str = '', folder: Path | None = None,
+               environment: Mapping[str, str] | None = None
+               ) -> subprocess.CompletedProcess[str]:
+        """Run a short program and return what it printed.
+
+        :param text: its standard input
+        :param environment: what to add to its environment
+        :raises LabError: when it does not end in time
+        """
+        try:
+            return subprocess.run(  # noqa: S603  # nosec B603
+                [os.fspath(word) for word in argv], input=text,
+                capture_output=True, text=True, timeout=seconds,
+                check=False, env=self.environment(environment), cwd=folder)
+        except subprocess.TimeoutExpired as error:
+            raise errors.LabError(f'{argv[0]}: no end after {seconds} s'
+                                  ) from error
+
+    def wait(self, what: str, test: Callable[[], T | None], seconds: float,
+             daemon: Daemon | None = None, every: float = 0.1) -> T:
+        """Wait until ``test`` returns something true, and return that.
+
+        :param daemon: the process whose death ends the wait
+        :raises LabError: after ``seconds``, or when the daemon died
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self._check_interrupted(what)
+            result = test()
+            if result:
+                return result
+            if daemon is not None and not daemon.alive():
+                raise errors.LabError(
+                    f'{daemon.name} died' + self.tail(daemon.name))
+            if time.monotonic() > end:
+                tail = self.tail(daemon.name) if daemon is not None else ''
+                raise errors.LabError(f'{what}: not after {seconds} s{tail}')
+            self._interrupted.wait(every)
+
+    def log(self, name: str) -> Path:
+        """The log of the daemon or step called ``name``."""
+        return self._layout.log / f'{name}.log'
+
+    def tail(self, name: str) -> str:
+        """The end of a log as part of an error message."""
+        log = self.log(name)
+        if not log.exists():
+            return ''
+        lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+        shown = ''.join(f'\n    {line}' for line in lines[-_TAIL_LINES:])
+        return f'; the end of {log}:{shown}'
+
+    def daemons(self) -> dict[str, Daemon]:
+        """The daemons that were started and not stopped, by name."""
+        found = {}
+        for record in sorted(self._layout.run.glob('*.json')):
+            values = json.loads(record.read_text(encoding='utf-8'))
+            found[values['name']] = Daemon(**values)
+        return found
+
+    def stop(self, names: Iterable[str], seconds: float) -> None:
+        """Ask daemons to end, all at once, and kill those that stay."""
+        known = self.daemons()
+        todo = [known[name] for name in names if name in known]
+        for daemon in todo:
+            self._signal(daemon, signal.SIGTERM)
+        end = time.monotonic() + seconds
+        while any(daemon.alive() for daemon in todo):
+            if time.monotonic() > end:
+                processes.kill([daemon.pid for daemon in todo
+                                if daemon.alive()], 5)
+                break
+            time.sleep(0.05)
+        for daemon in todo:
+            child = self._children.pop(daemon.pid, None)
+            if child is not None:
+                child.poll()
+            self._record(daemon.name).unlink(missing_ok=True)
+
+    @staticmethod
+    def _signal(daemon: Daemon, number: int) -> None:
+        if daemon.alive():
+            try:
+                os.kill(daemon.pid, number)
+            except ProcessLookupError:
+                return
+
+    def _record(self, name: str) -> Path:
+        return self._layout.run / f'{name}.json'
+
+    def _check_interrupted(self, what: str) -> None:
+        if self._interrupted.is_set():
+            raise errors.LabError(f'{what}: interrupted')
