@@ -7,6 +7,7 @@ a test double would prove that our code reads the flag, not the binary.
 from pathlib import Path
 import shutil
 import struct
+from typing import BinaryIO
 
 from elftools.elf import constants
 from elftools.elf import elffile
@@ -31,16 +32,28 @@ def copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
     with target.open('r+b') as file:
-        elf = elffile.ELFFile(file)
-        if elf.elfclass != 64 or not elf.little_endian:
-            raise errors.LabError(f'{source} is no 64-bit x86 binary')
-        for index in range(elf.num_segments()):
-            header = elf.get_segment(index).header
-            if header.p_type == 'PT_GNU_STACK':
-                break
-        else:
-            raise errors.LabError(f'{source} has no PT_GNU_STACK')
-        start = elf['e_phoff'] + index * elf['e_phentsize']
-        flags = header.p_flags | constants.P_FLAGS.PF_X
+        start, flags = _stack_header(file)
         file.seek(start + _P_FLAGS_OFFSET)
-        file.write(struct.pack('<I', flags))
+        file.write(struct.pack('<I', flags | constants.P_FLAGS.PF_X))
+
+
+def is_set(binary: Path) -> bool:
+    """Whether a binary asks for an executable stack.
+
+    :raises LabError: as copy() does
+    """
+    with binary.open('rb') as file:
+        return bool(_stack_header(file)[1] & constants.P_FLAGS.PF_X)
+
+
+def _stack_header(file: BinaryIO) -> tuple[int, int]:
+    """Where the program header PT_GNU_STACK begins, and its p_flags."""
+    elf = elffile.ELFFile(file)
+    if elf.elfclass != 64 or not elf.little_endian:
+        raise errors.LabError(f'{file.name} is no 64-bit x86 binary')
+    for index in range(elf.num_segments()):
+        header = elf.get_segment(index).header
+        if header.p_type == 'PT_GNU_STACK':
+            start = elf['e_phoff'] + index * elf['e_phentsize']
+            return int(start), int(header.p_flags)
+    raise errors.LabError(f'{file.name} has no PT_GNU_STACK')

@@ -52,7 +52,8 @@ class ComputeHost:
 
 
 KNOWN = {host.name: host for host in (
-    ComputeHost('cpu-hardened'),
+    # LSPP presupposes a state that a machine without SELinux is not in.
+    ComputeHost('cpu-hardened', isolation={'certifications': 'CAPP,LSPP'}),
     # The launcher is one of the two ways to run our driver; this host is
     # where it is tried.
     ComputeHost('cpu-plain', sandbox=False, emulator='execstack',

@@ -5,8 +5,8 @@ mappers configured, reading a port is an HTTP 500: Neutron's eventlet server
 did both as a side effect.
 """
 
-import neutron.db.models.port_forwarding  # noqa: F401
-from neutron.wsgi.api import application  # noqa: F401
+import neutron.db.models.port_forwarding  # type: ignore  # noqa: F401
+from neutron.wsgi.api import application  # type: ignore  # noqa: F401
 from sqlalchemy import orm
 
 orm.configure_mappers()

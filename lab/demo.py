@@ -1,0 +1,67 @@
+"""The demonstration: flavors with isolation tags on a real cloud.
+
+Every claim that is printed is checked; the first one that does not hold ends
+the demonstration with an exit status that is not 0.
+"""
+
+import argparse
+from pathlib import Path
+import sys
+
+from lab import cloud as clouds
+from lab import errors
+from lab import layout as layouts
+from lab import scenes
+from lab import signals
+
+
+def main() -> int:
+    """Run the demonstration; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog='tools/demo.sh', description='Isolation on a real OpenStack.')
+    parser.add_argument(
+        '--state', type=Path, default=layouts.default_state('demo'),
+        metavar='DIR', help="the cloud's folder (default: %(default)s)")
+    parser.add_argument(
+        '--keep', action='store_true', help='leave the cloud up at the end')
+    arguments = parser.parse_args()
+    try:
+        with signals.termination_raises():
+            _run(arguments.state, arguments.keep)
+    except errors.LabError as error:
+        sys.stderr.write(f'DEMO FAILED: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('DEMO INTERRUPTED\n')
+        return 130
+    return 0
+
+
+def _run(state: Path, keep: bool) -> None:
+    cloud = clouds.Cloud(state)
+    cloud.up()
+    try:
+        scenes.Scenes(cloud).run()
+    except BaseException:
+        cloud.down()
+        raise
+    if not keep:
+        cloud.down()
+    print('DEMO OK: every line above was checked while it ran.')
+    if keep:
+        _usage(cloud)
+
+
+def _usage(cloud: clouds.Cloud) -> None:
+    where = f'--state {cloud.layout.state}'
+    print('\nThe cloud is up. To use it:\n'
+          f'  eval "$(.venv/bin/python -m lab {where} env)"\n'
+          '  .venv/bin/openstack server list --long\n'
+          '  .venv/bin/nova-isolation-manage --config-file '
+          f'{cloud.layout.nova_conf} explain {scenes.HARDENED}\n'
+          f'Its logs are in {cloud.layout.log}. To stop it:\n'
+          f'  .venv/bin/python -m lab {where} down')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""Boots and deletes guests through the API, and looks at them on the host."""
+
+import dataclasses
+from pathlib import Path
+import time
+from typing import Any
+
+from openstack import connection
+from openstack import exceptions
+
+from lab import cloud as clouds
+from lab import errors
+from lab import guestfiles
+from lab import processes
+
+#: Emulated guests on a busy machine are slow, but never this slow.
+_BOOT_SECONDS = 180.0
+_CONSOLE_SECONDS = 120.0
+_DELETE_SECONDS = 60.0
+_FLAVOR_RAM_MIB = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class HostProcess:
+    """What the machine's kernel says about a guest's QEMU."""
+
+    pid: int
+    #: Where its binary lies; from outside its mount namespace.
+    executable: Path
+    #: "Seccomp" of /proc/PID/status: 0 none, 2 a filter.
+    seccomp: int
+
+
+class Guests:
+    """The guests of one cloud."""
+
+    def __init__(self, cloud: clouds.Cloud,
+                 api: connection.Connection | None = None) -> None:
+        """:param api: a connection to use; a new one when not given"""
+        self._cloud = cloud
+        self.api = api or cloud.connect()
+        self._image: str | None = None
+
+    def flavor(self, name: str, specs: dict[str, str] | None = None) -> Any:
+        """Make a flavor that the lab's guest fits in.
+
+        :param specs: its extra specs
+        :raises openstack.exceptions.BadRequestException: when Nova refuses
+            an extra spec; the flavor is deleted again
+        """
+        flavor = self.api.compute.create_flavor(
+            name=name, ram=_FLAVOR_RAM_MIB, vcpus=1, disk=1)
+        try:
+            if specs:
+                self.api.compute.create_flavor_extra_specs(flavor, specs)
+        except exceptions.HttpException:
+            self.api.compute.delete_flavor(flavor)
+            raise
+        return flavor
+
+    def boot(self, name: str, flavor: str, host: str | None = None,
+             availability_zone: str | None = None,
+             seconds: float = _BOOT_SECONDS) -> Any:
+        """Boot a guest and wait until it is ACTIVE or ERROR.
+
+        The other parameters are those of create().
+
+        :returns: the server as the API shows it then
+        :raises LabError: when it is neither after ``seconds``
+        """
+        server = self.create(name, flavor, host, availability_zone)
+        return self.wait_status(server, ('ACTIVE', 'ERROR'), seconds)
+
+    def create(self, name: str, flavor: str, host: str | None = None,
+               availability_zone: str | None = None) -> Any:
+        """Ask for a guest, and do not wait for it.
+
+        :param flavor: name or id of its flavor
+        :param host: ask the scheduler for this host, filters included
+        :param availability_zone: ``nova:HOST`` forces a host, past filters
+        """
+        request: dict[str, Any] = {
+            'name': name, 'networks': 'none', 'image_id': self._image_id(),
+            'flavor_id': self.api.compute.find_flavor(
+                flavor, ignore_missing=False).id}
+        if host is not None:
+            request['host'] = host
+        if availability_zone is not None:
+            request['availability_zone'] = availability_zone
+        return self.api.compute.create_server(**request)
+
+    def wait_status(self, server: Any, statuses: tuple[str, ...],
+                    seconds: float = _BOOT_SECONDS) -> Any:
+        """Wait until a server is in one of these statuses; the server.
+
+        :raises LabError: when it is not after ``seconds``
+        """
+        end = time.monotonic() + seconds
+        while True:
+            server = self.api.compute.get_server(server.id)
+            # ERROR is shown before the task ends and the fault is there.
+            if server.status in statuses and not server.task_state:
+                return server
+            if time.monotonic() > end:
+                raise errors.LabError(
+                    f'{server.name} is {server.status}, task '
+                    f'{server.task_state}, after {seconds:.0f} s')
+            time.sleep(0.3)
+
+    def wait_console(self, server: Any,
+                     seconds: float = _CONSOLE_SECONDS) -> str:
+        """Wait until the guest's own program has printed on its console.
+
+        :returns: the line it printed
+        :raises LabError: when it has not after ``seconds``
+        """
+        end = time.monotonic() + seconds
+        while True:
+            output = self.api.compute.get_server_console_output(
+                server, length=50)['output']
+            for line in output.splitlines():
+                if guestfiles.CONSOLE_MARK in line:
+                    return str(line).strip()
+            if time.monotonic() > end:
+                raise errors.LabError(
+                    f'{server.name}: its console shows no '
+                    f'{guestfiles.CONSOLE_MARK} after {seconds:.0f} s')
+            time.sleep(0.3)
+
+    def events(self, server: Any) -> list[dict[str, Any]]:
+        """The events of all the server's actions, oldest first.
+
+        Each has at least ``event``, ``result`` and ``host``.
+        """
+        compute, found = self.api.compute, []
+        path = f'/servers/{server.id}/os-instance-actions'
+        for action in compute.get(path).json()['instanceActions']:
+            answer = compute.get(f'{path}/{action["request_id"]}').json()
+            found += answer['instanceAction']['events']
+        return sorted(found, key=lambda event: str(event['start_time']))
+
+    def delete(self, server: Any, seconds: float = _DELETE_SECONDS) -> None:
+        """Delete a server and wait until it is gone.
+
+        :raises LabError: when it is still there after ``seconds``
+        """
+        self.api.compute.delete_server(server, ignore_missing=True)
+        end = time.monotonic() + seconds
+        while self.api.compute.find_server(server.id) is not None:
+            if time.monotonic() > end:
+                raise errors.LabError(
+                    f'{server.name} is not gone after {seconds:.0f} s')
+            time.sleep(0.3)
+
+    def qemu_pid(self, server: Any) -> int:
+        """The process id of a running guest's QEMU, from its host's files.
+
+        :raises LabError: when the host has no such process
+        """
+        place = self._cloud.places[server.compute_host]
+        pid_file = place.layout.pids / f'{server.instance_name}.pid'
+        try:
+            pid = int(pid_file.read_text(encoding='ascii'))
+        except (OSError, ValueError) as error:
+            raise errors.LabError(f'{server.name}: {error}') from error
+        if server.id not in processes.command(pid):
+            raise errors.LabError(
+                f'{server.name}: process {pid} is not its QEMU')
+        return pid
+
+    def process(self, server: Any) -> HostProcess:
+        """What the kernel says about a running guest's QEMU.
+
+        :raises LabError: when there is no such process
+        """
+        pid = self.qemu_pid(server)
+        status = dict(
+            line.split(':', 1) for line in
+            Path(f'/proc/{pid}/status').read_text('utf-8').splitlines())
+        return HostProcess(pid, Path(f'/proc/{pid}/exe').readlink(),
+                           int(status['Seccomp']))
+
+    def _image_id(self) -> str:
+        if self._image is None:
+            self._image = str(self.api.image.find_image(
+                guestfiles.IMAGE, ignore_missing=False).id)
+        return self._image
