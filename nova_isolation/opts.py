@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import typing
 
 from oslo_config import cfg
+from oslo_config import types
 
 from nova_isolation import decision
 
@@ -99,7 +100,7 @@ _COMPUTE = [
     cfg.ListOpt(
         'certifications',
         default=[],
-        item_type=cfg.types.String(max_length=64),
+        item_type=types.String(max_length=64),
         help="""
 The certifications that hold for this host, e.g. ``LSPP``.
 
@@ -113,7 +114,7 @@ Services: nova-compute.
     cfg.ListOpt(
         'svirt_types',
         default=['svirt_t', 'svirt_tcg_t'],
-        item_type=cfg.types.String(max_length=64),
+        item_type=types.String(max_length=64),
         help="""
 The SELinux types that guests may have on this host.
 

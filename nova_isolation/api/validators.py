@@ -14,7 +14,8 @@
 
 Loaded by nova-api from the entry-point group
 ``nova.api.extra_spec_validators``. If this module failed to import, nova-api
-would not start; it imports no mechanism of this package's own.
+would not start: it needs nothing but lxml and stevedore, which Nova needs
+too, and a mechanism that does not load is only left out.
 
 Nova validates from microversion 2.86 on. That is a convenience for the
 admin: scheduler and compute host parse again, and refuse what they cannot.
@@ -23,13 +24,17 @@ admin: scheduler and compute host parse again, and refuse what they cannot.
 from nova.api.validation.extra_specs import base
 
 from nova_isolation import vocabulary
+from nova_isolation.mechanisms import registry
 
 
 def register() -> list[base.ExtraSpecValidator]:
-    """The validators of the vocabulary. Anything else in the namespace,
-    the reserved names too, is then an HTTP 400.
+    """The validators of the vocabulary, other packages' rows included.
+
+    Anything else in the namespace, the reserved names too, is then an HTTP
+    400.
     """
-    return [_validator(row) for row in vocabulary.EXTRA_SPECS]
+    rows = registry.get().vocabulary.rows.values()
+    return [_validator(row) for row in rows]
 
 
 def _validator(row: vocabulary.ExtraSpec) -> base.ExtraSpecValidator:

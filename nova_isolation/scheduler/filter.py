@@ -28,6 +28,7 @@ from nova_isolation import opts
 from nova_isolation import requirements
 from nova_isolation.mechanisms import registry
 from nova_isolation.scheduler import prefilter
+from nova_isolation.scheduler import stats as host_stats
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -36,21 +37,6 @@ LOG = logging.getLogger(__name__)
 _MAX_FLAVORS = 256
 
 prefilter.install()
-
-
-def age(stats: typing.Any, now: float) -> float | None:
-    """How old the facts in a compute node's stats are.
-
-    :param stats: the stats, a mapping
-    :param now: seconds since the epoch
-    :returns: seconds, or None where the time is missing or malformed
-    """
-    text = stats.get(facts.TIME_STAT)
-    # float() takes more than we write: 'nan' compares false with all, and
-    # ' 1_0 ' is nobody's time.
-    if not isinstance(text, str) or not text.isdecimal() or len(text) > 12:
-        return None
-    return now - int(text)
 
 
 class IsolationFilter(filters.BaseHostFilter):
@@ -129,7 +115,9 @@ class IsolationFilter(filters.BaseHostFilter):
         for host in hosts:
             # A node that has not reported yet has no stats.
             stats = getattr(host, 'stats', None) or {}
-            answer = judge.decide(stats.get(facts.STAT), age(stats, now))
+            answer = judge.decide(
+                stats.get(facts.STAT), host_stats.age(stats, now)
+            )
             if answer.accepted:
                 yield host
                 continue

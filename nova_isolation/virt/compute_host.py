@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The compute host, as the mechanisms ask it."""
+
+import typing
+
+from nova_isolation.mechanisms import base
+from nova_isolation.probes import emulator
+from nova_isolation.probes import libvirt_xml
+from nova_isolation.virt import privileged
+
+
+class ComputeHost(base.Host):
+    """Answers from the real host; see the base class for each method.
+
+    What is expensive is kept for as long as what it depends on stays equal:
+    libvirt's capabilities for the life of a connection (libvirtd reads its
+    configuration when it starts), the emulator for the identity of its
+    files. The rest is read anew each time.
+    """
+
+    def __init__(
+        self, libvirt_host: typing.Any, options: typing.Any, virt_type: str
+    ) -> None:
+        """:param libvirt_host: Nova's Host; all libvirt calls go through its
+            connection, which may be a proxy
+        :param options: the ``[isolation]`` group
+        :param virt_type: ``[libvirt] virt_type``
+        """
+        self._libvirt = libvirt_host
+        self._options = options
+        self._virt_type = virt_type
+        self._connection: typing.Any = None
+        self._texts: tuple[str, str] = ('', '')
+        self._emulator: tuple[object, base.Emulator] | None = None
+
+    @property
+    def options(self) -> typing.Any:
+        """See the base class."""
+        return self._options
+
+    def read(self, path: str) -> str:
+        """See the base class."""
+        return privileged.read(path)
+
+    def capabilities(self) -> str:
+        """See the base class."""
+        return self._of_connection()[0]
+
+    def domain_capabilities(self) -> str:
+        """See the base class."""
+        return self._of_connection()[1]
+
+    def emulator(self) -> base.Emulator:
+        """See the base class."""
+        path = libvirt_xml.emulator(self.domain_capabilities())
+        key = emulator.fingerprint(path)
+        # Read and replaced in one step each: two threads may both examine
+        # the binary, neither sees half a result.
+        kept = self._emulator
+        if kept is None or kept[0] != key:
+            kept = (
+                key,
+                emulator.examine(path, self._options.probe_timeout),
+            )
+            self._emulator = kept
+        return kept[1]
+
+    def _of_connection(self) -> tuple[str, str]:
+        import libvirt
+
+        try:
+            connection = self._libvirt.get_connection()
+            if connection is not self._connection:
+                self._texts = (
+                    connection.getCapabilities(),
+                    connection.getDomainCapabilities(
+                        None, None, None, self._virt_type, 0
+                    ),
+                )
+                self._connection = connection
+        except libvirt.libvirtError as error:
+            raise OSError(f'libvirt: {error}') from error
+        return self._texts

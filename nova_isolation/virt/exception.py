@@ -1,0 +1,38 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How a refusal travels through Nova."""
+
+from collections.abc import Iterable
+
+from nova import exception
+from nova_isolation import reasons
+
+
+class GuestRefused(exception.GroupAffinityViolation):
+    """The guest may not run on this host.
+
+    Nova's compute manager answers a GroupAffinityViolation by trying the
+    next host without counting a failed build of this one
+    (nova.compute.manager, ``_build_and_run_instance``). No other exception
+    has that effect.
+    """
+
+    #: The user's fault message begins so.
+    MARK = 'Isolation refuses the guest'
+
+    msg_fmt = MARK + ': %(reasons)s'
+
+    def __init__(self, unmet: Iterable[reasons.Unmet]) -> None:
+        """:param unmet: the requirements that are not met"""
+        self.unmet = tuple(unmet)
+        super().__init__(reasons='; '.join(map(str, self.unmet)))

@@ -1,0 +1,128 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The fault that tells a user why all hosts refused.
+
+When the last host that Nova tried has refused a guest, Nova's conductor
+writes the fault "Exceeded maximum number of retries", and the API shows the
+newest fault only. So the compute service that refused waits until Nova has
+given up on the instance and adds the reason as a fault of its own.
+"""
+
+import dataclasses
+import threading
+import time
+import typing
+
+from nova.compute import utils as compute_utils
+from nova.compute import vm_states
+from oslo_log import log as logging
+
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+from nova_isolation.virt import exception
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two looks at the instances.
+_INTERVAL = 1.0
+
+#: Instances that are waited for at once; further ones go without.
+_MAX_PENDING = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pending:
+    refusal: exception.GuestRefused
+    until: float
+
+
+class LateFaults:
+    """Waits for instances that were refused, in one thread of its own.
+
+    The thread lives only while something is pending.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        """:param timeout: seconds to wait for an instance; 0: never wait"""
+        self._timeout = timeout
+        self._pending: dict[str, _Pending] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, uuid: str, refusal: exception.GuestRefused) -> None:
+        """Tell the user once Nova has given up on the instance."""
+        if not self._timeout:
+            return
+        with self._lock:
+            if len(self._pending) >= _MAX_PENDING:
+                LOG.warning(
+                    'Too many refusals are pending; the fault of this '
+                    'instance will not name the reason',
+                    instance_uuid=uuid,
+                )
+                return
+            self._pending[uuid] = _Pending(
+                refusal, time.monotonic() + self._timeout
+            )
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name='isolation-faults', daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_INTERVAL)
+            with self._lock:
+                pending = dict(self._pending)
+                if not pending:
+                    self._thread = None
+                    return
+            for uuid, item in pending.items():
+                if self._settled(uuid, item):
+                    with self._lock:
+                        # Unless it was refused once more meanwhile.
+                        if self._pending.get(uuid) is item:
+                            del self._pending[uuid]
+
+    def _settled(self, uuid: str, item: _Pending) -> bool:
+        """Whether there is nothing more to do for an instance."""
+        if time.monotonic() > item.until:
+            return True
+        try:
+            return _tell(uuid, item.refusal)
+        except nova_exception.InstanceNotFound:
+            return True
+        except Exception:
+            # The database or the message queue: until the time is over.
+            LOG.debug('Will look again', exc_info=True, instance_uuid=uuid)
+            return False
+
+
+def _tell(uuid: str, refusal: exception.GuestRefused) -> bool:
+    """Add the fault if it is time to; returns whether it is settled."""
+    context = nova_context.get_admin_context()
+    instance: typing.Any = objects.Instance.get_by_uuid(
+        context, uuid, expected_attrs=['fault']
+    )
+    if instance.vm_state == vm_states.ACTIVE:
+        return True
+    if instance.vm_state != vm_states.ERROR or instance.task_state:
+        return False
+    told = instance.fault and instance.fault.message.startswith(
+        exception.GuestRefused.MARK
+    )
+    if not told:
+        compute_utils.add_instance_fault_from_exc(context, instance, refusal)
+    return True

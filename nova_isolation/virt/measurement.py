@@ -1,0 +1,92 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Measuring the host: every mechanism is asked, none can break the others."""
+
+import dataclasses
+import logging
+import time
+
+from nova_isolation import facts
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What the host measured of itself.
+
+    :ivar document: the facts
+    :ivar time: seconds since the epoch
+    :ivar traits: what the facts earn the host
+    :ivar sections: name of a mechanism -> its typed facts
+    """
+
+    document: str
+    time: float
+    traits: frozenset[str]
+    sections: dict[str, object]
+
+    @property
+    def stats(self) -> dict[str, str]:
+        """For the stats of Nova's compute node."""
+        return {
+            facts.STAT: self.document,
+            facts.TIME_STAT: str(int(self.time)),
+        }
+
+
+def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
+    """Measure the host.
+
+    A mechanism that fails has unknown facts: none of its requirements is
+    met and it earns no traits. Where the facts as a whole cannot be written
+    the document is empty, which counts as missing.
+    """
+    # The time before: facts are never younger than they claim to be.
+    now = time.time()
+    document: dict[str, object] = {}
+    sections: dict[str, object] = {}
+    traits: set[str] = set()
+    for name, mechanism in sorted(mechanisms.loaded.items()):
+        if mechanism.source is not base.Source.HOST:
+            continue
+        document[name] = None
+        try:
+            section = mechanism.measure(host)
+            typed = mechanism.read(section)
+            earned = mechanism.traits(typed)
+        except (OSError, ValueError, facts.FactsError) as error:
+            LOG.warning(
+                'The isolation mechanism %(name)s cannot measure this host, '
+                'so flavors that need it are refused here: %(error)s',
+                {'name': name, 'error': error},
+            )
+        except Exception:
+            # Anybody's mechanism; the periodic task must live on.
+            LOG.exception(
+                'The isolation mechanism %s failed; flavors that need it '
+                'are refused here',
+                name,
+            )
+        else:
+            document[name] = section
+            sections[name] = typed
+            traits |= earned
+    try:
+        text = facts.dumps(document)
+    except ValueError as error:
+        LOG.error('This host publishes no facts: %s', error)
+        return Measurement('', now, frozenset(), {})
+    return Measurement(text, now, frozenset(traits), sections)

@@ -1,0 +1,116 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reading what only root may read, where nova-compute is not root.
+
+Everything is first tried without privileges. The entry points below run in
+a privsep daemon of their own, with the two capabilities that reading needs,
+and each does one thing to one kind of file.
+"""
+
+import os
+
+from oslo_privsep import capabilities
+from oslo_privsep import comm
+from oslo_privsep import daemon
+from oslo_privsep import priv_context
+
+from nova_isolation.mechanisms import base
+from nova_isolation.probes import emulator
+
+context = priv_context.PrivContext(
+    __name__.rpartition('.')[0],
+    cfg_section='nova_isolation_privileged',
+    pypath=__name__ + '.context',
+    capabilities=[
+        # /proc/PID/exe of another user's process
+        capabilities.CAP_SYS_PTRACE,
+        # libvirt's qemu.conf and pid files
+        capabilities.CAP_DAC_READ_SEARCH,
+    ],
+)
+
+# What a call into the daemon raises beside what the call itself raises.
+_FAILURES = (
+    comm.PrivsepTimeout,
+    daemon.FailedToDropPrivileges,
+    daemon.ProtocolError,
+)
+
+#: More than any file that is read here holds, bytes.
+_MAX = 1 << 20
+
+
+def read(path: str) -> str:
+    """The text of a file.
+
+    :raises OSError: it cannot be read, or only by a privileged user and is
+        not one of libvirt's files
+    """
+    try:
+        return _read(path)
+    except PermissionError:
+        if not _is_libvirts(path):
+            raise
+    try:
+        return str(_read_as_root(path))
+    except _FAILURES as error:
+        raise PermissionError(f'{path}: privsep: {error!r}') from error
+
+
+def executable(pid: int) -> base.Identity:
+    """Which file a process runs.
+
+    :raises OSError: the process is gone or cannot be examined
+    """
+    path = f'/proc/{int(pid)}/exe'
+    try:
+        return emulator.identity(path)
+    except PermissionError:
+        pass
+    try:
+        return base.Identity(*_stat_as_root(int(pid)))
+    except _FAILURES as error:
+        raise PermissionError(f'{path}: privsep: {error!r}') from error
+
+
+def _read(path: str) -> str:
+    with open(path, 'rb') as stream:
+        data = stream.read(_MAX + 1)
+    if len(data) > _MAX:
+        raise OSError(f'{path} is larger than {_MAX} bytes')
+    return data.decode(errors='surrogateescape')
+
+
+def _is_libvirts(path: str) -> bool:
+    name = os.path.basename(path)
+    return name == 'qemu.conf' or name.endswith('.pid')
+
+
+@context.entrypoint
+def _read_as_root(path: str) -> str:
+    # Checked again: this side does not trust the other.
+    if not _is_libvirts(path):
+        raise PermissionError(path)
+    return _read(path)
+
+
+@context.entrypoint
+def _stat_as_root(pid: int) -> tuple[int, int, int, int, int]:
+    found = emulator.identity(f'/proc/{int(pid)}/exe')
+    return (
+        found.device,
+        found.inode,
+        found.size,
+        found.mtime_ns,
+        found.ctime_ns,
+    )
