@@ -17,6 +17,7 @@ from lab import processes
 _BOOT_SECONDS = 180.0
 _CONSOLE_SECONDS = 120.0
 _DELETE_SECONDS = 60.0
+_FAULT_SECONDS = 30.0
 _FLAVOR_RAM_MIB = 128
 
 
@@ -105,6 +106,27 @@ class Guests:
                 raise errors.LabError(
                     f'{server.name} is {server.status}, task '
                     f'{server.task_state}, after {seconds:.0f} s')
+            time.sleep(0.3)
+
+    def wait_fault(self, server: Any, text: str,
+                   seconds: float = _FAULT_SECONDS) -> Any:
+        """Wait until the newest fault of a server says ``text``.
+
+        A compute host tells its reason only after Nova has given up.
+
+        :returns: the server
+        :raises LabError: when it does not after ``seconds``
+        """
+        end = time.monotonic() + seconds
+        while True:
+            server = self.api.compute.get_server(server.id)
+            message = str((server.fault or {}).get('message'))
+            if text in message:
+                return server
+            if time.monotonic() > end:
+                raise errors.LabError(
+                    f'{server.name}: its fault is "{message}", not '
+                    f'"{text}", after {seconds:.0f} s')
             time.sleep(0.3)
 
     def wait_console(self, server: Any,

@@ -1,0 +1,124 @@
+"""What the end-to-end tests share: one cloud, and how to use it."""
+
+import atexit
+import functools
+import os
+from pathlib import Path
+from typing import Any
+import unittest
+import uuid
+
+from lab import cloud as clouds
+from lab import explain
+from lab import guests
+from lab import layout
+
+#: A host whose guests are hardened and sandboxed, and one whose are neither.
+HARDENED, PLAIN = 'cpu-hardened', 'cpu-plain'
+NO_VALID_HOST = 'No valid host was found'
+
+
+@functools.cache
+def cloud() -> clouds.Cloud:
+    """The cloud of this test run; started when nobody has."""
+    state = os.environ.get('LAB_STATE')
+    if state:
+        return clouds.Cloud.attach(Path(state))
+    started = clouds.Cloud(layout.default_state('e2e'))
+    started.up()
+    atexit.register(started.down)
+    return started
+
+
+class TestCase(unittest.TestCase):
+    """A test that boots guests. Whatever it makes is removed after it."""
+
+    maxDiff = None
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.cloud = cloud()
+        self.guests = guests.Guests(self.cloud)
+        self.api = self.guests.api
+
+    def flavor(self, specs: dict[str, str] | None = None) -> Any:
+        """A flavor with these extra specs, through a current API."""
+        name = f'{self.id().rpartition(".")[2]}-{uuid.uuid4().hex[:8]}'
+        flavor = self.guests.flavor(name, specs)
+        self.addCleanup(self.api.compute.delete_flavor, flavor)
+        return flavor
+
+    def boot(self, specs: dict[str, str] | None = None, **where: str) -> Any:
+        """Boot a guest of such a flavor; the server, ACTIVE or ERROR.
+
+        ``where`` is ``host`` or ``availability_zone``.
+        """
+        return self.boot_flavor(self.flavor(specs), **where)
+
+    def boot_flavor(self, flavor: Any, **where: str) -> Any:
+        """Boot a guest; the server, ACTIVE or ERROR."""
+        server = self.guests.create(flavor.name, flavor.id, **where)
+        self.addCleanup(self.guests.delete, server)
+        return self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
+
+    def restart(self, daemon: str, **isolation: str) -> None:
+        """Restart a Nova daemon with other [isolation] options.
+
+        At the end of the test it is restarted as it was.
+        """
+        self.addCleanup(self.cloud.restart, daemon)
+        self.cloud.restart(daemon, {'isolation': isolation})
+
+    def refused_to_start(self, server: Any) -> dict[str, Any]:
+        """The fault of a server; that it has no trace on any host."""
+        self.assertEqual('ERROR', server.status, server.compute_host)
+        for name in self.cloud.places:
+            self.assertNotIn(server.id, self.domains(name))
+            self.assertFalse(self.instance_folder(name, server).exists())
+        return dict(server.fault)
+
+    def domains(self, host: str) -> set[str]:
+        """The UUIDs of all domains that libvirt of a host knows."""
+        return set(self.cloud.places[host].virsh(
+            self.cloud.supervisor, 'list', '--all', '--uuid').split())
+
+    def instance_folder(self, host: str, server: Any) -> Path:
+        """Where Nova keeps a server's files on a host."""
+        return self.cloud.places[host].layout.instances / str(server.id)
+
+    def assertNoAllocations(self, server: Any) -> None:
+        """Placement has set nothing aside for a server.
+
+        Nova takes back what it had after the server is in ERROR.
+        """
+        def none() -> bool:
+            answer = self.api.placement.get(f'/allocations/{server.id}',
+                                            microversion='1.39')
+            return not answer.json()['allocations']
+
+        self.cloud.supervisor.wait('no allocations', none, 20, every=0.3)
+
+    def assertActive(self, server: Any, host: str | None = None) -> None:
+        """It is ACTIVE, on that host, and its guest has printed."""
+        self.assertEqual('ACTIVE', server.status, server.fault)
+        if host is not None:
+            self.assertEqual(host, server.compute_host)
+        self.guests.wait_console(server)
+
+    def assertNoValidHost(self, server: Any) -> None:
+        """The scheduler found no host for it, and nothing of it is left."""
+        fault = self.refused_to_start(server)
+        self.assertIn(NO_VALID_HOST, fault['message'])
+        self.assertNoAllocations(server)
+
+    def assertEvent(self, server: Any, event: str, result: str) -> None:
+        """The server has an event of that name with that result."""
+        found = [(one['event'], one['result'])
+                 for one in self.guests.events(server)]
+        self.assertIn((event, result), found)
+
+    def assertExplained(self, flavor: Any, *words: str) -> None:
+        """``nova-isolation-manage explain`` says each of the words."""
+        text = explain.explain(self.cloud, flavor.name)
+        for word in words:
+            self.assertIn(word, text)

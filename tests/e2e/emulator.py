@@ -1,0 +1,21 @@
+"""Asks a QEMU binary what it contains, in another way than we do."""
+
+import json
+from pathlib import Path
+import subprocess
+
+
+def types(emulator: Path) -> set[str]:
+    """All QOM types of an emulator, by QMP on its standard input."""
+    commands = ('qmp_capabilities', 'qom-list-types', 'quit')
+    result = subprocess.run(
+        [emulator, '-machine', 'none', '-S', '-display', 'none', '-nodefaults',
+         '-qmp', 'stdio'],
+        input=''.join(f'{json.dumps({"execute": one})}\n'
+                      for one in commands),
+        capture_output=True, text=True, timeout=60, check=True)
+    for line in result.stdout.splitlines():
+        answer = json.loads(line).get('return')
+        if isinstance(answer, list):
+            return {entry['name'] for entry in answer}
+    raise AssertionError(f'{emulator} listed no types: {result.stdout[:200]}')
