@@ -116,19 +116,20 @@ class Cloud:
                     self.site, self.supervisor, self.progress,
                     list(self.places.values())).run()
         except BaseException:
-            self.down()
+            self.down(patience=3)
             raise
         self.progress.say(f'up: {", ".join(self.places)}')
 
-    def down(self) -> None:
+    def down(self, patience: float = 15) -> None:
         """Stop every process of this cloud, and say that none is left.
 
+        :param patience: seconds that the daemons have to end by themselves
         :raises LabError: when one is left
         """
         with signals.ignored():
             self.supervisor.resume()
             with self.progress.step('down'):
-                self._stop()
+                self._stop(patience)
             (self.layout.state / 'cloud.json').unlink(missing_ok=True)
             left = processes.belonging(self.layout)
             if left:
@@ -203,7 +204,7 @@ class Cloud:
         for daemon in daemons:
             nova.override(layout, daemon, {})
 
-    def _stop(self) -> None:
+    def _stop(self, patience: float) -> None:
         supervisor = self.supervisor
         everything = list(supervisor.daemons())
         last = {mariadb.NAME, rabbitmq.NAME, rabbitmq.MAPPER}
@@ -211,10 +212,11 @@ class Cloud:
         guests = [pid for pid, command
                   in processes.belonging(self.layout).items()
                   if 'qemu-system' in command]
-        supervisor.stop([name for name in everything if name not in last], 15)
+        supervisor.stop([name for name in everything if name not in last],
+                        patience)
         processes.kill(guests, 10)
         supervisor.stop([name for name in everything
-                         if name in last - {rabbitmq.MAPPER}], 20)
+                         if name in last - {rabbitmq.MAPPER}], patience)
         supervisor.stop([rabbitmq.MAPPER], 5)
         # Helpers that outlived the daemon which started them.
         processes.kill(list(processes.belonging(self.layout)), 10)

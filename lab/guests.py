@@ -26,10 +26,17 @@ class HostProcess:
     """What the machine's kernel says about a guest's QEMU."""
 
     pid: int
-    #: Where its binary lies; from outside its mount namespace.
-    executable: Path
     #: "Seccomp" of /proc/PID/status: 0 none, 2 a filter.
     seccomp: int
+
+    @property
+    def executable(self) -> Path:
+        """The binary it runs, whatever its host's path for that is."""
+        return Path(f'/proc/{self.pid}/exe')
+
+    def runs(self, binary: Path) -> bool:
+        """Whether it runs this very file."""
+        return self.executable.samefile(binary)
 
 
 class Guests:
@@ -199,8 +206,7 @@ class Guests:
         status = dict(
             line.split(':', 1) for line in
             Path(f'/proc/{pid}/status').read_text('utf-8').splitlines())
-        return HostProcess(pid, Path(f'/proc/{pid}/exe').readlink(),
-                           int(status['Seccomp']))
+        return HostProcess(pid, int(status['Seccomp']))
 
     def _image_id(self) -> str:
         if self._image is None:

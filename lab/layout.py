@@ -79,7 +79,7 @@ class HostLayout:
     @property
     def emulator(self) -> Path:
         """The host's own copy of QEMU, where it has one."""
-        return self.root / 'emulator' / 'bin' / 'qemu-system-x86_64'
+        return self.root / 'qemu-system-x86_64'
 
     @property
     def uri(self) -> str:

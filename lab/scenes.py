@@ -144,16 +144,16 @@ class Scenes:
         self._guests.wait_console(server)
         process = self._guests.process(server)
         place = self._cloud.places[host]
-        self._check(process.executable == place.emulator(),
+        self._check(process.runs(place.emulator()),
                     f'{server.name} runs {place.emulator()}')
         self._check(process.seccomp == (2 if place.host.sandbox else 0),
                     f'Seccomp of {server.name} is {process.seccomp}')
-        stack = execstack.is_set(Path(f'/proc/{process.pid}/exe'))
+        stack = execstack.is_set(process.executable)
         self._check(not specs or not (stack or process.seccomp != 2),
                     f'{server.name} is as its flavor demands')
         read = (f'Seccomp: {process.seccomp}, executable stack: '
                 f'{"yes" if stack else "no"}, console seen')
-        if process.executable != libvirtd.STOCK_EMULATOR:
+        if not process.runs(libvirtd.EMULATOR):
             read += ', patched QEMU'
         print(f'  {server.name}: ACTIVE on {host}; process {process.pid}: '
               f'{read}')

@@ -18,15 +18,16 @@ from lab import layout as layouts
 from lab import supervisor as supervisors
 from lab.config import site as sites
 
-STOCK_EMULATOR = Path('/usr/bin/qemu-system-x86_64')
-#: $1 is the host name; then "FOLDER PATH" pairs to mount; then "--" and the
+#: Where every host has its QEMU.
+EMULATOR = Path('/usr/bin/qemu-system-x86_64')
+#: $1 is the host name; then "WHAT WHERE" pairs to mount; then "--" and the
 #: command. A process that fails to get its namespaces must not run at all.
 _ENTER = '''
 set -eu
 hostname "$1"
 shift
 while [ "$1" != -- ]; do
-    mkdir -p "$2"
+    [ -e "$2" ] || mkdir -p "$2"
     mount --bind "$1" "$2"
     shift 2
 done
@@ -60,25 +61,18 @@ class Host:
         for folder, path in self.layout.MOUNTS.items():
             mounts += [self.layout.root / folder, path]
         mounts += [self.layout.instances, self.site.layout.instances]
+        # Over the stock one, not beside it: a migrated guest's XML names
+        # the emulator by its path.
+        if self.host.emulator != 'stock':
+            mounts += [self.layout.emulator, EMULATOR]
         return ['unshare', '--mount', '--uts', '--propagation', 'private',
                 'sh', '-c', _ENTER, 'sh', self.host.name, *mounts, '--',
                 *command]
 
-    def environment(self, supervisor: supervisors.Supervisor
-                    ) -> dict[str, str]:
-        """What differs in the environment of the host's processes.
-
-        libvirt takes the first qemu-system-x86_64 of its PATH.
-        """
-        if self.host.emulator == 'stock':
-            return {}
-        path = supervisor.environment()['PATH']
-        return {'PATH': f'{self.layout.emulator.parent}:{path}'}
-
     def emulator(self) -> Path:
-        """The QEMU that the host's guests run in."""
+        """The binary that is the host's QEMU, seen from outside."""
         if self.host.emulator == 'stock':
-            return STOCK_EMULATOR
+            return EMULATOR
         return self.layout.emulator
 
     def make(self) -> None:
@@ -89,11 +83,7 @@ class Host:
         layout.instances.mkdir()
         layout.nova.mkdir()
         if self.host.emulator == 'execstack':
-            execstack.copy(STOCK_EMULATOR, layout.emulator)
-            # QEMU looks for its firmware relative to where it lies.
-            for folder in ('share', 'lib'):
-                link = layout.emulator.parent.parent / folder
-                link.symlink_to(Path('/usr') / folder)
+            execstack.copy(EMULATOR, layout.emulator)
         layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
         layouts.write(
             layout.etc / 'libvirtd.conf',
@@ -109,17 +99,20 @@ class Host:
         daemon = supervisor.start(
             self.daemon,
             self.inside(['libvirtd', '-f', '/etc/libvirt/libvirtd.conf',
-                         '-p', '/run/libvirt/libvirtd.pid']),
-            self.environment(supervisor))
+                         '-p', '/run/libvirt/libvirtd.pid']))
         supervisor.wait(f'libvirtd of {self.host.name}',
                         self.layout.socket.exists, 60, daemon)
         found = supervisor.wait(f'libvirtd of {self.host.name}',
                                 lambda: self._domcapabilities(supervisor),
                                 60, daemon)
-        if f'<path>{self.emulator()}</path>' not in found:
+        if f'<path>{EMULATOR}</path>' not in found:
             raise errors.LabError(
                 f'libvirtd of {self.host.name} found another QEMU than '
-                f'{self.emulator()}:\n{found[:500]}')
+                f'{EMULATOR}:\n{found[:500]}')
+        seen = Path(f'/proc/{daemon.pid}/root{EMULATOR}')
+        if not seen.samefile(self.emulator()):
+            raise errors.LabError(
+                f'{EMULATOR} of {self.host.name} is not {self.emulator()}')
 
     def virsh(self, supervisor: supervisors.Supervisor,
               *arguments: str) -> str:

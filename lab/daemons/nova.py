@@ -62,7 +62,6 @@ def start_compute(supervisor: supervisors.Supervisor,
         place.inside([
             layouts.BIN / place.host.command,
             '--config-file', compute_conf(layout, place.host.name),
-            '--config-file', override_file(layout, name)]),
-        place.environment(supervisor))
+            '--config-file', override_file(layout, name)]))
     rabbitmq.Queues(supervisor, place.site).wait_served([queue(name)], 180,
                                                         started)
