@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""An example of a mechanism: ``isolation:smt=off``.
+
+Two guests that share a core can spy on each other. This mechanism keeps a
+guest to hosts on which simultaneous multithreading is off.
+
+>>> from nova_isolation import requirements
+>>> from nova_isolation.mechanisms import registry
+>>> mechanisms = registry.build({'smt': SmtMechanism})
+>>> flavor = {'isolation:smt': 'off'}
+>>> wanted = requirements.parse(flavor, mechanisms.vocabulary)
+>>> smt = mechanisms.loaded['smt']
+>>> print(*smt.judge(wanted.items[0], SmtFacts(off=False)))
+isolation:smt: wanted off, found SMT is active [isolation.smt.active]
+>>> list(smt.judge(wanted.items[0], SmtFacts(off=True)))
+[]
+>>> sorted(smt.traits(SmtFacts(off=True)))
+['CUSTOM_ISOLATION_SMT_OFF']
+"""
+
+from collections.abc import Iterator
+import dataclasses
+
+from nova_isolation import reasons
+from nova_isolation import requirements
+from nova_isolation import section
+from nova_isolation import traits
+from nova_isolation import vocabulary
+from nova_isolation.mechanisms import base
+
+UNKNOWN = reasons.Reason(
+    'isolation.smt.unknown',
+    'The host could not tell whether SMT is active.',
+    'Look for the failed probe in the log of nova-compute.',
+)
+ACTIVE = reasons.Reason(
+    'isolation.smt.active',
+    'Simultaneous multithreading is active on the host.',
+    'Boot the host with the kernel parameter nosmt.',
+)
+
+
+_OFF = frozenset({traits.name('SMT', 'OFF')})
+
+
+@dataclasses.dataclass(frozen=True)
+class SmtFacts:
+    """:ivar off: whether no two threads share a core"""
+
+    off: bool
+
+
+class SmtMechanism(base.Mechanism[SmtFacts]):
+    """``isolation:smt``."""
+
+    name = 'smt'
+    extra_specs = (
+        vocabulary.ExtraSpec(
+            'isolation:smt',
+            mechanism='smt',
+            values=('off',),
+            condition='simultaneous multithreading is off',
+            example='off',
+        ),
+    )
+    own_reasons = (UNKNOWN, ACTIVE)
+
+    def measure(self, host: base.Host) -> object:
+        """The kernel's word."""
+        text = host.read('/sys/devices/system/cpu/smt/active').strip()
+        if text not in ('0', '1'):
+            raise ValueError(f'smt/active holds {text!r}')
+        return section.write(SmtFacts(off=text == '0'))
+
+    def read(self, section_: object) -> SmtFacts:
+        """See the base class."""
+        return section.read(SmtFacts, section_)
+
+    def unknown(self) -> reasons.Reason:
+        """See the base class."""
+        return UNKNOWN
+
+    def traits(self, facts: SmtFacts) -> frozenset[str]:
+        """One trait, where SMT is off."""
+        return _OFF if facts.off else frozenset()
+
+    def required_traits(
+        self, requirement: requirements.Requirement
+    ) -> frozenset[str]:
+        """The same trait."""
+        return _OFF
+
+    def judge(
+        self, requirement: requirements.Requirement, facts: SmtFacts
+    ) -> Iterator[reasons.Unmet]:
+        """See the base class."""
+        if not facts.off:
+            yield requirement.unmet(ACTIVE, 'SMT is active')
+
+    def verify(
+        self,
+        guest: base.Guest,
+        wanted: requirements.Requirements,
+        facts: SmtFacts,
+        host: base.Host,
+    ) -> Iterator[base.Proof | reasons.Unmet]:
+        """The state is of the host; facts were measured after the start."""
+        for requirement in wanted.of(self.name):
+            unmet = tuple(self.judge(requirement, facts))
+            yield from unmet
+            if not unmet:
+                yield base.Proof(requirement.key, 'SMT is off')

@@ -1,0 +1,220 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tables of the documentation that are made from the code.
+
+Directives, all without content:
+
+``isolation-vocabulary``
+    the extra specs (:data:`nova_isolation.vocabulary.EXTRA_SPECS`)
+``isolation-reserved``
+    the names that are refused until a later release
+``isolation-catalogue``
+    the components of QEMU (:mod:`nova_isolation.qemu_catalogue`)
+``isolation-certifications``
+    what certifications presuppose
+    (:mod:`nova_isolation.mechanisms.certification`)
+``isolation-reasons``
+    the reason codes (:data:`nova_isolation.reasons.REASONS`). Each row is a
+    target: ``#isolation-svirt-no-model``.
+"""
+
+import abc
+from collections.abc import Iterator
+from collections.abc import Sequence
+import inspect
+import types
+import typing
+
+from docutils import nodes
+from sphinx import application
+from sphinx.util import docutils
+from sphinx.util import typing as sphinx_typing
+
+from nova_isolation import qemu_catalogue
+from nova_isolation import reasons
+from nova_isolation import vocabulary
+from nova_isolation.mechanisms import certification
+
+#: What stands in one cell, one line.
+Cell = Sequence[nodes.Node]
+
+
+def _text(text: str) -> Cell:
+    return [nodes.Text(text)]
+
+
+def _words(words: Sequence[str]) -> Cell:
+    """The words as literals, with commas between them."""
+    result: list[nodes.Node] = []
+    for word in words:
+        if result:
+            result.append(nodes.Text(', '))
+        result.append(nodes.literal('', word))
+    return result
+
+
+class _Table(docutils.SphinxDirective, abc.ABC):
+    """A table.
+
+    :cvar head: the titles of the columns
+    :cvar widths: how wide the columns are, relative to one another
+    :cvar sources: the modules that the table is made from
+    """
+
+    head: typing.ClassVar[tuple[str, ...]]
+    widths: typing.ClassVar[tuple[int, ...]]
+    sources: typing.ClassVar[tuple[types.ModuleType, ...]]
+
+    @abc.abstractmethod
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """Each row: its target, '' for none, and its cells."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table as a node."""
+        for source in self.sources:
+            # So that a changed table is built again.
+            self.env.note_dependency(inspect.getfile(source))
+        group = nodes.tgroup(cols=len(self.head))
+        for width in self.widths:
+            group += nodes.colspec(colwidth=width)
+        head = nodes.thead()
+        head += self._row('', [_text(title) for title in self.head])
+        group += head
+        body = nodes.tbody()
+        for target, cells in self.rows():
+            body += self._row(target, cells)
+        group += body
+        table = nodes.table(classes=['colwidths-given'])
+        table += group
+        return [table]
+
+    def _row(self, target: str, cells: Sequence[Cell]) -> nodes.row:
+        row = nodes.row()
+        for number, cell in enumerate(cells):
+            paragraph = nodes.paragraph('', '', *cell)
+            if target and not number:
+                paragraph['ids'].append(nodes.make_id(target))
+            row += nodes.entry('', paragraph)
+        return row
+
+
+class VocabularyTable(_Table):
+    """``isolation-vocabulary``"""
+
+    head = ('Extra spec', 'Value', 'The guest runs only where', 'Example')
+    widths = (22, 26, 36, 16)
+    sources = (vocabulary,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for spec in vocabulary.EXTRA_SPECS:
+            yield (
+                spec.key,
+                (
+                    _words([spec.key]),
+                    _value(spec),
+                    [*_text(spec.condition), *_beside(spec)],
+                    _words([spec.example]),
+                ),
+            )
+
+
+def _value(spec: vocabulary.ExtraSpec) -> Cell:
+    """What a value may be, in words."""
+    start = 'comma list of ' if spec.several else ''
+    if spec.values == tuple(qemu_catalogue.CATALOGUE):
+        return _text(f'{start}components, see below')
+    if not spec.values:
+        return [*_text(f'{start}text that matches '), *_words([spec.pattern])]
+    if not spec.several and len(spec.values) > 1:
+        start = 'one of '
+    return [*_text(start), *_words(spec.values)]
+
+
+def _beside(spec: vocabulary.ExtraSpec) -> Iterator[nodes.Node]:
+    """What must and what must not stand beside an extra spec."""
+    for key, value in spec.requires:
+        yield from _text('. Needs ')
+        yield from _words([f'{key}={value}'])
+    if spec.hypervisors:
+        yield from _text('. For the hypervisors ')
+        yield from _words(spec.hypervisors)
+
+
+class ReservedTable(_Table):
+    """``isolation-reserved``"""
+
+    head = ('Extra specs that begin with',)
+    widths = (100,)
+    sources = (vocabulary,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for start in vocabulary.RESERVED:
+            yield '', [_words([start])]
+
+
+class CatalogueTable(_Table):
+    """``isolation-catalogue``"""
+
+    head = ('Component', 'QOM types that reveal it')
+    widths = (30, 70)
+    sources = (qemu_catalogue,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for component, qom_types in qemu_catalogue.CATALOGUE.items():
+            yield '', (_words([component]), _words(qom_types))
+
+
+class CertificationTable(_Table):
+    """``isolation-certifications``"""
+
+    head = ('Certification', 'Measured preconditions')
+    widths = (30, 70)
+    sources = (certification,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for name, conditions in certification.CERTIFICATIONS.items():
+            yield '', (_words([name]), _words(conditions) or _text('none'))
+
+
+class ReasonTable(_Table):
+    """``isolation-reasons``"""
+
+    head = ('Code', 'Meaning', 'Remedy')
+    widths = (30, 35, 35)
+    sources = (reasons,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for code, reason in reasons.REASONS.items():
+            yield (
+                code,
+                (
+                    _words([code]),
+                    _text(reason.meaning),
+                    _text(reason.remedy),
+                ),
+            )
+
+
+def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
+    """Called by Sphinx."""
+    app.add_directive('isolation-vocabulary', VocabularyTable)
+    app.add_directive('isolation-reserved', ReservedTable)
+    app.add_directive('isolation-catalogue', CatalogueTable)
+    app.add_directive('isolation-certifications', CertificationTable)
+    app.add_directive('isolation-reasons', ReasonTable)
+    return {'parallel_read_safe': True, 'parallel_write_safe': True}

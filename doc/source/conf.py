@@ -1,0 +1,47 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How Sphinx builds this documentation."""
+
+import pathlib
+import sys
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The code is documented as it lies here, installed or not.
+sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
+
+extensions = [
+    'isolation_tables',
+    'openstackdocstheme',
+    'oslo_config.sphinxconfiggen',
+    'oslo_config.sphinxext',
+    'sphinx.ext.autodoc',
+    'tested_examples',
+]
+
+project = 'nova-isolation'
+copyright = 'nova-isolation developers'
+root_doc = 'index'
+
+html_theme = 'openstackdocs'
+pygments_style = 'native'
+openstackdocs_repo_name = 'nova-isolation'
+openstackdocs_auto_name = False
+openstackdocs_pdf_link = False
+
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'description'
+
+config_generator_config_file = str(
+    _ROOT / 'etc' / 'nova-isolation' / 'config-generator.conf'
+)
+sample_config_basename = '_generated/nova-isolation'
