@@ -99,6 +99,12 @@ class LateFaults:
     def _settled(self, uuid: str, item: _Pending) -> bool:
         """Whether there is nothing more to do for an instance."""
         if time.monotonic() > item.until:
+            LOG.warning(
+                'Nova has not given up in time; the fault of this instance '
+                'may not name the reason: %s',
+                item.refusal,
+                instance_uuid=uuid,
+            )
             return True
         try:
             return _tell(uuid, item.refusal)
@@ -113,16 +119,18 @@ class LateFaults:
 def _tell(uuid: str, refusal: exception.GuestRefused) -> bool:
     """Add the fault if it is time to; returns whether it is settled."""
     context = nova_context.get_admin_context()
-    instance: typing.Any = objects.Instance.get_by_uuid(
-        context, uuid, expected_attrs=['fault']
-    )
+    instance: typing.Any = objects.Instance.get_by_uuid(context, uuid)
     if instance.vm_state == vm_states.ACTIVE:
         return True
     if instance.vm_state != vm_states.ERROR or instance.task_state:
         return False
-    told = instance.fault and instance.fault.message.startswith(
-        exception.GuestRefused.MARK
+    fault: typing.Any = objects.InstanceFault.get_latest_for_instance(
+        context, uuid
     )
-    if not told:
+    # Nova sets the state first and then writes its fault, which must not
+    # come after ours.
+    if fault is None:
+        return False
+    if not fault.message.startswith(exception.GuestRefused.MARK):
         compute_utils.add_instance_fault_from_exc(context, instance, refusal)
     return True
