@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Configuration of Nova: the control plane, and each compute host."""
 
 from pathlib import Path
@@ -97,7 +109,7 @@ def _common(site: sites.Site) -> ini.Settings:
         'DEFAULT': {
             'my_ip': sites.LOCALHOST,
             'transport_url': site.transport,
-            'graceful_shutdown_timeout': 5,
+            'graceful_shutdown_timeout': 2,
             'manager_shutdown_timeout': 0,
             # Otherwise a periodic task, the discovery of hosts among them,
             # waits up to 60 s for its first turn.
@@ -107,7 +119,7 @@ def _common(site: sites.Site) -> ini.Settings:
         'oslo_messaging_notifications': {'driver': 'noop'},
         'vnc': {'enabled': False},
         'service_user': {**site.client('nova'),
-                         'send_service_user_token': True},
+                         'send_service_user_token': True},  # nosec B105
         'placement': site.client('placement'),
         'glance': site.client('nova'),
         'neutron': site.client('neutron'),

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Configuration of Keystone, Placement, Glance and Neutron."""
 
 from lab import layout as layouts
@@ -10,11 +22,11 @@ def keystone(site: sites.Site) -> ini.Settings:
     data = site.layout.data / 'keystone'
     return {
         'database': {'connection': site.database('keystone')},
-        'token': {'provider': 'fernet'},
+        'token': {'provider': 'fernet'},  # nosec B105
         'fernet_tokens': {'key_repository': str(data / 'fernet')},
         'credential': {'key_repository': str(data / 'credential')},
         # Bcrypt's least: these passwords are random and live for an hour.
-        'identity': {'password_hash_rounds': 4},
+        'identity': {'password_hash_rounds': 4},  # nosec B105
         'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'},
     }
 
