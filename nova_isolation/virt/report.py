@@ -21,10 +21,12 @@ from collections.abc import Iterator
 import contextlib
 import typing
 
-from nova.compute import utils as compute_utils
 from oslo_log import log as logging
+from oslo_utils import timeutils
 
 from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
 from nova_isolation.mechanisms import base
 from nova_isolation.virt import exception
 from nova_isolation.virt import late_fault
@@ -90,20 +92,26 @@ class Reporter:
         name: str,
         refusal: exception.GuestRefused | None,
     ) -> None:
-        with _only_logged(name, uuid):
-            reporter = compute_utils.EventReporter(
-                context or nova_context.get_admin_context(),
-                name,
-                self._host,
-                uuid,
-                graceful_exit=True,
+        with (
+            _only_logged(name, uuid),
+            # Work that no user asked for has no action to write it to.
+            contextlib.suppress(nova_exception.InstanceActionNotFound),
+        ):
+            now = timeutils.utcnow()
+            context = context or nova_context.get_admin_context()
+            # Not compute_utils.EventReporter: where two hosts write events
+            # of one name, the second would overwrite the first, because
+            # Nova looks for no more than the name.
+            event: typing.Any = objects.InstanceActionEvent(
+                context,
+                event=name,
+                host=self._host,
+                start_time=now,
+                finish_time=now,
+                result='Error' if refusal else 'Success',
+                details=refusal and refusal.format_message(),
             )
-            reporter.__enter__()
-            reporter.__exit__(
-                type(refusal) if refusal else None,
-                refusal,
-                refusal.__traceback__ if refusal else None,
-            )
+            event.create(uuid, context.request_id)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,381 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A fake libvirt and a fake kernel, as far as isolation asks them.
+
+Nova's fake libvirt knows no security label, starts paused guests running and
+gives back a domain's XML without what was put into it. The classes here add
+that, for each compute host apart (:class:`Machine`).
+"""
+
+import dataclasses
+import re
+import sys
+import types
+import typing
+
+import fixtures
+from lxml import etree
+from nova.tests.fixtures import libvirt as fakelibvirt
+
+from nova_isolation.mechanisms import base
+from nova_isolation.virt import compute_host
+
+#: [isolation] qemu_run_dir, by default
+RUN_DIR = '/run/libvirt/qemu'
+
+#: the flags of a start that leaves the guest paused
+PAUSED = fakelibvirt.VIR_DOMAIN_START_PAUSED
+
+#: The emulator as a careful distribution builds it.
+HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
+
+
+@dataclasses.dataclass
+class Machine:
+    """What is true on one compute host. May be changed at any time.
+
+    :ivar secmodels: the security drivers of libvirt
+    :ivar selinux: enforcing, permissive; None: no such module
+    :ivar kernel_context: of the kernel itself, which tells MLS from MCS
+    :ivar apparmor: enforce, complain; None: no such module
+    :ivar virt_type: of libvirt's domains
+    :ivar hardening: how the emulator was built
+    :ivar types: the QOM types that the emulator knows
+    :ivar sandbox: whether the emulator was built with seccomp
+    :ivar qemu_conf: libvirt's qemu.conf; None: there is none
+    :ivar options: of ``[isolation]``, where this host differs from the rest
+    :ivar broken: what cannot be measured (``read``, ``capabilities``,
+        ``domain_capabilities``, ``emulator``) -> what is raised
+    :ivar lies: what is read back of a started guest (``security_label``,
+        ``process_label``, ``seccomp``, ``executable``, ``domain_xml``) where
+        it is not as asked; an exception is raised
+    :ivar on_start: called with each domain that was just started
+    :ivar calls: what was done to guests, in order
+    :ivar measured: how often the emulator was asked for
+    """
+
+    secmodels: tuple[str, ...] = ('selinux',)
+    selinux: str | None = 'enforcing'
+    kernel_context: str = 'system_u:system_r:kernel_t:s0'
+    apparmor: str | None = None
+    virt_type: str = 'kvm'
+    hardening: frozenset[str] = HARDENED
+    types: frozenset[str] = frozenset()
+    sandbox: bool = True
+    qemu_conf: str | None = None
+    options: dict[str, object] = dataclasses.field(default_factory=dict)
+    broken: dict[str, Exception] = dataclasses.field(default_factory=dict)
+    lies: dict[str, object] = dataclasses.field(default_factory=dict)
+    on_start: typing.Callable[[typing.Any], None] = lambda domain: None
+    calls: list[str] = dataclasses.field(default_factory=list)
+    measured: int = 0
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What the kernel and libvirt's configuration say."""
+        found = {}
+        if self.selinux:
+            enforcing = self.selinux == 'enforcing'
+            found = {
+                '/sys/fs/selinux/enforce': str(int(enforcing)),
+                '/sys/fs/selinux/mls': '1',
+                '/sys/fs/selinux/initial_contexts/kernel': (
+                    self.kernel_context + '\0'
+                ),
+            }
+        if self.apparmor:
+            parameters = '/sys/module/apparmor/parameters'
+            found[f'{parameters}/enabled'] = 'Y\n'
+            found[f'{parameters}/mode'] = self.apparmor + '\n'
+        if self.qemu_conf is not None:
+            found['/etc/libvirt/qemu.conf'] = self.qemu_conf
+        return found
+
+    def read(self, path: str) -> str:
+        """The text of a file."""
+        self.check('read')
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return self.files[path]
+
+    def emulator(self) -> base.Emulator:
+        """The emulator, examined."""
+        self.measured += 1
+        self.check('emulator')
+        return base.Emulator(
+            '/usr/bin/qemu-kvm',
+            self.identity,
+            self.hardening,
+            self.types,
+            self.sandbox,
+        )
+
+    @property
+    def identity(self) -> base.Identity:
+        """Which file the emulator is: another one if it is built anew."""
+        built = hash((self.hardening, self.types, self.sandbox))
+        return base.Identity(1, abs(built), 3, 4, 5)
+
+    @property
+    def seccomp(self) -> int:
+        """The seccomp mode in which libvirt starts the emulator."""
+        off = re.search('^seccomp_sandbox = 0', self.qemu_conf or '', re.M)
+        return 2 if self.sandbox and not off else 0
+
+    def check(self, what: str) -> None:
+        """Raise if it is broken."""
+        if what in self.broken:
+            raise self.broken[what]
+
+    def answer(self, question: str, truth: object) -> typing.Any:
+        """What is read back of a guest."""
+        self.calls.append(question)
+        lie = self.lies.get(question, truth)
+        if isinstance(lie, Exception):
+            raise lie
+        return lie
+
+
+class Domain(fakelibvirt.Domain):
+    """A domain that has a process, a label and the XML it was given."""
+
+    def __init__(self, connection, xml, **kwargs):
+        self.xml = xml
+        self.machine = connection.machine
+        #: the flags of each start
+        self.started: list[int] = []
+        super().__init__(connection, xml, **kwargs)
+
+    @property
+    def label(self) -> str:
+        """As libvirt labels a guest."""
+        if 'selinux' in self.machine.secmodels and self.machine.selinux:
+            found = etree.fromstring(self.xml).findtext('seclabel/baselabel')
+            low = found or 'system_u:system_r:svirt_t:s0'
+            return f'{low}:c{2 * self.pid},c{2 * self.pid + 1}'
+        if 'apparmor' in self.machine.secmodels:
+            return f'libvirt-{self.UUIDString()}'
+        return ''
+
+    @property
+    def process_label(self) -> str:
+        """As the kernel shows the label of the process."""
+        if self.label.startswith('libvirt-'):
+            return f'{self.label} ({self.machine.apparmor})\n'
+        return self.label + '\0'
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the label means anything."""
+        if 'selinux' in self.machine.secmodels and self.machine.selinux:
+            return self.machine.selinux == 'enforcing'
+        return self.machine.apparmor == 'enforce'
+
+    def createWithFlags(self, flags):
+        self.machine.calls.append(f'createWithFlags({flags})')
+        for model in etree.fromstring(self.xml).xpath('seclabel/@model'):
+            if model not in self.machine.secmodels:
+                raise fakelibvirt.libvirtError(
+                    f"Security driver model '{model}' is not available"
+                )
+        self.started.append(flags)
+        super().createWithFlags(flags)
+        if flags & PAUSED:
+            self._state = fakelibvirt.VIR_DOMAIN_PAUSED
+        self.pid = Processes.current.start(self)
+        self.machine.on_start(self)
+
+    def isActive(self):
+        return int(
+            self._state
+            in (fakelibvirt.VIR_DOMAIN_RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED)
+        )
+
+    def resume(self):
+        self.machine.calls.append('resume')
+        super().resume()
+
+    def destroy(self):
+        self.machine.calls.append('destroy')
+        Processes.current.end(self)
+        super().destroy()
+
+    def shutdown(self):
+        self.machine.calls.append('shutdown')
+        Processes.current.end(self)
+        super().shutdown()
+        self._state = fakelibvirt.VIR_DOMAIN_SHUTOFF
+
+    def undefine(self):
+        self.machine.calls.append('undefine')
+        super().undefine()
+
+    def securityLabel(self):
+        return self.machine.answer(
+            'security_label', [self.label, self.enforced]
+        )
+
+    def XMLDesc(self, flags):
+        desc = etree.fromstring(super().XMLDesc(flags))
+        given = etree.fromstring(self.xml)
+        desc.set('type', self.machine.virt_type)
+        desc.extend(given.findall('metadata') + given.findall('seclabel'))
+        text = etree.tostring(desc, encoding='unicode')
+        return self.machine.answer('domain_xml', text)
+
+
+class Connection(fakelibvirt.Connection):
+    """The libvirtd of one machine."""
+
+    def __init__(self, machine: Machine, **kwargs):
+        self.machine = machine
+        super().__init__('qemu:///system', **kwargs)
+        #: the XML of each domain that was defined
+        self.defined: list[str] = []
+
+    def defineXML(self, xml):
+        self.defined.append(xml)
+        domain = Domain(self, xml)
+        self._vms[domain.name()] = domain
+        self._emit_lifecycle(domain, fakelibvirt.VIR_DOMAIN_EVENT_DEFINED, 0)
+        return domain
+
+    def getCapabilities(self):
+        self.machine.check('capabilities')
+        root = etree.fromstring(super().getCapabilities())
+        host = root.find('host')
+        for old in host.findall('secmodel'):
+            host.remove(old)
+        for name in (*self.machine.secmodels, 'dac'):
+            model = etree.SubElement(host, 'secmodel')
+            etree.SubElement(model, 'model').text = name
+            etree.SubElement(model, 'doi').text = '0'
+        return etree.tostring(root, encoding='unicode')
+
+    def getDomainCapabilities(self, binary, arch, machine, virt_type, flags):
+        # Nova always names an architecture, we let libvirt choose.
+        if arch is None:
+            self.machine.check('domain_capabilities')
+        text = super().getDomainCapabilities(
+            binary, arch or 'x86_64', machine, virt_type, flags
+        )
+        return text.replace(
+            '<domain>kvm</domain>',
+            f'<domain>{self.machine.virt_type}</domain>',
+        )
+
+
+class Processes:
+    """The emulators that run, as /proc and libvirt's pid files show them."""
+
+    #: those of the running test
+    current: typing.ClassVar['Processes']
+
+    def __init__(self) -> None:
+        self._domains: dict[int, Domain] = {}
+        self._last = 100
+
+    def start(self, domain: Domain) -> int:
+        """A domain was started; returns its process id."""
+        self._last += 1
+        self._domains[self._last] = domain
+        return self._last
+
+    def end(self, domain: Domain) -> None:
+        """A domain was stopped."""
+        self._domains = {
+            pid: one for pid, one in self._domains.items() if one is not domain
+        }
+
+    def read(self, path: str) -> str:
+        """In place of privileged.read."""
+        for pid, domain in self._domains.items():
+            if path == f'{RUN_DIR}/{domain.name()}.pid':
+                return f'{pid}\n'
+            if path.startswith(f'/proc/{pid}/'):
+                return _proc(domain, path.removeprefix(f'/proc/{pid}/'))
+        raise FileNotFoundError(path)
+
+    def executable(self, pid: int) -> base.Identity:
+        """In place of privileged.executable."""
+        machine = self._domains[pid].machine
+        return machine.answer('executable', machine.identity)
+
+
+def _proc(domain: Domain, name: str) -> str:
+    """The text of a file in the /proc of a process."""
+    machine = domain.machine
+    if name == 'cmdline':
+        return '\0'.join(('qemu-kvm', '-uuid', domain.UUIDString(), ''))
+    if name == 'attr/current':
+        return machine.answer('process_label', domain.process_label)
+    if name == 'status':
+        mode = machine.answer('seccomp', machine.seccomp)
+        return f'Name:\tqemu-kvm\nSeccomp:\t{mode}\n'
+    raise FileNotFoundError(name)
+
+
+class IsolationFixture(fixtures.Fixture):
+    """Puts the fakes in the place of the kernel and libvirt.
+
+    The seams: what ComputeHost reads and examines,
+    what privileged.py reads of processes. Everything between is ours.
+    """
+
+    def _setUp(self) -> None:
+        Processes.current = Processes()
+        host = 'nova_isolation.virt.compute_host.ComputeHost'
+        for target, fake in (
+            (f'{host}.read', _host_read),
+            (f'{host}.emulator', _host_emulator),
+            (f'{host}.options', property(_host_options)),
+            (
+                'nova_isolation.virt.privileged.read',
+                Processes.current.read,
+            ),
+            (
+                'nova_isolation.virt.privileged.executable',
+                Processes.current.executable,
+            ),
+            # Nova gives up at once here.
+            ('nova_isolation.virt.late_fault._INTERVAL', 0.02),
+        ):
+            self.useFixture(fixtures.MonkeyPatch(target, fake))
+        # What Nova's LibvirtFixture gives to Nova's modules, for ours, which
+        # import it when they need it.
+        before = sys.modules.get('libvirt')
+        sys.modules['libvirt'] = fakelibvirt
+        self.addCleanup(_restore_libvirt, before)
+
+
+def _restore_libvirt(before: types.ModuleType | None) -> None:
+    del sys.modules['libvirt']
+    if before is not None:
+        sys.modules['libvirt'] = before
+
+
+def _machine(host: compute_host.ComputeHost) -> Machine:
+    return host._libvirt.get_connection().machine
+
+
+def _host_read(host: compute_host.ComputeHost, path: str) -> str:
+    return _machine(host).read(path)
+
+
+def _host_emulator(host: compute_host.ComputeHost) -> base.Emulator:
+    return _machine(host).emulator()
+
+
+def _host_options(host: compute_host.ComputeHost) -> object:
+    common = {name: host._options[name] for name in host._options}
+    return types.SimpleNamespace(**common | _machine(host).options)
