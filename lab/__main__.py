@@ -28,25 +28,42 @@ from lab import processes
 def main() -> int:
     """Run one command; the exit status."""
     parser = argparse.ArgumentParser(
-        prog='python -m lab', description='A throw-away OpenStack.')
+        prog='python -m lab', description='A throw-away OpenStack.'
+    )
     parser.add_argument(
-        '--state', type=Path, default=layouts.default_state(),
-        metavar='DIR', help='its folder (default: %(default)s)')
+        '--state',
+        type=Path,
+        default=layouts.default_state(),
+        metavar='DIR',
+        help='its folder (default: %(default)s)',
+    )
     commands = parser.add_subparsers(dest='command', required=True)
     up = commands.add_parser('up', help='make it anew and start it')
-    up.add_argument('--computes', nargs='+', default=list(hosts.DEFAULT),
-                    metavar='HOST',
-                    help=f'of {", ".join(hosts.KNOWN)} '
-                         f'(default: {" ".join(hosts.DEFAULT)})')
-    up.add_argument('--stock-driver', action='store_true',
-                    help="Nova's own driver on every host, and no filter")
+    up.add_argument(
+        '--computes',
+        nargs='+',
+        default=list(hosts.DEFAULT),
+        metavar='HOST',
+        help=f'of {", ".join(hosts.KNOWN)} '
+        f'(default: {" ".join(hosts.DEFAULT)})',
+    )
+    up.add_argument(
+        '--stock-driver',
+        action='store_true',
+        help="Nova's own driver on every host, and no filter",
+    )
     commands.add_parser('down', help='stop it')
     commands.add_parser('status', help='its daemons and ports')
     commands.add_parser('ps', help='its processes')
     commands.add_parser('env', help='variables for the openstack command')
     arguments = parser.parse_args()
-    action = {'up': _up, 'down': _down, 'status': _status, 'ps': _ps,
-              'env': _environment}[arguments.command]
+    action = {
+        'up': _up,
+        'down': _down,
+        'status': _status,
+        'ps': _ps,
+        'env': _environment,
+    }[arguments.command]
     try:
         return action(arguments)
     except errors.LabError as error:

@@ -44,9 +44,13 @@ _SECONDS = 300
 class Assembly:
     """The steps from configuration files to a cloud that can boot guests."""
 
-    def __init__(self, site: sites.Site, supervisor: supervisors.Supervisor,
-                 progress: progresses.Progress,
-                 places: Sequence[libvirtd.Host]) -> None:
+    def __init__(
+        self,
+        site: sites.Site,
+        supervisor: supervisors.Supervisor,
+        progress: progresses.Progress,
+        places: Sequence[libvirtd.Host],
+    ) -> None:
         self._site = site
         self._supervisor = supervisor
         self._progress = progress
@@ -62,8 +66,7 @@ class Assembly:
         plan.add('mariadb', lambda: mariadb.start(supervisor, site))
         plan.add('rabbitmq', lambda: rabbitmq.start(supervisor, site))
         for place in self._places:
-            plan.add(place.daemon,
-                     functools.partial(place.start, supervisor))
+            plan.add(place.daemon, functools.partial(place.start, supervisor))
         plan.add('guest-files', lambda: guestfiles.make(supervisor))
         plan.add('nova-db', self._nova_database, ['mariadb'])
         plan.add('keystone-db', self._keystone_database, ['mariadb'])
@@ -76,76 +79,133 @@ class Assembly:
         plan.add('glance-db', self._glance_database, ['mariadb'])
         self._add_service(plan, wsgi.GLANCE, 'glance-db')
         self._add_nova(plan)
-        plan.add('images', self._images,
-                 ['guest-files', 'glance-api', 'keystone-seed'])
+        plan.add(
+            'images',
+            self._images,
+            ['guest-files', 'glance-api', 'keystone-seed'],
+        )
         plan.run()
 
-    def _add_service(self, plan: plans.Plan, service: wsgi.Service,
-                     *after: str) -> None:
-        plan.add(wsgi.daemon_name(service), lambda: wsgi.start(
-            self._supervisor, self._site, service), after)
+    def _add_service(
+        self, plan: plans.Plan, service: wsgi.Service, *after: str
+    ) -> None:
+        plan.add(
+            wsgi.daemon_name(service),
+            lambda: wsgi.start(self._supervisor, self._site, service),
+            after,
+        )
 
     def _add_nova(self, plan: plans.Plan) -> None:
         # Conductor and scheduler exit when Placement refuses their login.
         needs = ['nova-db', 'keystone-seed', 'placement-api', 'rabbitmq']
         for name in (nova.CONDUCTOR, nova.SCHEDULER):
-            plan.add(name, functools.partial(
-                nova.start, self._supervisor, self._site, name), needs)
+            plan.add(
+                name,
+                functools.partial(
+                    nova.start, self._supervisor, self._site, name
+                ),
+                needs,
+            )
         self._add_service(plan, wsgi.NOVA, 'nova-db', 'rabbitmq')
         computes = []
         for place in self._places:
             name = nova.compute_name(place.host.name)
             # A compute that calls before the conductor listens waits 10 s
             # before it tries again.
-            plan.add(name, functools.partial(
-                nova.start_compute, self._supervisor, place),
-                [nova.CONDUCTOR, place.daemon])
+            plan.add(
+                name,
+                functools.partial(nova.start_compute, self._supervisor, place),
+                [nova.CONDUCTOR, place.daemon],
+            )
             computes.append(name)
-        plan.add('hosts-mapped', self._mapped, [
-            *computes, nova.SCHEDULER, wsgi.daemon_name(wsgi.NOVA)])
+        plan.add(
+            'hosts-mapped',
+            self._mapped,
+            [*computes, nova.SCHEDULER, wsgi.daemon_name(wsgi.NOVA)],
+        )
 
     def _keystone_database(self) -> None:
         site = self._site
         for folder in ('fernet', 'credential'):
             (site.layout.data / 'keystone' / folder).mkdir(mode=0o700)
-        self._supervisor.run('keystone-db', [
-            sys.executable, '-P', _DATABASE / 'keystone.py',
-            site.layout.etc / 'keystone' / 'keystone.conf',
-            site.url('keystone'), sites.REGION], _SECONDS,
-            {'OS_BOOTSTRAP_PASSWORD': site.passwords['admin']})
+        self._supervisor.run(
+            'keystone-db',
+            [
+                sys.executable,
+                '-P',
+                _DATABASE / 'keystone.py',
+                site.layout.etc / 'keystone' / 'keystone.conf',
+                site.url('keystone'),
+                sites.REGION,
+            ],
+            _SECONDS,
+            {'OS_BOOTSTRAP_PASSWORD': site.passwords['admin']},
+        )
 
     def _nova_database(self) -> None:
         site = self._site
-        self._supervisor.run('nova-db', [
-            sys.executable, '-P', _DATABASE / 'nova.py',
-            site.layout.nova_conf, site.layout.etc / 'nova' / 'cell0.conf',
-            site.database('nova_cell1'), site.database('nova_cell0'),
-            site.transport], _SECONDS)
+        self._supervisor.run(
+            'nova-db',
+            [
+                sys.executable,
+                '-P',
+                _DATABASE / 'nova.py',
+                site.layout.nova_conf,
+                site.layout.etc / 'nova' / 'cell0.conf',
+                site.database('nova_cell1'),
+                site.database('nova_cell0'),
+                site.transport,
+            ],
+            _SECONDS,
+        )
 
     def _neutron_database(self) -> None:
-        self._supervisor.run('neutron-db', [
-            layouts.BIN / 'neutron-db-manage', '--config-file',
-            self._site.layout.etc / 'neutron' / 'neutron.conf',
-            'upgrade', 'heads'], _SECONDS, nice=_NICE)
+        self._supervisor.run(
+            'neutron-db',
+            [
+                layouts.BIN / 'neutron-db-manage',
+                '--config-file',
+                self._site.layout.etc / 'neutron' / 'neutron.conf',
+                'upgrade',
+                'heads',
+            ],
+            _SECONDS,
+            nice=_NICE,
+        )
 
     def _placement_database(self) -> None:
-        self._supervisor.run('placement-db', [
-            layouts.BIN / 'placement-manage', '--config-file',
-            self._site.layout.etc / 'placement' / 'placement.conf',
-            'db', 'sync'], _SECONDS)
+        self._supervisor.run(
+            'placement-db',
+            [
+                layouts.BIN / 'placement-manage',
+                '--config-file',
+                self._site.layout.etc / 'placement' / 'placement.conf',
+                'db',
+                'sync',
+            ],
+            _SECONDS,
+        )
 
     def _glance_database(self) -> None:
-        self._supervisor.run('glance-db', [
-            layouts.BIN / 'glance-manage', '--config-file',
-            self._site.layout.etc / 'glance' / 'glance-api.conf',
-            'db_sync'], _SECONDS, nice=_NICE)
+        self._supervisor.run(
+            'glance-db',
+            [
+                layouts.BIN / 'glance-manage',
+                '--config-file',
+                self._site.layout.etc / 'glance' / 'glance-api.conf',
+                'db_sync',
+            ],
+            _SECONDS,
+            nice=_NICE,
+        )
 
     def _seed(self) -> None:
         seed.identity(connections.connect(self._site), self._site)
 
     def _images(self) -> None:
-        guestfiles.upload(connections.connect(self._site),
-                          guestfiles.make(self._supervisor))
+        guestfiles.upload(
+            connections.connect(self._site), guestfiles.make(self._supervisor)
+        )
 
     def _mapped(self) -> None:
         """Wait until the scheduler can choose each compute host."""
@@ -153,12 +213,17 @@ class Assembly:
         names = {place.host.name for place in self._places}
 
         def ready() -> bool:
-            up = {host.name for host in cloud.compute.hypervisors(True)
-                  if host.state == 'up' and host.status == 'enabled'}
+            up = {
+                host.name
+                for host in cloud.compute.hypervisors(True)
+                if host.state == 'up' and host.status == 'enabled'
+            }
             offered = cloud.placement.get(
                 '/resource_providers?resources=MEMORY_MB:1',
-                microversion='1.39').json()['resource_providers']
+                microversion='1.39',
+            ).json()['resource_providers']
             return names <= up & {one['name'] for one in offered}
 
-        self._supervisor.wait('compute hosts to be mapped', ready, 120,
-                              every=0.3)
+        self._supervisor.wait(
+            'compute hosts to be mapped', ready, 120, every=0.3
+        )

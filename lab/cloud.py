@@ -49,9 +49,12 @@ class Cloud:
             cloud.connect().compute.servers()
     """
 
-    def __init__(self, state: Path | None = None,
-                 computes: Iterable[hosts.ComputeHost] | None = None,
-                 control: ini.Settings | None = None) -> None:
+    def __init__(
+        self,
+        state: Path | None = None,
+        computes: Iterable[hosts.ComputeHost] | None = None,
+        control: ini.Settings | None = None,
+    ) -> None:
         """Describe a cloud; nothing happens yet.
 
         :param state: its state folder; one is chosen when not given
@@ -77,8 +80,9 @@ class Cloud:
         if not record.exists():
             raise errors.LabError(f'no lab is up in {cloud.layout.state}')
         values = json.loads(record.read_text(encoding='utf-8'))
-        cloud._computes = [hosts.ComputeHost.from_data(host)
-                           for host in values['computes']]
+        cloud._computes = [
+            hosts.ComputeHost.from_data(host) for host in values['computes']
+        ]
         cloud._control = values['control']
         cloud._site = sites.Site.load(cloud.layout)
         return cloud
@@ -96,16 +100,21 @@ class Cloud:
     @property
     def places(self) -> dict[str, libvirtd.Host]:
         """Its compute hosts, by name."""
-        return {host.name: libvirtd.Host(self.site, host, index)
-                for index, host in enumerate(self._computes)}
+        return {
+            host.name: libvirtd.Host(self.site, host, index)
+            for index, host in enumerate(self._computes)
+        }
 
     def __enter__(self) -> 'Cloud':
         self.up()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None,
-                 error: BaseException | None,
-                 trace: types.TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
         self.down()
 
     def up(self) -> None:
@@ -120,13 +129,17 @@ class Cloud:
         if running:
             raise errors.LabError(
                 f'{len(running)} processes of the lab in {self.layout.state} '
-                'are running: stop it first')
+                'are running: stop it first'
+            )
         try:
             with signals.termination_raises():
                 self._prepare()
                 assembly.Assembly(
-                    self.site, self.supervisor, self.progress,
-                    list(self.places.values())).run()
+                    self.site,
+                    self.supervisor,
+                    self.progress,
+                    list(self.places.values()),
+                ).run()
         except BaseException:
             self.down(patience=3)
             raise
@@ -152,8 +165,9 @@ class Cloud:
         """A new connection of openstacksdk, as the administrator."""
         return connections.connect(self.site)
 
-    def restart(self, daemon: str,
-                overrides: ini.Settings | None = None) -> None:
+    def restart(
+        self, daemon: str, overrides: ini.Settings | None = None
+    ) -> None:
         """Start a Nova daemon again, and wait until it serves.
 
         :param daemon: nova.API, CONDUCTOR, SCHEDULER or compute_name(HOST)
@@ -181,37 +195,62 @@ class Cloud:
         layout = self.layout
         layout.make()
         self._site = site = sites.Site.make(layout)
-        layouts.write(layout.state / 'cloud.json', json.dumps({
-            'computes': [host.as_data() for host in self._computes],
-            'control': self._control}))
-        layouts.write(layout.etc / 'environment.sh', ''.join(
-            f'export {name}={value}\n'
-            for name, value in connections.environment(site).items()))
-        for folder in ('locks', 'keystone', 'neutron', 'nova', 'glance/images',
-                       'glance/tasks', 'glance/staging'):
+        layouts.write(
+            layout.state / 'cloud.json',
+            json.dumps(
+                {
+                    'computes': [host.as_data() for host in self._computes],
+                    'control': self._control,
+                }
+            ),
+        )
+        layouts.write(
+            layout.etc / 'environment.sh',
+            ''.join(
+                f'export {name}={value}\n'
+                for name, value in connections.environment(site).items()
+            ),
+        )
+        for folder in (
+            'locks',
+            'keystone',
+            'neutron',
+            'nova',
+            'glance/images',
+            'glance/tasks',
+            'glance/staging',
+        ):
             (layout.data / folder).mkdir(parents=True)
         for name, settings in (
-                ('keystone/keystone.conf', service_config.keystone(site)),
-                ('placement/placement.conf', service_config.placement(site)),
-                ('glance/glance-api.conf', service_config.glance(site)),
-                ('neutron/neutron.conf', service_config.neutron(site)),
-                ('nova/cell0.conf', nova_config.cell0(site))):
+            ('keystone/keystone.conf', service_config.keystone(site)),
+            ('placement/placement.conf', service_config.placement(site)),
+            ('glance/glance-api.conf', service_config.glance(site)),
+            ('neutron/neutron.conf', service_config.neutron(site)),
+            ('nova/cell0.conf', nova_config.cell0(site)),
+        ):
             layouts.write(layout.etc / name, ini.render(settings))
         self._prepare_nova()
 
     def _prepare_nova(self) -> None:
         layout, site = self.layout, self.site
         ours = any(host.driver == hosts.OUR_DRIVER for host in self._computes)
-        layouts.write(layout.nova_conf, ini.render(ini.merge(
-            nova_config.control(site, ours), self._control)))
-        shutil.copy(layouts.VENV / 'etc' / 'nova' / 'api-paste.ini',
-                    layout.etc / 'nova')
+        layouts.write(
+            layout.nova_conf,
+            ini.render(
+                ini.merge(nova_config.control(site, ours), self._control)
+            ),
+        )
+        shutil.copy(
+            layouts.VENV / 'etc' / 'nova' / 'api-paste.ini',
+            layout.etc / 'nova',
+        )
         daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
         for name, place in self.places.items():
             place.make()
             conf = nova.compute_conf(layout, name)
-            layouts.write(conf, ini.render(
-                nova_config.compute(site, place.host, conf)))
+            layouts.write(
+                conf, ini.render(nova_config.compute(site, place.host, conf))
+            )
             daemons.append(nova.compute_name(name))
         for daemon in daemons:
             nova.override(layout, daemon, {})
@@ -221,14 +260,19 @@ class Cloud:
         everything = list(supervisor.daemons())
         last = {mariadb.NAME, rabbitmq.NAME, rabbitmq.MAPPER}
         # The guests first: nova-compute and libvirtd leave them running.
-        guests = [pid for pid, command
-                  in processes.belonging(self.layout).items()
-                  if 'qemu-system' in command]
-        supervisor.stop([name for name in everything if name not in last],
-                        patience)
+        guests = [
+            pid
+            for pid, command in processes.belonging(self.layout).items()
+            if 'qemu-system' in command
+        ]
+        supervisor.stop(
+            [name for name in everything if name not in last], patience
+        )
         processes.kill(guests, 10)
-        supervisor.stop([name for name in everything
-                         if name in last - {rabbitmq.MAPPER}], patience)
+        supervisor.stop(
+            [name for name in everything if name in last - {rabbitmq.MAPPER}],
+            patience,
+        )
         supervisor.stop([rabbitmq.MAPPER], 5)
         # Helpers that outlived the daemon which started them.
         processes.kill(list(processes.belonging(self.layout)), 10)

@@ -30,13 +30,18 @@ def connect(site: sites.Site) -> connection.Connection:
     transport = requests.Session()
     transport.trust_env = False
     auth = v3.Password(
-        auth_url=site.url('keystone'), username='admin',
-        password=site.passwords['admin'], project_name='admin',
-        user_domain_id='default', project_domain_id='default')
+        auth_url=site.url('keystone'),
+        username='admin',
+        password=site.passwords['admin'],
+        project_name='admin',
+        user_domain_id='default',
+        project_domain_id='default',
+    )
     return connection.Connection(
         session=sessions.Session(auth=auth, session=transport, timeout=60),
         region_name=sites.REGION,
-        compute_default_microversion=COMPUTE_MICROVERSION)
+        compute_default_microversion=COMPUTE_MICROVERSION,
+    )
 
 
 def environment(site: sites.Site) -> dict[str, str]:

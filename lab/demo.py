@@ -30,12 +30,18 @@ from lab import signals
 def main() -> int:
     """Run the demonstration; the exit status."""
     parser = argparse.ArgumentParser(
-        prog='tools/demo.sh', description='Isolation on a real OpenStack.')
+        prog='tools/demo.sh', description='Isolation on a real OpenStack.'
+    )
     parser.add_argument(
-        '--state', type=Path, default=layouts.default_state('demo'),
-        metavar='DIR', help="the cloud's folder (default: %(default)s)")
+        '--state',
+        type=Path,
+        default=layouts.default_state('demo'),
+        metavar='DIR',
+        help="the cloud's folder (default: %(default)s)",
+    )
     parser.add_argument(
-        '--keep', action='store_true', help='leave the cloud up at the end')
+        '--keep', action='store_true', help='leave the cloud up at the end'
+    )
     arguments = parser.parse_args()
     try:
         with signals.termination_raises():
@@ -66,13 +72,15 @@ def _run(state: Path, keep: bool) -> None:
 
 def _usage(cloud: clouds.Cloud) -> None:
     where = f'--state {cloud.layout.state}'
-    print('\nThe cloud is up. To use it:\n'
-          f'  eval "$(.venv/bin/python -m lab {where} env)"\n'
-          '  .venv/bin/openstack server list --long\n'
-          '  .venv/bin/nova-isolation-manage --config-file '
-          f'{cloud.layout.nova_conf} explain {scenes.HARDENED}\n'
-          f'Its logs are in {cloud.layout.log}. To stop it:\n'
-          f'  .venv/bin/python -m lab {where} down')
+    print(
+        '\nThe cloud is up. To use it:\n'
+        f'  eval "$(.venv/bin/python -m lab {where} env)"\n'
+        '  .venv/bin/openstack server list --long\n'
+        '  .venv/bin/nova-isolation-manage --config-file '
+        f'{cloud.layout.nova_conf} explain {scenes.HARDENED}\n'
+        f'Its logs are in {cloud.layout.log}. To stop it:\n'
+        f'  .venv/bin/python -m lab {where} down'
+    )
 
 
 if __name__ == '__main__':

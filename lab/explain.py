@@ -22,10 +22,17 @@ def explain(cloud: clouds.Cloud, flavor: str) -> str:
 
     :raises LabError: when it failed without printing anything
     """
-    result = cloud.supervisor.output([
-        layouts.BIN / 'nova-isolation-manage',
-        '--config-file', cloud.layout.nova_conf, 'explain', flavor])
+    result = cloud.supervisor.output(
+        [
+            layouts.BIN / 'nova-isolation-manage',
+            '--config-file',
+            cloud.layout.nova_conf,
+            'explain',
+            flavor,
+        ]
+    )
     if not result.stdout.strip():
         raise errors.LabError(
-            f'nova-isolation-manage explain {flavor}: {result.stderr}')
+            f'nova-isolation-manage explain {flavor}: {result.stderr}'
+        )
     return result.stdout

@@ -72,8 +72,9 @@ def make(supervisor: supervisors.Supervisor) -> GuestFiles:
     :raises LabError: when apt does not know or cannot fetch the kernel
     """
     package = _kernel_package(supervisor)
-    key = hashlib.sha256('\0'.join(
-        [*package, _INIT, str(_DISK_BYTES)]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        '\0'.join([*package, _INIT, str(_DISK_BYTES)]).encode()
+    ).hexdigest()[:16]
     files = GuestFiles(layouts.cache() / 'guest' / key)
     if files.folder.exists():
         return files
@@ -98,32 +99,62 @@ def make(supervisor: supervisors.Supervisor) -> GuestFiles:
 def upload(cloud: connection.Connection, files: GuestFiles) -> None:
     """Put the guest into Glance, as the image called IMAGE."""
     kernel = _image(cloud, f'{IMAGE}-kernel', files.kernel, 'aki', 'aki')
-    initramfs = _image(cloud, f'{IMAGE}-initramfs', files.initramfs, 'ari',
-                       'ari')
-    _image(cloud, IMAGE, files.disk, 'raw', 'bare', kernel_id=kernel,
-           ramdisk_id=initramfs, os_command_line='console=ttyS0 quiet')
+    initramfs = _image(
+        cloud, f'{IMAGE}-initramfs', files.initramfs, 'ari', 'ari'
+    )
+    _image(
+        cloud,
+        IMAGE,
+        files.disk,
+        'raw',
+        'bare',
+        kernel_id=kernel,
+        ramdisk_id=initramfs,
+        os_command_line='console=ttyS0 quiet',
+    )
 
 
-def _image(cloud: connection.Connection, name: str, path: Path, disk: str,
-           container: str, **properties: str) -> str:
+def _image(
+    cloud: connection.Connection,
+    name: str,
+    path: Path,
+    disk: str,
+    container: str,
+    **properties: str,
+) -> str:
     image = cloud.image.create_image(
-        name, filename=str(path), disk_format=disk,
-        container_format=container, visibility='public',
-        allow_duplicates=True, wait=True, timeout=60, **properties)
+        name,
+        filename=str(path),
+        disk_format=disk,
+        container_format=container,
+        visibility='public',
+        allow_duplicates=True,
+        wait=True,
+        timeout=60,
+        **properties,
+    )
     return str(image.id)
 
 
 def _kernel_package(supervisor: supervisors.Supervisor) -> tuple[str, str]:
     for last in (False, True):
         output = supervisor.output(
-            ['apt-cache', 'depends', _META_PACKAGE]).stdout
-        names = [line.split()[-1] for line in output.splitlines()
-                 if line.strip().startswith('Depends: linux-image')]
+            ['apt-cache', 'depends', _META_PACKAGE]
+        ).stdout
+        names = [
+            line.split()[-1]
+            for line in output.splitlines()
+            if line.strip().startswith('Depends: linux-image')
+        ]
         if names:
             shown = supervisor.output(
-                ['apt-cache', 'show', '--no-all-versions', names[0]]).stdout
-            versions = [line.split()[-1] for line in shown.splitlines()
-                        if line.startswith('Version:')]
+                ['apt-cache', 'show', '--no-all-versions', names[0]]
+            ).stdout
+            versions = [
+                line.split()[-1]
+                for line in shown.splitlines()
+                if line.startswith('Version:')
+            ]
             if versions:
                 return names[0], versions[0]
         if not last:
@@ -131,8 +162,9 @@ def _kernel_package(supervisor: supervisors.Supervisor) -> tuple[str, str]:
     raise errors.LabError(f'apt knows no package {_META_PACKAGE}')
 
 
-def _kernel(supervisor: supervisors.Supervisor, work: Path, package: str,
-            kernel: Path) -> None:
+def _kernel(
+    supervisor: supervisors.Supervisor, work: Path, package: str, kernel: Path
+) -> None:
     _apt(supervisor, work, 'download', package)
     archive = next(work.glob('*.deb'))
     result = supervisor.output(['dpkg-deb', '-x', archive, work / 'package'])
@@ -141,29 +173,48 @@ def _kernel(supervisor: supervisors.Supervisor, work: Path, package: str,
     shutil.copy(next((work / 'package' / 'boot').glob('vmlinuz-*')), kernel)
 
 
-def _initramfs(supervisor: supervisors.Supervisor, root: Path,
-               initramfs: Path) -> None:
+def _initramfs(
+    supervisor: supervisors.Supervisor, root: Path, initramfs: Path
+) -> None:
     for folder in ('bin', 'dev', 'proc', 'sys'):
         (root / folder).mkdir(parents=True)
     shutil.copy(_BUSYBOX, root / 'bin' / 'busybox')
     layouts.write(root / 'init', _INIT, 0o755)
-    names = '\n'.join(str(path.relative_to(root))
-                      for path in sorted(root.rglob('*')))
+    names = '\n'.join(
+        str(path.relative_to(root)) for path in sorted(root.rglob('*'))
+    )
     result = supervisor.output(
-        ['cpio', '--create', '--quiet', '--format=newc', '--owner=0:0',
-         f'--file={initramfs}'], text=names + '\n', folder=root)
+        [
+            'cpio',
+            '--create',
+            '--quiet',
+            '--format=newc',
+            '--owner=0:0',
+            f'--file={initramfs}',
+        ],
+        text=names + '\n',
+        folder=root,
+    )
     if result.returncode:
         raise errors.LabError(f'cpio: {result.stderr}')
 
 
-def _apt(supervisor: supervisors.Supervisor, folder: Path,
-         *arguments: str) -> None:
+def _apt(
+    supervisor: supervisors.Supervisor, folder: Path, *arguments: str
+) -> None:
     # Unlike the cloud, apt may need the proxy that the user has set.
-    proxies = {name: value for name, value in os.environ.items()
-               if name.lower().endswith('_proxy')}
+    proxies = {
+        name: value
+        for name, value in os.environ.items()
+        if name.lower().endswith('_proxy')
+    }
     result = supervisor.output(
         ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120', *arguments],
-        seconds=300, folder=folder, environment=proxies)
+        seconds=300,
+        folder=folder,
+        environment=proxies,
+    )
     if result.returncode:
         raise errors.LabError(
-            f'apt-get {" ".join(arguments)}: {result.stderr}')
+            f'apt-get {" ".join(arguments)}: {result.stderr}'
+        )

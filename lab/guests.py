@@ -54,8 +54,9 @@ class HostProcess:
 class Guests:
     """The guests of one cloud."""
 
-    def __init__(self, cloud: clouds.Cloud,
-                 api: connection.Connection | None = None) -> None:
+    def __init__(
+        self, cloud: clouds.Cloud, api: connection.Connection | None = None
+    ) -> None:
         """:param api: a connection to use; a new one when not given"""
         self._cloud = cloud
         self.api = api or cloud.connect()
@@ -69,7 +70,8 @@ class Guests:
             an extra spec; the flavor is deleted again
         """
         flavor = self.api.compute.create_flavor(
-            name=name, ram=_FLAVOR_RAM_MIB, vcpus=1, disk=1)
+            name=name, ram=_FLAVOR_RAM_MIB, vcpus=1, disk=1
+        )
         try:
             if specs:
                 self.api.compute.create_flavor_extra_specs(flavor, specs)
@@ -78,9 +80,14 @@ class Guests:
             raise
         return flavor
 
-    def boot(self, name: str, flavor: str, host: str | None = None,
-             availability_zone: str | None = None,
-             seconds: float = _BOOT_SECONDS) -> Any:
+    def boot(
+        self,
+        name: str,
+        flavor: str,
+        host: str | None = None,
+        availability_zone: str | None = None,
+        seconds: float = _BOOT_SECONDS,
+    ) -> Any:
         """Boot a guest and wait until it is ACTIVE or ERROR.
 
         The other parameters are those of create().
@@ -91,8 +98,13 @@ class Guests:
         server = self.create(name, flavor, host, availability_zone)
         return self.wait_status(server, ('ACTIVE', 'ERROR'), seconds)
 
-    def create(self, name: str, flavor: str, host: str | None = None,
-               availability_zone: str | None = None) -> Any:
+    def create(
+        self,
+        name: str,
+        flavor: str,
+        host: str | None = None,
+        availability_zone: str | None = None,
+    ) -> Any:
         """Ask for a guest, and do not wait for it.
 
         :param flavor: name or id of its flavor
@@ -100,17 +112,25 @@ class Guests:
         :param availability_zone: ``nova:HOST`` forces a host, past filters
         """
         request: dict[str, Any] = {
-            'name': name, 'networks': 'none', 'image_id': self._image_id(),
+            'name': name,
+            'networks': 'none',
+            'image_id': self._image_id(),
             'flavor_id': self.api.compute.find_flavor(
-                flavor, ignore_missing=False).id}
+                flavor, ignore_missing=False
+            ).id,
+        }
         if host is not None:
             request['host'] = host
         if availability_zone is not None:
             request['availability_zone'] = availability_zone
         return self.api.compute.create_server(**request)
 
-    def wait_status(self, server: Any, statuses: tuple[str, ...],
-                    seconds: float = _BOOT_SECONDS) -> Any:
+    def wait_status(
+        self,
+        server: Any,
+        statuses: tuple[str, ...],
+        seconds: float = _BOOT_SECONDS,
+    ) -> Any:
         """Wait until a server is in one of these statuses; the server.
 
         :raises LabError: when it is not after ``seconds``
@@ -124,11 +144,13 @@ class Guests:
             if time.monotonic() > end:
                 raise errors.LabError(
                     f'{server.name} is {server.status}, task '
-                    f'{server.task_state}, after {seconds:.0f} s')
+                    f'{server.task_state}, after {seconds:.0f} s'
+                )
             time.sleep(0.3)
 
-    def wait_fault(self, server: Any, text: str,
-                   seconds: float = _FAULT_SECONDS) -> Any:
+    def wait_fault(
+        self, server: Any, text: str, seconds: float = _FAULT_SECONDS
+    ) -> Any:
         """Wait until the newest fault of a server says ``text``.
 
         A compute host tells its reason only after Nova has given up.
@@ -145,11 +167,13 @@ class Guests:
             if time.monotonic() > end:
                 raise errors.LabError(
                     f'{server.name}: its fault is "{message}", not '
-                    f'"{text}", after {seconds:.0f} s')
+                    f'"{text}", after {seconds:.0f} s'
+                )
             time.sleep(0.3)
 
-    def wait_console(self, server: Any,
-                     seconds: float = _CONSOLE_SECONDS) -> str:
+    def wait_console(
+        self, server: Any, seconds: float = _CONSOLE_SECONDS
+    ) -> str:
         """Wait until the guest's own program has printed on its console.
 
         :returns: the line it printed
@@ -158,14 +182,16 @@ class Guests:
         end = time.monotonic() + seconds
         while True:
             output = self.api.compute.get_server_console_output(
-                server, length=50)['output']
+                server, length=50
+            )['output']
             for line in output.splitlines():
                 if guestfiles.CONSOLE_MARK in line:
                     return str(line).strip()
             if time.monotonic() > end:
                 raise errors.LabError(
                     f'{server.name}: its console shows no '
-                    f'{guestfiles.CONSOLE_MARK} after {seconds:.0f} s')
+                    f'{guestfiles.CONSOLE_MARK} after {seconds:.0f} s'
+                )
             time.sleep(0.3)
 
     def events(self, server: Any) -> list[dict[str, Any]]:
@@ -190,7 +216,8 @@ class Guests:
         while self.api.compute.find_server(server.id) is not None:
             if time.monotonic() > end:
                 raise errors.LabError(
-                    f'{server.name} is not gone after {seconds:.0f} s')
+                    f'{server.name} is not gone after {seconds:.0f} s'
+                )
             time.sleep(0.3)
 
     def qemu_pid(self, server: Any) -> int:
@@ -206,7 +233,8 @@ class Guests:
             raise errors.LabError(f'{server.name}: {error}') from error
         if server.id not in processes.command(pid):
             raise errors.LabError(
-                f'{server.name}: process {pid} is not its QEMU')
+                f'{server.name}: process {pid} is not its QEMU'
+            )
         return pid
 
     def process(self, server: Any) -> HostProcess:
@@ -216,12 +244,18 @@ class Guests:
         """
         pid = self.qemu_pid(server)
         status = dict(
-            line.split(':', 1) for line in
-            Path(f'/proc/{pid}/status').read_text('utf-8').splitlines())
+            line.split(':', 1)
+            for line in Path(f'/proc/{pid}/status')
+            .read_text('utf-8')
+            .splitlines()
+        )
         return HostProcess(pid, int(status['Seccomp']))
 
     def _image_id(self) -> str:
         if self._image is None:
-            self._image = str(self.api.image.find_image(
-                guestfiles.IMAGE, ignore_missing=False).id)
+            self._image = str(
+                self.api.image.find_image(
+                    guestfiles.IMAGE, ignore_missing=False
+                ).id
+            )
         return self._image

@@ -46,12 +46,14 @@ class ComputeHost:
     isolation: ini.Options = dataclasses.field(default_factory=dict)
     #: More of its nova.conf; wins over what the lab would write.
     settings: Mapping[str, ini.Options] = dataclasses.field(
-        default_factory=dict)
+        default_factory=dict
+    )
 
     def stock(self) -> 'ComputeHost':
         """The same host without this project."""
-        return dataclasses.replace(self, command=STOCK_COMMAND,
-                                   driver=STOCK_DRIVER, isolation={})
+        return dataclasses.replace(
+            self, command=STOCK_COMMAND, driver=STOCK_DRIVER, isolation={}
+        )
 
     def as_data(self) -> dict[str, Any]:
         """What from_data() makes the same host of; can be JSON."""
@@ -63,15 +65,22 @@ class ComputeHost:
         return cls(**data)
 
 
-KNOWN = {host.name: host for host in (
-    # LSPP presupposes a state that a machine without SELinux is not in.
-    ComputeHost('cpu-hardened', isolation={'certifications': 'CAPP,LSPP'}),
-    # The launcher is one of the two ways to run our driver; this host is
-    # where it is tried.
-    ComputeHost('cpu-plain', sandbox=False, emulator='execstack',
-                command=OUR_COMMAND),
-    ComputeHost('cpu-stock').stock(),
-)}
+KNOWN = {
+    host.name: host
+    for host in (
+        # LSPP presupposes a state that a machine without SELinux is not in.
+        ComputeHost('cpu-hardened', isolation={'certifications': 'CAPP,LSPP'}),
+        # The launcher is one of the two ways to run our driver; this host is
+        # where it is tried.
+        ComputeHost(
+            'cpu-plain',
+            sandbox=False,
+            emulator='execstack',
+            command=OUR_COMMAND,
+        ),
+        ComputeHost('cpu-stock').stock(),
+    )
+}
 DEFAULT = ('cpu-hardened', 'cpu-plain')
 
 
@@ -85,5 +94,6 @@ def known(names: Iterable[str]) -> list[ComputeHost]:
     if unknown:
         raise errors.LabError(
             f'no such compute host: {", ".join(unknown)} (there are '
-            f'{", ".join(KNOWN)})')
+            f'{", ".join(KNOWN)})'
+        )
     return [KNOWN[name] for name in names]

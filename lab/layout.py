@@ -158,16 +158,23 @@ class Layout:
         if len(os.fsencode(probe)) >= _SOCKET_PATH_BYTES:
             raise errors.LabError(
                 f'the path of the state folder, {self.state}, is too long '
-                'for the sockets in it: choose a shorter one')
+                'for the sockets in it: choose a shorter one'
+            )
         if self.state.exists() and any(self.state.iterdir()):
             if not self.exists():
                 raise errors.LabError(
-                    f'{self.state} is not empty and no lab made it')
+                    f'{self.state} is not empty and no lab made it'
+                )
             shutil.rmtree(self.state)
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.state / _MARK).touch()
-        for folder in (self.etc, self.log, self.run, self.data,
-                       self.instances):
+        for folder in (
+            self.etc,
+            self.log,
+            self.run,
+            self.data,
+            self.instances,
+        ):
             folder.mkdir()
 
 

@@ -32,14 +32,19 @@ class _Step:
 class Plan:
     """A set of steps; each starts when those it comes after have ended."""
 
-    def __init__(self, supervisor: supervisors.Supervisor,
-                 progress: progresses.Progress) -> None:
+    def __init__(
+        self, supervisor: supervisors.Supervisor, progress: progresses.Progress
+    ) -> None:
         self._supervisor = supervisor
         self._progress = progress
         self._steps: dict[str, _Step] = {}
 
-    def add(self, name: str, action: Callable[[], object],
-            after: Iterable[str] = ()) -> None:
+    def add(
+        self,
+        name: str,
+        action: Callable[[], object],
+        after: Iterable[str] = (),
+    ) -> None:
         """Add a step. ``after`` names steps that were added before."""
         needs = frozenset(after)
         unknown = needs - self._steps.keys()
@@ -66,8 +71,8 @@ class Plan:
                             del waiting[step.name]
                             running[pool.submit(self._do, step)] = step
                     finished, _ = concurrent.futures.wait(
-                        running,
-                        return_when=concurrent.futures.FIRST_COMPLETED)
+                        running, return_when=concurrent.futures.FIRST_COMPLETED
+                    )
                     for future in finished:
                         step = running.pop(future)
                         self._check(future, step)
@@ -88,4 +93,5 @@ class Plan:
             raise
         except Exception as error:
             raise errors.LabError(
-                f'{step.name}: {type(error).__name__}: {error}') from error
+                f'{step.name}: {type(error).__name__}: {error}'
+            ) from error

@@ -20,8 +20,17 @@ import socket
 from lab import errors
 
 #: Each has its place in the block.
-NAMES = ('mariadb', 'amqp', 'rabbit-dist', 'epmd', 'keystone', 'placement',
-         'glance', 'neutron', 'nova')
+NAMES = (
+    'mariadb',
+    'amqp',
+    'rabbit-dist',
+    'epmd',
+    'keystone',
+    'placement',
+    'glance',
+    'neutron',
+    'nova',
+)
 _MIGRATION_START = 16
 #: A migration takes one port for memory and one for disks.
 _MIGRATION_PORTS = 8

@@ -35,8 +35,9 @@ def start_ticks(pid: int) -> int | None:
     be used again. None when it is gone or a zombie.
     """
     try:
-        text = Path(f'/proc/{pid}/stat').read_text(encoding='utf-8',
-                                                   errors='replace')
+        text = Path(f'/proc/{pid}/stat').read_text(
+            encoding='utf-8', errors='replace'
+        )
     except OSError:
         return None
     fields = text.rpartition(')')[2].split()
@@ -64,8 +65,9 @@ def belonging(layout: layouts.Layout) -> dict[int, str]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         pid = int(entry.name)
-        if ((_tagged(pid, tag) or _run_libvirt(pid) in hosts)
-                and start_ticks(pid) is not None):
+        if (_tagged(pid, tag) or _run_libvirt(pid) in hosts) and start_ticks(
+            pid
+        ) is not None:
             found[pid] = command(pid)
     return found
 
@@ -100,8 +102,11 @@ def kill(pids: list[int], seconds: float) -> list[int]:
                 continue
     end = time.monotonic() + seconds
     while True:
-        left = [pid for pid, ticks in named.items()
-                if ticks is not None and start_ticks(pid) == ticks]
+        left = [
+            pid
+            for pid, ticks in named.items()
+            if ticks is not None and start_ticks(pid) == ticks
+        ]
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.05)

@@ -27,8 +27,10 @@ from lab import guests as guest_api
 from lab.daemons import libvirtd
 
 HARDENED = 'demo.hardened'
-_HARDENED_SPECS = {'isolation:qemu_hardening': 'pie,nx,relro',
-                   'isolation:qemu_sandbox': 'true'}
+_HARDENED_SPECS = {
+    'isolation:qemu_hardening': 'pie,nx,relro',
+    'isolation:qemu_sandbox': 'true',
+}
 _SELINUX = 'demo.selinux'
 _SELINUX_SPECS = {'isolation:svirt': 'selinux'}
 _UNTAGGED = 'demo.untagged'
@@ -62,44 +64,66 @@ class Scenes:
         self._title('The hosts: both run real guests, they differ in QEMU')
         for name, place in self._cloud.places.items():
             stack = execstack.is_set(place.emulator())
-            print(f'  {name:13} {place.emulator()}\n'
-                  f'  {"":13} executable stack: {"yes" if stack else "no"}, '
-                  f'seccomp_sandbox = {int(place.host.sandbox)}, '
-                  f'started by {place.host.command}')
-            self._check(stack == (name == _PLAIN),
-                        f'the executable stack of {name} is as planned')
+            print(
+                f'  {name:13} {place.emulator()}\n'
+                f'  {"":13} executable stack: {"yes" if stack else "no"}, '
+                f'seccomp_sandbox = {int(place.host.sandbox)}, '
+                f'started by {place.host.command}'
+            )
+            self._check(
+                stack == (name == _PLAIN),
+                f'the executable stack of {name} is as planned',
+            )
 
     def _lands_where_it_may(self) -> None:
         self._title('A hardened flavor lands only on the hardened host')
         self._flavor(HARDENED, _HARDENED_SPECS)
-        servers = [self._guests.create(f'hardened-{number}', HARDENED)
-                   for number in (1, 2, 3)]
+        servers = [
+            self._guests.create(f'hardened-{number}', HARDENED)
+            for number in (1, 2, 3)
+        ]
         for server in servers:
             server = self._active(server, _GOOD, HARDENED, _HARDENED_SPECS)
             self._verified(server)
             self._guests.delete(server)
 
     def _verified(self, server: Any) -> None:
-        events = [event for event in self._guests.events(server)
-                  if event['event'] == _VERIFY_EVENT]
+        events = [
+            event
+            for event in self._guests.events(server)
+            if event['event'] == _VERIFY_EVENT
+        ]
         self._check(bool(events), f'{server.name} has a {_VERIFY_EVENT} event')
         for event in events:
-            print(f'  {server.name}: event {event["event"]} on '
-                  f'{event["host"]}: {event["result"]}')
-            self._check(event['result'] == 'Success',
-                        f'{_VERIFY_EVENT} of {server.name} succeeded')
+            print(
+                f'  {server.name}: event {event["event"]} on '
+                f'{event["host"]}: {event["result"]}'
+            )
+            self._check(
+                event['result'] == 'Success',
+                f'{_VERIFY_EVENT} of {server.name} succeeded',
+            )
 
     def _refused_elsewhere(self) -> None:
         self._title(f'Without {_GOOD}, the hardened flavor runs nowhere')
-        service = next(iter(self._api.compute.services(
-            host=_GOOD, binary='nova-compute')))
+        service = next(
+            iter(self._api.compute.services(host=_GOOD, binary='nova-compute'))
+        )
         self._api.compute.disable_service(service)
         try:
             server = self._guests.boot('hardened-4', HARDENED)
-            self._refused(server, HARDENED, _HARDENED_SPECS,
-                          f'{_GOOD} disabled')
-            self._explained(HARDENED, {_PLAIN: (
-                'isolation.qemu.not_hardened', 'isolation.qemu.no_sandbox')})
+            self._refused(
+                server, HARDENED, _HARDENED_SPECS, f'{_GOOD} disabled'
+            )
+            self._explained(
+                HARDENED,
+                {
+                    _PLAIN: (
+                        'isolation.qemu.not_hardened',
+                        'isolation.qemu.no_sandbox',
+                    )
+                },
+            )
         finally:
             self._api.compute.enable_service(service)
 
@@ -113,32 +137,39 @@ class Scenes:
         self._refused(server, _SELINUX, _SELINUX_SPECS)
         reason = ('isolation.svirt.no_model',)
         self._explained(_SELINUX, {_GOOD: reason, _PLAIN: reason})
-        server = self._guests.boot('selinux-forced', _SELINUX,
-                                   availability_zone=f'nova:{_GOOD}')
-        self._refused(server, _SELINUX, _SELINUX_SPECS,
-                      f'forced by nova:{_GOOD}')
+        server = self._guests.boot(
+            'selinux-forced', _SELINUX, availability_zone=f'nova:{_GOOD}'
+        )
+        self._refused(
+            server, _SELINUX, _SELINUX_SPECS, f'forced by nova:{_GOOD}'
+        )
 
     def _untagged_anywhere(self) -> None:
         self._title('A flavor without tags runs on every host')
         self._flavor(_UNTAGGED, {})
-        servers = {name: self._guests.create(f'untagged-on-{name}', _UNTAGGED,
-                                             host=name)
-                   for name in self._cloud.places}
+        servers = {
+            name: self._guests.create(
+                f'untagged-on-{name}', _UNTAGGED, host=name
+            )
+            for name in self._cloud.places
+        }
         for name, server in servers.items():
-            self._guests.delete(
-                self._active(server, name, _UNTAGGED, {}))
+            self._guests.delete(self._active(server, name, _UNTAGGED, {}))
 
     def _mistyped(self) -> None:
         self._title('A tag that nobody would enforce cannot be set')
-        for specs in ({'isolation:svrit': 'selinux'},
-                      {'isolation:qemu_hardening': 'pie,magic'}):
+        for specs in (
+            {'isolation:svrit': 'selinux'},
+            {'isolation:qemu_hardening': 'pie,magic'},
+        ):
             try:
                 self._guests.flavor('demo.mistyped', specs)
             except exceptions.BadRequestException as error:
                 print(f'  {self._tags(specs)}: HTTP {error.status_code}')
                 print(f'    {error.details}')
-                self._rows.append(('(none)', self._tags(specs),
-                                   'HTTP 400', 'flavor refused'))
+                self._rows.append(
+                    ('(none)', self._tags(specs), 'HTTP 400', 'flavor refused')
+                )
             else:
                 self._fail(f'{self._tags(specs)} was not refused')
 
@@ -146,54 +177,86 @@ class Scenes:
         self._guests.flavor(name, specs)
         print(f'  flavor {name}: {self._tags(specs)}')
 
-    def _active(self, server: Any, host: str, flavor: str,
-                specs: dict[str, str]) -> Any:
+    def _active(
+        self, server: Any, host: str, flavor: str, specs: dict[str, str]
+    ) -> Any:
         server = self._guests.wait_status(server, ('ACTIVE', 'ERROR'))
-        self._check(server.status == 'ACTIVE',
-                    f'{server.name} is ACTIVE (fault: {server.fault})')
-        self._check(server.compute_host == host,
-                    f'{server.name} is on {host}, not {server.compute_host}')
+        self._check(
+            server.status == 'ACTIVE',
+            f'{server.name} is ACTIVE (fault: {server.fault})',
+        )
+        self._check(
+            server.compute_host == host,
+            f'{server.name} is on {host}, not {server.compute_host}',
+        )
         self._guests.wait_console(server)
         process = self._guests.process(server)
         place = self._cloud.places[host]
-        self._check(process.runs(place.emulator()),
-                    f'{server.name} runs {place.emulator()}')
-        self._check(process.seccomp == (2 if place.host.sandbox else 0),
-                    f'Seccomp of {server.name} is {process.seccomp}')
+        self._check(
+            process.runs(place.emulator()),
+            f'{server.name} runs {place.emulator()}',
+        )
+        self._check(
+            process.seccomp == (2 if place.host.sandbox else 0),
+            f'Seccomp of {server.name} is {process.seccomp}',
+        )
         stack = execstack.is_set(process.executable)
-        self._check(not specs or not (stack or process.seccomp != 2),
-                    f'{server.name} is as its flavor demands')
-        read = (f'Seccomp: {process.seccomp}, executable stack: '
-                f'{"yes" if stack else "no"}, console seen')
+        self._check(
+            not specs or not (stack or process.seccomp != 2),
+            f'{server.name} is as its flavor demands',
+        )
+        read = (
+            f'Seccomp: {process.seccomp}, executable stack: '
+            f'{"yes" if stack else "no"}, console seen'
+        )
         if not process.runs(libvirtd.EMULATOR):
             read += ', patched QEMU'
-        print(f'  {server.name}: ACTIVE on {host}; process {process.pid}: '
-              f'{read}')
+        print(
+            f'  {server.name}: ACTIVE on {host}; process {process.pid}: {read}'
+        )
         self._rows.append((flavor, self._tags(specs), host, read))
         return server
 
-    def _refused(self, server: Any, flavor: str, specs: dict[str, str],
-                 circumstance: str = '') -> None:
-        self._check(server.status == 'ERROR',
-                    f'{server.name} is refused, not {server.status} on '
-                    f'{server.compute_host}')
+    def _refused(
+        self,
+        server: Any,
+        flavor: str,
+        specs: dict[str, str],
+        circumstance: str = '',
+    ) -> None:
+        self._check(
+            server.status == 'ERROR',
+            f'{server.name} is refused, not {server.status} on '
+            f'{server.compute_host}',
+        )
         fault = str((server.fault or {}).get('message'))
-        self._check('No valid host' in fault,
-                    f'the fault of {server.name} says "No valid host", '
-                    f'not "{fault}"')
+        self._check(
+            'No valid host' in fault,
+            f'the fault of {server.name} says "No valid host", not "{fault}"',
+        )
         print(f'  {server.name}: {server.status}: {fault}')
         verified = 'no guest was started'
         for name, place in self._cloud.places.items():
-            domains = place.virsh(self._cloud.supervisor, 'list', '--all',
-                                  '--uuid')
-            self._check(server.id not in domains,
-                        f'{server.name} has no domain on {name}')
-        self._rows.append((flavor, self._tags(specs), 'refused', '; '.join(
-            part for part in (circumstance, verified) if part)))
+            domains = place.virsh(
+                self._cloud.supervisor, 'list', '--all', '--uuid'
+            )
+            self._check(
+                server.id not in domains,
+                f'{server.name} has no domain on {name}',
+            )
+        self._rows.append(
+            (
+                flavor,
+                self._tags(specs),
+                'refused',
+                '; '.join(part for part in (circumstance, verified) if part),
+            )
+        )
         self._guests.delete(server)
 
-    def _explained(self, flavor: str,
-                   expected: dict[str, Sequence[str]]) -> None:
+    def _explained(
+        self, flavor: str, expected: dict[str, Sequence[str]]
+    ) -> None:
         text = explain.explain(self._cloud, flavor)
         print(f'  $ nova-isolation-manage explain {flavor}')
         print(''.join(f'    {line}\n' for line in text.splitlines()), end='')
@@ -205,15 +268,21 @@ class Scenes:
         self._title('Summary')
         head = ('FLAVOR', 'TAGS', 'WHERE', 'READ BACK ON THE HOST')
         rows = [head, *self._rows]
-        widths = [max(len(row[column]) for row in rows)
-                  for column in range(len(head) - 1)]
+        widths = [
+            max(len(row[column]) for row in rows)
+            for column in range(len(head) - 1)
+        ]
         for row in rows:
-            cells = [cell.ljust(width)
-                     for cell, width in zip(row, widths, strict=False)]
+            cells = [
+                cell.ljust(width)
+                for cell, width in zip(row, widths, strict=False)
+            ]
             print('  ' + '  '.join([*cells, row[-1]]))
-        print('\n  Not shown here: SELinux and AppArmor labels, and Xen. '
-              'This machine\n  cannot confine with them; it can only show '
-              'that they are refused.')
+        print(
+            '\n  Not shown here: SELinux and AppArmor labels, and Xen. '
+            'This machine\n  cannot confine with them; it can only show '
+            'that they are refused.'
+        )
 
     def _title(self, text: str) -> None:
         print()
@@ -221,8 +290,13 @@ class Scenes:
 
     @staticmethod
     def _tags(specs: dict[str, str]) -> str:
-        return ' '.join(f'{key.removeprefix("isolation:")}={value}'
-                        for key, value in specs.items()) or '-'
+        return (
+            ' '.join(
+                f'{key.removeprefix("isolation:")}={value}'
+                for key, value in specs.items()
+            )
+            or '-'
+        )
 
     def _check(self, holds: bool, claim: str) -> None:
         if not holds:

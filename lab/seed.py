@@ -16,8 +16,12 @@ from openstack import connection
 
 from lab.config import site as sites
 
-_SERVICES = (('nova', 'compute'), ('placement', 'placement'),
-             ('glance', 'image'), ('neutron', 'network'))
+_SERVICES = (
+    ('nova', 'compute'),
+    ('placement', 'placement'),
+    ('glance', 'image'),
+    ('neutron', 'network'),
+)
 
 
 def identity(cloud: connection.Connection, site: sites.Site) -> None:
@@ -25,16 +29,22 @@ def identity(cloud: connection.Connection, site: sites.Site) -> None:
     keystone = cloud.identity
     project = keystone.create_project(name='service', domain_id='default')
     # A service is trusted with the tokens of its callers by the second role.
-    roles = [keystone.find_role(name) or keystone.create_role(name=name)
-             for name in ('admin', 'service')]
+    roles = [
+        keystone.find_role(name) or keystone.create_role(name=name)
+        for name in ('admin', 'service')
+    ]
     for name in sites.SERVICE_USERS:
         user = keystone.create_user(
-            name=name, password=site.passwords[name], domain_id='default')
+            name=name, password=site.passwords[name], domain_id='default'
+        )
         for role in roles:
             keystone.assign_project_role_to_user(project, user, role)
     for name, kind in _SERVICES:
         service = keystone.create_service(name=name, type=kind)
         for interface in ('public', 'internal'):
             keystone.create_endpoint(
-                service_id=service.id, interface=interface,
-                url=site.url(name), region_id=sites.REGION)
+                service_id=service.id,
+                interface=interface,
+                url=site.url(name),
+                region_id=sites.REGION,
+            )

@@ -19,8 +19,7 @@ import signal
 import threading
 import types
 
-_Handler = (Callable[[int, types.FrameType | None], object]
-            | signal.Handlers)
+_Handler = Callable[[int, types.FrameType | None], object] | signal.Handlers
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,8 +46,9 @@ def _raise(number: int, frame: types.FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _handlers(numbers: tuple[signal.Signals, ...],
-              handler: _Handler) -> Iterator[None]:
+def _handlers(
+    numbers: tuple[signal.Signals, ...], handler: _Handler
+) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

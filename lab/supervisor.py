@@ -49,8 +49,10 @@ class Daemon:
 
     def alive(self) -> bool:
         """Whether it still runs."""
-        return (self.ticks is not None
-                and processes.start_ticks(self.pid) == self.ticks)
+        return (
+            self.ticks is not None
+            and processes.start_ticks(self.pid) == self.ticks
+        )
 
 
 class Supervisor:
@@ -70,8 +72,9 @@ class Supervisor:
         """Undo interrupt()."""
         self._interrupted.clear()
 
-    def environment(self, more: Mapping[str, str] | None = None
-                    ) -> dict[str, str]:
+    def environment(
+        self, more: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """The environment of the lab's processes: little, and tagged."""
         path = [str(layouts.BIN), '/usr/sbin', '/usr/bin', '/sbin', '/bin']
         return {
@@ -83,9 +86,13 @@ class Supervisor:
             **(more or {}),
         }
 
-    def start(self, name: str, argv: Sequence[str | Path],
-              environment: Mapping[str, str] | None = None,
-              folder: Path | None = None) -> Daemon:
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> Daemon:
         """Start a daemon, with its output in ``log/NAME.log``."""
         self._check_interrupted(name)
         with self.log(name).open('ab') as log:
@@ -93,18 +100,28 @@ class Supervisor:
             # which then stops the daemons in their order.
             child = subprocess.Popen(  # noqa: S603  # nosec B603
                 [os.fspath(word) for word in argv],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 env=self.environment(environment),
-                cwd=folder or self._layout.state, start_new_session=True)
+                cwd=folder or self._layout.state,
+                start_new_session=True,
+            )
         self._children[child.pid] = child
         daemon = Daemon(name, child.pid, processes.start_ticks(child.pid))
-        layouts.write(self._record(name),
-                      json.dumps(dataclasses.asdict(daemon)))
+        layouts.write(
+            self._record(name), json.dumps(dataclasses.asdict(daemon))
+        )
         return daemon
 
-    def run(self, name: str, argv: Sequence[str | Path], seconds: float,
-            environment: Mapping[str, str] | None = None,
-            nice: int = 0) -> None:
+    def run(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        seconds: float,
+        environment: Mapping[str, str] | None = None,
+        nice: int = 0,
+    ) -> None:
         """Run a program to its end, with its output in ``log/NAME.log``.
 
         :param seconds: how long it may take
@@ -124,12 +141,17 @@ class Supervisor:
             self._record(name).unlink()
         if child.returncode:
             raise errors.LabError(
-                f'{name} failed ({child.returncode})' + self.tail(name))
+                f'{name} failed ({child.returncode})' + self.tail(name)
+            )
 
-    def output(self, argv: Sequence[str | Path], seconds: float = 60,
-               text: str = '', folder: Path | None = None,
-               environment: Mapping[str, str] | None = None
-               ) -> subprocess.CompletedProcess[str]:
+    def output(
+        self,
+        argv: Sequence[str | Path],
+        seconds: float = 60,
+        text: str = '',
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
         """Run a short program and return what it printed.
 
         :param text: its standard input
@@ -138,15 +160,28 @@ class Supervisor:
         """
         try:
             return subprocess.run(  # noqa: S603  # nosec B603
-                [os.fspath(word) for word in argv], input=text,
-                capture_output=True, text=True, timeout=seconds,
-                check=False, env=self.environment(environment), cwd=folder)
+                [os.fspath(word) for word in argv],
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+                env=self.environment(environment),
+                cwd=folder,
+            )
         except subprocess.TimeoutExpired as error:
-            raise errors.LabError(f'{argv[0]}: no end after {seconds} s'
-                                  ) from error
+            raise errors.LabError(
+                f'{argv[0]}: no end after {seconds} s'
+            ) from error
 
-    def wait(self, what: str, test: Callable[[], T | None], seconds: float,
-             daemon: Daemon | None = None, every: float = 0.1) -> T:
+    def wait(
+        self,
+        what: str,
+        test: Callable[[], T | None],
+        seconds: float,
+        daemon: Daemon | None = None,
+        every: float = 0.1,
+    ) -> T:
         """Wait until ``test`` returns something true, and return that.
 
         :param daemon: the process whose death ends the wait
@@ -160,7 +195,8 @@ class Supervisor:
                 return result
             if daemon is not None and not daemon.alive():
                 raise errors.LabError(
-                    f'{daemon.name} died' + self.tail(daemon.name))
+                    f'{daemon.name} died' + self.tail(daemon.name)
+                )
             if time.monotonic() > end:
                 tail = self.tail(daemon.name) if daemon is not None else ''
                 raise errors.LabError(f'{what}: not after {seconds} s{tail}')
@@ -196,8 +232,9 @@ class Supervisor:
         end = time.monotonic() + seconds
         while any(daemon.alive() for daemon in todo):
             if time.monotonic() > end:
-                processes.kill([daemon.pid for daemon in todo
-                                if daemon.alive()], 5)
+                processes.kill(
+                    [daemon.pid for daemon in todo if daemon.alive()], 5
+                )
                 break
             time.sleep(0.05)
         for daemon in todo:

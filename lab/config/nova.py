@@ -20,10 +20,17 @@ from lab.config import ini
 from lab.config import site as sites
 
 #: nova-compute calls root's helpers through these; see privsep below.
-_PRIVSEP = ('nova_sys_admin', 'privsep_osbrick',
-            'vif_plug_linux_bridge_privileged', 'vif_plug_ovs_privileged')
-_FILTERS = ('ComputeFilter', 'ComputeCapabilitiesFilter',
-            'ImagePropertiesFilter')
+_PRIVSEP = (
+    'nova_sys_admin',
+    'privsep_osbrick',
+    'vif_plug_linux_bridge_privileged',
+    'vif_plug_ovs_privileged',
+)
+_FILTERS = (
+    'ComputeFilter',
+    'ComputeCapabilitiesFilter',
+    'ImagePropertiesFilter',
+)
 
 
 def control(site: sites.Site, our_filter: bool) -> ini.Settings:
@@ -36,20 +43,23 @@ def control(site: sites.Site, our_filter: bool) -> ini.Settings:
         filters = {
             'available_filters': [
                 'nova.scheduler.filters.all_filters',
-                'nova_isolation.scheduler.filter.IsolationFilter'],
+                'nova_isolation.scheduler.filter.IsolationFilter',
+            ],
             'enabled_filters': ','.join((*_FILTERS, 'IsolationFilter')),
         }
-    return ini.merge(_common(site), {
-        'DEFAULT': {'state_path': str(site.layout.data / 'nova')},
-        'api': {'auth_strategy': 'keystone'},
-        'api_database': {'connection': site.database('nova_api')},
-        'database': {'connection': site.database('nova_cell1')},
-        'conductor': {'workers': 1},
-        'scheduler': {'workers': 1,
-                      'discover_hosts_in_cells_interval': 2},
-        'filter_scheduler': filters,
-        'keystone_authtoken': site.token_check('nova'),
-    })
+    return ini.merge(
+        _common(site),
+        {
+            'DEFAULT': {'state_path': str(site.layout.data / 'nova')},
+            'api': {'auth_strategy': 'keystone'},
+            'api_database': {'connection': site.database('nova_api')},
+            'database': {'connection': site.database('nova_cell1')},
+            'conductor': {'workers': 1},
+            'scheduler': {'workers': 1, 'discover_hosts_in_cells_interval': 2},
+            'filter_scheduler': filters,
+            'keystone_authtoken': site.token_check('nova'),
+        },
+    )
 
 
 def cell0(site: sites.Site) -> ini.Settings:
@@ -57,8 +67,9 @@ def cell0(site: sites.Site) -> ini.Settings:
     return {'database': {'connection': site.database('nova_cell0')}}
 
 
-def compute(site: sites.Site, host: hosts.ComputeHost,
-            conf: Path) -> ini.Settings:
+def compute(
+    site: sites.Site, host: hosts.ComputeHost, conf: Path
+) -> ini.Settings:
     """nova.conf of one compute host.
 
     :param conf: where the file will lie
@@ -66,8 +77,8 @@ def compute(site: sites.Site, host: hosts.ComputeHost,
     layout = site.layout
     privsep: ini.Options = {
         # Nova would start it by sudo, which neither is there nor needed.
-        'helper_command': f'{layouts.BIN}/privsep-helper '
-                          f'--config-file {conf}'}
+        'helper_command': f'{layouts.BIN}/privsep-helper --config-file {conf}'
+    }
     return ini.merge(
         _common(site),
         {
@@ -91,8 +102,7 @@ def compute(site: sites.Site, host: hosts.ComputeHost,
                 'images_type': 'raw',
                 # %s is the destination's host name. With [libvirt]
                 # live_migration_inbound_addr it would be that address.
-                'live_migration_uri':
-                    f'qemu+unix:///system?socket={layout.host("%s").socket}',
+                'live_migration_uri': f'qemu+unix:///system?socket={layout.host("%s").socket}',
             },
             # A live migration fetches the kernel image with a check that
             # boot does not make, and which takes a Linux kernel for a disk
@@ -101,7 +111,8 @@ def compute(site: sites.Site, host: hosts.ComputeHost,
         },
         {section: privsep for section in _PRIVSEP},
         {'isolation': host.isolation} if host.isolation else {},
-        host.settings)
+        host.settings,
+    )
 
 
 def _common(site: sites.Site) -> ini.Settings:
@@ -118,8 +129,10 @@ def _common(site: sites.Site) -> ini.Settings:
         'oslo_concurrency': {'lock_path': site.locks},
         'oslo_messaging_notifications': {'driver': 'noop'},
         'vnc': {'enabled': False},
-        'service_user': {**site.client('nova'),
-                         'send_service_user_token': True},  # nosec B105
+        'service_user': {
+            **site.client('nova'),
+            'send_service_user_token': True,
+        },  # nosec B105
         'placement': site.client('placement'),
         'glance': site.client('nova'),
         'neutron': site.client('neutron'),

@@ -54,9 +54,11 @@ def glance(site: sites.Site) -> ini.Settings:
         'glance_store': {'default_backend': 'files'},
         'files': {'filesystem_store_datadir': str(data / 'images')},
         'os_glance_tasks_store': {
-            'filesystem_store_datadir': str(data / 'tasks')},
+            'filesystem_store_datadir': str(data / 'tasks')
+        },
         'os_glance_staging_store': {
-            'filesystem_store_datadir': str(data / 'staging')},
+            'filesystem_store_datadir': str(data / 'staging')
+        },
         'database': {'connection': site.database('glance')},
         'paste_deploy': {'flavor': 'keystone', 'config_file': str(paste)},
         'oslo_concurrency': {'lock_path': site.locks},

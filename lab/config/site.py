@@ -27,8 +27,13 @@ SERVICE_USERS = ('glance', 'neutron', 'nova', 'placement')
 #: 'admin' is the operator; 'mariadb' and 'rabbitmq' are no Keystone users.
 _PASSWORDS = (*SERVICE_USERS, 'admin', 'mariadb', 'rabbitmq')
 #: The path of each HTTP service below its port.
-_PATHS = {'keystone': '/v3', 'placement': '', 'glance': '', 'neutron': '',
-          'nova': '/v2.1'}
+_PATHS = {
+    'keystone': '/v3',
+    'placement': '',
+    'glance': '',
+    'neutron': '',
+    'nova': '/v2.1',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +47,15 @@ class Site:
     @classmethod
     def make(cls, layout: layouts.Layout) -> 'Site':
         """Choose ports and passwords, and note them in the state folder."""
-        site = cls(layout, port_blocks.find(),
-                   {name: secrets.token_hex(16) for name in _PASSWORDS})
-        layouts.write(layout.state / 'site.json', json.dumps(
-            {'base': site.ports.base, 'passwords': site.passwords}))
+        site = cls(
+            layout,
+            port_blocks.find(),
+            {name: secrets.token_hex(16) for name in _PASSWORDS},
+        )
+        layouts.write(
+            layout.state / 'site.json',
+            json.dumps({'base': site.ports.base, 'passwords': site.passwords}),
+        )
         return site
 
     @classmethod
@@ -53,8 +63,9 @@ class Site:
         """The site of the lab that a state folder holds."""
         text = (layout.state / 'site.json').read_text(encoding='utf-8')
         values = json.loads(text)
-        return cls(layout, port_blocks.Ports(values['base']),
-                   values['passwords'])
+        return cls(
+            layout, port_blocks.Ports(values['base']), values['passwords']
+        )
 
     def url(self, service: str) -> str:
         """Where an HTTP service answers, as the catalogue has it."""
@@ -62,14 +73,18 @@ class Site:
 
     def database(self, name: str) -> str:
         """SQLAlchemy's URL of a database."""
-        return (f'mysql+pymysql://lab:{self.passwords["mariadb"]}'
-                f'@{LOCALHOST}:{self.ports["mariadb"]}/{name}')
+        return (
+            f'mysql+pymysql://lab:{self.passwords["mariadb"]}'
+            f'@{LOCALHOST}:{self.ports["mariadb"]}/{name}'
+        )
 
     @property
     def transport(self) -> str:
         """oslo.messaging's URL of the message queue."""
-        return (f'rabbit://lab:{self.passwords["rabbitmq"]}'
-                f'@{LOCALHOST}:{self.ports["amqp"]}/')
+        return (
+            f'rabbit://lab:{self.passwords["rabbitmq"]}'
+            f'@{LOCALHOST}:{self.ports["amqp"]}/'
+        )
 
     def login(self, user: str) -> dict[str, ini.Value]:
         """Options with which a service logs in at Keystone."""

@@ -34,7 +34,7 @@ from lab.config import site as sites
 EMULATOR = Path('/usr/bin/qemu-system-x86_64')
 #: $1 is the host name; then "WHAT WHERE" pairs to mount; then "--" and the
 #: command. A process that fails to get its namespaces must not run at all.
-_ENTER = '''
+_ENTER = """
 set -eu
 hostname "$1"
 shift
@@ -45,7 +45,7 @@ while [ "$1" != -- ]; do
 done
 shift
 exec "$@"
-'''
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +77,21 @@ class Host:
         # the emulator by its path.
         if self.host.emulator != 'stock':
             mounts += [self.layout.emulator, EMULATOR]
-        return ['unshare', '--mount', '--uts', '--propagation', 'private',
-                'sh', '-c', _ENTER, 'sh', self.host.name, *mounts, '--',
-                *command]
+        return [
+            'unshare',
+            '--mount',
+            '--uts',
+            '--propagation',
+            'private',
+            'sh',
+            '-c',
+            _ENTER,
+            'sh',
+            self.host.name,
+            *mounts,
+            '--',
+            *command,
+        ]
 
     def emulator(self) -> Path:
         """The binary that is the host's QEMU, seen from outside."""
@@ -104,44 +116,67 @@ class Host:
             # Of the machine it would be the same for all its hosts, and
             # libvirt migrates only to another host.
             f'host_uuid = "{uuid.uuid4()}"\n'
-            'log_outputs = "3:stderr"\n')
+            'log_outputs = "3:stderr"\n',
+        )
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
         """Start the host's libvirtd and check which QEMU it found."""
         daemon = supervisor.start(
             self.daemon,
-            self.inside(['libvirtd', '-f', '/etc/libvirt/libvirtd.conf',
-                         '-p', '/run/libvirt/libvirtd.pid']))
-        supervisor.wait(f'libvirtd of {self.host.name}',
-                        self.layout.socket.exists, 60, daemon)
-        found = supervisor.wait(f'libvirtd of {self.host.name}',
-                                lambda: self._domcapabilities(supervisor),
-                                60, daemon)
+            self.inside(
+                [
+                    'libvirtd',
+                    '-f',
+                    '/etc/libvirt/libvirtd.conf',
+                    '-p',
+                    '/run/libvirt/libvirtd.pid',
+                ]
+            ),
+        )
+        supervisor.wait(
+            f'libvirtd of {self.host.name}',
+            self.layout.socket.exists,
+            60,
+            daemon,
+        )
+        found = supervisor.wait(
+            f'libvirtd of {self.host.name}',
+            lambda: self._domcapabilities(supervisor),
+            60,
+            daemon,
+        )
         if f'<path>{EMULATOR}</path>' not in found:
             raise errors.LabError(
                 f'libvirtd of {self.host.name} found another QEMU than '
-                f'{EMULATOR}:\n{found[:500]}')
+                f'{EMULATOR}:\n{found[:500]}'
+            )
         seen = Path(f'/proc/{daemon.pid}/root{EMULATOR}')
         if not seen.samefile(self.emulator()):
             raise errors.LabError(
-                f'{EMULATOR} of {self.host.name} is not {self.emulator()}')
+                f'{EMULATOR} of {self.host.name} is not {self.emulator()}'
+            )
 
-    def virsh(self, supervisor: supervisors.Supervisor,
-              *arguments: str) -> str:
+    def virsh(
+        self, supervisor: supervisors.Supervisor, *arguments: str
+    ) -> str:
         """What a virsh command printed for this host.
 
         :raises LabError: when it failed
         """
-        result = supervisor.output(['virsh', '-q', '-c', self.layout.uri,
-                                    *arguments])
+        result = supervisor.output(
+            ['virsh', '-q', '-c', self.layout.uri, *arguments]
+        )
         if result.returncode:
-            raise errors.LabError(f'{self.host.name}: virsh '
-                                  f'{" ".join(arguments)}: {result.stderr}')
+            raise errors.LabError(
+                f'{self.host.name}: virsh '
+                f'{" ".join(arguments)}: {result.stderr}'
+            )
         return result.stdout
 
     def _domcapabilities(self, supervisor: supervisors.Supervisor) -> str:
-        result = supervisor.output(['virsh', '-q', '-c', self.layout.uri,
-                                    'domcapabilities'])
+        result = supervisor.output(
+            ['virsh', '-q', '-c', self.layout.uri, 'domcapabilities']
+        )
         return '' if result.returncode else result.stdout
 
     def _qemu_conf(self) -> str:
@@ -163,4 +198,5 @@ class Host:
             f'migration_address = "{address}"\n'
             f'migration_host = "{address}"\n'
             f'migration_port_min = {first}\n'
-            f'migration_port_max = {last}\n')
+            f'migration_port_max = {last}\n'
+        )

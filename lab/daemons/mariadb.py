@@ -17,37 +17,70 @@ from lab import supervisor as supervisors
 from lab.config import site as sites
 
 NAME = 'mariadb'
-DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
-             'nova_cell0', 'nova_cell1')
+DATABASES = (
+    'keystone',
+    'placement',
+    'glance',
+    'neutron',
+    'nova_api',
+    'nova_cell0',
+    'nova_cell1',
+)
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
     """Make the data folder, start the server, make empty databases."""
     data = site.layout.data / 'mariadb'
     socket = site.layout.run / 'mariadb.sock'
-    supervisor.run('mariadb-install', [
-        'mariadb-install-db', '--no-defaults', '--user=root',
-        f'--datadir={data}', '--auth-root-authentication-method=socket',
-        '--skip-test-db'], seconds=120)
-    daemon = supervisor.start(NAME, [
-        'mariadbd', '--no-defaults', '--user=root', f'--datadir={data}',
-        f'--socket={socket}', f'--bind-address={sites.LOCALHOST}',
-        f'--port={site.ports["mariadb"]}', '--max-connections=400',
-        '--skip-log-bin', '--skip-name-resolve', '--performance-schema=OFF',
-        # What is lost in a crash of this machine, nobody wants back.
-        '--innodb-flush-log-at-trx-commit=0', '--innodb-doublewrite=0',
-        '--innodb-flush-method=nosync'])
+    supervisor.run(
+        'mariadb-install',
+        [
+            'mariadb-install-db',
+            '--no-defaults',
+            '--user=root',
+            f'--datadir={data}',
+            '--auth-root-authentication-method=socket',
+            '--skip-test-db',
+        ],
+        seconds=120,
+    )
+    daemon = supervisor.start(
+        NAME,
+        [
+            'mariadbd',
+            '--no-defaults',
+            '--user=root',
+            f'--datadir={data}',
+            f'--socket={socket}',
+            f'--bind-address={sites.LOCALHOST}',
+            f'--port={site.ports["mariadb"]}',
+            '--max-connections=400',
+            '--skip-log-bin',
+            '--skip-name-resolve',
+            '--performance-schema=OFF',
+            # What is lost in a crash of this machine, nobody wants back.
+            '--innodb-flush-log-at-trx-commit=0',
+            '--innodb-doublewrite=0',
+            '--innodb-flush-method=nosync',
+        ],
+    )
     supervisor.wait('MariaDB', socket.exists, 60, daemon)
     client = ['mariadb', '--no-defaults', '--user=root', f'--socket={socket}']
-    supervisor.wait('MariaDB', lambda: supervisor.output(
-        client, text='select 1').returncode == 0, 60, daemon)
+    supervisor.wait(
+        'MariaDB',
+        lambda: supervisor.output(client, text='select 1').returncode == 0,
+        60,
+        daemon,
+    )
     # The character set that Nova and Neutron test with: their longest
     # indexes do not fit into InnoDB's limit with four bytes a character.
-    statements = [f'create database {name} character set utf8mb3'
-                  for name in DATABASES]
+    statements = [
+        f'create database {name} character set utf8mb3' for name in DATABASES
+    ]
     statements.append(
         f"grant all on *.* to 'lab'@'{sites.LOCALHOST}' "
-        f"identified by '{site.passwords['mariadb']}'")
+        f"identified by '{site.passwords['mariadb']}'"
+    )
     result = supervisor.output(client, text=';\n'.join(statements))
     if result.returncode:
         raise errors.LabError(f'MariaDB: {result.stderr}')

@@ -43,8 +43,9 @@ def override_file(layout: layouts.Layout, daemon: str) -> Path:
     return layout.etc / 'nova' / f'{daemon}.conf'
 
 
-def override(layout: layouts.Layout, daemon: str,
-             settings: ini.Settings) -> None:
+def override(
+    layout: layouts.Layout, daemon: str, settings: ini.Settings
+) -> None:
     """Write that file."""
     layouts.write(override_file(layout, daemon), ini.render(settings))
 
@@ -54,26 +55,43 @@ def compute_conf(layout: layouts.Layout, host: str) -> Path:
     return layout.etc / 'nova' / f'{host}.conf'
 
 
-def start(supervisor: supervisors.Supervisor, site: sites.Site,
-          daemon: str) -> None:
+def start(
+    supervisor: supervisors.Supervisor, site: sites.Site, daemon: str
+) -> None:
     """Start the conductor or the scheduler, wait until it is served."""
     layout = site.layout
-    started = supervisor.start(daemon, [
-        layouts.BIN / daemon, '--config-file', layout.nova_conf,
-        '--config-file', override_file(layout, daemon)])
-    rabbitmq.Queues(supervisor, site).wait_served([queue(daemon)], 180,
-                                                  started)
+    started = supervisor.start(
+        daemon,
+        [
+            layouts.BIN / daemon,
+            '--config-file',
+            layout.nova_conf,
+            '--config-file',
+            override_file(layout, daemon),
+        ],
+    )
+    rabbitmq.Queues(supervisor, site).wait_served(
+        [queue(daemon)], 180, started
+    )
 
 
-def start_compute(supervisor: supervisors.Supervisor,
-                  place: libvirtd.Host) -> None:
+def start_compute(
+    supervisor: supervisors.Supervisor, place: libvirtd.Host
+) -> None:
     """Start a host's nova-compute and wait until it is served."""
     layout, name = place.site.layout, compute_name(place.host.name)
     started = supervisor.start(
         name,
-        place.inside([
-            layouts.BIN / place.host.command,
-            '--config-file', compute_conf(layout, place.host.name),
-            '--config-file', override_file(layout, name)]))
-    rabbitmq.Queues(supervisor, place.site).wait_served([queue(name)], 180,
-                                                        started)
+        place.inside(
+            [
+                layouts.BIN / place.host.command,
+                '--config-file',
+                compute_conf(layout, place.host.name),
+                '--config-file',
+                override_file(layout, name),
+            ]
+        ),
+    )
+    rabbitmq.Queues(supervisor, place.site).wait_served(
+        [queue(name)], 180, started
+    )

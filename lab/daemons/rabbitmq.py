@@ -35,39 +35,47 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
     etc = site.layout.etc / 'rabbitmq'
     ports = site.ports
     layouts.write(etc / 'enabled_plugins', '[].\n')
-    layouts.write(etc / 'rabbitmq.conf',
-                  'default_user = lab\n'
-                  f'default_pass = {site.passwords["rabbitmq"]}\n'
-                  'loopback_users = none\n')
+    layouts.write(
+        etc / 'rabbitmq.conf',
+        'default_user = lab\n'
+        f'default_pass = {site.passwords["rabbitmq"]}\n'
+        'loopback_users = none\n',
+    )
     data.mkdir()
     # Erlang would start its port mapper as a daemon of the whole machine.
     mapper = supervisor.start(
         MAPPER,
         ['epmd', '-port', str(ports['epmd']), '-address', sites.LOCALHOST],
-        {'ERL_EPMD_RELAXED_COMMAND_CHECK': '1'})
-    supervisor.wait('epmd', lambda: port_blocks.listening(ports['epmd']), 20,
-                    mapper)
-    daemon = supervisor.start(NAME, [_SERVER], {
-        'HOME': str(data),
-        'RABBITMQ_NODENAME': f'lab-{ports.base}@localhost',
-        'RABBITMQ_NODE_IP_ADDRESS': sites.LOCALHOST,
-        'RABBITMQ_NODE_PORT': str(ports['amqp']),
-        'RABBITMQ_DIST_PORT': str(ports['rabbit-dist']),
-        'RABBITMQ_MNESIA_BASE': str(data / 'mnesia'),
-        'RABBITMQ_LOG_BASE': str(data / 'log'),
-        'RABBITMQ_LOGS': '-',
-        'RABBITMQ_PID_FILE': str(data / 'pid'),
-        'RABBITMQ_CONF_ENV_FILE': '/dev/null',
-        'RABBITMQ_CONFIG_FILE': str(etc / 'rabbitmq'),
-        'RABBITMQ_ENABLED_PLUGINS_FILE': str(etc / 'enabled_plugins'),
-        'ERL_EPMD_PORT': str(ports['epmd']),
-        'ERL_EPMD_ADDRESS': sites.LOCALHOST,
-        # One scheduler thread that does not spin when it is idle.
-        'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
-            '-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none',
-    })
-    supervisor.wait('RabbitMQ', lambda: port_blocks.listening(ports['amqp']),
-                    120, daemon)
+        {'ERL_EPMD_RELAXED_COMMAND_CHECK': '1'},
+    )
+    supervisor.wait(
+        'epmd', lambda: port_blocks.listening(ports['epmd']), 20, mapper
+    )
+    daemon = supervisor.start(
+        NAME,
+        [_SERVER],
+        {
+            'HOME': str(data),
+            'RABBITMQ_NODENAME': f'lab-{ports.base}@localhost',
+            'RABBITMQ_NODE_IP_ADDRESS': sites.LOCALHOST,
+            'RABBITMQ_NODE_PORT': str(ports['amqp']),
+            'RABBITMQ_DIST_PORT': str(ports['rabbit-dist']),
+            'RABBITMQ_MNESIA_BASE': str(data / 'mnesia'),
+            'RABBITMQ_LOG_BASE': str(data / 'log'),
+            'RABBITMQ_LOGS': '-',
+            'RABBITMQ_PID_FILE': str(data / 'pid'),
+            'RABBITMQ_CONF_ENV_FILE': '/dev/null',
+            'RABBITMQ_CONFIG_FILE': str(etc / 'rabbitmq'),
+            'RABBITMQ_ENABLED_PLUGINS_FILE': str(etc / 'enabled_plugins'),
+            'ERL_EPMD_PORT': str(ports['epmd']),
+            'ERL_EPMD_ADDRESS': sites.LOCALHOST,
+            # One scheduler thread that does not spin when it is idle.
+            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none',
+        },
+    )
+    supervisor.wait(
+        'RabbitMQ', lambda: port_blocks.listening(ports['amqp']), 120, daemon
+    )
 
 
 class Queues:
@@ -77,36 +85,53 @@ class Queues:
     [DEFAULT] service_down_time after the service has gone.
     """
 
-    def __init__(self, supervisor: supervisors.Supervisor,
-                 site: sites.Site) -> None:
+    def __init__(
+        self, supervisor: supervisors.Supervisor, site: sites.Site
+    ) -> None:
         self._supervisor = supervisor
         self._site = site
 
-    def wait_served(self, queues: Iterable[str], seconds: float,
-                    daemon: supervisors.Daemon | None = None) -> None:
+    def wait_served(
+        self,
+        queues: Iterable[str],
+        seconds: float,
+        daemon: supervisors.Daemon | None = None,
+    ) -> None:
         """Wait until each of the queues has a consumer."""
         for queue in queues:
-            self._supervisor.wait(f'a consumer of {queue}',
-                                  functools.partial(self.consumers, queue),
-                                  seconds, daemon, every=0.2)
+            self._supervisor.wait(
+                f'a consumer of {queue}',
+                functools.partial(self.consumers, queue),
+                seconds,
+                daemon,
+                every=0.2,
+            )
 
     def wait_deserted(self, queue: str, seconds: float) -> None:
         """Wait until the queue has no consumer."""
-        self._supervisor.wait(f'no consumer of {queue}',
-                              lambda: self.consumers(queue) == 0, seconds)
+        self._supervisor.wait(
+            f'no consumer of {queue}',
+            lambda: self.consumers(queue) == 0,
+            seconds,
+        )
 
     def consumers(self, queue: str) -> int:
         """How many processes serve a queue; 0 too when there is none."""
         site = self._site
         connection = amqp.Connection(
-            f'{sites.LOCALHOST}:{site.ports["amqp"]}', userid='lab',
-            password=site.passwords['rabbitmq'], connect_timeout=10,
-            read_timeout=10, write_timeout=10)
+            f'{sites.LOCALHOST}:{site.ports["amqp"]}',
+            userid='lab',
+            password=site.passwords['rabbitmq'],
+            connect_timeout=10,
+            read_timeout=10,
+            write_timeout=10,
+        )
         with contextlib.closing(connection):
             connection.connect()
             try:
                 declared = connection.channel().queue_declare(
-                    queue=queue, passive=True)
+                    queue=queue, passive=True
+                )
             except amqp.exceptions.NotFound:
                 return 0
             return int(declared.consumer_count)

@@ -39,24 +39,38 @@ class Service:
 
 
 KEYSTONE = Service(
-    'keystone', '--module=keystone.wsgi.api:application',
-    'OS_KEYSTONE_CONFIG_DIR', ('OS_KEYSTONE_CONFIG_FILES', 'keystone.conf'),
-    '/v3')
+    'keystone',
+    '--module=keystone.wsgi.api:application',
+    'OS_KEYSTONE_CONFIG_DIR',
+    ('OS_KEYSTONE_CONFIG_FILES', 'keystone.conf'),
+    '/v3',
+)
 PLACEMENT = Service(
-    'placement', '--module=placement.wsgi.api:application',
-    'OS_PLACEMENT_CONFIG_DIR', None)
+    'placement',
+    '--module=placement.wsgi.api:application',
+    'OS_PLACEMENT_CONFIG_DIR',
+    None,
+)
 GLANCE = Service(
-    'glance', '--module=glance.wsgi.api:application',
-    'OS_GLANCE_CONFIG_DIR', ('OS_GLANCE_CONFIG_FILES', 'glance-api.conf'),
-    '/versions')
+    'glance',
+    '--module=glance.wsgi.api:application',
+    'OS_GLANCE_CONFIG_DIR',
+    ('OS_GLANCE_CONFIG_FILES', 'glance-api.conf'),
+    '/versions',
+)
 NEUTRON = Service(
-    'neutron', f'--wsgi-file={_NEUTRON_APPLICATION}',
-    'OS_NEUTRON_CONFIG_DIR', ('OS_NEUTRON_CONFIG_FILES', 'neutron.conf'))
+    'neutron',
+    f'--wsgi-file={_NEUTRON_APPLICATION}',
+    'OS_NEUTRON_CONFIG_DIR',
+    ('OS_NEUTRON_CONFIG_FILES', 'neutron.conf'),
+)
 NOVA = Service(
-    'nova', '--module=nova.wsgi.osapi_compute:application',
+    'nova',
+    '--module=nova.wsgi.osapi_compute:application',
     # The paste file has to come first.
-    'OS_NOVA_CONFIG_DIR', ('OS_NOVA_CONFIG_FILES',
-                           'api-paste.ini;nova.conf;nova-api.conf'))
+    'OS_NOVA_CONFIG_DIR',
+    ('OS_NOVA_CONFIG_FILES', 'api-paste.ini;nova.conf;nova-api.conf'),
+)
 ALL = (KEYSTONE, PLACEMENT, GLANCE, NEUTRON, NOVA)
 
 
@@ -65,27 +79,43 @@ def daemon_name(service: Service) -> str:
     return f'{service.name}-api'
 
 
-def start(supervisor: supervisors.Supervisor, site: sites.Site,
-          service: Service) -> None:
+def start(
+    supervisor: supervisors.Supervisor, site: sites.Site, service: Service
+) -> None:
     """Start a service and wait until it answers."""
     folder = site.layout.etc / service.name
     environment = {service.folder: str(folder)}
     if service.files is not None:
         environment[service.files[0]] = service.files[1]
     command: list[str | Path] = [
-        layouts.BIN / 'uwsgi', '--die-on-term', '--need-app',
-        '--http-socket', f'{sites.LOCALHOST}:{site.ports[service.name]}',
-        service.application, '--virtualenv', layouts.VENV,
-        '--enable-threads', '--threads', '4',
-        '--buffer-size', '65535', '--http-chunked-input', '--http-raw-body',
-        '--add-header', 'Connection: close',
-        '--procname-prefix', f'{service.name} ', '--disable-logging']
+        layouts.BIN / 'uwsgi',
+        '--die-on-term',
+        '--need-app',
+        '--http-socket',
+        f'{sites.LOCALHOST}:{site.ports[service.name]}',
+        service.application,
+        '--virtualenv',
+        layouts.VENV,
+        '--enable-threads',
+        '--threads',
+        '4',
+        '--buffer-size',
+        '65535',
+        '--http-chunked-input',
+        '--http-raw-body',
+        '--add-header',
+        'Connection: close',
+        '--procname-prefix',
+        f'{service.name} ',
+        '--disable-logging',
+    ]
     if service is NEUTRON:
         command.append(f'--pyargv=--config-file={folder}/neutron.conf')
     daemon = supervisor.start(daemon_name(service), command, environment)
     root = f'http://{sites.LOCALHOST}:{site.ports[service.name]}'
-    supervisor.wait(service.name, lambda: _answers(root + service.probe), 120,
-                    daemon)
+    supervisor.wait(
+        service.name, lambda: _answers(root + service.probe), 120, daemon
+    )
 
 
 def _answers(url: str) -> bool:

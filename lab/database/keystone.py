@@ -34,15 +34,22 @@ def main() -> int:
         ['fernet_setup', *owner],
         ['credential_setup', *owner],
         ['db_sync'],
-        ['bootstrap', '--bootstrap-region-id', region,
-         '--bootstrap-public-url', url, '--bootstrap-internal-url', url,
-         '--bootstrap-admin-url', url],
+        [
+            'bootstrap',
+            '--bootstrap-region-id',
+            region,
+            '--bootstrap-public-url',
+            url,
+            '--bootstrap-internal-url',
+            url,
+            '--bootstrap-admin-url',
+            url,
+        ],
     )
     for command in commands:
         child = os.fork()
         if not child:
-            os._exit(run(['keystone-manage', '--config-file', conf,
-                          *command]))
+            os._exit(run(['keystone-manage', '--config-file', conf, *command]))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status:
             return status

@@ -42,19 +42,31 @@ def main() -> int:
     def api() -> int:
         config.parse_args(['nova-manage', '--config-file', conf])
         cells = manage.CellV2Commands()
-        return (manage.ApiDbCommands().sync()
-                or cells.map_cell0(cell0_url)
-                or cells.create_cell('cell1', cell1_url, transport) or 0)
+        return (
+            manage.ApiDbCommands().sync()
+            or cells.map_cell0(cell0_url)
+            or cells.create_cell('cell1', cell1_url, transport)
+            or 0
+        )
 
     def cell(*confs: str) -> int:
-        config.parse_args(['nova-manage', *(
-            word for path in confs for word in ('--config-file', path))])
+        config.parse_args(
+            [
+                'nova-manage',
+                *(word for path in confs for word in ('--config-file', path)),
+            ]
+        )
         return manage.DbCommands().sync(local_cell=True) or 0
 
-    children = [fork(api), fork(lambda: cell(conf)),
-                fork(lambda: cell(conf, cell0_conf))]
-    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-               for child in children)
+    children = [
+        fork(api),
+        fork(lambda: cell(conf)),
+        fork(lambda: cell(conf, cell0_conf)),
+    ]
+    return max(
+        os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        for child in children
+    )
 
 
 def fork(job: Callable[[], int]) -> int:

@@ -91,8 +91,11 @@ class TestCase(unittest.TestCase):
 
     def domains(self, host: str) -> set[str]:
         """The UUIDs of all domains that libvirt of a host knows."""
-        return set(self.cloud.places[host].virsh(
-            self.cloud.supervisor, 'list', '--all', '--uuid').split())
+        return set(
+            self.cloud.places[host]
+            .virsh(self.cloud.supervisor, 'list', '--all', '--uuid')
+            .split()
+        )
 
     def instance_folder(self, host: str, server: Any) -> Path:
         """Where Nova keeps a server's files on a host."""
@@ -103,9 +106,11 @@ class TestCase(unittest.TestCase):
 
         Nova takes back what it had after the server is in ERROR.
         """
+
         def none() -> bool:
-            answer = self.api.placement.get(f'/allocations/{server.id}',
-                                            microversion='1.39')
+            answer = self.api.placement.get(
+                f'/allocations/{server.id}', microversion='1.39'
+            )
             return not answer.json()['allocations']
 
         self.cloud.supervisor.wait('no allocations', none, 20, every=0.3)
@@ -125,8 +130,9 @@ class TestCase(unittest.TestCase):
 
     def assertEvent(self, server: Any, event: str, result: str) -> None:
         """The server has an event of that name with that result."""
-        found = [(one['event'], one['result'])
-                 for one in self.guests.events(server)]
+        found = [
+            (one['event'], one['result']) for one in self.guests.events(server)
+        ]
         self.assertIn((event, result), found)
 
     def assertExplained(self, flavor: Any, *words: str) -> None:

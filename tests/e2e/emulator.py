@@ -21,11 +21,23 @@ def types(emulator: Path) -> set[str]:
     """All QOM types of an emulator, by QMP on its standard input."""
     commands = ('qmp_capabilities', 'qom-list-types', 'quit')
     result = subprocess.run(
-        [emulator, '-machine', 'none', '-S', '-display', 'none', '-nodefaults',
-         '-qmp', 'stdio'],
-        input=''.join(f'{json.dumps({"execute": one})}\n'
-                      for one in commands),
-        capture_output=True, text=True, timeout=60, check=True)
+        [
+            emulator,
+            '-machine',
+            'none',
+            '-S',
+            '-display',
+            'none',
+            '-nodefaults',
+            '-qmp',
+            'stdio',
+        ],
+        input=''.join(f'{json.dumps({"execute": one})}\n' for one in commands),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     for line in result.stdout.splitlines():
         answer = json.loads(line).get('return')
         if isinstance(answer, list):

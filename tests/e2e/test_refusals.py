@@ -33,8 +33,9 @@ class ApiTest(base.TestCase):
         self.assertBadRequest({'isolation:svrit': 'selinux'}, 'svrit')
 
     def test_bad_value(self) -> None:
-        self.assertBadRequest({'isolation:qemu_hardening': 'pie,magic'},
-                              'pie,magic')
+        self.assertBadRequest(
+            {'isolation:qemu_hardening': 'pie,magic'}, 'pie,magic'
+        )
 
     def test_reserved_key(self) -> None:
         self.assertBadRequest({'isolation:attested': 'true'}, 'attested')
@@ -42,8 +43,9 @@ class ApiTest(base.TestCase):
     def test_old_microversion_takes_anything_and_nothing_runs(self) -> None:
         flavor = self.flavor()
         self.api.compute.post(
-            f'/flavors/{flavor.id}/os-extra_specs', microversion='2.1',
-            json={'extra_specs': {'isolation:svrit': 'selinux'}}
+            f'/flavors/{flavor.id}/os-extra_specs',
+            microversion='2.1',
+            json={'extra_specs': {'isolation:svrit': 'selinux'}},
         ).raise_for_status()
         server = self.boot_flavor(flavor)
         fault = self.refused_to_start(server)
@@ -55,13 +57,11 @@ class ForcedHostTest(base.TestCase):
     """``az:host`` skips every filter of the scheduler."""
 
     def test_held_by_the_traits(self) -> None:
-        server = self.boot(_SANDBOX,
-                           availability_zone=f'nova:{base.PLAIN}')
+        server = self.boot(_SANDBOX, availability_zone=f'nova:{base.PLAIN}')
         self.assertNoValidHost(server)
 
     def test_runs_where_it_may(self) -> None:
-        server = self.boot(_SANDBOX,
-                           availability_zone=f'nova:{base.HARDENED}')
+        server = self.boot(_SANDBOX, availability_zone=f'nova:{base.HARDENED}')
         self.assertActive(server, base.HARDENED)
 
 
@@ -71,8 +71,7 @@ class ComputeHostTest(base.TestCase):
     def test_nothing_is_left(self) -> None:
         # Without the traits a forced host gets past the scheduler.
         self.restart(nova.SCHEDULER, request_traits='false')
-        server = self.boot(_SANDBOX,
-                           availability_zone=f'nova:{base.PLAIN}')
+        server = self.boot(_SANDBOX, availability_zone=f'nova:{base.PLAIN}')
         self.refused_to_start(server)
         self.assertNoAllocations(server)
         self.assertEvent(server, 'isolation_decide', 'Error')

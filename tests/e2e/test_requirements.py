@@ -38,8 +38,7 @@ class HardeningTest(base.TestCase):
         flavor = self.flavor(self.SPECS)
         server = self.boot_flavor(flavor, host=base.PLAIN)
         self.assertNoValidHost(server)
-        self.assertExplained(flavor, base.PLAIN,
-                             'isolation.qemu.not_hardened')
+        self.assertExplained(flavor, base.PLAIN, 'isolation.qemu.not_hardened')
 
 
 class SandboxTest(base.TestCase):
@@ -55,8 +54,7 @@ class SandboxTest(base.TestCase):
     def test_refused_on_the_other_host(self) -> None:
         flavor = self.flavor(self.SPECS)
         self.assertNoValidHost(self.boot_flavor(flavor, host=base.PLAIN))
-        self.assertExplained(flavor, base.PLAIN,
-                             'isolation.qemu.no_sandbox')
+        self.assertExplained(flavor, base.PLAIN, 'isolation.qemu.no_sandbox')
 
 
 class HypervisorTest(base.TestCase):
@@ -92,8 +90,9 @@ class CertificationTest(base.TestCase):
     def test_declared_but_not_so(self) -> None:
         flavor = self.flavor({'isolation:certification': 'LSPP'})
         self.assertNoValidHost(self.boot_flavor(flavor))
-        self.assertExplained(flavor, 'isolation.certification.precondition',
-                             'selinux_enforcing')
+        self.assertExplained(
+            flavor, 'isolation.certification.precondition', 'selinux_enforcing'
+        )
 
 
 class SvirtTest(base.TestCase):
@@ -103,11 +102,13 @@ class SvirtTest(base.TestCase):
     def test_refused_without_selinux(self) -> None:
         flavor = self.flavor({'isolation:svirt': 'selinux'})
         self.assertNoValidHost(self.boot_flavor(flavor))
-        self.assertExplained(flavor, base.HARDENED, base.PLAIN,
-                             'isolation.svirt.no_model')
+        self.assertExplained(
+            flavor, base.HARDENED, base.PLAIN, 'isolation.svirt.no_model'
+        )
 
-    @unittest.skipIf(Path('/sys/kernel/security/apparmor').exists(),
-                     'has AppArmor')
+    @unittest.skipIf(
+        Path('/sys/kernel/security/apparmor').exists(), 'has AppArmor'
+    )
     def test_refused_without_apparmor(self) -> None:
         flavor = self.flavor({'isolation:svirt': 'apparmor'})
         self.assertNoValidHost(self.boot_flavor(flavor))
@@ -119,8 +120,7 @@ class AbsentTest(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        there = emulator.types(
-            self.cloud.places[base.HARDENED].emulator())
+        there = emulator.types(self.cloud.places[base.HARDENED].emulator())
         self.present: list[str] = []
         self.absent: list[str] = []
         for component, types in qemu_catalogue.CATALOGUE.items():
@@ -130,16 +130,18 @@ class AbsentTest(base.TestCase):
     def test_what_it_lacks(self) -> None:
         if not self.absent:
             self.skipTest('this QEMU has all components of the catalogue')
-        server = self.boot({
-            'isolation:qemu_absent': ','.join(self.absent[:3])})
+        server = self.boot(
+            {'isolation:qemu_absent': ','.join(self.absent[:3])}
+        )
         self.assertActive(server)
 
     def test_what_it_has(self) -> None:
         component = self.present[0]
         flavor = self.flavor({'isolation:qemu_absent': component})
         self.assertNoValidHost(self.boot_flavor(flavor))
-        self.assertExplained(flavor, 'isolation.qemu.component_present',
-                             component)
+        self.assertExplained(
+            flavor, 'isolation.qemu.component_present', component
+        )
 
 
 class UntaggedTest(base.TestCase):
@@ -153,5 +155,4 @@ class UntaggedTest(base.TestCase):
                 self.assertActive(server, host)
                 process = self.guests.process(server)
                 self.assertTrue(process.runs(place.emulator()))
-                self.assertNotIn('isolation', str(
-                    self.guests.events(server)))
+                self.assertNotIn('isolation', str(self.guests.events(server)))
