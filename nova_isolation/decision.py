@@ -163,26 +163,40 @@ def _judge(
             f'the mechanism {requirement.mechanism} is not loaded',
         )
         return
-    if mechanism.source is base.Source.THIRD_PARTY:
-        section = evidence.get(mechanism.name)
-        nothing = reasons.EVIDENCE_MISSING
-    else:
-        section = measured.sections.get(mechanism.name)
-        nothing = mechanism.unknown()
-    if section is None:
-        yield requirement.unmet(nothing, 'unknown')
-        return
     try:
-        yield from mechanism.judge(requirement, mechanism.read(section))
-    except facts.FactsError as error:
-        yield requirement.unmet(error.reason, error.found)
+        yield from _ask(mechanism, requirement, measured, evidence)
     except Exception as error:
         # A mechanism may come from anybody. Whatever it raises, the answer
         # is no, and the service that asked lives on.
-        LOG.exception('Mechanism %s failed to judge', mechanism.name)
+        LOG.exception('Mechanism %s failed to judge', requirement.mechanism)
         yield requirement.unmet(
             reasons.MECHANISM_FAILED, f'{type(error).__name__}: {error}'
         )
+
+
+def _ask(
+    mechanism: registry.AnyMechanism,
+    requirement: requirements.Requirement,
+    measured: facts.Facts,
+    evidence: Mapping[str, object],
+) -> tuple[reasons.Unmet, ...]:
+    """What a mechanism finds unmet; it may raise anything."""
+    if mechanism.source is base.Source.THIRD_PARTY:
+        section = evidence.get(requirement.mechanism)
+        nothing = reasons.EVIDENCE_MISSING
+    else:
+        section = measured.sections.get(requirement.mechanism)
+        nothing = mechanism.unknown()
+    if section is None:
+        return (requirement.unmet(nothing, 'unknown'),)
+    try:
+        unmet = tuple(mechanism.judge(requirement, mechanism.read(section)))
+    except facts.FactsError as error:
+        return (requirement.unmet(error.reason, error.found),)
+    for item in unmet:
+        if not isinstance(item, reasons.Unmet):
+            raise TypeError(f'judge() gave {item!r}, which is no Unmet')
+    return unmet
 
 
 class Judge:

@@ -79,12 +79,15 @@ def dumps(sections: Mapping[str, object]) -> str:
     :raises ValueError: it would be larger than :data:`MAX_BYTES`, or a
         section is not JSON
     """
-    text = json.dumps(
-        {'v': VERSION, **sections},
-        sort_keys=True,
-        separators=(',', ':'),
-        allow_nan=False,
-    )
+    try:
+        text = json.dumps(
+            {**sections, 'v': VERSION},
+            sort_keys=True,
+            separators=(',', ':'),
+            allow_nan=False,
+        )
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f'the facts are no JSON: {error}') from error
     if len(text) > MAX_BYTES:
         sizes = {n: len(json.dumps(s)) for n, s in sections.items()}
         raise ValueError(
@@ -105,8 +108,9 @@ def loads(text: object) -> Facts:
         raise FactsError(reasons.FACTS_MISSING, 'no facts')
     if not isinstance(text, str):
         raise _malformed(f'a {type(text).__name__} instead of text')
-    if len(text) > MAX_BYTES:
-        raise _malformed(f'{len(text)} bytes, more than {MAX_BYTES}')
+    size = len(text.encode(errors='surrogatepass'))
+    if size > MAX_BYTES:
+        raise _malformed(f'{size} bytes, more than {MAX_BYTES}')
     try:
         document = json.loads(
             text, object_pairs_hook=_no_twins, parse_constant=_no_constant

@@ -68,7 +68,7 @@ class ExtraSpec:
         """The regular expression of one word of the value."""
         if self.values:
             return '(?:' + '|'.join(map(re.escape, self.values)) + ')'
-        return self.pattern
+        return f'(?:{self.pattern})'
 
     @property
     def expression(self) -> str:
@@ -186,8 +186,8 @@ class Vocabulary:
     def __init__(self, more: Iterable[ExtraSpec] = ()) -> None:
         """:param more: rows beside those of :data:`EXTRA_SPECS`
 
-        :raises ValueError: a row is outside the namespace, is reserved, or
-            is there twice
+        :raises ValueError: a row is outside the namespace, is reserved, is
+            there twice, or does not take its own example
         """
         rows: dict[str, ExtraSpec] = {s.key: s for s in EXTRA_SPECS}
         for spec in more:
@@ -197,6 +197,8 @@ class Vocabulary:
                 raise ValueError(f'{spec.key!r} is reserved')
             if spec.key in rows:
                 raise ValueError(f'{spec.key!r} has an owner already')
+            # Finds a regular expression that is none, before a flavor does.
+            spec.parse(spec.example)
             rows[spec.key] = spec
         self.rows: Mapping[str, ExtraSpec] = types.MappingProxyType(rows)
 

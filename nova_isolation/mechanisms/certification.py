@@ -66,7 +66,9 @@ CERTIFICATIONS = types.MappingProxyType(
     }
 )
 
-#: name of a declared certification -> preconditions that do not hold
+#: name of a declared certification -> preconditions that were measured to
+#: hold. What does not hold is left out, so that a fact which is lost, or which
+#: a host of an older release does not know, counts as not so.
 CertificationFacts = dict[str, tuple[str, ...]]
 
 
@@ -77,7 +79,7 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
     extra_specs = vocabulary.owned_by('certification')
 
     def measure(self, host: base.Host) -> object:
-        """Each declared name with the preconditions that do not hold."""
+        """Each declared name with the preconditions that hold."""
         (spec,) = self.extra_specs
         measured: dict[str, list[str]] = {}
         for name in host.options.certifications:
@@ -85,20 +87,20 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
             measured[name] = [
                 condition
                 for condition in CERTIFICATIONS.get(name, ())
-                if not PRECONDITIONS[condition](host)
+                if PRECONDITIONS[condition](host)
             ]
         return measured
 
     def read(self, section: object) -> CertificationFacts:
         """See the base class."""
         if not isinstance(section, dict) or not all(
-            isinstance(lacking, list) and all(type(w) is str for w in lacking)
-            for lacking in section.values()
+            isinstance(holding, list) and all(type(w) is str for w in holding)
+            for holding in section.values()
         ):
             raise facts.FactsError(
                 reasons.FACTS_MALFORMED, 'not a section of certifications'
             )
-        return {name: tuple(lacking) for name, lacking in section.items()}
+        return {name: tuple(holding) for name, holding in section.items()}
 
     def unknown(self) -> reasons.Reason:
         """See the base class."""
@@ -108,8 +110,8 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
         """A trait for each certification whose preconditions hold."""
         return frozenset(
             traits.name('CERTIFICATION', name)
-            for name, lacking in facts.items()
-            if not lacking
+            for name in facts
+            if not _lacking(name, facts)
         )
 
     def required_traits(
@@ -133,11 +135,11 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
                     'declared: ' + (', '.join(sorted(facts)) or 'none'),
                     name,
                 )
-            elif facts[name]:
+            elif lacking := _lacking(name, facts):
                 yield requirement.unmet(
                     reasons.CERTIFICATION_PRECONDITION,
-                    'not so: ' + ', '.join(facts[name]),
-                    f'{name} with {", ".join(CERTIFICATIONS.get(name, ()))}',
+                    'not so: ' + ', '.join(lacking),
+                    f'{name} with {", ".join(CERTIFICATIONS[name])}',
                 )
 
     def verify(
@@ -159,3 +161,12 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
                     requirement.key,
                     f'{requirement.value}: preconditions hold',
                 )
+
+
+def _lacking(name: str, facts: CertificationFacts) -> tuple[str, ...]:
+    """The preconditions of a declared certification that do not hold."""
+    return tuple(
+        condition
+        for condition in CERTIFICATIONS.get(name, ())
+        if condition not in facts[name]
+    )

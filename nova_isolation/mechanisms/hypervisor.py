@@ -80,7 +80,7 @@ class HypervisorMechanism(base.Mechanism[HypervisorFacts]):
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """The type of the running domain, which libvirt cannot change."""
-        found = libvirt_xml.parse(guest.domain_xml()).get('type', 'none')
+        found = libvirt_xml.parse(guest.domain_xml()).get('type') or 'none'
         for requirement in wanted.of(self.name):
             if found in requirement.values:
                 yield base.Proof(requirement.key, f'domain type {found}')

@@ -32,10 +32,11 @@ _ABSENT = 'isolation:qemu_absent'
 _COMPONENTS = tuple(qemu_catalogue.CATALOGUE)
 
 # An assignment that is not commented out, as libvirt's virConfReadFile
-# takes it.
+# takes it; lines end with either character.
 _SECCOMP_OPTION = re.compile(
-    r'^[ \t]*seccomp_sandbox[ \t]*=[ \t]*(-?[0-9]+)[ \t]*(?:#.*)?$', re.M
+    r'(?:^|[\r\n])[ \t]*seccomp_sandbox[ \t]*=[ \t]*([^#\r\n]*)'
 )
+_NUMBER = re.compile('[-+]?[0-9]+')
 _SECCOMP_FILTER = 2
 
 
@@ -180,8 +181,11 @@ def _sandbox(emulator: base.Emulator, host: base.Host) -> bool | None:
     except OSError:
         # The rest of the emulator's facts is known all the same.
         return None
-    values = _SECCOMP_OPTION.findall(text)
-    return not values or int(values[-1]) != 0
+    values = [v.strip() for v in _SECCOMP_OPTION.findall(text)]
+    if not all(map(_NUMBER.fullmatch, values)):
+        return None
+    # Which of two counts is libvirt's affair; here both must be on.
+    return all(int(value) != 0 for value in values)
 
 
 def _judge_absent(

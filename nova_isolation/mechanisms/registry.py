@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import logging
+import re
 import types
 import typing
 
@@ -32,6 +33,9 @@ ENTRY_POINTS = 'nova_isolation.mechanisms'
 
 #: Without these the installation is broken, and says so.
 BUILT_IN = frozenset(s.mechanism for s in vocabulary.EXTRA_SPECS)
+
+# 'v' is the schema in the facts, where each mechanism has a key.
+_NAME = re.compile('(?!v$)[a-z][a-z0-9_]*')
 
 AnyMechanism = base.Mechanism[typing.Any]
 
@@ -69,6 +73,7 @@ def build(
     for name, cls in sorted(candidates.items()):
         try:
             mechanism = _instance(name, cls)
+            own = {r.code: r for r in mechanism.own_reasons}
             if name not in BUILT_IN:
                 vocabulary.Vocabulary([*more, *mechanism.extra_specs])
         except Exception as error:
@@ -79,8 +84,8 @@ def build(
         loaded[name] = mechanism
         if name not in BUILT_IN:
             more.extend(mechanism.extra_specs)
-        for reason in mechanism.own_reasons:
-            codes.setdefault(reason.code, reason)
+        for code, reason in own.items():
+            codes.setdefault(code, reason)
     for name in BUILT_IN - set(loaded) - set(wrong):
         wrong[name] = f'no entry point in {ENTRY_POINTS}; reinstall'
     return Mechanisms(
@@ -101,6 +106,10 @@ def _instance(name: str, cls: object) -> AnyMechanism:
     mechanism: AnyMechanism = cls()
     if mechanism.name != name:
         raise ValueError(f'it calls itself {mechanism.name!r}')
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'{name!r} is no name: {_NAME.pattern}')
+    if not isinstance(mechanism.source, base.Source):
+        raise TypeError(f'{mechanism.source!r} is no Source')
     for spec in mechanism.extra_specs:
         if spec.mechanism != name:
             raise ValueError(f'{spec.key} belongs to {spec.mechanism!r}')

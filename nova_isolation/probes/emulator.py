@@ -39,6 +39,9 @@ _COMMANDS = (
     {'execute': 'quit'},
 )
 
+#: The QOM type of the machine that is started.
+_OWN_TYPE = 'none-machine'
+
 #: Where distributions put the modules of QEMU. A module that comes or goes
 #: changes what the binary knows, though the binary stays the same.
 MODULE_FOLDERS = (
@@ -97,17 +100,32 @@ def examine(path: str, timeout: float) -> base.Emulator:
     answers = _ask(path, timeout)
     if identity(path) != before:
         raise OSError(f'{path} was replaced while it was examined')
-    try:
-        types = frozenset(t['name'] for t in answers['types'])
-        options = {o['option'] for o in answers['options']}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f'{path} does not answer as QEMU: {error!r}') from (
-            error
-        )
+    types = _words(path, answers.get('types'), 'name')
+    options = _words(path, answers.get('options'), 'option')
+    # What is not listed counts as absent. So a list that lacks even the type
+    # of the machine that answers is none.
+    if _OWN_TYPE not in types:
+        raise ValueError(f'{path} does not name its own type {_OWN_TYPE}')
     return base.Emulator(path, before, hardening, types, 'sandbox' in options)
 
 
-def _ask(path: str, timeout: float) -> dict[str, list[dict[str, str]]]:
+def _words(path: str, answer: object, key: str) -> frozenset[str]:
+    """The words under a key of each entry of an answer.
+
+    :raises ValueError: it is no such answer
+    """
+    if not isinstance(answer, list):
+        raise ValueError(f'{path} does not answer as QEMU')
+    result = set()
+    for entry in answer:
+        word = entry.get(key) if isinstance(entry, dict) else None
+        if not isinstance(word, str):
+            raise ValueError(f'{path} answers {entry!r}, without {key!r}')
+        result.add(word)
+    return frozenset(result)
+
+
+def _ask(path: str, timeout: float) -> dict[str, object]:
     """The answers of the binary, by the id of the command."""
     text = ''.join(json.dumps(c) + '\n' for c in _COMMANDS)
     try:
@@ -124,9 +142,15 @@ def _ask(path: str, timeout: float) -> dict[str, list[dict[str, str]]]:
         raise OSError(
             f'{path} ended with {run.returncode}: {run.stderr.strip()[-200:]}'
         )
-    answers = {}
+    answers: dict[str, object] = {}
     for line in run.stdout.splitlines():
-        message = json.loads(line)
-        if 'id' in message and 'return' in message:
-            answers[message['id']] = message['return']
+        try:
+            message = json.loads(line)
+        except RecursionError as error:
+            raise ValueError(f'{path} does not answer as QEMU') from error
+        if not isinstance(message, dict):
+            raise ValueError(f'{path} answers {line[:80]!r}')
+        name = message.get('id')
+        if isinstance(name, str) and 'return' in message:
+            answers[name] = message['return']
     return answers

@@ -16,12 +16,15 @@ The configuration in /etc/selinux is what somebody asked for; it is not read.
 """
 
 from collections.abc import Callable
+import re
 
 #: A probe: takes a reader of files, gives a word.
 Probe = Callable[[Callable[[str], str]], str]
 
 #: The same as in libselinux's selinux_init_load_policy(3).
 _FS = '/sys/fs/selinux'
+
+_SENSITIVITY = re.compile('s[0-9]+')
 
 
 def mode(read: Callable[[str], str]) -> str:
@@ -60,4 +63,6 @@ def policy(read: Callable[[str], str]) -> str:
     if len(parts) != 4:
         raise ValueError(f'the context of the kernel is {context!r}')
     highest = parts[3].split('-')[-1].split(':')[0]
+    if not _SENSITIVITY.fullmatch(highest):
+        raise ValueError(f'the context of the kernel is {context!r}')
     return 'mcs' if highest == 's0' else 'mls'

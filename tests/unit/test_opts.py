@@ -1,0 +1,61 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.opts."""
+
+from oslo_config import cfg
+
+from nova_isolation import decision
+from nova_isolation import opts
+from tests.unit import base
+
+
+class OptsTest(base.TestCase):
+    """The group [isolation]."""
+
+    def setUp(self):
+        super().setUp()
+        self.conf = cfg.ConfigOpts()
+        self.group = opts.register(self.conf)
+        self.conf([], project='nova')
+
+    def test_register_twice(self):
+        self.assertEqual('enforce', opts.register(self.conf).mode)
+
+    def test_defaults_are_the_strict_ones(self):
+        self.assertEqual('enforce', self.group.mode)
+        self.assertTrue(self.group.request_traits)
+        self.assertEqual([], self.group.certifications)
+        self.assertEqual(
+            decision.Freshness(180, 30), opts.freshness(self.group)
+        )
+        self.assertEqual(decision.Freshness(), opts.freshness(self.group))
+
+    def test_values_that_are_refused(self):
+        for name, value in (
+            ('mode', 'off'),
+            ('mode', ''),
+            ('facts_max_age', 0),
+            ('clock_skew', -1),
+            ('probe_timeout', 0),
+            ('fault_timeout', -1),
+            ('svirt_types', ['x' * 65]),
+        ):
+            self.assertRaises(
+                ValueError, self.conf.set_override, name, value, 'isolation'
+            )
+
+    def test_every_option_has_help_and_says_which_services_read_it(self):
+        ((group, options),) = opts.list_opts()
+        self.assertEqual('isolation', group.name)
+        for option in options:
+            self.assertIn('Services: nova-', option.help, option.name)
