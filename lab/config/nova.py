@@ -102,7 +102,10 @@ def compute(
                 'images_type': 'raw',
                 # %s is the destination's host name. With [libvirt]
                 # live_migration_inbound_addr it would be that address.
-                'live_migration_uri': f'qemu+unix:///system?socket={layout.host("%s").socket}',
+                'live_migration_uri': (
+                    'qemu+unix:///system?socket='
+                    f'{layout.host("%s").socket}'
+                ),
             },
             # A live migration fetches the kernel image with a check that
             # boot does not make, and which takes a Linux kernel for a disk
