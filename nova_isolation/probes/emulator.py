@@ -146,8 +146,8 @@ def _ask(path: str, timeout: float) -> dict[str, object]:
     for line in run.stdout.splitlines():
         try:
             message = json.loads(line)
-        except RecursionError as error:
-            raise ValueError(f'{path} does not answer as QEMU') from error
+        except (ValueError, RecursionError):
+            message = None
         if not isinstance(message, dict):
             raise ValueError(f'{path} answers {line[:80]!r}')
         name = message.get('id')

@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.api.validators, with Nova's own validator."""
+
+import hypothesis
+from hypothesis import strategies as st
+
+from nova import exception
+from nova_isolation.api import validators
+from nova_isolation.mechanisms import registry
+from tests.unit import base
+from tests.unit import test_vocabulary
+
+
+class ValidatorsTest(base.TestCase):
+    """What Nova's API takes is what we understand, and nothing else."""
+
+    def setUp(self):
+        super().setUp()
+        self.by_name = {v.name: v for v in validators.register()}
+
+    def takes(self, key, text):
+        try:
+            self.by_name[key].validate(key, text)
+        except exception.ValidationError:
+            return False
+        return True
+
+    def test_every_row(self):
+        rows = registry.get().vocabulary.rows
+        self.assertEqual(set(rows), set(self.by_name))
+        for key, validator in self.by_name.items():
+            self.assertIn(rows[key].condition, validator.description)
+            self.assertTrue(self.takes(key, rows[key].example))
+
+    def test_values(self):
+        for key, (taken, refused) in test_vocabulary.VALUES.items():
+            for text in taken:
+                self.assertTrue(self.takes(key, text), (key, text))
+            for text in refused:
+                # The length is checked by Nova before, by its schema.
+                if len(text) < 256:
+                    self.assertFalse(self.takes(key, text), (key, text))
+
+    @hypothesis.given(
+        st.sampled_from(sorted(test_vocabulary.VALUES)),
+        st.text('kvmqexnpi,_A9 \n', max_size=12),
+    )
+    def test_agrees_with_the_parser(self, key, text):
+        try:
+            registry.get().vocabulary.rows[key].parse(text)
+        except ValueError:
+            self.assertFalse(self.takes(key, text))
+        else:
+            self.assertTrue(self.takes(key, text))

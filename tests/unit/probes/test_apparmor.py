@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.probes.apparmor."""
+
+from nova_isolation.probes import apparmor
+from tests.unit import base
+from tests.unit import fakes
+
+
+class ModeTest(base.TestCase):
+    """/sys/module/apparmor/parameters."""
+
+    def mode(self, enabled, mode=None):
+        host = fakes.Host({fakes.APPARMOR: enabled, fakes.APPARMOR_MODE: mode})
+        return apparmor.mode(host.read)
+
+    def test_modes(self):
+        for enabled, mode, expected in (
+            (None, None, 'disabled'),
+            ('N\n', 'enforce\n', 'disabled'),
+            ('', 'enforce', 'disabled'),
+            ('y', 'enforce', 'disabled'),
+            ('1', 'enforce', 'disabled'),
+            ('Y\n', 'enforce\n', 'enforcing'),
+            ('Y', 'enforce', 'enforcing'),
+            ('Y', 'complain\n', 'complain'),
+            ('Y', 'kill', 'complain'),
+            ('Y', 'unconfined', 'complain'),
+            ('Y', 'prompt', 'complain'),
+            ('Y', '', 'complain'),
+            ('Y', 'enforce complain', 'complain'),
+        ):
+            self.assertEqual(expected, self.mode(enabled, mode))
+
+    def test_unreadable(self):
+        error = PermissionError('no')
+        self.assertRaises(OSError, self.mode, error)
+        self.assertRaises(OSError, self.mode, 'Y', error)
+        self.assertRaises(OSError, self.mode, 'Y', None)

@@ -1,0 +1,327 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.probes.emulator."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import textwrap
+import time
+from unittest import mock
+
+import fixtures
+import hypothesis
+from hypothesis import strategies as st
+
+from nova_isolation import qemu_catalogue
+from nova_isolation.probes import elf
+from nova_isolation.probes import emulator
+from tests.unit import base
+from tests.unit import strategies
+from tests.unit.probes import programs
+
+QEMU = '/usr/bin/qemu-system-x86_64'
+
+TYPES = {'return': [{'name': 'none-machine'}, {'name': 'sga'}], 'id': 'types'}
+OPTIONS = {'return': [{'option': 'sandbox'}, {'option': 'a'}], 'id': 'options'}
+GREETING = {'QMP': {'version': {}, 'capabilities': []}}
+
+
+def lines(*messages):
+    """The answers of an emulator."""
+    return ''.join(json.dumps(m) + '\n' for m in messages)
+
+
+class RealTest(base.TestCase):
+    """Debian's QEMU."""
+
+    def test_examine(self):
+        start = time.monotonic()
+        found = emulator.examine(QEMU, 60)
+        self.assertLess(time.monotonic() - start, 30)
+        self.assertEqual(QEMU, found.path)
+        self.assertEqual(emulator.identity(QEMU), found.identity)
+        self.assertEqual(elf.hardening(QEMU), found.hardening)
+        self.assertTrue(found.sandbox)
+        self.assertLessEqual(
+            {'none-machine', 'isa-fdc', 'qemu-xhci', 'nvme', 'e1000'},
+            found.types,
+        )
+        self.assertEqual(found, emulator.examine(QEMU, 60))
+
+    def test_the_catalogue_names_types_of_the_real_one(self):
+        # A name that is not QEMU's would make a component look absent. What
+        # Debian's package does not have is named here.
+        types = emulator.examine(QEMU, 60).types
+        missing = {
+            component
+            for component, names in qemu_catalogue.CATALOGUE.items()
+            if not types & set(names)
+        }
+        self.assertLessEqual(missing, NOT_IN_DEBIAN)
+
+
+#: Modules that Debian packages apart, or leaves out.
+NOT_IN_DEBIAN = frozenset(
+    {
+        'qxl',
+        'spice',
+        'usb-host',
+        'usb-redir',
+        'usb-smartcard',
+        'virtio-gpu',
+        'virtio-gpu-gl',
+    }
+)
+
+
+class FakeTest(base.TestCase):
+    """A program that is none, or behaves badly."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.path = os.path.join(self.folder, 'qemu')
+
+    def install(self, script):
+        """A program that runs a script instead."""
+        shutil.copy(programs.with_words('nx', 'pie'), self.path)
+        os.chmod(self.path, 0o755)
+        with open(f'{self.path}.sh', 'w') as stream:
+            stream.write(textwrap.dedent(script))
+        os.chmod(f'{self.path}.sh', 0o755)
+
+    def answer(self, text):
+        """A program that answers with a text."""
+        with open(os.path.join(self.folder, 'answer'), 'w') as stream:
+            stream.write(text)
+        self.install(f'#!/bin/sh\ncat >/dev/null\ncat {self.folder}/answer\n')
+
+    def refused(self, error, pattern, timeout=30.0):
+        self.assertRaisesText(
+            error, pattern, emulator.examine, self.path, timeout
+        )
+
+    def test_good(self):
+        self.answer(lines(GREETING, {'return': {}}, TYPES, OPTIONS))
+        found = emulator.examine(self.path, 30)
+        self.assertEqual({'none-machine', 'sga'}, found.types)
+        self.assertEqual({'nx', 'pie'}, found.hardening)
+        self.assertTrue(found.sandbox)
+
+    def test_without_sandbox(self):
+        self.answer(
+            lines(TYPES, {'return': [{'option': 'x'}], 'id': 'options'})
+        )
+        self.assertFalse(emulator.examine(self.path, 30).sandbox)
+        self.answer(lines(TYPES, {'return': [], 'id': 'options'}))
+        self.assertFalse(emulator.examine(self.path, 30).sandbox)
+
+    def test_no_file(self):
+        self.refused(FileNotFoundError, '')
+
+    def test_text_file(self):
+        with open(self.path, 'w') as stream:
+            stream.write('#!/bin/sh\n')
+        os.chmod(self.path, 0o755)
+        self.refused(ValueError, 'no ELF program')
+
+    def test_not_executable(self):
+        self.answer('')
+        os.chmod(self.path, 0o644)
+        self.refused(PermissionError, '')
+
+    def test_hangs(self):
+        self.install('#!/bin/sh\nexec sleep 60\n')
+        start = time.monotonic()
+        self.refused(OSError, 'no answer in 0.2 s', 0.2)
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_hangs_with_a_child_that_keeps_the_pipes(self):
+        self.install('#!/bin/sh\nsleep 20 &\nwait\n')
+        start = time.monotonic()
+        self.refused(OSError, 'no answer in 0.2 s', 0.2)
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_hangs_after_its_answers(self):
+        self.install(
+            f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexec sleep 60"
+        )
+        self.refused(OSError, 'no answer', 0.3)
+
+    def test_ends_badly(self):
+        for code in (1, 127, 255):
+            self.install(f'#!/bin/sh\necho broken library >&2\nexit {code}\n')
+            self.refused(OSError, f'ended with {code}: broken library')
+
+    def test_killed(self):
+        self.install('#!/bin/sh\nkill -9 $$\n')
+        self.refused(OSError, 'ended with')
+
+    def test_ends_badly_after_its_answers(self):
+        self.install(
+            f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexit 1\n"
+        )
+        self.refused(OSError, 'ended with 1')
+
+    def test_garbage(self):
+        for text in (
+            'garbage\n', '{"id": "types"\n', '\0\n', '[' * 100000 + '\n',
+            '5\n', '"id return"\n', '[]\n', 'null\n', 'true\n', 'NaN\n',
+            lines(TYPES, OPTIONS) + 'x',
+        ):  # fmt: skip
+            self.answer(text)
+            self.refused(ValueError, self.path)
+
+    def test_not_utf_8(self):
+        self.install("#!/bin/sh\nprintf '\\377\\376\\n'\n")
+        self.refused(ValueError, '')
+
+    def test_silent(self):
+        self.answer('')
+        self.refused(ValueError, 'does not answer as QEMU')
+
+    def test_an_empty_list_is_no_answer(self):
+        # Else everything would count as absent.
+        for types in ([], [{'name': 'sga'}]):
+            self.answer(lines({'return': types, 'id': 'types'}, OPTIONS))
+            self.refused(ValueError, 'none-machine')
+
+    def test_answers_that_are_no_lists_of_names(self):
+        for value in (
+            None, True, 5, 'x', {}, {'name': 'none-machine'}, [1], [None],
+            [[]], ['none-machine'], [{}], [{'name': 1}], [{'name': None}],
+            [{'name': []}], [{'name': 'none-machine'}, {'other': 'x'}],
+        ):  # fmt: skip
+            self.answer(lines({'return': value, 'id': 'types'}, OPTIONS))
+            self.refused(ValueError, self.path)
+        for value in (None, 5, 'sandbox', {'option': 'sandbox'}, ['sandbox']):
+            self.answer(lines(TYPES, {'return': value, 'id': 'options'}))
+            self.refused(ValueError, self.path)
+
+    def test_errors_instead_of_answers(self):
+        error = {'error': {'class': 'CommandNotFound', 'desc': 'no'}}
+        self.answer(lines(GREETING, {**error, 'id': 'types'}, OPTIONS))
+        self.refused(ValueError, 'does not answer as QEMU')
+        self.answer(lines(GREETING, TYPES, {**error, 'id': 'options'}))
+        self.refused(ValueError, 'does not answer as QEMU')
+
+    def test_ids_of_others(self):
+        for other in ([], {}, None, 5, True, 'else'):
+            self.answer(lines({'return': [], 'id': other}, TYPES, OPTIONS))
+            emulator.examine(self.path, 30)
+
+    def test_replaced_meanwhile(self):
+        self.answer(lines(TYPES, OPTIONS))
+        ask = emulator._ask
+
+        def replace(path, timeout):
+            answers = ask(path, timeout)
+            shutil.copy(path, path + '.new')
+            os.rename(path + '.new', path)
+            return answers
+
+        with mock.patch.object(emulator, '_ask', replace):
+            self.refused(OSError, 'was replaced')
+
+    @hypothesis.given(
+        st.lists(
+            strategies.json_values.map(json.dumps)
+            | st.text(max_size=20)
+            | strategies.json_values.map(
+                lambda v: json.dumps({'id': 'types', 'return': v})
+            ),
+            max_size=4,
+        )
+    )
+    def test_any_output(self, output):
+        done = subprocess.CompletedProcess([], 0, '\n'.join(output), '')
+        with mock.patch.object(subprocess, 'run', return_value=done):
+            self.assertRaises(
+                ValueError, emulator.examine, programs.with_words('nx'), 1
+            )
+
+
+class FingerprintTest(base.TestCase):
+    """While it is equal the examination need not be repeated."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.modules = os.path.join(self.folder, 'modules')
+        self.path = os.path.join(self.folder, 'qemu')
+        self.write('one')
+        self.useFixture(
+            fixtures.MockPatchObject(
+                emulator, 'MODULE_FOLDERS', (self.modules,)
+            )
+        )
+        self.before = emulator.fingerprint(self.path)
+
+    def write(self, text, path=None):
+        with open(path or self.path, 'w') as stream:
+            stream.write(text)
+
+    def changed(self):
+        after = emulator.fingerprint(self.path)
+        self.assertNotEqual(self.before, after)
+        self.before = after
+
+    def test_same(self):
+        self.assertEqual(self.before, emulator.fingerprint(self.path))
+        hash(self.before)
+
+    def test_replaced_by_its_like(self):
+        os.rename(self.path, self.path + '.old')
+        shutil.copy2(self.path + '.old', self.path)
+        self.changed()
+
+    def test_written_to(self):
+        self.write('two')
+        self.changed()
+
+    def test_written_to_with_the_time_put_back(self):
+        found = os.stat(self.path)
+        time.sleep(0.02)
+        self.write('two')
+        os.utime(self.path, ns=(found.st_atime_ns, found.st_mtime_ns))
+        self.changed()
+
+    def test_mode(self):
+        time.sleep(0.02)
+        os.chmod(self.path, stat.S_IRWXU)
+        self.changed()
+
+    def test_modules_that_come_and_go(self):
+        os.mkdir(self.modules)
+        self.changed()
+        time.sleep(0.02)
+        self.write('', os.path.join(self.modules, 'hw-usb-redirect.so'))
+        self.changed()
+        time.sleep(0.02)
+        os.unlink(os.path.join(self.modules, 'hw-usb-redirect.so'))
+        self.changed()
+        os.rmdir(self.modules)
+        self.changed()
+
+    def test_gone(self):
+        os.unlink(self.path)
+        self.assertRaises(OSError, emulator.fingerprint, self.path)
+        self.assertRaises(OSError, emulator.identity, self.path)
+
+    def test_links_are_followed(self):
+        link = os.path.join(self.folder, 'link')
+        os.symlink(self.path, link)
+        self.assertEqual(emulator.identity(self.path), emulator.identity(link))

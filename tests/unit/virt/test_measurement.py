@@ -1,0 +1,151 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.virt.measurement."""
+
+import time
+from unittest import mock
+
+from nova_isolation import facts
+from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import svirt
+from nova_isolation.virt import measurement
+from tests.unit import base
+from tests.unit import fakes
+from tests.unit.mechanisms import examples
+
+HOST = fakes.Host(
+    {**fakes.SELINUX_MCS, examples.LockdownMechanism.FILE: '[integrity]'},
+    ('selinux',),
+    certifications=['CAPP'],
+)
+
+
+class MeasurementTest(base.TestCase):
+    """Every mechanism is asked, none can break the others."""
+
+    def measure(self, host=HOST, mechanisms=None):
+        return measurement.measure(host, mechanisms or registry.get())
+
+    def sections(self, measured):
+        return facts.loads(measured.document).sections
+
+    def test_all(self):
+        before = time.time()
+        measured = self.measure()
+        self.assertTrue(before <= measured.time <= time.time())
+        self.assertEqual(registry.BUILT_IN, set(self.sections(measured)))
+        self.assertEqual(registry.BUILT_IN, set(measured.sections))
+        self.assertNotIn(None, self.sections(measured).values())
+        self.assertLessEqual(
+            {
+                'CUSTOM_ISOLATION_HYPERVISOR_KVM',
+                'CUSTOM_ISOLATION_CERTIFICATION_CAPP',
+                'CUSTOM_ISOLATION_SVIRT_SELINUX',
+                'CUSTOM_ISOLATION_QEMU_SANDBOX',
+            },
+            measured.traits,
+        )
+
+    def test_stats(self):
+        measured = self.measure()
+        self.assertEqual(
+            {
+                'isolation_facts': measured.document,
+                'isolation_measured_at': str(int(measured.time)),
+            },
+            measured.stats,
+        )
+
+    def test_facts_are_never_younger_than_they_claim(self):
+        measured = measurement.Measurement('', 99.9, frozenset(), {})
+        self.assertEqual('99', measured.stats['isolation_measured_at'])
+
+    def test_alike_hosts_at_other_times(self):
+        one, two = self.measure(), self.measure()
+        self.assertEqual(one.document, two.document)
+        self.assertNotEqual(one.time, two.time)
+
+    def test_one_that_raises_leaves_the_others(self):
+        for method in ('measure', 'read', 'traits'):
+            for error in (
+                OSError('no'), ValueError('no'), KeyError('no'),
+                AssertionError(), RecursionError(), MemoryError(),
+                NotImplementedError(), StopIteration(), RuntimeError('no'),
+                facts.FactsError(None, 'no'),
+            ):  # fmt: skip
+                with mock.patch.object(
+                    svirt.SvirtMechanism, method, side_effect=error
+                ):
+                    measured = self.measure()
+                self.only_svirt_is_unknown(measured)
+
+    def only_svirt_is_unknown(self, measured):
+        sections = dict(self.sections(measured))
+        self.assertIsNone(sections.pop('svirt'))
+        self.assertEqual(registry.BUILT_IN - {'svirt'}, set(sections))
+        self.assertNotIn(None, sections.values())
+        self.assertNotIn('svirt', measured.sections)
+        self.assertFalse([t for t in measured.traits if 'SVIRT' in t])
+        self.assertTrue(measured.traits)
+
+    def test_one_that_cannot_read_its_own_section(self):
+        for section in (None, 1, {}, {'models': []}):
+            with mock.patch.object(
+                svirt.SvirtMechanism, 'measure', return_value=section
+            ):
+                self.only_svirt_is_unknown(self.measure())
+
+    def test_broken_host(self):
+        measured = self.measure(fakes.BrokenHost(OSError('no')))
+        self.assertEqual({None}, set(self.sections(measured).values()))
+        self.assertEqual(frozenset(), measured.traits)
+        self.assertEqual({}, measured.sections)
+
+    def test_mechanisms_that_are_not_loaded_have_no_section(self):
+        measured = self.measure(mechanisms=registry.build({}))
+        self.assertEqual({}, dict(self.sections(measured)))
+
+    def test_third_parties_are_not_asked_about_by_the_host(self):
+        measured = self.measure(mechanisms=examples.all_mechanisms())
+        sections = self.sections(measured)
+        self.assertIn('lockdown', sections)
+        self.assertNotIn('quote', sections)
+        self.assertIn('CUSTOM_ISOLATION_LOCKDOWN_INTEGRITY', measured.traits)
+
+    def test_too_large_is_empty(self):
+        host = fakes.Host(
+            certifications=[f'CERTIFICATION_{n:050}' for n in range(20)]
+        )
+        self.nothing(self.measure(host))
+
+    def nothing(self, measured):
+        self.assertEqual('', measured.document)
+        self.assertEqual(frozenset(), measured.traits)
+        self.assertEqual({}, measured.sections)
+        self.assertRaises(facts.FactsError, facts.loads, measured.document)
+
+    def test_sections_that_are_no_json(self):
+        # A defect of somebody's mechanism. The host has no facts then, but
+        # the periodic task of the compute service lives on.
+        for section in ({'a': {1}}, {'a': object()}, {'a': float('nan')}):
+            with (
+                mock.patch.object(
+                    svirt.SvirtMechanism, 'measure', return_value=section
+                ),
+                mock.patch.object(svirt.SvirtMechanism, 'read'),
+                mock.patch.object(
+                    svirt.SvirtMechanism, 'traits', return_value=frozenset()
+                ),
+            ):
+                measured = self.measure()
+            self.assertNotIn('svirt', measured.sections)
