@@ -103,8 +103,7 @@ def compute(
                 # %s is the destination's host name. With [libvirt]
                 # live_migration_inbound_addr it would be that address.
                 'live_migration_uri': (
-                    'qemu+unix:///system?socket='
-                    f'{layout.host("%s").socket}'
+                    f'qemu+unix:///system?socket={layout.host("%s").socket}'
                 ),
             },
             # A live migration fetches the kernel image with a check that

@@ -71,8 +71,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
             'ERL_EPMD_ADDRESS': sites.LOCALHOST,
             # One scheduler thread that does not spin when it is idle.
             'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': (
-                '-kernel inet_dist_use_interface {127,0,0,1} '
-                '+S 1:1 +sbwt none'
+                '-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none'
             ),
         },
     )
