@@ -18,18 +18,23 @@ admin changes.
 
 import typing
 
+from nova.compute import vm_states
 import nova.conf
+from nova.scheduler.client import report as placement
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import vif as libvirt_vif
 from oslo_log import log as logging
+from oslo_utils import excutils
 
 from nova_isolation import opts
 from nova_isolation import traits
 from nova_isolation.mechanisms import registry
 from nova_isolation.virt import compute_host
+from nova_isolation.virt import exception
 from nova_isolation.virt import guard
 from nova_isolation.virt import guest
 from nova_isolation.virt import late_fault
+from nova_isolation.virt import placement
 from nova_isolation.virt import report
 from nova_isolation.virt import signatures
 
@@ -62,6 +67,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 late_fault.LateFaults(CONF.isolation.fault_timeout),
             ),
         )
+        self._announced = False
         # In place of those that the base class has just made.
         self._host = host
         self.vif_driver = libvirt_vif.LibvirtGenericVIFDriver(host)
@@ -109,6 +115,10 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             for name in provider_tree.data(nodename).traits
             if name.startswith(traits.PREFIX)
         }
+        if not self._announced:
+            self._announced = placement.announce(
+                registry.get().possible_traits()
+            )
         # Explicitly each: static traits drop custom ones.
         provider_tree.remove_traits(nodename, *(present - earned))
         provider_tree.add_traits(nodename, *(earned - present))
@@ -122,13 +132,18 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
     ) -> None:
         """See Nova's driver.
 
-        :raises nova_isolation.virt.exception.GuestRefused: before anything
-            of the guest is made; Nova tries the next host
+        :raises nova_isolation.virt.exception.GuestRefused: here before a
+            disk or a domain is made, or after the paused start; Nova tries
+            the next host
         """
         order = self.guard.orders.of_instance(instance, context)
-        if order.wanted:
-            self.guard.admit(order)
-        super().spawn(context, instance, *args, **kwargs)
+        try:
+            if order.wanted:
+                self.guard.admit(order)
+            super().spawn(context, instance, *args, **kwargs)
+        except exception.GuestRefused:
+            with excutils.save_and_reraise_exception():
+                _free(context, instance)
 
     def _create_guest(
         self,
@@ -142,3 +157,25 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             return super()._create_guest(
                 context, xml, instance, *args, **kwargs
             )
+
+
+def _free(context: typing.Any, instance: typing.Any) -> None:
+    """Free what placement holds for a new guest that was refused.
+
+    Nova does so where it tries another host, but not where it gives up: for
+    a host that was forced (nova.compute.manager, FAILED_BY_POLICY).
+    """
+    if instance.vm_state != vm_states.BUILDING:
+        # Not new (rebuild, evacuate, unshelve): it has other rights to it.
+        return
+    try:
+        placement.report_client_singleton().delete_allocation_for_instance(
+            context, instance.uuid, force=True
+        )
+    except Exception:
+        LOG.warning(
+            'Could not free the allocation of a guest that was refused; it '
+            'lasts until the server is deleted',
+            exc_info=True,
+            instance=instance,
+        )

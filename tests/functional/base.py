@@ -20,12 +20,14 @@ import typing
 
 import fixtures as base_fixtures
 import nova.conf
+from nova.scheduler import request_filter
 from nova.tests import fixtures as nova_fixtures
 from nova.tests.functional.libvirt import base
 from nova.virt.libvirt import host as libvirt_host
 
 from nova import context as nova_context
 from nova import objects
+from nova_isolation.scheduler import prefilter
 from nova_isolation.virt import exception
 from tests.functional import fixtures
 
@@ -287,3 +289,15 @@ def _settle(faults: typing.Any) -> None:
         thread = faults._thread
     if thread is not None:
         thread.join()
+
+
+def no_prefilter() -> base_fixtures.MonkeyPatch:
+    """Nova without our request filter."""
+    return base_fixtures.MonkeyPatch(
+        'nova.scheduler.request_filter.ALL_REQUEST_FILTERS',
+        [
+            one
+            for one in request_filter.ALL_REQUEST_FILTERS
+            if one is not prefilter.isolation_filter
+        ],
+    )

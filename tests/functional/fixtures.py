@@ -57,8 +57,9 @@ class Machine:
     :ivar broken: what cannot be measured (``read``, ``capabilities``,
         ``domain_capabilities``, ``emulator``) -> what is raised
     :ivar lies: what is read back of a started guest (``security_label``,
-        ``process_label``, ``seccomp``, ``executable``, ``domain_xml``) where
-        it is not as asked; an exception is raised
+        ``process_label``, ``seccomp``, ``executable``, ``domain_xml``, the
+        ``uuid`` in its arguments) where it is not as asked; an exception is
+        raised
     :ivar on_start: called with each domain that was just started
     :ivar calls: what was done to guests, in order
     :ivar measured: how often the emulator was asked for
@@ -316,7 +317,8 @@ def _proc(domain: Domain, name: str) -> str:
     """The text of a file in the /proc of a process."""
     machine = domain.machine
     if name == 'cmdline':
-        return '\0'.join(('qemu-kvm', '-uuid', domain.UUIDString(), ''))
+        uuid = machine.lies.get('uuid', domain.UUIDString())
+        return f'qemu-kvm\0-uuid\0{uuid}\0'
     if name == 'attr/current':
         return machine.answer('process_label', domain.process_label)
     if name == 'status':

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the API takes, and what becomes of what it lets through."""
+
+from nova.tests.functional.api import client
+
+from tests.functional import base
+from tests.functional import fixtures
+
+
+class ExtraSpecsTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.start(fixtures.Machine())
+
+    def _set(self, **extra_specs):
+        flavor = self._create_flavor()
+        specs = {f'isolation:{k}': v for k, v in extra_specs.items()}
+        self.api.post_extra_spec(flavor, {'extra_specs': specs})
+        return flavor
+
+    def _bad_request(self, **extra_specs):
+        error = self.assertRaises(
+            client.OpenStackApiException, self._set, **extra_specs
+        )
+        self.assertEqual(400, error.response.status_code)
+        return error.response.text
+
+    def test_validated(self):
+        valid = {
+            'hypervisor': 'kvm,qemu',
+            'certification': 'LSPP',
+            'svirt': 'selinux',
+            'svirt_type': 'svirt_t',
+            'qemu_hardening': 'pie,nx,relro,bindnow,canary,fortify,cet',
+            'qemu_sandbox': 'true',
+            'qemu_absent': 'floppy,cirrus,usb-redir',
+        }
+        flavor = self._set(**valid)
+        self.assertEqual(
+            {f'isolation:{k}': v for k, v in valid.items()},
+            self.api.get_extra_specs(flavor),
+        )
+        for key, value in (
+            ('hypervisor', 'hyperv'),
+            ('certification', 'lspp'),
+            ('certification', ''),
+            ('svirt', 'selinux,apparmor'),
+            ('svirt_type', 'svirt t'),
+            ('qemu_hardening', 'pie,'),
+            ('qemu_hardening', 'pie, nx'),
+            ('qemu_sandbox', 'True'),
+            ('qemu_absent', 'kvm'),
+        ):
+            text = self._bad_request(**{key: value})
+            self.assertIn('is not of the format', text)
+        for key in ('svrit', 'attested', 'attested_by', 'xsm_label', ''):
+            self._bad_request(**{key: 'true'})
+
+    def test_what_older_microversions_let_through(self):
+        for extra_specs, code in (
+            ({'svrit': 'selinux'}, 'isolation.spec.unknown'),
+            ({'svirt': ''}, 'isolation.spec.invalid_value'),
+            ({'xsm': 'true'}, 'isolation.spec.reserved'),
+            ({'svirt_type': 'svirt_t'}, 'isolation.spec.conflict'),
+            (
+                {'hypervisor': 'xen', 'svirt': 'any'},
+                'isolation.spec.conflict',
+            ),
+        ):
+            server = self.boot(self.flavor(**extra_specs), 'ERROR')
+            self.assertIn(f'[{code}]', server['fault']['message'])
+        self.assertEqual([], self.connection('host1').defined)
+
+    def test_what_older_microversions_let_through_to_a_forced_host(self):
+        # As above, and the prefilter does not run: the compute host parses.
+        self.useFixture(base.no_prefilter())
+        self.refused(
+            self.flavor(svrit='selinux'),
+            'isolation.spec.unknown',
+            az='nova:host1',
+        )
+        self.assertEqual([], self.connection('host1').defined)
