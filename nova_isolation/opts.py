@@ -129,10 +129,11 @@ Services: nova-compute.
         'qemu_conf',
         default='/etc/libvirt/qemu.conf',
         help="""
-The configuration of libvirt's QEMU driver, as nova-compute can read it.
+The configuration of libvirt's QEMU driver.
 
-Read for ``seccomp_sandbox``. Many distributions let only root read it; then
-give the user of nova-compute the right to, or the sandbox counts as unknown.
+Read for ``seccomp_sandbox``. Where only root may read it, it is read through
+privsep, if the file is called qemu.conf. If it cannot be read, the sandbox
+counts as unknown.
 
 Services: nova-compute.
 """,

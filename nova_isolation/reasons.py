@@ -200,7 +200,8 @@ SVIRT_NOT_ENFORCING = Reason(
 )
 SVIRT_TYPE = Reason(
     'isolation.svirt.type_not_allowed',
-    'The SELinux type is not among those that the host gives to guests.',
+    'The SELinux type is not among those that the host gives to guests, or '
+    'the host does not confine guests by SELinux at all.',
     'Load the policy module that has the type on the host, then add the '
     'type to [isolation] svirt_types there.',
 )
@@ -212,8 +213,8 @@ SVIRT_LABEL = Reason(
 )
 SVIRT_CLASH = Reason(
     'isolation.svirt.category_clash',
-    'Another running guest of the host has the same MCS categories, so the '
-    'two could reach each other.',
+    'The MCS categories of another running guest of the host include those '
+    'of this one, or the other way round, so one could reach the other.',
     'Do not give guests static labels; restart the guest that was not '
     'started by Nova.',
 )

@@ -141,7 +141,8 @@ def _state(service: typing.Any) -> str:
 
 def _show(answer: Answer, mechanisms: registry.Mechanisms) -> None:
     verdict = 'accepted' if answer.decision.accepted else 'refused'
-    note = f', but the host {answer.state}' if answer.state else ''
+    joint = 'but' if answer.decision.accepted else 'and'
+    note = f', {joint} the host {answer.state}' if answer.state else ''
     print(f'{answer.host}: {verdict}{note}')
     for unmet in answer.decision.unmet:
         print(f'  - {unmet}')

@@ -59,7 +59,7 @@ class Host(typing.Protocol):
     """What a mechanism may ask of the compute host it measures.
 
     Every method may raise OSError or ValueError; the mechanism then measured
-    nothing. None blocks for longer than ``[isolation] probe_timeout``.
+    nothing. A program that is asked is given ``[isolation] probe_timeout``.
     """
 
     @property

@@ -137,7 +137,7 @@ class QemuMechanism(base.Mechanism[QemuFacts]):
             if lacking:
                 yield requirement.unmet(
                     reasons.QEMU_NOT_HARDENED,
-                    'only ' + (','.join(facts.hardening) or 'none'),
+                    'built with ' + (','.join(facts.hardening) or 'none'),
                     ','.join(sorted(lacking)),
                 )
         else:

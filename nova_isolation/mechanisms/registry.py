@@ -23,6 +23,7 @@ import typing
 from stevedore import extension
 
 from nova_isolation import reasons
+from nova_isolation import requirements
 from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
 
@@ -54,6 +55,21 @@ class Mechanisms:
     failed: Mapping[str, str]
     vocabulary: vocabulary.Vocabulary
     reasons: Mapping[str, reasons.Reason]
+
+    def possible_traits(self) -> frozenset[str]:
+        """The traits that flavors can require, as far as values are listed.
+
+        The names of certifications and SELinux types are not.
+        """
+        return frozenset(
+            trait
+            for row in self.vocabulary.rows.values()
+            if row.mechanism in self.loaded
+            for word in row.values
+            for trait in self.loaded[row.mechanism].required_traits(
+                requirements.Requirement(row.key, row.mechanism, (word,))
+            )
+        )
 
 
 def build(

@@ -84,7 +84,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         models = tuple(m for m in _MODELS if m in drivers)
         mode = _state(selinux.mode, host)
         on = mode not in (None, 'disabled')
-        type_spec = vocabulary.Vocabulary().rows[_TYPE]
+        (type_spec,) = (s for s in self.extra_specs if s.key == _TYPE)
         return section.write(
             SvirtFacts(
                 models,
@@ -130,10 +130,11 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
     ) -> Iterator[reasons.Unmet]:
         """See the base class."""
         if requirement.key == _TYPE:
-            if (
-                'selinux' not in facts.enforced
-                or requirement.value not in facts.types
-            ):
+            if 'selinux' not in facts.enforced:
+                yield requirement.unmet(
+                    reasons.SVIRT_TYPE, 'no guests confined by SELinux'
+                )
+            elif requirement.value not in facts.types:
                 yield requirement.unmet(
                     reasons.SVIRT_TYPE,
                     'allowed: ' + (', '.join(facts.types) or 'none'),

@@ -20,11 +20,9 @@ import typing
 
 from nova.compute import vm_states
 import nova.conf
-from nova.scheduler.client import report as placement
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import vif as libvirt_vif
 from oslo_log import log as logging
-from oslo_utils import excutils
 
 from nova_isolation import opts
 from nova_isolation import traits
@@ -142,8 +140,11 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 self.guard.admit(order)
             super().spawn(context, instance, *args, **kwargs)
         except exception.GuestRefused:
-            with excutils.save_and_reraise_exception():
-                _free(context, instance)
+            # A new guest's only: in a rebuild, an evacuation or an unshelve
+            # the instance has other rights to its allocation.
+            if instance.vm_state == vm_states.BUILDING:
+                placement.release(context, instance)
+            raise
 
     def _create_guest(
         self,
@@ -157,25 +158,3 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             return super()._create_guest(
                 context, xml, instance, *args, **kwargs
             )
-
-
-def _free(context: typing.Any, instance: typing.Any) -> None:
-    """Free what placement holds for a new guest that was refused.
-
-    Nova does so where it tries another host, but not where it gives up: for
-    a host that was forced (nova.compute.manager, FAILED_BY_POLICY).
-    """
-    if instance.vm_state != vm_states.BUILDING:
-        # Not new (rebuild, evacuate, unshelve): it has other rights to it.
-        return
-    try:
-        placement.report_client_singleton().delete_allocation_for_instance(
-            context, instance.uuid, force=True
-        )
-    except Exception:
-        LOG.warning(
-            'Could not free the allocation of a guest that was refused; it '
-            'lasts until the server is deleted',
-            exc_info=True,
-            instance=instance,
-        )
