@@ -379,7 +379,7 @@ def _document(value):
 class PropertiesTest(base.TestCase):
     """What holds for all flavors and all hosts."""
 
-    @hypothesis.settings(max_examples=400)
+    @hypothesis.settings(max_examples=200)
     @hypothesis.given(
         strategies.extra_specs, strategies.extra_specs, strategies.sections
     )
@@ -388,7 +388,7 @@ class PropertiesTest(base.TestCase):
         if decide_sections(both, sections).accepted:
             self.assertTrue(decide_sections(fewer, sections).accepted)
 
-    @hypothesis.settings(max_examples=300)
+    @hypothesis.settings(max_examples=150)
     @hypothesis.given(st.data(), strategies.extra_specs, strategies.sections)
     def test_leaving_one_out_never_narrows(self, data, specs, sections):
         hypothesis.assume(specs)
@@ -399,7 +399,7 @@ class PropertiesTest(base.TestCase):
         if decide_sections(specs, sections).accepted:
             self.assertTrue(decide_sections(fewer, sections).accepted)
 
-    @hypothesis.settings(max_examples=300)
+    @hypothesis.settings(max_examples=150)
     @hypothesis.given(st.data(), strategies.extra_specs, strategies.sections)
     def test_adding_a_word_never_widens(self, data, specs, sections):
         key = data.draw(st.sampled_from(strategies.ALL_OF))
@@ -410,7 +410,7 @@ class PropertiesTest(base.TestCase):
         if decide_sections(more, sections).accepted:
             self.assertTrue(decide_sections(specs, sections).accepted)
 
-    @hypothesis.settings(max_examples=600)
+    @hypothesis.settings(max_examples=300)
     @hypothesis.given(st.data(), strategies.extra_specs, strategies.sections)
     def test_losing_facts_never_accepts(self, data, specs, sections):
         hypothesis.assume(specs)
@@ -422,7 +422,7 @@ class PropertiesTest(base.TestCase):
                 self.assertTrue(before.accepted, (sections, less))
             sections, before = less, after
 
-    @hypothesis.settings(max_examples=300)
+    @hypothesis.settings(max_examples=150)
     @hypothesis.given(strategies.extra_specs, strategies.sections)
     def test_required_traits_are_earned(self, specs, sections):
         mechanisms = registry.get()

@@ -341,13 +341,13 @@ class BrokenTest(base.TestCase):
             words = self.maybe(self.good[:size])
             self.assertLessEqual(words or set(), ALL)
 
-    @hypothesis.settings(max_examples=300)
+    @hypothesis.settings(max_examples=150)
     @hypothesis.given(st.binary(max_size=200))
     def test_random(self, data):
         self.maybe(data)
         self.maybe(self.good[:16] + data)
 
-    @hypothesis.settings(max_examples=400)
+    @hypothesis.settings(max_examples=250)
     @hypothesis.given(
         st.lists(
             st.tuples(
