@@ -24,12 +24,18 @@ from nova.scheduler import request_filter
 from oslo_log import log as logging
 
 from nova import exception
+from nova_isolation import fault_message
 from nova_isolation import opts
 from nova_isolation import requirements
 from nova_isolation.mechanisms import registry
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
+
+# What Nova puts before the reason in the fault.
+_BEFORE = exception.NoValidHost.msg_fmt % {
+    'reason': exception.RequestFilterFailed.msg_fmt % {'reason': ''}
+}
 
 
 def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
@@ -51,7 +57,7 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     wanted = requirements.parse(extra_specs, mechanisms.vocabulary)
     if wanted.problems:
         raise exception.RequestFilterFailed(
-            reason='; '.join(map(str, wanted.problems))
+            reason=fault_message.fit(wanted.problems, _BEFORE)
         )
     if not CONF.isolation.request_traits:
         return False

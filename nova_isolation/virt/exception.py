@@ -15,6 +15,7 @@
 from collections.abc import Iterable
 
 from nova import exception
+from nova_isolation import fault_message
 from nova_isolation import reasons
 
 
@@ -35,4 +36,11 @@ class GuestRefused(exception.GroupAffinityViolation):
     def __init__(self, unmet: Iterable[reasons.Unmet]) -> None:
         """:param unmet: the requirements that are not met"""
         self.unmet = tuple(unmet)
-        super().__init__(reasons='; '.join(map(str, self.unmet)))
+        super().__init__(
+            reasons=fault_message.fit(self.unmet, self.MARK + ': ')
+        )
+
+    @property
+    def details(self) -> str:
+        """The message in full, for logs and events, which may be long."""
+        return f'{self.MARK}: ' + '; '.join(map(str, self.unmet))

@@ -217,11 +217,13 @@ class Guard:
         refusal = exception.GuestRefused(unmet)
         if self._audit:
             LOG.warning(
-                'Audit mode lets pass: %s', refusal, instance_uuid=order.uuid
+                'Audit mode lets pass: %s',
+                refusal.details,
+                instance_uuid=order.uuid,
             )
             self._reporter.audited(order.context, order.uuid, event, refusal)
             return
-        LOG.warning('%s', refusal, instance_uuid=order.uuid)
+        LOG.warning('%s', refusal.details, instance_uuid=order.uuid)
         self._reporter.refused(order.context, order.uuid, event, refusal)
         raise refusal
 

@@ -120,17 +120,21 @@ def _tell(uuid: str, refusal: exception.GuestRefused) -> bool:
     """Add the fault if it is time to; returns whether it is settled."""
     context = nova_context.get_admin_context()
     instance: typing.Any = objects.Instance.get_by_uuid(context, uuid)
-    if instance.vm_state == vm_states.ACTIVE:
-        return True
-    if instance.vm_state != vm_states.ERROR or instance.task_state:
-        return False
     fault: typing.Any = objects.InstanceFault.get_latest_for_instance(
         context, uuid
     )
+    if fault and fault.message.startswith(exception.GuestRefused.MARK):
+        # Nova has told it: a host was forced, or it was no new guest.
+        return True
+    if instance.vm_state == vm_states.ACTIVE:
+        return True
     # Nova sets the state first and then writes its fault, which must not
     # come after ours.
-    if fault is None:
+    if (
+        instance.vm_state != vm_states.ERROR
+        or instance.task_state
+        or fault is None
+    ):
         return False
-    if not fault.message.startswith(exception.GuestRefused.MARK):
-        compute_utils.add_instance_fault_from_exc(context, instance, refusal)
+    compute_utils.add_instance_fault_from_exc(context, instance, refusal)
     return True

@@ -83,8 +83,10 @@ def executable(pid: int) -> base.Identity:
         raise PermissionError(f'{path}: privsep: {error!r}') from error
 
 
-def _read(path: str) -> str:
-    with open(path, 'rb') as stream:
+def _read(path: str, flags: int = 0) -> str:
+    with open(
+        path, 'rb', opener=lambda name, mode: os.open(name, mode | flags)
+    ) as stream:
         data = stream.read(_MAX + 1)
     if len(data) > _MAX:
         raise OSError(f'{path} is larger than {_MAX} bytes')
@@ -101,7 +103,8 @@ def _read_as_root(path: str) -> str:
     # Checked again: this side does not trust the other.
     if not _is_libvirts(path):
         raise PermissionError(path)
-    return _read(path)
+    # A link with such a name may lead anywhere.
+    return _read(path, os.O_NOFOLLOW)
 
 
 @context.entrypoint

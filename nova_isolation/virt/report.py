@@ -109,7 +109,7 @@ class Reporter:
                 start_time=now,
                 finish_time=now,
                 result='Error' if refusal else 'Success',
-                details=refusal and refusal.format_message(),
+                details=refusal and refusal.details,
             )
             event.create(uuid, context.request_id)
 

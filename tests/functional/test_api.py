@@ -70,7 +70,9 @@ class ExtraSpecsTest(base.TestCase):
     def test_what_older_microversions_let_through(self):
         for extra_specs, code in (
             ({'svrit': 'selinux'}, 'isolation.spec.unknown'),
+            ({'everything': 'true'}, 'isolation.spec.unknown'),
             ({'svirt': ''}, 'isolation.spec.invalid_value'),
+            ({'qemu_absent': 'all'}, 'isolation.spec.invalid_value'),
             ({'xsm': 'true'}, 'isolation.spec.reserved'),
             ({'svirt_type': 'svirt_t'}, 'isolation.spec.conflict'),
             (
@@ -79,7 +81,12 @@ class ExtraSpecsTest(base.TestCase):
             ),
         ):
             server = self.boot(self.flavor(**extra_specs), 'ERROR')
-            self.assertIn(f'[{code}]', server['fault']['message'])
+            message = server['fault']['message']
+            self.assertIn(
+                'No valid host was found. Scheduling failed: isolation:',
+                message,
+            )
+            self.assertIn(f'[{code}]', message)
         self.assertEqual([], self.connection('host1').defined)
 
     def test_what_older_microversions_let_through_to_a_forced_host(self):

@@ -15,6 +15,7 @@
 from unittest import mock
 
 from nova import objects
+from nova_isolation import qemu_catalogue
 from nova_isolation.virt import exception
 from tests.functional import base
 from tests.functional import fixtures
@@ -105,6 +106,28 @@ class RefusalTest(base.TestCase):
         self.assertNothingLeft(server, 'host1', 'host2')
         self.assertEqual([], self.connection('host1').defined)
         self.assertEqual(0, self.failed_builds('host1'))
+
+    def test_more_reasons_than_a_fault_can_hold(self):
+        self.start(fixtures.Machine())
+        names = tuple(qemu_catalogue.CATALOGUE)[:25]
+        flavor = self.flavor(
+            qemu_absent=','.join(names), qemu_sandbox='true', svirt='any'
+        )
+        machine = self.machines['host1']
+        machine.types = frozenset(
+            kind for name in names for kind in qemu_catalogue.CATALOGUE[name]
+        )
+        machine.sandbox = False
+        server = self.refused(
+            flavor,
+            'isolation.qemu.component_present',
+            'isolation.qemu.no_sandbox',
+        )
+        self.assertIn('isolation:qemu_absent', server['fault']['message'])
+        self.assertNotIn('isolation:svirt', server['fault']['message'])
+        (event,) = self.events(server, 'isolation_decide')
+        for name in names:
+            self.assertIn(name, event['details'])
 
     def test_no_late_fault(self):
         self.flags(fault_timeout=0, group='isolation')

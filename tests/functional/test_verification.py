@@ -233,3 +233,9 @@ class OtherRoadsTest(base.TestCase):
         events = self.events(self.server, 'isolation_decide')
         self.assertIn('[isolation.svirt.not_enforcing]', events[0]['details'])
         self.assertEqual({}, self.connection('host1')._running_vms)
+        # The fault is Nova's own telling of it; nothing waits for another.
+        faults = self.guard('host1')._reporter._faults
+        self._wait_for_assert(
+            lambda: self.assertEqual({}, faults._pending), 100, 0
+        )
+        self.assertEqual([], self.logged('Nova has not given up in time'))

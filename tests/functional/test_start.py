@@ -1,0 +1,203 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Services start, or refuse to."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from unittest import mock
+
+import fixtures as base_fixtures
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import guest as libvirt_guest
+from nova.virt.libvirt import host as libvirt_host
+from oslotest import base as oslo_base
+
+from nova import exception
+import nova_isolation
+from nova_isolation.cmd import compute
+from nova_isolation.mechanisms import qemu
+from nova_isolation.mechanisms import registry
+from nova_isolation.virt import driver
+from nova_isolation.virt import signatures
+from tests.functional import base
+from tests.functional import fixtures
+
+NOVA = pathlib.Path(libvirt_driver.__file__).parents[2]
+
+
+def changed_launch(self, pause=False, verify=None):
+    """A launch of a Nova to come."""
+
+
+class SignaturesTest(oslo_base.BaseTestCase):
+    def test_this_nova(self):
+        self.assertEqual([], list(signatures.drift()))
+        signatures.check()
+
+    def test_changed(self):
+        for owner, name, new in (
+            (libvirt_guest.Guest, 'launch', changed_launch),
+            (libvirt_host.Host, 'get_guest', lambda self, uuid: None),
+            (
+                libvirt_driver.LibvirtDriver,
+                '_create_guest',
+                lambda self, xml, context: None,
+            ),
+        ):
+            with mock.patch.object(owner, name, new):
+                error = self.assertRaises(
+                    exception.InvalidConfiguration, signatures.check
+                )
+                self.assertIn(f'{owner.__name__}.{name}: ', str(error))
+                self.assertRaises(
+                    exception.InvalidConfiguration,
+                    driver.IsolationDriver,
+                    None,
+                )
+
+    def test_gone(self):
+        expected = {(libvirt_host.Host, 'define'): 'self xml'}
+        (text,) = signatures.drift(expected)
+        self.assertTrue(text.endswith('Host.define is gone'))
+
+    def test_guests_start_at_one_place(self):
+        # If this fails, Nova has another road to a running guest: see what
+        # it is and guard it.
+        found = [
+            (path.name, line.strip())
+            for path in sorted((NOVA / 'virt/libvirt').glob('*.py'))
+            for line in path.read_text().splitlines()
+            if re.search(r'\bcreateWithFlags\b|\.createXML\b', line)
+        ]
+        self.assertEqual(
+            [('guest.py', 'return self._domain.createWithFlags(flags)')],
+            found,
+        )
+
+    def test_domains_are_written_at_one_place(self):
+        found = [
+            path.name
+            for path in sorted((NOVA / 'virt/libvirt').glob('*.py'))
+            if re.search(r'\bdefineXML(Flags)?\(', path.read_text())
+        ]
+        self.assertEqual(['host.py'], found)
+
+
+class RegisterTest(oslo_base.BaseTestCase):
+    def test_where_nova_has_it(self):
+        before = list(sys.meta_path)
+        compute.register()
+        self.assertEqual(before, sys.meta_path)
+
+    def test_where_nova_lies_elsewhere(self):
+        """A Nova without nova/virt/isolation, as an editable install is."""
+        folder = pathlib.Path(self.useFixture(base_fixtures.TempDir()).path)
+        _link(NOVA, folder / 'nova', 'virt')
+        _link(NOVA / 'virt', folder / 'nova/virt', 'isolation')
+        source = pathlib.Path(nova_isolation.__file__).parent
+        (folder / 'nova_isolation').symlink_to(source)
+        script = """
+import importlib, sys
+from nova_isolation.cmd import compute
+try:
+    importlib.import_module('nova.virt.isolation')
+except ModuleNotFoundError:
+    pass
+else:
+    sys.exit('it is there already')
+compute.register()
+assert 'nova.virt.libvirt.driver' not in sys.modules
+compute.register()
+from nova.virt import driver
+from oslo_utils import importutils
+found = importutils.import_class('nova.virt.isolation.IsolationDriver')
+from nova_isolation.virt.driver import IsolationDriver
+assert found is IsolationDriver
+assert issubclass(found, driver.ComputeDriver)
+assert sum(type(f).__name__ == '_Shim' for f in sys.meta_path) == 1
+print(driver.__file__)
+"""
+        run = subprocess.run(
+            [sys.executable, '-c', script],
+            cwd=folder,
+            env=os.environ | {'PYTHONPATH': str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        self.assertEqual(0, run.returncode, run.stderr)
+        self.assertEqual(
+            str(folder / 'nova/virt/driver.py'), run.stdout.strip()
+        )
+
+
+def _link(source: pathlib.Path, target: pathlib.Path, without: str) -> None:
+    """Link to all in a folder but one name."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.name not in (without, '__pycache__'):
+            (target / path.name).symlink_to(path)
+
+
+class ServicesTest(base.TestCase):
+    def test_nova_that_has_changed(self):
+        with mock.patch.object(libvirt_guest.Guest, 'launch', changed_launch):
+            error = self.assertRaises(
+                exception.InvalidConfiguration,
+                self.start,
+                fixtures.Machine(),
+            )
+        self.assertIn('Guest.launch: wanted (self pause)', str(error))
+        self.assertEqual([], self.api.get_services(binary='nova-compute'))
+
+    def test_says_what_it_found(self):
+        self.start(fixtures.Machine())
+        (line,) = self.logged('nova-isolation guards this host')
+        self.assertIn('mode enforce', line)
+        self.assertIn(self.guard('host1').measure().document, line)
+
+
+class MechanismThatDoesNotLoadTest(base.TestCase):
+    def setUp(self):
+        self.useFixture(
+            base_fixtures.MockPatchObject(
+                qemu.QemuMechanism,
+                '__init__',
+                side_effect=RuntimeError('a library is missing'),
+            )
+        )
+        registry.get.cache_clear()
+        self.addCleanup(registry.get.cache_clear)
+        super().setUp()
+
+    def test_flavors_that_need_it(self):
+        self.start(fixtures.Machine())
+        (line,) = self.logged('failed to load')
+        self.assertIn('mechanism qemu failed to load', line)
+        self.assertIn('RuntimeError: a library is missing', line)
+        flavor = self.flavor(qemu_sandbox='true')
+        server = self.boot(flavor, 'ERROR')
+        self.assertIn('No valid host', server['fault']['message'])
+        (line,) = self.logged('hosts meet')
+        self.assertIn("{'isolation.mechanism.unavailable': 1}", line)
+        # The compute host does not know it either.
+        self.refused(
+            flavor, 'isolation.mechanism.unavailable', az='nova:host1'
+        )
+        self.assertEqual([], self.connection('host1').defined)
+        # Others are as ever.
+        server = self.boot(self.flavor(svirt='selinux'))
+        self.assertEqual([fixtures.PAUSED], self.domain(server).started)
