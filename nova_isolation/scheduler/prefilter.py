@@ -71,13 +71,19 @@ def required_traits(
     wanted: requirements.Requirements, mechanisms: registry.Mechanisms
 ) -> frozenset[str]:
     """The traits without which no host meets the requirements."""
-    return frozenset(
-        trait
-        for item in wanted.items
-        # A mechanism that is not loaded has no traits; the filter refuses.
-        if (mechanism := mechanisms.loaded.get(item.mechanism))
-        for trait in mechanism.required_traits(item)
-    )
+    result: set[str] = set()
+    for item in wanted.items:
+        mechanism = mechanisms.loaded.get(item.mechanism)
+        if mechanism is None:
+            # It has no traits then; the filter refuses.
+            continue
+        try:
+            result.update(mechanism.required_traits(item))
+        except Exception:
+            # Anybody's mechanism. Traits only narrow; the filter and the
+            # compute host ask it again, and refuse if it fails there too.
+            LOG.exception('The isolation mechanism %s failed', item.mechanism)
+    return frozenset(result)
 
 
 def install() -> None:

@@ -167,7 +167,7 @@ class Guard:
         proofs = [item for item in found if isinstance(item, base.Proof)]
         unmet = tuple(i for i in found if isinstance(i, reasons.Unmet))
         # Silence of a mechanism is no proof.
-        told = {item.key for item in found}
+        told = {proof.key for proof in proofs} | {u.key for u in unmet}
         unmet += tuple(
             requirement.unmet(reasons.VERIFY_FAILED, 'nothing proves it')
             for requirement in order.wanted.items
@@ -191,7 +191,7 @@ class Guard:
                 self._libvirt.get_connection(),
                 CONF.isolation.qemu_run_dir,
             )
-            return list(
+            found = list(
                 self._mechanisms.loaded[name].verify(
                     examined, order.wanted, measured.sections[name], self._host
                 )
@@ -200,6 +200,13 @@ class Guard:
             # libvirt, the kernel or somebody's mechanism: whatever cannot
             # be examined is not proven.
             return list(_all_unmet(order, name, reasons.VERIFY_FAILED, error))
+        # A mechanism proves its own requirements, not those of others.
+        own = {requirement.key for requirement in order.wanted.of(name)}
+        return [
+            item
+            for item in found
+            if not isinstance(item, base.Proof) or item.key in own
+        ]
 
     def _decide(
         self, order: orders.Order, measured: measurement.Measurement

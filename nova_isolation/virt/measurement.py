@@ -64,9 +64,11 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
             continue
         document[name] = None
         try:
-            section = mechanism.measure(host)
+            # Through the text and back: what the scheduler will read.
+            text = facts.dumps({name: mechanism.measure(host)})
+            section = facts.loads(text).sections[name]
             typed = mechanism.read(section)
-            earned = mechanism.traits(typed)
+            earned = frozenset(mechanism.traits(typed))
         except (OSError, ValueError, facts.FactsError) as error:
             LOG.warning(
                 'The isolation mechanism %(name)s cannot measure this host, '

@@ -12,6 +12,7 @@
 
 """The QEMU process of a guest, as the kernel shows it in /proc."""
 
+import itertools
 import os
 import re
 
@@ -46,7 +47,9 @@ class QemuProcess:
         if not text.isdecimal():
             raise ValueError(f'{path} holds {text!r}, no process id')
         process = cls(int(text))
-        if uuid not in process.arguments():
+        arguments = process.arguments()
+        # An empty UUID would be found in any command line.
+        if not uuid or ('-uuid', uuid) not in itertools.pairwise(arguments):
             raise ValueError(
                 f'process {text} of {path} is not the QEMU of domain {uuid}'
             )

@@ -122,11 +122,27 @@ class MeasurementTest(base.TestCase):
         self.assertNotIn('quote', sections)
         self.assertIn('CUSTOM_ISOLATION_LOCKDOWN_INTEGRITY', measured.traits)
 
-    def test_too_large_is_empty(self):
-        host = fakes.Host(
-            certifications=[f'CERTIFICATION_{n:050}' for n in range(20)]
+    def test_section_that_is_too_large_is_unknown(self):
+        measured = self.measure(
+            fakes.Host(
+                certifications=[f'CERTIFICATION_{n:050}' for n in range(20)]
+            )
         )
-        self.nothing(self.measure(host))
+        sections = self.sections(measured)
+        self.assertIsNone(sections['certification'])
+        self.assertIsNotNone(sections['qemu'])
+
+    def test_too_large_together_is_empty(self):
+        self.nothing(
+            self.measure(
+                fakes.Host(
+                    fakes.SELINUX_MCS,
+                    ('selinux',),
+                    certifications=[f'C_{n:060}' for n in range(11)],
+                    svirt_types=[f't_{n:060}' for n in range(11)],
+                )
+            )
+        )
 
     def nothing(self, measured):
         self.assertEqual('', measured.document)
@@ -135,17 +151,15 @@ class MeasurementTest(base.TestCase):
         self.assertRaises(facts.FactsError, facts.loads, measured.document)
 
     def test_sections_that_are_no_json(self):
-        # A defect of somebody's mechanism. The host has no facts then, but
-        # the periodic task of the compute service lives on.
+        # A defect of somebody's mechanism.
         for section in ({'a': {1}}, {'a': object()}, {'a': float('nan')}):
-            with (
-                mock.patch.object(
-                    svirt.SvirtMechanism, 'measure', return_value=section
-                ),
-                mock.patch.object(svirt.SvirtMechanism, 'read'),
-                mock.patch.object(
-                    svirt.SvirtMechanism, 'traits', return_value=frozenset()
-                ),
+            with mock.patch.object(
+                svirt.SvirtMechanism, 'measure', return_value=section
             ):
-                measured = self.measure()
-            self.assertNotIn('svirt', measured.sections)
+                self.only_svirt_is_unknown(self.measure())
+
+    def test_traits_that_are_no_set(self):
+        with mock.patch.object(
+            svirt.SvirtMechanism, 'traits', return_value=None
+        ):
+            self.only_svirt_is_unknown(self.measure())

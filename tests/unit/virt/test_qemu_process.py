@@ -97,11 +97,19 @@ class QemuProcessTest(base.TestCase):
             (),
             ('-uuid', fakes.UUID[:-1] + 'f'),
             ('-uuid', fakes.UUID.upper()),
+            ('-name', fakes.UUID),
             (f'-uuid={fakes.UUID}',),
             (f'name={fakes.UUID},x',),
         ):
             self.write(self.child(*arguments).pid)
             self.assertRaises(ValueError, self.find)
+
+    def test_domain_without_uuid(self):
+        # The command line ends in an empty argument.
+        self.write(self.child('-uuid', '').pid)
+        self.assertRaises(
+            ValueError, qemu_process.QemuProcess.find, self.run_dir, NAME, ''
+        )
 
     def test_arguments(self):
         process = qemu_process.QemuProcess(self.child('a b', '', 'c').pid)
