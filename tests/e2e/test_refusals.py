@@ -12,8 +12,11 @@
 
 """Who refuses, how the user is told, and that nothing is left behind."""
 
+from typing import Any
+
 from openstack import exceptions
 
+from lab import guestfiles
 from lab.daemons import nova
 from tests.e2e import base
 
@@ -81,6 +84,81 @@ class ComputeHostTest(base.TestCase):
     def test_next_guest_of_the_host_runs(self) -> None:
         self.restart(nova.SCHEDULER, request_traits='false')
         self.boot(_SANDBOX, availability_zone=f'nova:{base.PLAIN}')
+        self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
+
+
+class VerificationTest(base.TestCase):
+    """A host that says of itself what is not so is found out by its guest.
+
+    cpu-plain's libvirtd runs QEMU without its seccomp filter. Its
+    nova-compute is made to look for qemu.conf where there is none, so its
+    facts and traits claim libvirt's default, the filter.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.place = self.cloud.places[base.PLAIN]
+        daemon = nova.compute_name(base.PLAIN)
+        # Cleanups run backwards: the host is to be itself again for others.
+        self.addCleanup(self.wait_claim, False)
+        self.restart(
+            daemon, qemu_conf=str(self.place.layout.root / 'no-such.conf')
+        )
+        self.wait_claim(True)
+
+    def wait_claim(self, claimed: bool) -> None:
+        """Wait until the host claims the filter, or no longer does."""
+
+        def is_so() -> bool:
+            return ('CUSTOM_ISOLATION_QEMU_SANDBOX' in self.traits()) is (
+                claimed
+            )
+
+        self.cloud.supervisor.wait('the claim', is_so, 60, every=0.5)
+
+    def traits(self) -> list[str]:
+        """The traits that placement knows of the host."""
+        placement = self.api.placement
+        (provider,) = placement.get(
+            f'/resource_providers?name={base.PLAIN}', microversion='1.39'
+        ).json()['resource_providers']
+        answer = placement.get(
+            f'/resource_providers/{provider["uuid"]}/traits',
+            microversion='1.39',
+        )
+        return list(answer.json()['traits'])
+
+    def assertNeverRan(self, server: Any, console: str) -> None:
+        self.refused_to_start(server)
+        self.assertNoAllocations(server)
+        self.assertNotIn(guestfiles.CONSOLE_MARK, console)
+        server = self.guests.wait_fault(server, 'isolation:qemu_sandbox', 60)
+        self.assertIn('isolation.qemu.no_sandbox', server.fault['message'])
+        self.assertIn('found Seccomp: 0', server.fault['message'])
+
+    def test_started_paused_and_refused(self) -> None:
+        flavor = self.flavor(_SANDBOX)
+        self.assertExplained(flavor, f'{base.PLAIN}: accepted')
+        server = self.guests.create(flavor.name, flavor.id, host=base.PLAIN)
+        self.addCleanup(self.guests.delete, server)
+        path = self.instance_folder(base.PLAIN, server) / 'console.log'
+        self.cloud.supervisor.wait('its console', path.exists, 60, every=0.01)
+        # The open file outlives the folder, which Nova removes.
+        with path.open(encoding='utf-8', errors='replace') as console:
+            server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
+            self.assertNeverRan(server, console.read())
+        # Admitted, and refused for what its process is.
+        isolation = [
+            (event['event'], event['result'], event['host'])
+            for event in self.guests.events(server)
+            if event['event'].startswith('isolation_')
+        ]
+        self.assertEqual(
+            [('isolation_verify', 'Error', base.PLAIN)], isolation
+        )
+        # The host as it was: it admits no such guest, and others run.
+        self.doCleanups()
+        self.assertNoValidHost(self.boot(_SANDBOX, host=base.PLAIN))
         self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
 
 
