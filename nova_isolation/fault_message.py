@@ -25,15 +25,25 @@ MAX_BYTES = 255
 
 
 def fit(unmet: Iterable[reasons.Unmet], before: str) -> str:
-    """The reasons in full, or where that is too long the codes alone.
+    """The reasons in full, or where that is too long the codes alone, as many
+    as there is room for.
 
     :param unmet: the reasons
     :param before: what stands before them in the fault
     """
     reasons_ = tuple(unmet)
     full = '; '.join(map(str, reasons_))
-    if len((before + full).encode()) <= MAX_BYTES:
+    room = MAX_BYTES - len(before.encode())
+    if len(full.encode()) <= room:
         return full
-    return '; '.join(
+    short = list(
         dict.fromkeys(f'{u.key or "facts"} [{u.code}]' for u in reasons_)
     )
+    for left_out in range(len(short)):
+        shown = short[: len(short) - left_out]
+        more = [f'and {left_out} more'] if left_out else []
+        text = '; '.join([*shown, *more])
+        if len(text.encode()) <= room:
+            return text
+    # Not even one: keys of other packages may be long.
+    return f'{len(short)} requirements are not met'

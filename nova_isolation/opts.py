@@ -91,6 +91,9 @@ Placement then names only hosts that offer them, also when a host is forced
 (``--availability-zone ZONE:HOST``), which skips all filters of the
 scheduler. Traits narrow; the decision is made on the facts.
 
+Off or on, a tagged flavor always requires CUSTOM_ISOLATION_GUARDED, the
+trait of hosts that run our compute driver.
+
 Services: nova-scheduler.
 """,
     ),

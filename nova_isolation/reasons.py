@@ -104,7 +104,8 @@ MECHANISM_UNAVAILABLE = Reason(
 )
 MECHANISM_FAILED = Reason(
     'isolation.mechanism.failed',
-    'A mechanism raised an unforeseen error while it judged or verified.',
+    'A mechanism raised an unforeseen error while it judged the host or '
+    "wrote the guest's XML.",
     'This is a defect: report it with the traceback in the log of the '
     'service.',
 )

@@ -12,11 +12,11 @@
 
 """From a mechanism's part of the facts to a typed object and back.
 
-A section is a frozen dataclass. Its fields are ``str``, ``int``, ``bool``,
-``tuple[str, ...]`` or ``dict``-free unions of these with ``None``, where None
-means unknown. Reading is strict: a missing, unknown or wrongly typed field
-makes the whole section malformed, because facts that are half understood
-would be half guessed.
+A section is a frozen dataclass. Its fields are ``str``, ``int``, ``bool`` or
+``tuple[str, ...]``, or one of these ``| None``, where None means unknown.
+Reading is strict: a missing, unknown or wrongly typed field makes the whole
+section malformed, because facts that are half understood would be half
+guessed.
 """
 
 from collections.abc import Mapping

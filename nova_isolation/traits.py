@@ -23,6 +23,14 @@ import re
 #: All traits of this project, and no others, begin with it.
 PREFIX = 'CUSTOM_ISOLATION_'
 
+#: What a trait of ours looks like; placement allows 255 characters.
+PATTERN = re.compile(PREFIX + '[A-Z0-9_]{1,238}')
+
+#: Every host that runs our driver has it, and every request for a tagged
+#: flavor requires it. A forced host (``az:host``) skips the scheduler's
+#: filters; without this trait placement would name one with another driver.
+GUARDED = PREFIX + 'GUARDED'
+
 
 def name(*words: str) -> str:
     """The trait of some words.

@@ -24,6 +24,7 @@ from stevedore import extension
 
 from nova_isolation import reasons
 from nova_isolation import requirements
+from nova_isolation import traits
 from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
 
@@ -61,15 +62,25 @@ class Mechanisms:
 
         The names of certifications and SELinux types are not.
         """
-        return frozenset(
-            trait
-            for row in self.vocabulary.rows.values()
-            if row.mechanism in self.loaded
-            for word in row.values
-            for trait in self.loaded[row.mechanism].required_traits(
-                requirements.Requirement(row.key, row.mechanism, (word,))
-            )
-        )
+        rows = self.vocabulary.rows.values()
+        result = set()
+        for name, mechanism in self.loaded.items():
+            wanted = [
+                requirements.Requirement(row.key, name, (word,))
+                for row in rows
+                if row.mechanism == name
+                for word in row.values
+            ]
+            try:
+                result |= {
+                    trait
+                    for requirement in wanted
+                    for trait in mechanism.required_traits(requirement)
+                }
+            except Exception:
+                # Anybody's mechanism; it spoils only its own.
+                LOG.exception('The isolation mechanism %s failed', name)
+        return frozenset(filter(traits.PATTERN.fullmatch, result))
 
 
 def build(

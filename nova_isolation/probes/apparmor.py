@@ -16,6 +16,9 @@ from collections.abc import Callable
 
 _PARAMETERS = '/sys/module/apparmor/parameters'
 
+#: The kernel lets only root read this one (security/apparmor/lsm.c).
+MODE = f'{_PARAMETERS}/mode'
+
 
 def mode(read: Callable[[str], str]) -> str:
     """``enforcing``, ``complain`` or ``disabled``.
@@ -31,5 +34,5 @@ def mode(read: Callable[[str], str]) -> str:
             return 'disabled'
     except FileNotFoundError:
         return 'disabled'
-    enforced = read(f'{_PARAMETERS}/mode').strip() == 'enforce'
+    enforced = read(MODE).strip() == 'enforce'
     return 'enforcing' if enforced else 'complain'

@@ -16,6 +16,7 @@ The binary is asked over QMP, with a machine of its own that has no devices,
 no configuration and no display and is never run.
 """
 
+import glob
 import json
 import os
 import subprocess  # nosec B404: runs one program, by its path, no shell
@@ -42,14 +43,17 @@ _COMMANDS = (
 #: The QOM type of the machine that is started.
 _OWN_TYPE = 'none-machine'
 
-#: Where distributions put the modules of QEMU. A module that comes or goes
-#: changes what the binary knows, though the binary stays the same.
+#: Where the modules of QEMU may lie: in what distributions configure, in what
+#: one builds, and where Debian keeps those of a QEMU that was upgraded while
+#: it ran. A module that comes or goes changes what the binary knows, though
+#: the binary stays the same.
 MODULE_FOLDERS = (
-    '/usr/lib/x86_64-linux-gnu/qemu',
-    '/usr/lib/aarch64-linux-gnu/qemu',
-    '/usr/lib64/qemu-kvm',
-    '/usr/lib64/qemu',
-    '/usr/lib/qemu',
+    '/usr/lib/*/qemu',
+    '/usr/lib*/qemu*',
+    '/usr/local/lib*/qemu*',
+    '/usr/local/lib/*/qemu',
+    '/opt/*/lib*/qemu*',
+    '/run/qemu/*',
 )
 
 
@@ -81,8 +85,8 @@ def fingerprint(path: str) -> tuple[object, ...]:
         identity(path),
         *(
             (folder, identity(folder))
-            for folder in MODULE_FOLDERS
-            if os.path.isdir(folder)
+            for pattern in MODULE_FOLDERS
+            for folder in sorted(glob.glob(pattern))
         ),
     )
 

@@ -26,7 +26,9 @@ from oslo_log import log as logging
 from nova import exception
 from nova_isolation import fault_message
 from nova_isolation import opts
+from nova_isolation import reasons
 from nova_isolation import requirements
+from nova_isolation import traits
 from nova_isolation.mechanisms import registry
 
 CONF = nova.conf.CONF
@@ -42,11 +44,12 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     """Add the required traits to a request.
 
     Placement keeps them also for a host that is forced, which no filter of
-    the scheduler sees.
+    the scheduler sees. That a host is guarded at all is always required.
 
     :returns: whether anything was added
     :raises nova.exception.RequestFilterFailed: no host could ever do,
-        because the extra specs are wrong; the user reads why
+        because the extra specs are wrong or nobody can judge them; the user
+        reads why
     """
     extra_specs = request_spec.flavor.extra_specs
     if not requirements.is_tagged(extra_specs):
@@ -59,30 +62,42 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
         raise exception.RequestFilterFailed(
             reason=fault_message.fit(wanted.problems, _BEFORE)
         )
-    if not CONF.isolation.request_traits:
-        return False
-    traits = required_traits(wanted, mechanisms)
-    request_spec.root_required.update(traits)
-    LOG.debug('Isolation requires the traits %s', sorted(traits))
-    return bool(traits)
+    traits_ = {traits.GUARDED}
+    if CONF.isolation.request_traits:
+        traits_ |= required_traits(wanted, mechanisms)
+    request_spec.root_required.update(traits_)
+    LOG.debug('Isolation requires the traits %s', sorted(traits_))
+    return True
 
 
 def required_traits(
     wanted: requirements.Requirements, mechanisms: registry.Mechanisms
 ) -> frozenset[str]:
-    """The traits without which no host meets the requirements."""
+    """The traits without which no host meets the requirements.
+
+    :raises nova.exception.RequestFilterFailed: a mechanism cannot be asked,
+        so nobody could tell a host that offers it; for a forced host there
+        is no filter that would
+    """
     result: set[str] = set()
     for item in wanted.items:
-        mechanism = mechanisms.loaded.get(item.mechanism)
-        if mechanism is None:
-            # It has no traits then; the filter refuses.
-            continue
         try:
-            result.update(mechanism.required_traits(item))
-        except Exception:
-            # Anybody's mechanism. Traits only narrow; the filter and the
-            # compute host ask it again, and refuse if it fails there too.
+            # A mechanism that is not loaded is a KeyError.
+            result.update(
+                mechanisms.loaded[item.mechanism].required_traits(item)
+            )
+        except Exception as error:
+            # Anybody's mechanism.
             LOG.exception('The isolation mechanism %s failed', item.mechanism)
+            unmet = item.unmet(
+                reasons.MECHANISM_UNAVAILABLE
+                if item.mechanism in mechanisms.failed
+                else reasons.MECHANISM_FAILED,
+                f'{type(error).__name__}: {error}',
+            )
+            raise exception.RequestFilterFailed(
+                reason=fault_message.fit((unmet,), _BEFORE)
+            ) from error
     return frozenset(result)
 
 

@@ -12,12 +12,35 @@
 
 """The compute host, as the mechanisms ask it."""
 
+import dataclasses
+import time
 import typing
 
 from nova_isolation.mechanisms import base
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.virt import privileged
+
+#: Seconds for which the examination of an emulator is kept, at most: modules
+#: of QEMU may lie where nobody looks for them.
+_EXAMINATION = 3600.0
+
+#: Seconds for which a failed one is.
+_FAILURE = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Examination:
+    """An examination of the emulator.
+
+    :ivar key: what it depends on
+    :ivar result: what came of it
+    :ivar until: when it ends to count, by the monotonic clock
+    """
+
+    key: object
+    result: base.Emulator | Exception
+    until: float
 
 
 class ComputeHost(base.Host):
@@ -42,7 +65,7 @@ class ComputeHost(base.Host):
         self._virt_type = virt_type
         self._connection: typing.Any = None
         self._texts: tuple[str, str] = ('', '')
-        self._emulator: tuple[object, base.Emulator] | None = None
+        self._emulator: _Examination | None = None
 
     @property
     def options(self) -> typing.Any:
@@ -68,13 +91,23 @@ class ComputeHost(base.Host):
         # Read and replaced in one step each: two threads may both examine
         # the binary, neither sees half a result.
         kept = self._emulator
-        if kept is None or kept[0] != key:
-            kept = (
-                key,
-                emulator.examine(path, self._options.probe_timeout),
-            )
+        if kept is None or kept.key != key or kept.until < time.monotonic():
+            kept = self._examine(path, key)
             self._emulator = kept
-        return kept[1]
+        if isinstance(kept.result, Exception):
+            raise OSError(f'{path} cannot be examined: {kept.result}')
+        return kept.result
+
+    def _examine(self, path: str, key: object) -> '_Examination':
+        # A failure is kept too, for a while: this is called under Nova's
+        # lock of the resources, for untagged guests as well.
+        result: base.Emulator | Exception
+        try:
+            result = emulator.examine(path, self._options.probe_timeout)
+        except (OSError, ValueError) as error:
+            result = error
+        lifetime = _FAILURE if isinstance(result, Exception) else _EXAMINATION
+        return _Examination(key, result, time.monotonic() + lifetime)
 
     def _of_connection(self) -> tuple[str, str]:
         import libvirt

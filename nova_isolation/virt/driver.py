@@ -16,12 +16,12 @@
 admin changes.
 """
 
+import functools
 import typing
 
 from nova.compute import vm_states
 import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
-from nova.virt.libvirt import vif as libvirt_vif
 from oslo_log import log as logging
 
 from nova_isolation import opts
@@ -39,6 +39,9 @@ from nova_isolation.virt import signatures
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+# When Nova imports its driver, which is when the service starts: a Nova that
+# does not fit stops it here.
+signatures.check()
 opts.register(CONF)
 
 
@@ -46,18 +49,16 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
     """See Nova's driver for all that is not here."""
 
     def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
-        signatures.check()
         super().__init__(virtapi, read_only)
-        host = guest.GuardedHost(
-            self._uri(),
-            read_only,
-            lifecycle_event_handler=self.emit_event,
-            conn_event_handler=self._handle_conn_event,
-        )
-        host.keeper = guard.Guard(
-            host,
+        guest.GuardedHost.take(self._host, self.guard)
+
+    @functools.cached_property
+    def guard(self) -> guard.Guard:
+        """The guard of this host."""
+        return guard.Guard(
+            self._host,
             compute_host.ComputeHost(
-                host, CONF.isolation, CONF.libvirt.virt_type
+                self._host, CONF.isolation, CONF.libvirt.virt_type
             ),
             registry.get(),
             report.Reporter(
@@ -65,15 +66,10 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 late_fault.LateFaults(CONF.isolation.fault_timeout),
             ),
         )
-        self._announced = False
-        # In place of those that the base class has just made.
-        self._host = host
-        self.vif_driver = libvirt_vif.LibvirtGenericVIFDriver(host)
 
-    @property
-    def guard(self) -> guard.Guard:
-        """The guard of this host."""
-        return self._host.keeper
+    @functools.cached_property
+    def _announcement(self) -> placement.Announcement:
+        return placement.Announcement(registry.get().possible_traits())
 
     def init_host(self, host: str) -> None:
         """See Nova's driver."""
@@ -113,10 +109,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             for name in provider_tree.data(nodename).traits
             if name.startswith(traits.PREFIX)
         }
-        if not self._announced:
-            self._announced = placement.announce(
-                registry.get().possible_traits()
-            )
+        self._announcement.make()
         # Explicitly each: static traits drop custom ones.
         provider_tree.remove_traits(nodename, *(present - earned))
         provider_tree.add_traits(nodename, *(earned - present))
@@ -125,8 +118,14 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         self,
         context: typing.Any,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        image_meta: typing.Any,
+        injected_files: typing.Any,
+        admin_password: typing.Any,
+        allocations: typing.Any,
+        network_info: typing.Any = None,
+        block_device_info: typing.Any = None,
+        power_on: bool = True,
+        accel_info: typing.Any = None,
     ) -> None:
         """See Nova's driver.
 
@@ -136,9 +135,22 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         """
         order = self.guard.orders.of_instance(instance, context)
         try:
-            if order.wanted:
+            # Before an image is fetched. Audit mode gains nothing by it and
+            # would record each refusal twice.
+            if order.wanted and CONF.isolation.mode == 'enforce':
                 self.guard.admit(order)
-            super().spawn(context, instance, *args, **kwargs)
+            super().spawn(
+                context,
+                instance,
+                image_meta,
+                injected_files,
+                admin_password,
+                allocations,
+                network_info=network_info,
+                block_device_info=block_device_info,
+                power_on=power_on,
+                accel_info=accel_info,
+            )
         except exception.GuestRefused:
             # A new guest's only: in a rebuild, an evacuation or an unshelve
             # the instance has other rights to its allocation.

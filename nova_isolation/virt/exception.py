@@ -28,7 +28,7 @@ class GuestRefused(exception.GroupAffinityViolation):
     has that effect.
     """
 
-    #: The user's fault message begins so.
+    #: Every fault message of ours begins so.
     MARK = 'Isolation refuses the guest'
 
     msg_fmt = MARK + ': %(reasons)s'
@@ -37,10 +37,21 @@ class GuestRefused(exception.GroupAffinityViolation):
         """:param unmet: the requirements that are not met"""
         self.unmet = tuple(unmet)
         super().__init__(
-            reasons=fault_message.fit(self.unmet, self.MARK + ': ')
+            reasons=fault_message.fit(
+                self.unmet, self.msg_fmt % {'reasons': ''}
+            )
         )
 
     @property
     def details(self) -> str:
         """The message in full, for logs and events, which may be long."""
-        return f'{self.MARK}: ' + '; '.join(map(str, self.unmet))
+        return self.msg_fmt % {'reasons': '; '.join(map(str, self.unmet))}
+
+
+class RefusedOnAHost(GuestRefused):
+    """One of the hosts that Nova tried refused the guest, when none is left.
+
+    The others may have failed for reasons that are not ours.
+    """
+
+    msg_fmt = GuestRefused.MARK + ' on a host that was tried: %(reasons)s'

@@ -188,7 +188,7 @@ class Guard:
         try:
             examined = running_guest.RunningGuest(
                 guest._domain,
-                self._libvirt.get_connection(),
+                self._libvirt,
                 CONF.isolation.qemu_run_dir,
             )
             found = list(

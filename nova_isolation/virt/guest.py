@@ -30,20 +30,31 @@ from nova_isolation.virt import orders
 class GuardedGuest(libvirt_guest.Guest):
     """A guest that is started paused, verified, and only then resumed."""
 
-    def __init__(
-        self,
-        domain: typing.Any,
+    _keeper: guard.Guard
+    _order: Callable[[], orders.Order]
+
+    @classmethod
+    def take(
+        cls,
+        plain: typing.Any,
         keeper: guard.Guard,
         order: Callable[[], orders.Order],
-    ) -> None:
-        """:param domain: libvirt's domain
+    ) -> typing.Any:
+        """Guard a Guest that Nova made; the object stays the same.
+
+        What stands in for a Guest in Nova's own tests is left as it is: by
+        its real type, because stand-ins claim to be instances.
+
+        :param plain: Nova's Guest
         :param keeper: the guard of this host
         :param order: gives what is asked for the guest; called when the
             guest is started, not before
         """
-        super().__init__(domain)
-        self._keeper = keeper
-        self._order = order
+        if cls.__base__ in type(plain).__mro__:
+            plain.__class__ = cls
+            plain._keeper = keeper
+            plain._order = order
+        return plain
 
     def launch(self, pause: bool = False) -> typing.Any:
         """See Nova's Guest.
@@ -58,30 +69,49 @@ class GuardedGuest(libvirt_guest.Guest):
 
 
 class GuardedHost(libvirt_host.Host):
-    """A Host whose guests are guarded.
+    """A Host whose guests are guarded."""
 
-    :ivar keeper: the guard; set right after construction
-    """
+    _keeper: guard.Guard
 
-    keeper: guard.Guard
+    @classmethod
+    def take(cls, plain: typing.Any, keeper: guard.Guard) -> None:
+        """Guard the Host that Nova's driver made.
 
-    def write_instance_config(self, xml: str) -> GuardedGuest:
+        The object stays the same: others hold it already, and there is one
+        connection and one event thread. See :meth:`GuardedGuest.take` for
+        stand-ins.
+
+        :param plain: Nova's Host
+        :param keeper: the guard of this host
+        """
+        if cls.__base__ in type(plain).__mro__:
+            plain.__class__ = cls
+            plain._keeper = keeper
+
+    def write_instance_config(self, xml: typing.Any) -> typing.Any:
         """See Nova's Host.
 
         :raises nova_isolation.virt.exception.GuestRefused: the host does not
             offer what the guest's flavor asks for
         """
-        order = self.keeper.orders.of_xml(xml)
+        text = xml.decode() if isinstance(xml, bytes) else xml
+        if not isinstance(text, str):
+            # No domain: libvirt takes nothing but text.
+            return super().write_instance_config(xml)
+        order = self._keeper.orders.of_xml(text)
         if order.wanted:
-            xml = self.keeper.confine(xml, order)
-        plain = super().write_instance_config(xml)
-        return GuardedGuest(plain._domain, self.keeper, lambda: order)
+            xml = self._keeper.confine(text, order)
+        guest = GuardedGuest.take(
+            super().write_instance_config(xml), self._keeper, lambda: order
+        )
+        if order.wanted and type(guest) is not GuardedGuest:
+            raise TypeError(f'{guest!r} is no Guest, so it is not guarded')
+        return guest
 
-    def get_guest(self, instance: typing.Any) -> GuardedGuest:
+    def get_guest(self, instance: typing.Any) -> typing.Any:
         """See Nova's Host. Nothing is asked of the domain here."""
-        plain = super().get_guest(instance)
-        return GuardedGuest(
-            plain._domain,
-            self.keeper,
-            lambda: self.keeper.orders.of_instance(instance),
+        return GuardedGuest.take(
+            super().get_guest(instance),
+            self._keeper,
+            lambda: self._keeper.orders.of_instance(instance),
         )

@@ -76,10 +76,13 @@ class LateFaults:
                 refusal, time.monotonic() + self._timeout
             )
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name='isolation-faults', daemon=True
                 )
-                self._thread.start()
+                thread.start()
+                # Not before: a thread that could not start must not keep
+                # the next one from it.
+                self._thread = thread
 
     def _run(self) -> None:
         while True:
@@ -136,5 +139,8 @@ def _tell(uuid: str, refusal: exception.GuestRefused) -> bool:
         or fault is None
     ):
         return False
-    compute_utils.add_instance_fault_from_exc(context, instance, refusal)
+    # Other hosts may have failed for other reasons.
+    compute_utils.add_instance_fault_from_exc(
+        context, instance, exception.RefusedOnAHost(refusal.unmet)
+    )
     return True

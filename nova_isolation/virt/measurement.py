@@ -12,11 +12,14 @@
 
 """Measuring the host: every mechanism is asked, none can break the others."""
 
+from collections.abc import Iterable
 import dataclasses
+import json
 import logging
 import time
 
 from nova_isolation import facts
+from nova_isolation import traits
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 
@@ -53,12 +56,15 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     A mechanism that fails has unknown facts: none of its requirements is
     met and it earns no traits. Where the facts as a whole cannot be written
     the document is empty, which counts as missing.
+
+    The trait that the host is guarded is not a matter of facts: it is there
+    whenever our driver is.
     """
     # The time before: facts are never younger than they claim to be.
     now = time.time()
     document: dict[str, object] = {}
     sections: dict[str, object] = {}
-    traits: set[str] = set()
+    earned_by: dict[str, frozenset[str]] = {}
     for name, mechanism in sorted(mechanisms.loaded.items()):
         if mechanism.source is not base.Source.HOST:
             continue
@@ -68,7 +74,7 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
             text = facts.dumps({name: mechanism.measure(host)})
             section = facts.loads(text).sections[name]
             typed = mechanism.read(section)
-            earned = frozenset(mechanism.traits(typed))
+            earned = _checked(mechanism.traits(typed))
         except (OSError, ValueError, facts.FactsError) as error:
             LOG.warning(
                 'The isolation mechanism %(name)s cannot measure this host, '
@@ -85,10 +91,50 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
         else:
             document[name] = section
             sections[name] = typed
-            traits |= earned
+            earned_by[name] = earned
     try:
-        text = facts.dumps(document)
+        text = _fit(document)
     except ValueError as error:
         LOG.error('This host publishes no facts: %s', error)
-        return Measurement('', now, frozenset(), {})
-    return Measurement(text, now, frozenset(traits), sections)
+        return Measurement('', now, frozenset({traits.GUARDED}), {})
+    kept = {n: s for n, s in sections.items() if document[n] is not None}
+    earned = frozenset().union(*(earned_by[name] for name in kept))
+    return Measurement(text, now, earned | {traits.GUARDED}, kept)
+
+
+def _checked(names: Iterable[str]) -> frozenset[str]:
+    """The traits, if placement will take them and we can remove them.
+
+    :raises ValueError: one of them is not of ours
+    """
+    result = frozenset(names)
+    for name in result:
+        if not traits.PATTERN.fullmatch(name):
+            raise ValueError(f'{name!r} is no trait of isolation')
+    return result
+
+
+def _fit(document: dict[str, object]) -> str:
+    """The text of a document; where it is too large, without the sections of
+    other packages, the largest first, so that those only spoil their own.
+
+    :param document: changed in place
+    :raises ValueError: it is too large all the same
+    """
+    foreign = sorted(
+        (name for name in document if name not in registry.BUILT_IN),
+        key=lambda name: len(json.dumps(document[name])),
+    )
+    while True:
+        try:
+            return facts.dumps(document)
+        except ValueError as error:
+            if not foreign:
+                raise
+            name = foreign.pop()
+            document[name] = None
+            LOG.error(
+                'The facts of the isolation mechanism %(name)s find no room, '
+                'so flavors that need it are refused here: %(error)s',
+                {'name': name, 'error': error},
+            )

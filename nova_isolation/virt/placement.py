@@ -47,21 +47,28 @@ def release(context: typing.Any, instance: typing.Any) -> None:
         )
 
 
-def announce(traits: Iterable[str]) -> bool:
-    """Make traits known to placement that no host may have earned yet.
+class Announcement:
+    """Makes traits known to placement that no host may have earned yet.
 
     A request that requires a trait which nobody ever published is an error
     to placement, and in the scheduler's log; one that no host has is not.
-
-    :returns: whether it is done
     """
-    try:
-        report.report_client_singleton()._ensure_traits(
-            nova_context.get_admin_context(), sorted(traits)
-        )
-    except Exception:
-        # A convenience only, by a private method: without it the guest is
-        # refused all the same.
-        LOG.info('Could not announce traits to placement', exc_info=True)
-        return False
-    return True
+
+    def __init__(self, traits: Iterable[str]) -> None:
+        """:param traits: their names"""
+        self._traits = sorted(traits)
+        self._made = False
+
+    def make(self) -> None:
+        """Make them known, once in the life of the service."""
+        if self._made:
+            return
+        try:
+            report.report_client_singleton()._ensure_traits(
+                nova_context.get_admin_context(), self._traits
+            )
+            self._made = True
+        except Exception:
+            # A convenience only, by a private method: without it the guest
+            # is refused all the same.
+            LOG.info('Could not announce traits to placement', exc_info=True)

@@ -25,6 +25,7 @@ from oslo_privsep import daemon
 from oslo_privsep import priv_context
 
 from nova_isolation.mechanisms import base
+from nova_isolation.probes import apparmor
 from nova_isolation.probes import emulator
 
 context = priv_context.PrivContext(
@@ -59,7 +60,7 @@ def read(path: str) -> str:
     try:
         return _read(path)
     except PermissionError:
-        if not _is_libvirts(path):
+        if not _may_be_read(path):
             raise
     try:
         return str(_read_as_root(path))
@@ -93,7 +94,9 @@ def _read(path: str, flags: int = 0) -> str:
     return data.decode(errors='surrogateescape')
 
 
-def _is_libvirts(path: str) -> bool:
+def _may_be_read(path: str) -> bool:
+    if path == apparmor.MODE:
+        return True
     name = os.path.basename(path)
     return name == 'qemu.conf' or name.endswith('.pid')
 
@@ -101,7 +104,7 @@ def _is_libvirts(path: str) -> bool:
 @context.entrypoint
 def _read_as_root(path: str) -> str:
     # Checked again: this side does not trust the other.
-    if not _is_libvirts(path):
+    if not _may_be_read(path):
         raise PermissionError(path)
     # A link with such a name may lead anywhere.
     return _read(path, os.O_NOFOLLOW)

@@ -18,6 +18,7 @@ from unittest import mock
 from nova.tests.functional.api import client
 
 from nova_isolation import facts
+from nova_isolation.mechanisms import svirt
 from nova_isolation.scheduler import filter as isolation_filter
 from tests.functional import base
 from tests.functional import fixtures
@@ -182,6 +183,38 @@ class TraitsTest(base.TestCase):
         self.assertHost('host2', self.boot(flavor, az='nova:host2'))
         # It was not asked: Nova's filters do not run for a forced host.
         self.assertEqual([], self.logged('hosts meet'))
+
+    def test_forced_host_with_another_driver(self):
+        self.start(fixtures.Machine())
+        self.machines['host2'] = fixtures.Machine()
+        self.flags(compute_driver='libvirt.LibvirtDriver')
+        self.start_compute('host2')
+        self.assertEqual(set(), self.traits('host2'))
+        # A choice of hypervisors implies no trait of theirs.
+        for flavor in (
+            self.flavor(hypervisor='kvm,qemu'),
+            self.flavor(svirt='selinux'),
+        ):
+            for request_traits in (True, False):
+                self.flags(request_traits=request_traits, group='isolation')
+                server = self.boot(flavor, 'ERROR', az='nova:host2')
+                self.assertIn('No valid host', server['fault']['message'])
+        self.assertEqual({}, self.connection('host2')._vms)
+        self.assertHost('host2', self.boot(self.flavor(), az='nova:host2'))
+
+    def test_mechanism_that_cannot_name_its_traits(self):
+        self.start(fixtures.Machine())
+        tagged, untagged = self.flavor(svirt='selinux'), self.flavor()
+        with mock.patch.object(
+            svirt.SvirtMechanism, 'required_traits', side_effect=KeyError('x')
+        ):
+            for az in (None, 'nova:host1'):
+                server = self.boot(tagged, 'ERROR', az=az)
+                self.assertIn(
+                    '[isolation.mechanism.failed]', server['fault']['message']
+                )
+            self.driver('host1')._announcement._made = False
+            self.boot(untagged)
 
     def test_facts_decide_where_traits_are_wrong(self):
         self.start(fixtures.Machine(), fixtures.Machine())

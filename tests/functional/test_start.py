@@ -12,6 +12,7 @@
 
 """Services start, or refuse to."""
 
+import importlib
 import os
 import pathlib
 import re
@@ -63,10 +64,27 @@ class SignaturesTest(oslo_base.BaseTestCase):
                 )
                 self.assertIn(f'{owner.__name__}.{name}: ', str(error))
                 self.assertRaises(
-                    exception.InvalidConfiguration,
-                    driver.IsolationDriver,
-                    None,
+                    exception.InvalidConfiguration, importlib.reload, driver
                 )
+
+    def test_service_does_not_start(self):
+        script = """
+from nova.virt import driver
+from nova.virt.libvirt import guest
+def launch(self, pause=False, verify=None):
+    pass
+guest.Guest.launch = launch
+driver.load_compute_driver(None, 'isolation.IsolationDriver')
+"""
+        run = subprocess.run(
+            [sys.executable, '-c', script],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        self.assertEqual(1, run.returncode)
+        self.assertIn('InvalidConfiguration', run.stderr)
+        self.assertIn('Guest.launch: wanted (self pause)', run.stderr)
 
     def test_gone(self):
         expected = {(libvirt_host.Host, 'define'): 'self xml'}
@@ -153,16 +171,6 @@ def _link(source: pathlib.Path, target: pathlib.Path, without: str) -> None:
 
 
 class ServicesTest(base.TestCase):
-    def test_nova_that_has_changed(self):
-        with mock.patch.object(libvirt_guest.Guest, 'launch', changed_launch):
-            error = self.assertRaises(
-                exception.InvalidConfiguration,
-                self.start,
-                fixtures.Machine(),
-            )
-        self.assertIn('Guest.launch: wanted (self pause)', str(error))
-        self.assertEqual([], self.api.get_services(binary='nova-compute'))
-
     def test_says_what_it_found(self):
         self.start(fixtures.Machine())
         (line,) = self.logged('nova-isolation guards this host')
@@ -189,11 +197,16 @@ class MechanismThatDoesNotLoadTest(base.TestCase):
         self.assertIn('mechanism qemu failed to load', line)
         self.assertIn('RuntimeError: a library is missing', line)
         flavor = self.flavor(qemu_sandbox='true')
-        server = self.boot(flavor, 'ERROR')
-        self.assertIn('No valid host', server['fault']['message'])
+        for az in (None, 'nova:host1'):
+            server = self.boot(flavor, 'ERROR', az=az)
+            self.assertIn(
+                '[isolation.mechanism.unavailable]', server['fault']['message']
+            )
+        # Without the traits the filter and the compute host are asked.
+        self.flags(request_traits=False, group='isolation')
+        self.boot(flavor, 'ERROR')
         (line,) = self.logged('hosts meet')
         self.assertIn("{'isolation.mechanism.unavailable': 1}", line)
-        # The compute host does not know it either.
         self.refused(
             flavor, 'isolation.mechanism.unavailable', az='nova:host1'
         )

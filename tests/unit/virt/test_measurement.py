@@ -16,6 +16,7 @@ import time
 from unittest import mock
 
 from nova_isolation import facts
+from nova_isolation import traits
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms import svirt
 from nova_isolation.virt import measurement
@@ -108,7 +109,7 @@ class MeasurementTest(base.TestCase):
     def test_broken_host(self):
         measured = self.measure(fakes.BrokenHost(OSError('no')))
         self.assertEqual({None}, set(self.sections(measured).values()))
-        self.assertEqual(frozenset(), measured.traits)
+        self.assertEqual({traits.GUARDED}, measured.traits)
         self.assertEqual({}, measured.sections)
 
     def test_mechanisms_that_are_not_loaded_have_no_section(self):
@@ -146,9 +147,41 @@ class MeasurementTest(base.TestCase):
 
     def nothing(self, measured):
         self.assertEqual('', measured.document)
-        self.assertEqual(frozenset(), measured.traits)
+        self.assertEqual({traits.GUARDED}, measured.traits)
         self.assertEqual({}, measured.sections)
         self.assertRaises(facts.FactsError, facts.loads, measured.document)
+
+    def test_section_of_another_package_that_finds_no_room(self):
+        class Large(examples.LockdownMechanism):
+            def measure(self, host):
+                return {'states': ['x' * 900]}
+
+            def read(self, section):
+                return section
+
+            def traits(self, facts):
+                return frozenset({'CUSTOM_ISOLATION_LOCKDOWN_X'})
+
+        built_in = {
+            name: type(mechanism)
+            for name, mechanism in registry.get().loaded.items()
+        }
+        measured = self.measure(
+            mechanisms=registry.build({**built_in, 'lockdown': Large})
+        )
+        sections = self.sections(measured)
+        self.assertIsNone(sections['lockdown'])
+        self.assertIsNotNone(sections['svirt'])
+        self.assertNotIn('lockdown', measured.sections)
+        self.assertNotIn('CUSTOM_ISOLATION_LOCKDOWN_X', measured.traits)
+        self.assertIn('CUSTOM_ISOLATION_SVIRT_SELINUX', measured.traits)
+
+    def test_traits_that_are_not_ours(self):
+        for name in ('bad', 'CUSTOM_OTHER', 'CUSTOM_ISOLATION_x', ''):
+            with mock.patch.object(
+                svirt.SvirtMechanism, 'traits', return_value={name}
+            ):
+                self.only_svirt_is_unknown(self.measure())
 
     def test_sections_that_are_no_json(self):
         # A defect of somebody's mechanism.
