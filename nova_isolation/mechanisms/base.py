@@ -30,6 +30,7 @@ from lxml import etree
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation import vocabulary
+from nova_isolation.probes import program
 
 F = typing.TypeVar('F')
 
@@ -79,44 +80,12 @@ class Host(typing.Protocol):
     def domain_capabilities(self) -> str:
         """libvirt's capabilities of the domains that Nova makes, XML."""
 
-    def emulator(self) -> 'Emulator':
+    def emulator(self) -> program.Emulator:
         """The QEMU binary that libvirt starts, examined.
 
         :raises OSError: it cannot be read or run
         :raises ValueError: it is none
         """
-
-
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """Which file a program is, as the kernel tells files apart.
-
-    A file that is replaced or written to gets another identity.
-    """
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Emulator:
-    """An emulator that was examined.
-
-    :ivar path: where it lies
-    :ivar identity: which file was examined
-    :ivar hardening: the words of ``isolation:qemu_hardening`` that hold
-    :ivar types: all QOM types that it knows
-    :ivar sandbox: whether it was built with ``-sandbox`` (seccomp)
-    """
-
-    path: str
-    identity: Identity
-    hardening: frozenset[str]
-    types: frozenset[str]
-    sandbox: bool
 
 
 class Guest(typing.Protocol):
@@ -149,7 +118,7 @@ class Guest(typing.Protocol):
     def seccomp(self) -> int:
         """The kernel's word on the process: 0 none, 1 strict, 2 filter."""
 
-    def executable(self) -> Identity:
+    def executable(self) -> program.Identity:
         """Which file the process runs (/proc/PID/exe)."""
 
 

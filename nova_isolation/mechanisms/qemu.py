@@ -24,6 +24,7 @@ from nova_isolation import section
 from nova_isolation import traits
 from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.probes import program
 
 _HARDENING = 'isolation:qemu_hardening'
 _SANDBOX = 'isolation:qemu_sandbox'
@@ -166,7 +167,7 @@ class QemuMechanism(base.Mechanism[QemuFacts]):
                 yield _verify_program(requirement, guest, host)
 
 
-def _sandbox(emulator: base.Emulator, host: base.Host) -> bool | None:
+def _sandbox(emulator: program.Emulator, host: base.Host) -> bool | None:
     """Whether libvirt starts this emulator with its seccomp filter.
 
     The default of libvirt's ``seccomp_sandbox`` is to use the filter where

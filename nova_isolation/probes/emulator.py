@@ -18,11 +18,10 @@ no configuration and no display and is never run.
 
 import glob
 import json
-import os
 import subprocess  # nosec B404: runs one program, by its path, no shell
 
-from nova_isolation.mechanisms import base
 from nova_isolation.probes import elf
+from nova_isolation.probes import program
 
 _ARGUMENTS = (
     '-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none',
@@ -57,24 +56,6 @@ MODULE_FOLDERS = (
 )
 
 
-def identity(path: str) -> base.Identity:
-    """Which file lies at a path, following links.
-
-    :raises OSError: it cannot be examined
-    """
-    return _identity(os.stat(path))
-
-
-def _identity(stat: os.stat_result) -> base.Identity:
-    return base.Identity(
-        stat.st_dev,
-        stat.st_ino,
-        stat.st_size,
-        stat.st_mtime_ns,
-        stat.st_ctime_ns,
-    )
-
-
 def fingerprint(path: str) -> tuple[object, ...]:
     """What an examination depends on: while it is equal, so is the result.
 
@@ -82,16 +63,16 @@ def fingerprint(path: str) -> tuple[object, ...]:
     """
     return (
         path,
-        identity(path),
+        program.identity(path),
         *(
-            (folder, identity(folder))
+            (folder, program.identity(folder))
             for pattern in MODULE_FOLDERS
             for folder in sorted(glob.glob(pattern))
         ),
     )
 
 
-def examine(path: str, timeout: float) -> base.Emulator:
+def examine(path: str, timeout: float) -> program.Emulator:
     """Examine an emulator.
 
     :param path: the binary
@@ -99,10 +80,10 @@ def examine(path: str, timeout: float) -> base.Emulator:
     :raises OSError: it cannot be read or run, or gives no answer in time
     :raises ValueError: it is no ELF program or no QEMU
     """
-    before = identity(path)
+    before = program.identity(path)
     hardening = elf.hardening(path)
     answers = _ask(path, timeout)
-    if identity(path) != before:
+    if program.identity(path) != before:
         raise OSError(f'{path} was replaced while it was examined')
     types = _words(path, answers.get('types'), 'name')
     options = _words(path, answers.get('options'), 'option')
@@ -110,7 +91,9 @@ def examine(path: str, timeout: float) -> base.Emulator:
     # of the machine that answers is none.
     if _OWN_TYPE not in types:
         raise ValueError(f'{path} does not name its own type {_OWN_TYPE}')
-    return base.Emulator(path, before, hardening, types, 'sandbox' in options)
+    return program.Emulator(
+        path, before, hardening, types, 'sandbox' in options
+    )
 
 
 def _words(path: str, answer: object, key: str) -> frozenset[str]:

@@ -19,6 +19,7 @@ import typing
 from nova_isolation.mechanisms import base
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes import program
 from nova_isolation.virt import privileged
 
 #: Seconds for which the examination of an emulator is kept, at most: modules
@@ -39,7 +40,7 @@ class _Examination:
     """
 
     key: object
-    result: base.Emulator | Exception
+    result: program.Emulator | Exception
     until: float
 
 
@@ -84,7 +85,7 @@ class ComputeHost(base.Host):
         """See the base class."""
         return self._of_connection()[1]
 
-    def emulator(self) -> base.Emulator:
+    def emulator(self) -> program.Emulator:
         """See the base class."""
         path = libvirt_xml.emulator(self.domain_capabilities())
         key = emulator.fingerprint(path)
@@ -101,7 +102,7 @@ class ComputeHost(base.Host):
     def _examine(self, path: str, key: object) -> '_Examination':
         # A failure is kept too, for a while: this is called under Nova's
         # lock of the resources, for untagged guests as well.
-        result: base.Emulator | Exception
+        result: program.Emulator | Exception
         try:
             result = emulator.examine(path, self._options.probe_timeout)
         except (OSError, ValueError) as error:

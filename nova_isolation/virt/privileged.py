@@ -24,9 +24,8 @@ from oslo_privsep import comm
 from oslo_privsep import daemon
 from oslo_privsep import priv_context
 
-from nova_isolation.mechanisms import base
 from nova_isolation.probes import apparmor
-from nova_isolation.probes import emulator
+from nova_isolation.probes import program
 
 context = priv_context.PrivContext(
     __name__.rpartition('.')[0],
@@ -68,18 +67,18 @@ def read(path: str) -> str:
         raise PermissionError(f'{path}: privsep: {error!r}') from error
 
 
-def executable(pid: int) -> base.Identity:
+def executable(pid: int) -> program.Identity:
     """Which file a process runs.
 
     :raises OSError: the process is gone or cannot be examined
     """
     path = f'/proc/{int(pid)}/exe'
     try:
-        return emulator.identity(path)
+        return program.identity(path)
     except PermissionError:
         pass
     try:
-        return base.Identity(*_stat_as_root(int(pid)))
+        return program.Identity(*_stat_as_root(int(pid)))
     except _FAILURES as error:
         raise PermissionError(f'{path}: privsep: {error!r}') from error
 
@@ -112,7 +111,7 @@ def _read_as_root(path: str) -> str:
 
 @context.entrypoint
 def _stat_as_root(pid: int) -> tuple[int, int, int, int, int]:
-    found = emulator.identity(f'/proc/{int(pid)}/exe')
+    found = program.identity(f'/proc/{int(pid)}/exe')
     return (
         found.device,
         found.inode,

@@ -16,7 +16,7 @@ import itertools
 import os
 import re
 
-from nova_isolation.mechanisms import base
+from nova_isolation.probes import program
 from nova_isolation.virt import privileged
 
 
@@ -77,7 +77,7 @@ class QemuProcess:
             raise ValueError(f'no Seccomp in /proc/{self.pid}/status')
         return int(match[1])
 
-    def executable(self) -> base.Identity:
+    def executable(self) -> program.Identity:
         """Which file it runs."""
         return privileged.executable(self.pid)
 

@@ -17,6 +17,7 @@ import time
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.probes import program
 from nova_isolation.virt import qemu_process
 
 #: How often, and with how many seconds between, another guest is looked at
@@ -104,7 +105,7 @@ class RunningGuest(base.Guest):
         """See the base class."""
         return self._process.seccomp()
 
-    def executable(self) -> base.Identity:
+    def executable(self) -> program.Identity:
         """See the base class."""
         return self._process.executable()
 

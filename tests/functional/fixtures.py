@@ -27,7 +27,7 @@ import fixtures
 from lxml import etree
 from nova.tests.fixtures import libvirt as fakelibvirt
 
-from nova_isolation.mechanisms import base
+from nova_isolation.probes import program
 from nova_isolation.virt import compute_host
 
 #: [isolation] qemu_run_dir, by default
@@ -109,11 +109,11 @@ class Machine:
             raise FileNotFoundError(path)
         return self.files[path]
 
-    def emulator(self) -> base.Emulator:
+    def emulator(self) -> program.Emulator:
         """The emulator, examined."""
         self.measured += 1
         self.check('emulator')
-        return base.Emulator(
+        return program.Emulator(
             '/usr/bin/qemu-kvm',
             self.identity,
             self.hardening,
@@ -122,10 +122,10 @@ class Machine:
         )
 
     @property
-    def identity(self) -> base.Identity:
+    def identity(self) -> program.Identity:
         """Which file the emulator is: another one if it is built anew."""
         built = hash((self.hardening, self.types, self.sandbox))
-        return base.Identity(1, abs(built), 3, 4, 5)
+        return program.Identity(1, abs(built), 3, 4, 5)
 
     @property
     def seccomp(self) -> int:
@@ -307,7 +307,7 @@ class Processes:
                 return _proc(domain, path.removeprefix(f'/proc/{pid}/'))
         raise FileNotFoundError(path)
 
-    def executable(self, pid: int) -> base.Identity:
+    def executable(self, pid: int) -> program.Identity:
         """In place of privileged.executable."""
         machine = self._domains[pid].machine
         return machine.answer('executable', machine.identity)
@@ -374,7 +374,7 @@ def _host_read(host: compute_host.ComputeHost, path: str) -> str:
     return _machine(host).read(path)
 
 
-def _host_emulator(host: compute_host.ComputeHost) -> base.Emulator:
+def _host_emulator(host: compute_host.ComputeHost) -> program.Emulator:
     return _machine(host).emulator()
 
 

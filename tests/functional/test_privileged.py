@@ -19,8 +19,7 @@ import fixtures as base_fixtures
 from oslo_privsep import comm
 from oslotest import base as oslo_base
 
-from nova_isolation.mechanisms import base
-from nova_isolation.probes import emulator
+from nova_isolation.probes import program
 from nova_isolation.virt import privileged
 
 DENIED = PermissionError('denied')
@@ -111,24 +110,24 @@ class PrivilegedTest(oslo_base.BaseTestCase):
             self.assertIn('privsep', str(error))
 
     def test_executable(self):
-        mine = emulator.identity('/proc/self/exe')
+        mine = program.identity('/proc/self/exe')
         self.assertEqual(mine, privileged.executable(os.getpid()))
         with mock.patch.object(
-            emulator, 'identity', side_effect=[DENIED, mine]
+            program, 'identity', side_effect=[DENIED, mine]
         ) as identity:
             found = privileged.executable(7)
-        self.assertIsInstance(found, base.Identity)
+        self.assertIsInstance(found, program.Identity)
         self.assertEqual(mine, found)
         self.assertEqual(2 * [mock.call('/proc/7/exe')], identity.mock_calls)
 
     def test_executable_that_cannot_be_had(self):
         for error in (FileNotFoundError, ProcessLookupError):
             with mock.patch.object(
-                emulator, 'identity', side_effect=[DENIED, error]
+                program, 'identity', side_effect=[DENIED, error]
             ):
                 self.assertRaises(error, privileged.executable, 7)
         with (
-            mock.patch.object(emulator, 'identity', side_effect=DENIED),
+            mock.patch.object(program, 'identity', side_effect=DENIED),
             mock.patch.object(
                 privileged,
                 '_stat_as_root',

@@ -19,7 +19,7 @@ from lxml import etree
 import nova.conf
 from nova.virt.libvirt import guest as libvirt_guest
 
-from nova_isolation.mechanisms import base as base_mechanisms
+from nova_isolation.probes import program
 from tests.functional import base
 from tests.functional import fixtures
 
@@ -225,7 +225,7 @@ class VerificationTest(base.TestCase):
         )
 
     def test_emulator(self):
-        other = base_mechanisms.Identity(1, 2, 3, 4, 5)
+        other = program.Identity(1, 2, 3, 4, 5)
         self._check(
             {'executable': other},
             'isolation.qemu.other_binary',

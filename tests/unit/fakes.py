@@ -16,7 +16,7 @@ import dataclasses
 import types
 
 from nova_isolation import qemu_catalogue
-from nova_isolation.mechanisms import base
+from nova_isolation.probes import program
 
 UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
 
@@ -70,9 +70,9 @@ def domain_capabilities(domain='kvm', path='/usr/bin/qemu-system-x86_64'):
 
 def emulator(hardening=HARDENING, types=frozenset(), sandbox=True, inode=7):
     """An emulator that was examined; by default the best that there is."""
-    return base.Emulator(
+    return program.Emulator(
         '/usr/bin/qemu-system-x86_64',
-        base.Identity(1, inode, 3, 4, 5),
+        program.Identity(1, inode, 3, 4, 5),
         frozenset(hardening),
         frozenset(types) | {'none-machine'},
         sandbox,
@@ -158,7 +158,7 @@ class Guest:
     process: str | None = None
     others: dict = dataclasses.field(default_factory=dict)
     mode: int = 2
-    program: base.Identity = dataclasses.field(
+    runs: program.Identity = dataclasses.field(
         default_factory=lambda: emulator().identity
     )
 
@@ -184,7 +184,7 @@ class Guest:
 
     def executable(self):
         """See base.Guest."""
-        return self.program
+        return self.runs
 
 
 class BrokenGuest:

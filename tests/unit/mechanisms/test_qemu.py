@@ -15,7 +15,7 @@
 import json
 
 from nova_isolation import qemu_catalogue
-from nova_isolation.mechanisms import base as mechanisms_base
+from nova_isolation.probes import program
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -37,7 +37,7 @@ def host(conf=None, **emulator):
 
 
 BEST = host()
-OTHER_PROGRAM = fakes.Guest(program=fakes.emulator(inode=8).identity)
+OTHER_PROGRAM = fakes.Guest(runs=fakes.emulator(inode=8).identity)
 WELL_FORMED = {
     'hardening': ['nx'],
     'sandbox': True,
@@ -241,13 +241,13 @@ class QemuContractTest(contract.Contract, base.TestCase):
     def test_every_part_of_the_identity_counts(self):
         identity = fakes.emulator().identity
         for field in ('device', 'inode', 'size', 'mtime_ns', 'ctime_ns'):
-            other = mechanisms_base.Identity(
+            other = program.Identity(
                 **{
                     name: getattr(identity, name) + (name == field)
-                    for name in mechanisms_base.Identity.__annotations__
+                    for name in program.Identity.__annotations__
                 }
             )
-            found = self.verify(self.CASES[0], fakes.Guest(program=other))
+            found = self.verify(self.CASES[0], fakes.Guest(runs=other))
             self.assertCodes([BINARY], found)
 
     def test_traits(self):

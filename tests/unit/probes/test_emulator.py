@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from nova_isolation import qemu_catalogue
 from nova_isolation.probes import elf
 from nova_isolation.probes import emulator
+from nova_isolation.probes import program
 from tests.unit import base
 from tests.unit import strategies
 from tests.unit.probes import programs
@@ -52,7 +53,7 @@ class RealTest(base.TestCase):
         found = emulator.examine(QEMU, 60)
         self.assertLess(time.monotonic() - start, 30)
         self.assertEqual(QEMU, found.path)
-        self.assertEqual(emulator.identity(QEMU), found.identity)
+        self.assertEqual(program.identity(QEMU), found.identity)
         self.assertEqual(elf.hardening(QEMU), found.hardening)
         self.assertTrue(found.sandbox)
         self.assertLessEqual(
@@ -319,9 +320,9 @@ class FingerprintTest(base.TestCase):
     def test_gone(self):
         os.unlink(self.path)
         self.assertRaises(OSError, emulator.fingerprint, self.path)
-        self.assertRaises(OSError, emulator.identity, self.path)
+        self.assertRaises(OSError, program.identity, self.path)
 
     def test_links_are_followed(self):
         link = os.path.join(self.folder, 'link')
         os.symlink(self.path, link)
-        self.assertEqual(emulator.identity(self.path), emulator.identity(link))
+        self.assertEqual(program.identity(self.path), program.identity(link))

@@ -14,15 +14,15 @@
 
 from unittest import mock
 
-from nova_isolation.mechanisms import base as mechanisms
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes import program
 from nova_isolation.virt import compute_host
 from tests.unit import base
 
-GOOD = mechanisms.Emulator(
+GOOD = program.Emulator(
     '/q',
-    mechanisms.Identity(1, 2, 3, 4, 5),
+    program.Identity(1, 2, 3, 4, 5),
     frozenset(),
     frozenset(),
     True,

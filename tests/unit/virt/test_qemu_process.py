@@ -18,7 +18,7 @@ import sys
 
 import fixtures
 
-from nova_isolation.probes import emulator
+from nova_isolation.probes import program
 from nova_isolation.virt import qemu_process
 from tests.unit import base
 from tests.unit import fakes
@@ -118,9 +118,9 @@ class QemuProcessTest(base.TestCase):
     def test_executable(self):
         process = qemu_process.QemuProcess(self.child().pid)
         self.assertEqual(
-            emulator.identity(sys.executable), process.executable()
+            program.identity(sys.executable), process.executable()
         )
-        self.assertNotEqual(emulator.identity('/bin/sh'), process.executable())
+        self.assertNotEqual(program.identity('/bin/sh'), process.executable())
 
     def test_seccomp(self):
         process = qemu_process.QemuProcess(self.child('filter').pid)
