@@ -3,8 +3,10 @@
 #
 # usage: tools/test.sh [--all | STAGE ...]
 #   without arguments: style, unit and functional tests, documentation
-#   --all              these and the end-to-end tests on the lab cloud
-#   STAGE              pep8 py3 functional docs releasenotes genconfig e2e
+#   --all              these, Nova's own tests with our driver in place of
+#                      its own, and the end-to-end tests on the lab cloud
+#   STAGE              pep8 py3 functional docs releasenotes genconfig
+#                      upstream e2e
 #
 # Ends with a line "N passed, N failed" (", N skipped" where some were) that
 # adds up what ran: each test, and each check of the other stages.
@@ -16,7 +18,7 @@ broken=()
 
 case ${1:-} in
 -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
---all) stages=(pep8 py3 functional docs releasenotes genconfig e2e) ;;
+--all) stages=(pep8 py3 functional docs releasenotes genconfig upstream e2e) ;;
 '') stages=(pep8 py3 functional docs releasenotes genconfig) ;;
 *) stages=("$@") ;;
 esac
@@ -66,6 +68,8 @@ stage_pep8() {
 stage_py3() { tests ./tests/unit; }
 
 stage_functional() { tests ./tests/functional; }
+
+stage_upstream() { tests ./tests/upstream; }
 
 stage_docs() {
     check 'documentation' $bin/sphinx-build -q -W -b html doc/source \
