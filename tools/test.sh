@@ -41,7 +41,10 @@ check() {
 tests() {
     local folder=$1 counts
     shift
-    OS_TEST_PATH=$folder $bin/python -m stestr run "$@"
+    # stestr's workers run what PYTHON names, which for us chooses the
+    # interpreter of a new .venv.
+    PYTHON=$PWD/$bin/python OS_TEST_PATH=$folder \
+        $bin/python -m stestr run "$@"
     # The stream of the last run is the truth, not the exit status: a
     # worker that dies or a module that does not import is in it too.
     if counts=$($bin/python -m stestr last --subunit |
