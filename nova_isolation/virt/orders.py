@@ -69,7 +69,8 @@ class Orders:
         if not order.wanted and not domain_metadata.may_be_tagged(xml):
             return NO_ORDER
         uuid, extra_specs = domain_metadata.read(xml)
-        if order.uuid == uuid:
+        # A domain without a UUID is nobody's, least of all NO_ORDER's.
+        if uuid and order.uuid == uuid:
             return order
         return self._order(uuid, extra_specs, None)
 
