@@ -17,6 +17,8 @@ driver and the command line call it; none judges by itself. It does no I/O,
 knows no Nova and has no clock of its own.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
@@ -156,22 +158,49 @@ def _judge(
     evidence: Mapping[str, object],
 ) -> Iterator[reasons.Unmet]:
     """What is unmet of one requirement."""
-    mechanism = mechanisms.loaded.get(requirement.mechanism)
+    yield from answers(
+        (requirement,),
+        mechanisms,
+        lambda mechanism: _ask(mechanism, requirement, measured, evidence),
+    )
+
+
+def answers(
+    owned: tuple[requirements.Requirement, ...],
+    mechanisms: registry.Mechanisms,
+    ask: Callable[[registry.AnyMechanism], Iterable[reasons.Unmet]],
+) -> Iterator[reasons.Unmet]:
+    """What a mechanism answers to a question about its requirements.
+
+    :param owned: requirements of one mechanism; where it gives no answer,
+        all of them are unmet
+    :param mechanisms: the mechanisms of this process
+    :param ask: asks it; may raise anything
+    """
+    name = owned[0].mechanism
+    mechanism = mechanisms.loaded.get(name)
     if mechanism is None:
-        yield requirement.unmet(
-            reasons.MECHANISM_UNAVAILABLE,
-            f'the mechanism {requirement.mechanism} is not loaded',
-        )
+        for requirement in owned:
+            yield requirement.unmet(
+                reasons.MECHANISM_UNAVAILABLE,
+                f'the mechanism {name} is not loaded',
+            )
         return
     try:
-        yield from _ask(mechanism, requirement, measured, evidence)
+        found = tuple(ask(mechanism))
+        for item in found:
+            if not isinstance(item, reasons.Unmet):
+                raise TypeError(f'it gave {item!r}, which is no Unmet')
     except Exception as error:
         # A mechanism may come from anybody. Whatever it raises, the answer
         # is no, and the service that asked lives on.
-        LOG.exception('Mechanism %s failed to judge', requirement.mechanism)
-        yield requirement.unmet(
-            reasons.MECHANISM_FAILED, f'{type(error).__name__}: {error}'
-        )
+        LOG.exception('Mechanism %s failed to judge', name)
+        for requirement in owned:
+            yield requirement.unmet(
+                reasons.MECHANISM_FAILED, f'{type(error).__name__}: {error}'
+            )
+        return
+    yield from found
 
 
 def _ask(
@@ -180,7 +209,7 @@ def _ask(
     measured: facts.Facts,
     evidence: Mapping[str, object],
 ) -> tuple[reasons.Unmet, ...]:
-    """What a mechanism finds unmet; it may raise anything."""
+    """What a mechanism finds unmet in the facts."""
     if mechanism.source is base.Source.THIRD_PARTY:
         section = evidence.get(requirement.mechanism)
         nothing = reasons.EVIDENCE_MISSING
@@ -190,13 +219,9 @@ def _ask(
     if section is None:
         return (requirement.unmet(nothing, 'unknown'),)
     try:
-        unmet = tuple(mechanism.judge(requirement, mechanism.read(section)))
+        return tuple(mechanism.judge(requirement, mechanism.read(section)))
     except facts.FactsError as error:
         return (requirement.unmet(error.reason, error.found),)
-    for item in unmet:
-        if not isinstance(item, reasons.Unmet):
-            raise TypeError(f'judge() gave {item!r}, which is no Unmet')
-    return unmet
 
 
 class Judge:

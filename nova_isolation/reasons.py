@@ -206,6 +206,14 @@ SVIRT_TYPE = Reason(
     'Load the policy module that has the type on the host, then add the '
     'type to [isolation] svirt_types there.',
 )
+SVIRT_DEFINITION = Reason(
+    'isolation.svirt.wrong_definition',
+    "The <seclabel> of the guest's XML is not the one that makes libvirt "
+    'confine the guest as its flavor asks: the XML is older than the extra '
+    'specs, or was changed by others than Nova.',
+    'Let Nova write it anew: openstack server reboot --hard SERVER. Do not '
+    'start or change guests of Nova with virsh.',
+)
 SVIRT_LABEL = Reason(
     'isolation.svirt.wrong_label',
     'The started guest does not carry the label that it should have.',
