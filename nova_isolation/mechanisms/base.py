@@ -20,6 +20,7 @@ name. All of a mechanism's methods but :meth:`~Mechanism.measure` and
 """
 
 import abc
+from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import enum
@@ -201,6 +202,23 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         :param facts: the host's
         """
         return
+
+    def judge_definition(
+        self, domain: etree._Element, wanted: requirements.Requirements
+    ) -> Iterable[reasons.Unmet]:
+        """What a domain's XML lacks of what :meth:`confine` writes.
+
+        Asked of a domain that anybody may have written, when nothing but its
+        XML is known: not the host, not whether the guest will be as asked.
+
+        :param domain: the ``<domain>`` element, as it was defined or as
+            libvirt completes it when it starts the guest; not changed here
+        :param wanted: at least one requirement is of this mechanism; there
+            may be problems beside them
+        :returns: nothing for what :meth:`confine` wrote, or where it writes
+            nothing
+        """
+        return ()
 
     @abc.abstractmethod
     def verify(

@@ -24,6 +24,7 @@ from nova_isolation import section
 from nova_isolation import traits
 from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import svirt_definition
 from nova_isolation.mechanisms import svirt_label
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import libvirt_xml
@@ -186,6 +187,16 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
             base_label = etree.SubElement(label, 'baselabel')
             base_label.text = svirt_label.base(type_.value)
 
+    def judge_definition(
+        self, domain: etree._Element, wanted: requirements.Requirements
+    ) -> Iterator[reasons.Unmet]:
+        """The ``<seclabel>`` that :meth:`confine` writes, no other."""
+        model, type_ = wanted.get(_MODEL), wanted.get(_TYPE)
+        if model is not None:
+            yield from svirt_definition.judge(
+                domain, _candidates(model), model, type_
+            )
+
     def verify(
         self,
         guest: base.Guest,
@@ -260,11 +271,8 @@ def _verify_apparmor(
     label: str,
     process: str,
 ) -> base.Proof | reasons.Unmet:
-    """The profile is the guest's own, in the kernel's mode enforce.
-
-    The name is from libvirt's src/security/security_apparmor.c.
-    """
-    profile = f'libvirt-{uuid}'
+    """The profile is the guest's own, in the kernel's mode enforce."""
+    profile = svirt_label.profile(uuid)
     if label == profile and process == f'{profile} (enforce)':
         return base.Proof(requirement.key, process)
     return requirement.unmet(

@@ -10,7 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The SELinux label of a guest: user:role:type:sensitivity:categories."""
+"""The label of a guest.
+
+SELinux: ``user:role:type:sensitivity:categories``. AppArmor: a profile.
+"""
 
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -33,6 +36,16 @@ def base(type_: str) -> str:
     :param type_: the SELinux type
     """
     return f'system_u:system_r:{type_}:s0'
+
+
+def profile(uuid: str) -> str:
+    """The name of AppArmor's profile of a guest.
+
+    From libvirt's src/security/security_apparmor.c.
+
+    :param uuid: of the domain
+    """
+    return f'libvirt-{uuid}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +91,18 @@ def _categories(text: str) -> frozenset[int]:
     return frozenset(result)
 
 
+def is_confined(label: Label, types: Collection[str] | None = None) -> bool:
+    """Whether a label is such as libvirt gives to one guest alone.
+
+    :param types: the types that would do; None: any
+    """
+    return (
+        (types is None or label.type in types)
+        and not label.is_range
+        and bool(label.categories)
+    )
+
+
 def check(
     requirement: requirements.Requirement,
     label: str,
@@ -104,7 +129,7 @@ def check(
     except ValueError as error:
         yield requirement.unmet(reasons.SVIRT_LABEL, str(error), wanted)
         return
-    if mine.type not in types or mine.is_range or not mine.categories:
+    if not is_confined(mine, types):
         yield requirement.unmet(reasons.SVIRT_LABEL, process, wanted)
         return
     for name, text in sorted(others.items()):
