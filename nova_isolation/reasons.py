@@ -15,8 +15,9 @@
 A code is stable: tools and alerts may rely on it. It is never given another
 meaning and never reused. It reads ``isolation.<area>.<what is wrong>``; the
 area is ``spec`` for the flavor, ``facts`` for the host's document as a whole,
-``verify`` for the started guest, ``mechanism`` for this software itself, else
-the name of the mechanism whose requirement is not met.
+``host`` for the other guests of the host, ``verify`` for the started guest,
+``mechanism`` for this software itself, else the name of the mechanism whose
+requirement is not met.
 
 Mechanisms of other packages bring their own :class:`Reason` objects
 (:attr:`nova_isolation.mechanisms.base.Mechanism.own_reasons`).
@@ -140,6 +141,14 @@ FACTS_NEWER = Reason(
     'The facts have a newer schema than the service that decides knows.',
     'Upgrade nova-isolation on the controllers before the compute hosts.',
 )
+HOST_VIOLATED = Reason(
+    'isolation.host.violated',
+    'A guest that runs on the host is not confined as its flavor asks, so '
+    'the host offers that confinement to no new guest.',
+    'Look for isolation_reverify among the events of the guests of the host '
+    'or in the log of its nova-compute. Mend, hard reboot or migrate the '
+    'guest that is named there.',
+)
 EVIDENCE_MISSING = Reason(
     'isolation.facts.no_evidence',
     'The requirement is judged by evidence of a third party, and there is '
@@ -152,6 +161,12 @@ VERIFY_FAILED = Reason(
     'The started guest could not be examined, so nothing is proven about it.',
     'The message names what could not be read; the log of nova-compute has '
     'the traceback.',
+)
+VERIFY_INTERRUPTED = Reason(
+    'isolation.verify.interrupted',
+    'nova-compute ended after it had started the guest paused and before it '
+    'had verified it. The guest was powered off when nova-compute came back.',
+    'Start the server again, or delete it if it was being created.',
 )
 HYPERVISOR_UNKNOWN = Reason(
     'isolation.hypervisor.unknown',

@@ -32,7 +32,9 @@ from nova_isolation.virt import exception
 from nova_isolation.virt import guard
 from nova_isolation.virt import guest
 from nova_isolation.virt import late_fault
+from nova_isolation.virt import live_migration
 from nova_isolation.virt import placement
+from nova_isolation.virt import recovery
 from nova_isolation.virt import report
 from nova_isolation.virt import signatures
 
@@ -137,7 +139,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         try:
             # Before an image is fetched. Audit mode gains nothing by it and
             # would record each refusal twice.
-            if order.wanted and CONF.isolation.mode == 'enforce':
+            if order.wanted and self.guard.enforces:
                 self.guard.admit(order)
             super().spawn(
                 context,
@@ -169,4 +171,114 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         with self.guard.orders.working_on(instance, context):
             return super()._create_guest(
                 context, xml, instance, *args, **kwargs
+            )
+
+    def process_instances_at_startup(
+        self, context: typing.Any, instances: typing.Any
+    ) -> typing.Any:
+        """See Nova's driver; what was left unverified comes first."""
+        instances = super().process_instances_at_startup(context, instances)
+        recovery.recover(self.guard, self._host, instances)
+        return instances
+
+    def resume_state_on_host_boot(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        *args: typing.Any,
+        **kwargs: typing.Any,
+    ) -> None:
+        """See Nova's driver; a refusal is a fault, Nova would write none."""
+        try:
+            super().resume_state_on_host_boot(
+                context, instance, *args, **kwargs
+            )
+        except exception.GuestRefused as refusal:
+            self.guard.reporter.fault(instance, refusal)
+            raise
+
+    def check_can_live_migrate_destination(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        *args: typing.Any,
+        **kwargs: typing.Any,
+    ) -> typing.Any:
+        """See Nova's driver. Called for forced destinations too.
+
+        :raises nova.exception.MigrationPreCheckError: this host does not
+            offer what the guest's flavor asks for
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        if order.wanted:
+            live_migration.check_destination(self.guard, order)
+        return super().check_can_live_migrate_destination(
+            context, instance, *args, **kwargs
+        )
+
+    def pre_live_migration(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        *args: typing.Any,
+        **kwargs: typing.Any,
+    ) -> typing.Any:
+        """See Nova's driver; the last word of the destination.
+
+        :raises nova.exception.MigrationPreCheckError: see
+            :meth:`check_can_live_migrate_destination`
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        # Audit mode has recorded it a moment ago.
+        if order.wanted and self.guard.enforces:
+            live_migration.check_destination(self.guard, order)
+        return super().pre_live_migration(context, instance, *args, **kwargs)
+
+    def live_migration(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        dest: str,
+        post_method: typing.Any,
+        recover_method: typing.Any,
+        block_migration: bool = False,
+        migrate_data: typing.Any = None,
+    ) -> None:
+        """See Nova's driver; on the source."""
+        order = self.guard.orders.of_instance(instance, context)
+        if order.wanted and not live_migration.may_leave(
+            self.guard, instance, order, dest
+        ):
+            # An exception would mean that it is too late to roll back.
+            recover_method(context, instance, dest, migrate_data)
+            return
+        super().live_migration(
+            context,
+            instance,
+            dest,
+            post_method,
+            recover_method,
+            block_migration,
+            migrate_data,
+        )
+
+    def post_live_migration_at_destination(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        *args: typing.Any,
+        **kwargs: typing.Any,
+    ) -> None:
+        """See Nova's driver; the guest has arrived, paused if it is tagged.
+
+        :raises nova_isolation.virt.exception.GuestRefused: it is not as
+            asked; it stays paused
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        try:
+            if order.wanted:
+                live_migration.arrive(self.guard, self._host, instance, order)
+        finally:
+            super().post_live_migration_at_destination(
+                context, instance, *args, **kwargs
             )

@@ -12,8 +12,9 @@
 
 """The guard: decides before a guest is made, verifies before it runs.
 
-All roads to a running guest lead through :meth:`Guard.confine` and
-:meth:`Guard.launch` (:mod:`nova_isolation.virt.guest`).
+All roads to a running guest lead through the methods of :class:`Guard`
+(:mod:`nova_isolation.virt.guest` and :mod:`nova_isolation.virt.driver` call
+them).
 """
 
 from collections.abc import Callable
@@ -23,11 +24,11 @@ from lxml import etree
 import nova.conf
 from oslo_log import log as logging
 
-from nova_isolation import decision
 from nova_isolation import reasons
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.probes import libvirt_xml
+from nova_isolation.virt import examination
 from nova_isolation.virt import exception
 from nova_isolation.virt import measurement
 from nova_isolation.virt import orders
@@ -37,16 +38,12 @@ from nova_isolation.virt import running_guest
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-# Facts that were measured a moment ago, on this host, by its own clock.
-_FRESH = decision.Freshness()
-
-_Unmet = tuple[reasons.Unmet, ...]
-
 
 class Guard:
-    """Guards the starts of one compute host.
+    """Guards the guests of one compute host.
 
     :ivar orders: finds what is asked for a guest
+    :ivar reporter: tells users and admins
     """
 
     def __init__(
@@ -62,14 +59,15 @@ class Guard:
         :param reporter: tells users and admins
         """
         self.orders = orders.Orders(mechanisms.vocabulary)
+        self.reporter = reporter
         self._libvirt = libvirt_host
         self._host = host
         self._mechanisms = mechanisms
-        self._reporter = reporter
 
     @property
-    def _audit(self) -> bool:
-        return bool(CONF.isolation.mode == 'audit')
+    def enforces(self) -> bool:
+        """Whether a refusal has an effect, or (audit mode) is only told."""
+        return bool(CONF.isolation.mode == 'enforce')
 
     def measure(self) -> measurement.Measurement:
         """Measure the host, now."""
@@ -83,7 +81,7 @@ class Guard:
         :raises nova_isolation.virt.exception.GuestRefused: refused
         """
         measured = self.measure()
-        unmet = self._decide(order, measured)
+        unmet = examination.decide(order, measured, self._mechanisms)
         if not unmet:
             return measured
         self._refuse(order, unmet, report.DECIDE)
@@ -100,18 +98,18 @@ class Guard:
             offer it
         """
         measured = self.admit(order)
-        if measured is None or self._audit:
+        if measured is None or not self.enforces:
             return xml
         domain = libvirt_xml.parse(xml)
         before = etree.tostring(domain)
-        for name in _owners(order):
+        for name in examination.owners(order):
             try:
                 self._mechanisms.loaded[name].confine(
                     domain, order.wanted, measured.sections[name]
                 )
             except Exception as error:
                 # Anybody's mechanism: what it left undone is not confined.
-                unmet = _all_unmet(
+                unmet = examination.all_unmet(
                     order, name, reasons.MECHANISM_FAILED, error
                 )
                 self._refuse(order, unmet, report.DECIDE)
@@ -126,6 +124,7 @@ class Guard:
         order: orders.Order,
         pause: bool,
         start: Callable[[bool], typing.Any],
+        resume: Callable[[], typing.Any],
     ) -> typing.Any:
         """Start a guest paused, verify it, resume it.
 
@@ -133,6 +132,7 @@ class Guard:
         :param order: what is asked for it
         :param pause: Nova wants it paused; then it stays so
         :param start: starts it, given whether paused
+        :param resume: lets it run
         :raises nova_isolation.virt.exception.GuestRefused: it is not as
             asked, or that cannot be found out; it is powered off
         """
@@ -141,101 +141,56 @@ class Guard:
         # stop here.
         result = start(True)
         try:
-            unmet = self._verify(guest, order)
-            if unmet:
-                self._refuse(order, unmet, report.VERIFY)
+            self.verify(guest, order)
             if not pause:
-                guest.resume()
+                resume()
         except BaseException:
-            self._power_off(guest, order)
+            self.power_off(guest, order)
             raise
         return result
 
-    def _verify(self, guest: typing.Any, order: orders.Order) -> _Unmet:
-        """What of the order does not hold for the paused guest."""
-        # Once more on what is true now, after the start: the binary, the
-        # policy or a mode may have changed since the decision.
-        measured = self.measure()
-        unmet = self._decide(order, measured)
-        if unmet:
-            return unmet
-        found = [
-            item
-            for name in _owners(order)
-            for item in self._examine(name, guest, order, measured)
-        ]
-        proofs = [item for item in found if isinstance(item, base.Proof)]
-        unmet = tuple(i for i in found if isinstance(i, reasons.Unmet))
-        # Silence of a mechanism is no proof.
-        told = {proof.key for proof in proofs} | {u.key for u in unmet}
-        unmet += tuple(
-            requirement.unmet(reasons.VERIFY_FAILED, 'nothing proves it')
-            for requirement in order.wanted.items
-            if requirement.key not in told
-        )
-        if not unmet:
-            self._reporter.verified(order.context, order.uuid, proofs)
-        return unmet
+    def verify(self, guest: typing.Any, order: orders.Order) -> None:
+        """Verify a guest that is paused, before it runs (again).
 
-    def _examine(
+        :param guest: Nova's Guest
+        :param order: what is asked for it
+        :raises nova_isolation.virt.exception.GuestRefused: it is not as
+            asked, or that cannot be found out; it is as it was
+        """
+        examined = self.examine(self.running(guest), order, self.measure())
+        if examined.unmet:
+            self._refuse(order, examined.unmet, report.VERIFY)
+        else:
+            self.reporter.verified(order, examined.proofs)
+
+    def running(self, guest: typing.Any) -> running_guest.RunningGuest:
+        """A started guest, as the mechanisms verify it.
+
+        :param guest: Nova's Guest
+        """
+        return running_guest.RunningGuest(
+            guest._domain, self._libvirt, CONF.isolation.qemu_run_dir
+        )
+
+    def examine(
         self,
-        name: str,
-        guest: typing.Any,
+        guest: base.Guest,
         order: orders.Order,
         measured: measurement.Measurement,
-    ) -> list[base.Proof | reasons.Unmet]:
-        """What one mechanism finds."""
-        try:
-            examined = running_guest.RunningGuest(
-                guest._domain,
-                self._libvirt,
-                CONF.isolation.qemu_run_dir,
-            )
-            found = list(
-                self._mechanisms.loaded[name].verify(
-                    examined, order.wanted, measured.sections[name], self._host
-                )
-            )
-        except Exception as error:
-            # libvirt, the kernel or somebody's mechanism: whatever cannot
-            # be examined is not proven.
-            return list(_all_unmet(order, name, reasons.VERIFY_FAILED, error))
-        # A mechanism proves its own requirements, not those of others.
-        own = {requirement.key for requirement in order.wanted.of(name)}
-        return [
-            item
-            for item in found
-            if not isinstance(item, base.Proof) or item.key in own
-        ]
+    ) -> examination.Examination:
+        """Examine a started guest; see :func:`.examination.examine`."""
+        return examination.examine(
+            guest, order, measured, self._host, self._mechanisms
+        )
 
-    def _decide(
-        self, order: orders.Order, measured: measurement.Measurement
-    ) -> _Unmet:
-        return decision.decide(
-            order.wanted,
-            measured.document,
-            age=0.0,
-            freshness=_FRESH,
-            mechanisms=self._mechanisms,
-        ).unmet
+    def power_off(self, guest: typing.Any, order: orders.Order) -> None:
+        """Whatever went wrong: a guest that is not proven does not run.
 
-    def _refuse(self, order: orders.Order, unmet: _Unmet, event: str) -> None:
-        """Tell it and raise; in audit mode tell it only."""
-        refusal = exception.GuestRefused(unmet)
-        if self._audit:
-            LOG.warning(
-                'Audit mode lets pass: %s',
-                refusal.details,
-                instance_uuid=order.uuid,
-            )
-            self._reporter.audited(order.context, order.uuid, event, refusal)
-            return
-        LOG.warning('%s', refusal.details, instance_uuid=order.uuid)
-        self._reporter.refused(order.context, order.uuid, event, refusal)
-        raise refusal
+        Raises nothing.
 
-    def _power_off(self, guest: typing.Any, order: orders.Order) -> None:
-        """Whatever went wrong: a guest that is not proven does not run."""
+        :param guest: Nova's Guest
+        :param order: what is asked for it
+        """
         try:
             if guest.is_active():
                 guest.poweroff()
@@ -246,26 +201,18 @@ class Guard:
                 instance_uuid=order.uuid,
             )
 
-
-def _owners(order: orders.Order) -> list[str]:
-    """The mechanisms that are asked for."""
-    return sorted({item.mechanism for item in order.wanted.items})
-
-
-def _all_unmet(
-    order: orders.Order,
-    mechanism: str,
-    reason: reasons.Reason,
-    error: Exception,
-) -> _Unmet:
-    """All that is asked of a mechanism, unmet because it failed."""
-    LOG.error(
-        'The isolation mechanism %s failed',
-        mechanism,
-        exc_info=error,
-        instance_uuid=order.uuid,
-    )
-    return tuple(
-        requirement.unmet(reason, f'{type(error).__name__}: {error}')
-        for requirement in order.wanted.of(mechanism)
-    )
+    def _refuse(
+        self, order: orders.Order, unmet: examination.Unmet, event: str
+    ) -> None:
+        """Tell it and raise; in audit mode tell it only."""
+        refusal = exception.GuestRefused(unmet)
+        if self.enforces:
+            LOG.warning('%s', refusal.details, instance_uuid=order.uuid)
+            self.reporter.refused(order, event, refusal)
+            raise refusal
+        LOG.warning(
+            'Audit mode lets pass: %s',
+            refusal.details,
+            instance_uuid=order.uuid,
+        )
+        self.reporter.recorded(order, event, refusal)

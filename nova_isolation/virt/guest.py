@@ -10,11 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Nova's Guest and Host, at the two points that every start passes.
+"""Nova's Guest and Host, at the points that every road to a guest passes.
 
-A domain is written through ``Host.write_instance_config`` and started by
-``Guest.launch``, whichever road leads there (spawn, reboot, resume, rescue,
-...). The guard (:mod:`nova_isolation.virt.guard`) stands at both.
+A domain is written through ``Host.write_instance_config``, started by
+``Guest.launch``, let run again by ``Guest.resume`` and sent to another host
+by ``Guest.migrate``, whichever road leads there (spawn, reboot, resume,
+rescue, ...). The guard (:mod:`nova_isolation.virt.guard`) stands at each.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from nova_isolation.virt import orders
 
 
 class GuardedGuest(libvirt_guest.Guest):
-    """A guest that is started paused, verified, and only then resumed."""
+    """A guest that never runs before it was verified."""
 
     _keeper: guard.Guard
     _order: Callable[[], orders.Order]
@@ -65,7 +66,49 @@ class GuardedGuest(libvirt_guest.Guest):
         order = self._order()
         if not order.wanted:
             return super().launch(pause)
-        return self._keeper.launch(self, order, pause, super().launch)
+        return self._keeper.launch(
+            self, order, pause, super().launch, super().resume
+        )
+
+    def resume(self) -> None:
+        """See Nova's Guest.
+
+        :raises nova_isolation.virt.exception.GuestRefused: the guest is not
+            as its flavor asks; it stays paused
+        """
+        order = self._order()
+        if order.wanted:
+            self._keeper.verify(self, order)
+        super().resume()
+
+    def migrate(
+        self,
+        destination: typing.Any,
+        migrate_uri: typing.Any = None,
+        migrate_disks: typing.Any = None,
+        destination_xml: typing.Any = None,
+        flags: int = 0,
+        bandwidth: int = 0,
+        parallel: int = 0,
+    ) -> None:
+        """See Nova's Guest. A tagged guest arrives paused, so that the
+        destination verifies it before it runs there.
+        """
+        if self._order().wanted and self._keeper.enforces:
+            import libvirt
+
+            flags |= libvirt.VIR_MIGRATE_PAUSED
+            # What is copied later on demand must run to be copied.
+            flags &= ~libvirt.VIR_MIGRATE_POSTCOPY
+        super().migrate(
+            destination,
+            migrate_uri=migrate_uri,
+            migrate_disks=migrate_disks,
+            destination_xml=destination_xml,
+            flags=flags,
+            bandwidth=bandwidth,
+            parallel=parallel,
+        )
 
 
 class GuardedHost(libvirt_host.Host):
@@ -99,7 +142,10 @@ class GuardedHost(libvirt_host.Host):
             # No domain: libvirt takes nothing but text.
             return super().write_instance_config(xml)
         order = self._keeper.orders.of_xml(text)
-        if order.wanted:
+        # A live snapshot and a volume swap put the definition of a running
+        # guest back. Without it the guest would be gone when it stops, and
+        # whatever starts it then is guarded.
+        if order.wanted and not self._runs(order.uuid):
             xml = self._keeper.confine(text, order)
         guest = GuardedGuest.take(
             super().write_instance_config(xml), self._keeper, lambda: order
@@ -115,3 +161,15 @@ class GuardedHost(libvirt_host.Host):
             self._keeper,
             lambda: self._keeper.orders.of_instance(instance),
         )
+
+    def _runs(self, uuid: str) -> bool:
+        """Whether a domain runs; one that is not there does not."""
+        import libvirt
+
+        try:
+            domain = self.get_connection().lookupByUUIDString(uuid)
+            return bool(domain.isActive())
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return False
+            raise

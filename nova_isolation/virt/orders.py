@@ -54,8 +54,16 @@ class Orders:
     def of_instance(
         self, instance: typing.Any, context: typing.Any = None
     ) -> Order:
-        """What the flavor inside an instance asks: the database's word."""
-        return self._order(instance.uuid, instance.flavor.extra_specs, context)
+        """What the flavor inside an instance asks: the database's word.
+
+        :param context: the request's; by default the one with which Nova
+            loaded the instance
+        """
+        return self._order(
+            instance.uuid,
+            instance.flavor.extra_specs,
+            context or getattr(instance, '_context', None),
+        )
 
     def of_xml(self, xml: str) -> Order:
         """What is asked for a domain that Nova is about to write.

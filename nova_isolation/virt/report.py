@@ -21,6 +21,7 @@ from collections.abc import Iterator
 import contextlib
 import typing
 
+from nova.compute import utils as compute_utils
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
@@ -30,6 +31,7 @@ from nova import objects
 from nova_isolation.mechanisms import base
 from nova_isolation.virt import exception
 from nova_isolation.virt import late_fault
+from nova_isolation.virt import orders
 
 LOG = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ LOG = logging.getLogger(__name__)
 #: and the verification of a started guest.
 DECIDE = 'isolation_decide'
 VERIFY = 'isolation_verify'
+
+#: The instance action of events that belong to no request of a user.
+ACTION = 'isolation'
 
 
 class Reporter:
@@ -50,55 +55,56 @@ class Reporter:
         self._faults = faults
 
     def verified(
-        self,
-        context: typing.Any,
-        uuid: str,
-        proofs: Iterable[base.Proof],
+        self, order: orders.Order, proofs: Iterable[base.Proof]
     ) -> None:
         """The guest is as asked."""
         LOG.info(
-            'Isolation verified before the first instruction: %s',
+            'Isolation verified before the guest runs: %s',
             '; '.join(f'{p.key}: {p.found}' for p in proofs),
-            instance_uuid=uuid,
+            instance_uuid=order.uuid,
         )
-        self._event(context, uuid, VERIFY, None)
+        self._event(order, VERIFY, None)
 
-    def audited(
+    def recorded(
         self,
-        context: typing.Any,
-        uuid: str,
+        order: orders.Order,
         event: str,
         refusal: exception.GuestRefused,
     ) -> None:
-        """The guest would have been refused, but for audit mode."""
-        self._event(context, uuid, event, refusal)
+        """A refusal that Nova knows already, or (audit mode) never will."""
+        self._event(order, event, refusal)
 
     def refused(
         self,
-        context: typing.Any,
-        uuid: str,
+        order: orders.Order,
         event: str,
         refusal: exception.GuestRefused,
     ) -> None:
         """The guest is refused."""
-        self._event(context, uuid, event, refusal)
-        with _only_logged('fault', uuid):
-            self._faults.add(uuid, refusal)
+        self._event(order, event, refusal)
+        with _only_logged('fault', order.uuid):
+            self._faults.add(order.uuid, refusal)
+
+    def fault(
+        self,
+        instance: typing.Any,
+        refusal: exception.GuestRefused,
+    ) -> None:
+        """Write the fault where Nova itself writes none."""
+        with _only_logged('fault', instance.uuid):
+            compute_utils.add_instance_fault_from_exc(
+                nova_context.get_admin_context(), instance, refusal
+            )
 
     def _event(
         self,
-        context: typing.Any,
-        uuid: str,
+        order: orders.Order,
         name: str,
         refusal: exception.GuestRefused | None,
     ) -> None:
-        with (
-            _only_logged(name, uuid),
-            # Work that no user asked for has no action to write it to.
-            contextlib.suppress(nova_exception.InstanceActionNotFound),
-        ):
+        with _only_logged(name, order.uuid):
             now = timeutils.utcnow()
-            context = context or nova_context.get_admin_context()
+            context = order.context or nova_context.get_admin_context()
             # Not compute_utils.EventReporter: where two hosts write events
             # of one name, the second would overwrite the first, because
             # Nova looks for no more than the name.
@@ -111,7 +117,16 @@ class Reporter:
                 result='Error' if refusal else 'Success',
                 details=refusal and refusal.details,
             )
-            event.create(uuid, context.request_id)
+            try:
+                event.create(order.uuid, context.request_id)
+            except nova_exception.InstanceActionNotFound:
+                # Work that no user asked for: an action of our own.
+                action: typing.Any = objects.InstanceAction
+                action.action_start(
+                    context, order.uuid, ACTION, want_result=False
+                )
+                event.create(order.uuid, context.request_id)
+                action.action_finish(context, order.uuid, want_result=False)
 
 
 @contextlib.contextmanager

@@ -42,6 +42,27 @@ EXPECTED: dict[tuple[type, str], str] = {
         libvirt_driver.LibvirtDriver,
         'get_available_resource',
     ): 'self nodename',
+    (libvirt_driver.LibvirtDriver, 'process_instances_at_startup'): (
+        'self context instances'
+    ),
+    (libvirt_driver.LibvirtDriver, 'resume_state_on_host_boot'): (
+        'self context instance network_info share_info block_device_info'
+    ),
+    (libvirt_driver.LibvirtDriver, 'check_can_live_migrate_destination'): (
+        'self context instance src_compute_info dst_compute_info '
+        'block_migration disk_over_commit'
+    ),
+    (libvirt_driver.LibvirtDriver, 'pre_live_migration'): (
+        'self context instance block_device_info network_info disk_info '
+        'migrate_data'
+    ),
+    (libvirt_driver.LibvirtDriver, 'live_migration'): (
+        'self context instance dest post_method recover_method '
+        'block_migration migrate_data'
+    ),
+    (libvirt_driver.LibvirtDriver, 'post_live_migration_at_destination'): (
+        'self context instance network_info block_migration block_device_info'
+    ),
     (libvirt_driver.LibvirtDriver, 'update_provider_tree'): (
         'self provider_tree nodename allocations'
     ),
@@ -53,6 +74,12 @@ EXPECTED: dict[tuple[type, str], str] = {
     (libvirt_host.Host, 'write_instance_config'): 'self xml',
     (libvirt_guest.Guest, '__init__'): 'self domain',
     (libvirt_guest.Guest, 'launch'): 'self pause',
+    (libvirt_guest.Guest, 'migrate'): (
+        'self destination migrate_uri migrate_disks destination_xml flags '
+        'bandwidth parallel'
+    ),
+    (libvirt_guest.Guest, 'get_power_state'): 'self host',
+    (libvirt_guest.Guest, 'pause'): 'self',
     (libvirt_guest.Guest, 'poweroff'): 'self',
     (libvirt_guest.Guest, 'resume'): 'self',
     (libvirt_guest.Guest, 'is_active'): 'self',

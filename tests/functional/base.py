@@ -109,7 +109,7 @@ class TestCase(base.ServersTestBase):
         for host, machine in zip(HOSTS, machines, strict=False):
             self.machines[host] = machine
             self.start_compute(host)
-            faults = self.guard(host)._reporter._faults
+            faults = self.guard(host).reporter._faults
             self.addCleanup(_settle, faults)
 
     def driver(self, host: str) -> typing.Any:

@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Examining a started guest: is it as asked, by what can be read back?"""
+
+from collections.abc import Mapping
+import dataclasses
+import logging
+
+from nova_isolation import decision
+from nova_isolation import reasons
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
+from nova_isolation.virt import measurement
+from nova_isolation.virt import orders
+
+LOG = logging.getLogger(__name__)
+
+_FRESH = decision.Freshness()
+
+Unmet = tuple[reasons.Unmet, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Examination:
+    """What came of it.
+
+    :ivar unmet: what is not as asked, or could not be found out; empty: the
+        guest is as asked
+    :ivar proofs: what was read back; for every requirement at least one,
+        where nothing is unmet
+    """
+
+    unmet: Unmet = ()
+    proofs: tuple[base.Proof, ...] = ()
+
+
+def decide(
+    order: orders.Order,
+    measured: measurement.Measurement,
+    mechanisms: registry.Mechanisms,
+) -> Unmet:
+    """What of an order this host does not offer, by facts just measured."""
+    return decision.decide(
+        order.wanted,
+        measured.document,
+        age=0.0,
+        freshness=_FRESH,
+        mechanisms=mechanisms,
+    ).unmet
+
+
+def examine(
+    guest: base.Guest,
+    order: orders.Order,
+    measured: measurement.Measurement,
+    host: base.Host,
+    mechanisms: registry.Mechanisms,
+) -> Examination:
+    """Examine a guest. Tells nobody, changes nothing, raises nothing.
+
+    :param guest: the guest
+    :param order: what is asked for it
+    :param measured: the host, measured after the guest was started: the
+        binary, the policy or a mode may have changed since the decision
+    :param host: the host as the mechanisms ask it
+    :param mechanisms: the mechanisms of this process
+    """
+    unmet = decide(order, measured, mechanisms)
+    if unmet:
+        return Examination(unmet)
+    found = [
+        item
+        for name in owners(order)
+        for item in _ask(
+            name, guest, order, measured.sections, host, mechanisms
+        )
+    ]
+    proofs = tuple(item for item in found if isinstance(item, base.Proof))
+    unmet = tuple(item for item in found if isinstance(item, reasons.Unmet))
+    # Silence of a mechanism is no proof.
+    told = {proof.key for proof in proofs} | {item.key for item in unmet}
+    unmet += tuple(
+        requirement.unmet(reasons.VERIFY_FAILED, 'nothing proves it')
+        for requirement in order.wanted.items
+        if requirement.key not in told
+    )
+    return Examination(unmet, proofs)
+
+
+def _ask(
+    name: str,
+    guest: base.Guest,
+    order: orders.Order,
+    sections: Mapping[str, object],
+    host: base.Host,
+    mechanisms: registry.Mechanisms,
+) -> list[base.Proof | reasons.Unmet]:
+    """What one mechanism finds."""
+    try:
+        found = list(
+            mechanisms.loaded[name].verify(
+                guest, order.wanted, sections[name], host
+            )
+        )
+    except Exception as error:
+        # libvirt, the kernel or somebody's mechanism: whatever cannot be
+        # examined is not proven.
+        return list(all_unmet(order, name, reasons.VERIFY_FAILED, error))
+    # A mechanism proves its own requirements, not those of others.
+    own = {requirement.key for requirement in order.wanted.of(name)}
+    return [
+        item
+        for item in found
+        if not isinstance(item, base.Proof) or item.key in own
+    ]
+
+
+def owners(order: orders.Order) -> list[str]:
+    """The mechanisms that are asked for."""
+    return sorted({item.mechanism for item in order.wanted.items})
+
+
+def all_unmet(
+    order: orders.Order,
+    mechanism: str,
+    reason: reasons.Reason,
+    error: Exception,
+) -> Unmet:
+    """All that is asked of a mechanism, unmet because it failed."""
+    LOG.error(
+        'The isolation mechanism %s failed on instance %s',
+        mechanism,
+        order.uuid,
+        exc_info=error,
+    )
+    return tuple(
+        requirement.unmet(reason, f'{type(error).__name__}: {error}')
+        for requirement in order.wanted.of(mechanism)
+    )

@@ -1,0 +1,161 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Live migration: decided at both ends before memory moves, verified after.
+
+Nova's guest is sent by its source and started by the destination's libvirtd,
+so neither ``launch`` nor the scheduler is met where a host is forced. A
+tagged guest arrives paused (:mod:`nova_isolation.virt.guest`) and runs when
+the destination has verified it.
+"""
+
+import time
+import typing
+
+from nova.compute import power_state
+from nova.compute import vm_states
+import nova.conf
+from oslo_log import log as logging
+
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+from nova_isolation import decision
+from nova_isolation import facts
+from nova_isolation import opts
+from nova_isolation import reasons
+from nova_isolation.mechanisms import registry
+from nova_isolation.scheduler import stats
+from nova_isolation.virt import exception
+from nova_isolation.virt import guard
+from nova_isolation.virt import orders
+from nova_isolation.virt import report
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+def check_destination(keeper: guard.Guard, order: orders.Order) -> None:
+    """Decide on the destination, before anything moves.
+
+    :param keeper: the guard of the destination
+    :param order: what is asked for the guest
+    :raises nova.exception.MigrationPreCheckError: refused. An exception of
+        ours would reach conductor and source as a RemoteError, which they do
+        not answer by trying another host.
+    """
+    try:
+        keeper.admit(order)
+    except exception.GuestRefused as refusal:
+        raise nova_exception.MigrationPreCheckError(
+            reason=refusal.format_message()
+        ) from refusal
+
+
+def may_leave(
+    keeper: guard.Guard, instance: typing.Any, order: orders.Order, dest: str
+) -> bool:
+    """Decide on the source, by what the destination has published.
+
+    A destination without our driver, which a forced migration can name,
+    would never verify the guest.
+
+    :param keeper: the guard of the source
+    :param instance: Nova's instance
+    :param order: what is asked for the guest
+    :param dest: the name of the destination's compute service
+    :returns: whether it may be sent there; where not, that is told. Always
+        in audit mode.
+    """
+    try:
+        unmet = _unmet_by(dest, order)
+    except Exception as error:
+        LOG.exception('Cannot find the facts of %s', dest, instance=instance)
+        unmet = (
+            reasons.Unmet(
+                reasons.FACTS_MISSING.code,
+                '',
+                f'facts of {dest}',
+                f'{type(error).__name__}: {error}',
+            ),
+        )
+    if not unmet:
+        return True
+    refusal = exception.GuestRefused(unmet)
+    LOG.warning(
+        'Destination %(dest)s: %(details)s',
+        {'dest': dest, 'details': refusal.details},
+        instance=instance,
+    )
+    keeper.reporter.recorded(order, report.DECIDE, refusal)
+    if keeper.enforces:
+        keeper.reporter.fault(instance, refusal)
+    return not keeper.enforces
+
+
+def _unmet_by(host: str, order: orders.Order) -> tuple[reasons.Unmet, ...]:
+    """What of an order a host has not published that it offers."""
+    node: typing.Any = (
+        objects.ComputeNode.get_first_node_by_host_for_old_compat(
+            nova_context.get_admin_context(), host
+        )
+    )
+    published = node.stats or {}
+    return decision.decide(
+        order.wanted,
+        published.get(facts.STAT),
+        age=stats.age(published, time.time()),
+        freshness=opts.freshness(CONF.isolation),
+        mechanisms=registry.get(),
+    ).unmet
+
+
+def arrive(
+    keeper: guard.Guard,
+    host: typing.Any,
+    instance: typing.Any,
+    order: orders.Order,
+) -> None:
+    """Verify a guest that has arrived, and let it run.
+
+    :param keeper: the guard of the destination
+    :param host: Nova's Host of the destination
+    :param instance: Nova's instance
+    :param order: what is asked for the guest
+    :raises nova_isolation.virt.exception.GuestRefused: it is not as asked;
+        it is paused, with its memory as it came
+    """
+    guest = host.get_guest(instance)
+    state = guest.get_power_state(host)
+    try:
+        if state == power_state.PAUSED and instance.vm_state != (
+            vm_states.PAUSED
+        ):
+            guest.resume()
+        else:
+            # Paused by its user, or from a source that sent it running.
+            keeper.verify(guest, order)
+    except BaseException:
+        if state == power_state.RUNNING:
+            _pause(guest, instance)
+        raise
+
+
+def _pause(guest: typing.Any, instance: typing.Any) -> None:
+    try:
+        guest.pause()
+    except Exception:
+        LOG.exception(
+            'A guest that arrived running and is not as asked could not be '
+            'paused; it runs',
+            instance=instance,
+        )

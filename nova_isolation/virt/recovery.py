@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What nova-compute does about guests that it left unverified when it died.
+
+A tagged guest starts paused. If nova-compute ends before the verification,
+the guest stays paused, and nobody but us knows why.
+"""
+
+from collections.abc import Iterable
+import typing
+
+from nova.compute import power_state
+from nova.compute import task_states
+from nova.compute import vm_states
+from oslo_log import log as logging
+
+from nova import exception as nova_exception
+from nova_isolation import reasons
+from nova_isolation.virt import exception
+from nova_isolation.virt import guard
+from nova_isolation.virt import orders
+from nova_isolation.virt import report
+
+LOG = logging.getLogger(__name__)
+
+#: Paused on purpose, or Nova is about to unpause it, which verifies it.
+_PURPOSE = (task_states.PAUSING, task_states.UNPAUSING, task_states.MIGRATING)
+
+#: Nova forgets these tasks at start-up and takes the guest for running.
+_FORGOTTEN = (
+    None,
+    task_states.IMAGE_SNAPSHOT,
+    task_states.IMAGE_SNAPSHOT_PENDING,
+    task_states.IMAGE_PENDING_UPLOAD,
+    task_states.IMAGE_UPLOADING,
+)
+
+
+def recover(
+    keeper: guard.Guard, host: typing.Any, instances: Iterable[typing.Any]
+) -> None:
+    """Verify or power off the guests that are paused and should not be.
+
+    Called when nova-compute starts, before Nova does anything to them.
+    Raises nothing.
+
+    :param keeper: the guard of this host
+    :param host: Nova's Host
+    :param instances: Nova's instances of this host
+    """
+    for instance in instances:
+        try:
+            order = keeper.orders.of_instance(instance)
+            if order.wanted and _is_unverified(host, instance):
+                _recover(keeper, host.get_guest(instance), instance, order)
+        except Exception:
+            # The other guests, and the service, must go on. What is paused
+            # stays so.
+            LOG.exception(
+                'Could not find out whether nova-compute died before it had '
+                'verified this guest',
+                instance=instance,
+            )
+
+
+def _is_unverified(host: typing.Any, instance: typing.Any) -> bool:
+    if instance.deleted or instance.vm_state == vm_states.PAUSED:
+        return False
+    if instance.task_state in _PURPOSE:
+        return False
+    try:
+        guest = host.get_guest(instance)
+        return bool(guest.get_power_state(host) == power_state.PAUSED)
+    except nova_exception.InstanceNotFound:
+        return False
+
+
+def _recover(
+    keeper: guard.Guard,
+    guest: typing.Any,
+    instance: typing.Any,
+    order: orders.Order,
+) -> None:
+    if (
+        instance.vm_state in (vm_states.ACTIVE, vm_states.RESCUED)
+        and instance.task_state in _FORGOTTEN
+    ):
+        try:
+            guest.resume()
+        except Exception as error:
+            keeper.power_off(guest, order)
+            if isinstance(error, exception.GuestRefused):
+                keeper.reporter.fault(instance, error)
+            else:
+                LOG.exception('It was powered off', instance=instance)
+        return
+    # Nova ends or repeats what it was about; a repeated start is verified.
+    keeper.power_off(guest, order)
+    refusal = exception.GuestRefused(
+        requirement.unmet(
+            reasons.VERIFY_INTERRUPTED,
+            f'{instance.vm_state}, task {instance.task_state}',
+        )
+        for requirement in order.wanted.items
+    )
+    LOG.warning('Powered off: %s', refusal.details, instance=instance)
+    keeper.reporter.recorded(order, report.VERIFY, refusal)
+    keeper.reporter.fault(instance, refusal)
