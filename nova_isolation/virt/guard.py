@@ -24,6 +24,7 @@ from lxml import etree
 import nova.conf
 from oslo_log import log as logging
 
+from nova_isolation import definition
 from nova_isolation import reasons
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
@@ -113,6 +114,10 @@ class Guard:
                     order, name, reasons.MECHANISM_FAILED, error
                 )
                 self._refuse(order, unmet, report.DECIDE)
+        # The libvirt hook asks the same, where it is installed.
+        unmet = definition.judge(order.wanted, domain, self._mechanisms).unmet
+        if unmet:
+            self._refuse(order, unmet, report.DECIDE)
         # What no mechanism touches stays as Nova wrote it, to the byte.
         if etree.tostring(domain) == before:
             return xml
