@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The verdict of the libvirt hook: may this domain start?
+
+The installed script (:mod:`nova_isolation.hook.script`) runs it, once for
+each operation on a guest that seems tagged, with libvirt's arguments (guest,
+operation, sub-operation, extra) and the domain's XML on standard input. It
+knows nothing else: it never calls libvirt, which waits for it and would not
+answer, and imports no Nova, which would take seconds.
+"""
+
+import sys
+import traceback
+
+from nova_isolation import definition
+from nova_isolation import requirements
+from nova_isolation.mechanisms import registry
+from nova_isolation.probes import libvirt_xml
+from nova_isolation.virt import domain_metadata
+
+
+def objections(xml: str) -> list[str]:
+    """Why a domain must not start, one a line; nothing where it may.
+
+    :param xml: the domain's XML
+    :raises ValueError: it is no XML
+    """
+    _, extra_specs = domain_metadata.read(xml)
+    if not requirements.is_tagged(extra_specs):
+        return []
+    mechanisms = registry.owning(extra_specs)
+    unmet = definition.judge(
+        requirements.parse(extra_specs, mechanisms.vocabulary),
+        libvirt_xml.parse(xml),
+        mechanisms,
+    ).unmet
+    lines = []
+    for item in unmet:
+        lines.append(f'- {item}')
+        reason = mechanisms.reasons.get(item.code)
+        if reason is not None:
+            lines.append(f'  {reason.remedy}')
+    return lines
+
+
+def main() -> int:
+    """The program. libvirt shows its standard error to whoever asked.
+
+    :returns: 0: libvirt goes on; 1: it does not
+    """
+    guest = sys.argv[1] if len(sys.argv) > 1 else '?'
+    try:
+        lines = objections(sys.stdin.buffer.read().decode())
+    except ValueError as error:
+        lines = [f'- its XML cannot be read: {error}']
+    except Exception:
+        # What is not judged does not start.
+        lines = ['- it could not be judged:', traceback.format_exc()]
+    if not lines:
+        return 0
+    print(
+        f'nova-isolation does not let the guest {guest} start:',
+        *lines,
+        sep='\n',
+        file=sys.stderr,
+    )
+    return 1
