@@ -246,7 +246,7 @@ class Cloud:
         )
         daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
         for name, place in self.places.items():
-            place.make()
+            place.make(self.supervisor)
             conf = nova.compute_conf(layout, name)
             layouts.write(
                 conf, ini.render(nova_config.compute(site, place.host, conf))

@@ -99,8 +99,8 @@ class Host:
             return EMULATOR
         return self.layout.emulator
 
-    def make(self) -> None:
-        """Make the host's folders, its QEMU and libvirt's configuration."""
+    def make(self, supervisor: supervisors.Supervisor) -> None:
+        """Make the host's folders, its QEMU, libvirt's configuration, hook."""
         layout = self.layout
         for folder in layout.MOUNTS:
             (layout.root / folder).mkdir(parents=True)
@@ -118,6 +118,23 @@ class Host:
             f'host_uuid = "{uuid.uuid4()}"\n'
             'log_outputs = "3:stderr"\n',
         )
+        if self.host.driver == hosts.OUR_DRIVER:
+            self.hook(supervisor, 'install')
+
+    def hook(self, supervisor: supervisors.Supervisor, command: str) -> str:
+        """What ``nova-isolation-hook COMMAND`` printed on this host.
+
+        :raises LabError: when it failed
+        """
+        result = supervisor.output(
+            self.inside([layouts.BIN / 'nova-isolation-hook', command])
+        )
+        if result.returncode:
+            raise errors.LabError(
+                f'{self.host.name}: nova-isolation-hook {command}: '
+                f'{result.stdout}{result.stderr}'
+            )
+        return result.stdout
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
         """Start the host's libvirtd and check which QEMU it found."""
