@@ -210,6 +210,13 @@ def _ask(
     evidence: Mapping[str, object],
 ) -> tuple[reasons.Unmet, ...]:
     """What a mechanism finds unmet in the facts."""
+    by = facts.violated_by(measured.sections.get(requirement.mechanism))
+    if by is not None:
+        return (
+            requirement.unmet(
+                reasons.HOST_VIOLATED, by or 'a running guest that is not'
+            ),
+        )
     if mechanism.source is base.Source.THIRD_PARTY:
         section = evidence.get(requirement.mechanism)
         nothing = reasons.EVIDENCE_MISSING

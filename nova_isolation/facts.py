@@ -25,7 +25,9 @@ own (:data:`TIME_STAT`).
 
 ``v`` is the schema. Every other key is the name of a mechanism and its value
 what that mechanism measured, in a form that is the mechanism's own
-(:mod:`nova_isolation.section`), or null: the mechanism could not measure.
+(:mod:`nova_isolation.section`), or null: the mechanism could not measure, or
+:func:`violated`: a guest that runs on the host is not confined by it as its
+flavor asks, so the host offers it to no new guest.
 """
 
 from collections.abc import Mapping
@@ -46,6 +48,8 @@ STAT = 'isolation_facts'
 
 #: The key of the time of measuring: seconds since the epoch, whole, as text.
 TIME_STAT = 'isolation_measured_at'
+
+_VIOLATED = 'violated'
 
 
 class FactsError(Exception):
@@ -128,6 +132,27 @@ def loads(text: object) -> Facts:
             f'schema {version}, known are those up to {VERSION}',
         )
     return Facts(types.MappingProxyType(document))
+
+
+def violated(by: str = '') -> dict[str, str]:
+    """What stands in the place of a section that a running guest violates.
+
+    :param by: whose violation it is, for the host's own decisions; alike
+        hosts publish alike documents, so what is published names nobody
+    """
+    return {_VIOLATED: by}
+
+
+def violated_by(section: object) -> str | None:
+    """Whose violation a section tells of.
+
+    :param section: as it came
+    :returns: what :func:`violated` was given; None: it tells of none
+    """
+    if isinstance(section, dict) and set(section) == {_VIOLATED}:
+        by = section[_VIOLATED]
+        return by if isinstance(by, str) else ''
+    return None
 
 
 def _malformed(found: str) -> FactsError:

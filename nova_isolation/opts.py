@@ -176,7 +176,86 @@ Services: nova-compute.
     ),
 ]
 
-_ALL = _DECIDING + _SCHEDULER + _COMPUTE
+_WATCH = [
+    cfg.IntOpt(
+        'verify_interval',
+        default=60,
+        min=0,
+        help="""
+Seconds between two verifications of the running guests.
+
+A guest of a tagged flavor is verified before it runs, and then again each
+time this many seconds have passed, once when nova-compute starts, and at once
+when somebody other than Nova starts or resumes it. 0: only before it runs.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'on_violation',
+        default='report',
+        choices=[
+            ('report', 'Tell it. The guest runs on.'),
+            (
+                'pause',
+                'Tell it and pause the guest, so that it keeps its memory. '
+                'It is verified again when it is unpaused.',
+            ),
+            (
+                'stop',
+                'Tell it and power the guest off, at once, as if its power '
+                'was cut.',
+            ),
+        ],
+        help="""
+What is done about a running guest that is no longer as its flavor asks.
+
+Everything that ends a guest's confinement is a violation, also when an admin
+does it: after an upgrade of QEMU each guest that ran before runs another
+binary than the one that is measured, so with ``pause`` or ``stop`` it is
+paused or stopped. Move the guests away before such maintenance, or set
+``report`` for its time.
+
+In audit mode it is always ``report``.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.BoolOpt(
+        'violation_closes_host',
+        default=True,
+        help="""
+Offer no new guest what a running guest of this host violates.
+
+Where a guest is not confined as it should be, the host's own measurements do
+not tell the whole truth. So the mechanism which it violates (``svirt``,
+``qemu``, ...) counts as unmet for guests that come to this host
+(``isolation.host.violated``) and its traits go, until the guest is mended or
+has left. Guests that are here already can be rebooted.
+
+False: the host stays open, and each new guest is judged by the facts and its
+own verification alone. For hosts whose guests are to run on for long after an
+upgrade of QEMU.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.ListOpt(
+        'notification_topics',
+        default=['isolation_notifications'],
+        help="""
+The topics of the notifications ``isolation.violation`` and
+``isolation.violation.end``.
+
+Driver and transport are those of Nova's own notifications,
+``[oslo_messaging_notifications]``.
+
+Services: nova-compute.
+""",
+    ),
+]
+
+_ALL = _DECIDING + _SCHEDULER + _COMPUTE + _WATCH
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:

@@ -36,7 +36,9 @@ from nova_isolation.virt import live_migration
 from nova_isolation.virt import placement
 from nova_isolation.virt import recovery
 from nova_isolation.virt import report
+from nova_isolation.virt import reverification
 from nova_isolation.virt import signatures
+from nova_isolation.virt import watch
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
     """See Nova's driver for all that is not here."""
 
     def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
+        self._watch: watch.Watch | None = None
         super().__init__(virtapi, read_only)
         guest.GuardedHost.take(self._host, self.guard)
 
@@ -84,13 +87,40 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 'facts': self.guard.measure().document,
             },
         )
+        self._watch = watch.Watch(
+            reverification.Reverification(
+                host,
+                self._host,
+                self.guard,
+                # The manager's periodic task; virtapi has no such method.
+                lambda context: (
+                    self.virtapi._compute.update_available_resource(context)
+                ),
+            )
+        )
+
+    def cleanup_host(self, host: str) -> None:
+        """See Nova's driver."""
+        if self._watch is not None:
+            self._watch.stop()
+        super().cleanup_host(host)
+
+    def emit_event(self, event: typing.Any) -> None:
+        """See Nova's driver. Runs on the thread of libvirt's events."""
+        if self._watch is not None and watch.is_start(event):
+            self._watch.wake(event.get_instance_uuid())
+        super().emit_event(event)
 
     def get_available_resource(self, nodename: str) -> dict[str, typing.Any]:
         """See Nova's driver; the host's facts are among the stats."""
         resources: dict[str, typing.Any] = super().get_available_resource(
             nodename
         )
-        resources['stats'].update(self.guard.measure().stats)
+        resources['stats'].update(self.guard.publish().stats)
+        # Not in init_host already: Nova has then not yet dealt with what was
+        # left of the guests, nor can it publish anything.
+        if self._watch is not None:
+            self._watch.start()
         return resources
 
     def update_provider_tree(
@@ -105,7 +135,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         super().update_provider_tree(
             provider_tree, nodename, allocations=allocations
         )
-        earned = self.guard.measure().traits
+        earned = self.guard.publish().traits
         present = {
             name
             for name in provider_tree.data(nodename).traits
@@ -185,13 +215,14 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         self,
         context: typing.Any,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        network_info: typing.Any,
+        share_info: typing.Any,
+        block_device_info: typing.Any = None,
     ) -> None:
         """See Nova's driver; a refusal is a fault, Nova would write none."""
         try:
             super().resume_state_on_host_boot(
-                context, instance, *args, **kwargs
+                context, instance, network_info, share_info, block_device_info
             )
         except exception.GuestRefused as refusal:
             self.guard.reporter.fault(instance, refusal)
@@ -201,8 +232,10 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         self,
         context: typing.Any,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        src_compute_info: typing.Any,
+        dst_compute_info: typing.Any,
+        block_migration: typing.Any = False,
+        disk_over_commit: typing.Any = False,
     ) -> typing.Any:
         """See Nova's driver. Called for forced destinations too.
 
@@ -213,15 +246,22 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         if order.wanted:
             live_migration.check_destination(self.guard, order)
         return super().check_can_live_migrate_destination(
-            context, instance, *args, **kwargs
+            context,
+            instance,
+            src_compute_info,
+            dst_compute_info,
+            block_migration,
+            disk_over_commit,
         )
 
     def pre_live_migration(
         self,
         context: typing.Any,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        block_device_info: typing.Any,
+        network_info: typing.Any,
+        disk_info: typing.Any,
+        migrate_data: typing.Any,
     ) -> typing.Any:
         """See Nova's driver; the last word of the destination.
 
@@ -232,19 +272,25 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         # Audit mode has recorded it a moment ago.
         if order.wanted and self.guard.enforces:
             live_migration.check_destination(self.guard, order)
-        return super().pre_live_migration(context, instance, *args, **kwargs)
+        return super().pre_live_migration(
+            context,
+            instance,
+            block_device_info,
+            network_info,
+            disk_info,
+            migrate_data,
+        )
 
-    def live_migration(
+    def _live_migration(
         self,
         context: typing.Any,
         instance: typing.Any,
         dest: str,
         post_method: typing.Any,
         recover_method: typing.Any,
-        block_migration: bool = False,
-        migrate_data: typing.Any = None,
+        block_migration: typing.Any,
+        migrate_data: typing.Any,
     ) -> None:
-        """See Nova's driver; on the source."""
         order = self.guard.orders.of_instance(instance, context)
         if order.wanted and not live_migration.may_leave(
             self.guard, instance, order, dest
@@ -252,7 +298,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             # An exception would mean that it is too late to roll back.
             recover_method(context, instance, dest, migrate_data)
             return
-        super().live_migration(
+        super()._live_migration(
             context,
             instance,
             dest,
@@ -266,8 +312,9 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         self,
         context: typing.Any,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        network_info: typing.Any,
+        block_migration: typing.Any = False,
+        block_device_info: typing.Any = None,
     ) -> None:
         """See Nova's driver; the guest has arrived, paused if it is tagged.
 
@@ -280,5 +327,9 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 live_migration.arrive(self.guard, self._host, instance, order)
         finally:
             super().post_live_migration_at_destination(
-                context, instance, *args, **kwargs
+                context,
+                instance,
+                network_info,
+                block_migration,
+                block_device_info,
             )

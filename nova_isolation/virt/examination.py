@@ -38,10 +38,12 @@ class Examination:
         guest is as asked
     :ivar proofs: what was read back; for every requirement at least one,
         where nothing is unmet
+    :ivar failures: name of a mechanism that failed, and how
     """
 
     unmet: Unmet = ()
     proofs: tuple[base.Proof, ...] = ()
+    failures: tuple[tuple[str, Exception], ...] = ()
 
 
 def decide(
@@ -78,13 +80,18 @@ def examine(
     unmet = decide(order, measured, mechanisms)
     if unmet:
         return Examination(unmet)
-    found = [
-        item
-        for name in owners(order)
-        for item in _ask(
-            name, guest, order, measured.sections, host, mechanisms
-        )
-    ]
+    found: list[base.Proof | reasons.Unmet] = []
+    failures = []
+    for name in owners(order):
+        try:
+            found += _ask(
+                name, guest, order, measured.sections, host, mechanisms
+            )
+        except Exception as error:
+            # libvirt, the kernel or somebody's mechanism: whatever cannot
+            # be examined is not proven.
+            found += _failed(order, name, reasons.VERIFY_FAILED, error)
+            failures.append((name, error))
     proofs = tuple(item for item in found if isinstance(item, base.Proof))
     unmet = tuple(item for item in found if isinstance(item, reasons.Unmet))
     # Silence of a mechanism is no proof.
@@ -94,7 +101,7 @@ def examine(
         for requirement in order.wanted.items
         if requirement.key not in told
     )
-    return Examination(unmet, proofs)
+    return Examination(unmet, proofs, tuple(failures))
 
 
 def _ask(
@@ -105,17 +112,10 @@ def _ask(
     host: base.Host,
     mechanisms: registry.Mechanisms,
 ) -> list[base.Proof | reasons.Unmet]:
-    """What one mechanism finds."""
-    try:
-        found = list(
-            mechanisms.loaded[name].verify(
-                guest, order.wanted, sections[name], host
-            )
-        )
-    except Exception as error:
-        # libvirt, the kernel or somebody's mechanism: whatever cannot be
-        # examined is not proven.
-        return list(all_unmet(order, name, reasons.VERIFY_FAILED, error))
+    """What one mechanism finds; it may raise anything."""
+    found = mechanisms.loaded[name].verify(
+        guest, order.wanted, sections[name], host
+    )
     # A mechanism proves its own requirements, not those of others.
     own = {requirement.key for requirement in order.wanted.of(name)}
     return [
@@ -136,13 +136,27 @@ def all_unmet(
     reason: reasons.Reason,
     error: Exception,
 ) -> Unmet:
-    """All that is asked of a mechanism, unmet because it failed."""
+    """All that is asked of a mechanism, unmet because it failed; logged."""
+    log_failure(order.uuid, mechanism, error)
+    return _failed(order, mechanism, reason, error)
+
+
+def log_failure(uuid: str, mechanism: str, error: Exception) -> None:
+    """Log how a mechanism failed on an instance."""
     LOG.error(
         'The isolation mechanism %s failed on instance %s',
         mechanism,
-        order.uuid,
+        uuid,
         exc_info=error,
     )
+
+
+def _failed(
+    order: orders.Order,
+    mechanism: str,
+    reason: reasons.Reason,
+    error: Exception,
+) -> Unmet:
     return tuple(
         requirement.unmet(reason, f'{type(error).__name__}: {error}')
         for requirement in order.wanted.of(mechanism)

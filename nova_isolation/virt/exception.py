@@ -55,3 +55,9 @@ class RefusedOnAHost(GuestRefused):
     """
 
     msg_fmt = GuestRefused.MARK + ' on a host that was tried: %(reasons)s'
+
+
+class GuestViolated(GuestRefused):
+    """A guest that runs is no longer as its flavor asks. Never raised."""
+
+    msg_fmt = 'The running guest is not isolated as asked: %(reasons)s'

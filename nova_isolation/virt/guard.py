@@ -35,6 +35,7 @@ from nova_isolation.virt import measurement
 from nova_isolation.virt import orders
 from nova_isolation.virt import report
 from nova_isolation.virt import running_guest
+from nova_isolation.virt import violations
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Guard:
 
     :ivar orders: finds what is asked for a guest
     :ivar reporter: tells users and admins
+    :ivar violations: what guests that run here violate
+    :ivar published: what the host has offered to the scheduler last
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Guard:
         self._libvirt = libvirt_host
         self._host = host
         self._mechanisms = mechanisms
+        self.violations = violations.Violations(mechanisms)
+        self.published: measurement.Measurement | None = None
 
     @property
     def enforces(self) -> bool:
@@ -74,6 +79,28 @@ class Guard:
         """Measure the host, now."""
         return measurement.measure(self._host, self._mechanisms)
 
+    def offer(
+        self, measured: measurement.Measurement, uuid: str | None = None
+    ) -> measurement.Measurement:
+        """What is left of a measurement for guests that are to come.
+
+        :param uuid: an instance; None: what the scheduler may know
+        """
+        if not CONF.isolation.violation_closes_host:
+            return measured
+        return measured.closed(self.violations.closed(uuid))
+
+    def publish(self) -> measurement.Measurement:
+        """Measure the host, for the scheduler."""
+        self.published = self.offer(self.measure())
+        return self.published
+
+    def decide(
+        self, order: orders.Order, measured: measurement.Measurement
+    ) -> examination.Unmet:
+        """What of an order is not offered, by facts just measured."""
+        return examination.decide(order, measured, self._mechanisms)
+
     def admit(self, order: orders.Order) -> measurement.Measurement | None:
         """Decide, before a guest is made, on facts that are measured now.
 
@@ -81,8 +108,8 @@ class Guard:
             would be refused
         :raises nova_isolation.virt.exception.GuestRefused: refused
         """
-        measured = self.measure()
-        unmet = examination.decide(order, measured, self._mechanisms)
+        measured = self.offer(self.measure(), order.uuid)
+        unmet = self.decide(order, measured)
         if not unmet:
             return measured
         self._refuse(order, unmet, report.DECIDE)
@@ -163,6 +190,8 @@ class Guard:
             asked, or that cannot be found out; it is as it was
         """
         examined = self.examine(self.running(guest), order, self.measure())
+        for mechanism, error in examined.failures:
+            examination.log_failure(order.uuid, mechanism, error)
         if examined.unmet:
             self._refuse(order, examined.unmet, report.VERIFY)
         else:

@@ -13,6 +13,7 @@
 """Measuring the host: every mechanism is asked, none can break the others."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
 import json
 import logging
@@ -32,14 +33,23 @@ class Measurement:
 
     :ivar document: the facts
     :ivar time: seconds since the epoch
-    :ivar traits: what the facts earn the host
+    :ivar earned: name of a mechanism -> the traits that its facts earn
     :ivar sections: name of a mechanism -> its typed facts
     """
 
     document: str
     time: float
-    traits: frozenset[str]
+    earned: dict[str, frozenset[str]]
     sections: dict[str, object]
+
+    @property
+    def traits(self) -> frozenset[str]:
+        """What the facts earn the host.
+
+        That the host is guarded is not a matter of facts: it is there
+        whenever our driver is.
+        """
+        return frozenset({traits.GUARDED}).union(*self.earned.values())
 
     @property
     def stats(self) -> dict[str, str]:
@@ -49,6 +59,32 @@ class Measurement:
             facts.TIME_STAT: str(int(self.time)),
         }
 
+    def closed(self, by: Mapping[str, str]) -> 'Measurement':
+        """What is left for new guests, where running guests are violated.
+
+        :param by: name of a mechanism that a guest violates -> whose
+            violation it is, '' where the facts are to be published
+        :returns: the same time, without the facts and traits of those
+        """
+        if not by or not self.document:
+            return self
+        document = dict(facts.loads(self.document).sections)
+        # What is unknown stays so: that is the host's own fault.
+        names = {n for n in by if document.get(n, '') is not None}
+        for told in (by, dict.fromkeys(by, '')):
+            document |= {name: facts.violated(told[name]) for name in names}
+            try:
+                return Measurement(
+                    facts.dumps(document),
+                    self.time,
+                    {n: t for n, t in self.earned.items() if n not in by},
+                    {n: s for n, s in self.sections.items() if n not in by},
+                )
+            except ValueError:
+                # It took more room than the facts had; then without names.
+                continue
+        return Measurement('', self.time, {}, {})
+
 
 def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     """Measure the host.
@@ -56,9 +92,6 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     A mechanism that fails has unknown facts: none of its requirements is
     met and it earns no traits. Where the facts as a whole cannot be written
     the document is empty, which counts as missing.
-
-    The trait that the host is guarded is not a matter of facts: it is there
-    whenever our driver is.
     """
     # The time before: facts are never younger than they claim to be.
     now = time.time()
@@ -96,10 +129,9 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
         text = _fit(document)
     except ValueError as error:
         LOG.error('This host publishes no facts: %s', error)
-        return Measurement('', now, frozenset({traits.GUARDED}), {})
+        return Measurement('', now, {}, {})
     kept = {n: s for n, s in sections.items() if document[n] is not None}
-    earned = frozenset().union(*(earned_by[name] for name in kept))
-    return Measurement(text, now, earned | {traits.GUARDED}, kept)
+    return Measurement(text, now, {n: earned_by[n] for n in kept}, kept)
 
 
 def _checked(names: Iterable[str]) -> frozenset[str]:

@@ -40,6 +40,9 @@ LOG = logging.getLogger(__name__)
 DECIDE = 'isolation_decide'
 VERIFY = 'isolation_verify'
 
+#: The name of the event of a guest that was running when it was verified.
+REVERIFY = 'isolation_reverify'
+
 #: The instance action of events that belong to no request of a user.
 ACTION = 'isolation'
 
@@ -73,6 +76,14 @@ class Reporter:
     ) -> None:
         """A refusal that Nova knows already, or (audit mode) never will."""
         self._event(order, event, refusal)
+
+    def reverified(
+        self,
+        order: orders.Order,
+        violated: exception.GuestViolated | None,
+    ) -> None:
+        """A running guest is no longer, or is again (None), as asked."""
+        self._event(order, REVERIFY, violated)
 
     def refused(
         self,

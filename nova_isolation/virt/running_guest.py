@@ -13,33 +13,34 @@
 """A started guest, as the mechanisms verify it."""
 
 import functools
-import time
 import typing
 
 from nova_isolation.mechanisms import base
 from nova_isolation.probes import program
+from nova_isolation.virt import census
 from nova_isolation.virt import qemu_process
-
-#: How often, and with how many seconds between, another guest is looked at
-#: that is just starting or ending.
-_TRIES = 20
-_PAUSE = 0.1
 
 
 class RunningGuest(base.Guest):
     """Answers from libvirt and the kernel; see the base class."""
 
     def __init__(
-        self, domain: typing.Any, host: typing.Any, run_dir: str
+        self,
+        domain: typing.Any,
+        host: typing.Any,
+        run_dir: str,
+        all_guests: census.Census | None = None,
     ) -> None:
         """:param domain: libvirt's domain, through Nova's connection
             proxy
         :param host: Nova's Host
         :param run_dir: where libvirt keeps the pid files
+        :param all_guests: with whom it is compared; by default with those
+            that run when that is asked for
         """
         self._domain = domain
-        self._host = host
         self._run_dir = run_dir
+        self._census = all_guests or census.Census(host, run_dir)
 
     @functools.cached_property
     def _process(self) -> qemu_process.QemuProcess:
@@ -72,34 +73,7 @@ class RunningGuest(base.Guest):
 
     def other_process_labels(self) -> dict[str, str]:
         """See the base class."""
-        labels = {}
-        for domain in self._host.list_instance_domains(only_running=True):
-            if domain.UUIDString() != self.uuid:
-                label = self._label_of(domain)
-                if label is not None:
-                    labels[domain.name()] = label
-        return labels
-
-    def _label_of(self, domain: typing.Any) -> str | None:
-        """The label of a guest's process; None: the guest has ended.
-
-        A guest that is just starting is active before it has a process, one
-        that is ending after it had one; both are waited for.
-
-        :raises OSError, ValueError: it runs and cannot be read, so it might
-            have any label
-        """
-        for _ in range(_TRIES):
-            try:
-                return qemu_process.QemuProcess.find(
-                    self._run_dir, domain.name(), domain.UUIDString()
-                ).label()
-            except (OSError, ValueError) as error:
-                failure = error
-            if not _is_active(domain):
-                return None
-            time.sleep(_PAUSE)
-        raise failure
+        return self._census.others(self.uuid)
 
     def seccomp(self) -> int:
         """See the base class."""
@@ -108,15 +82,3 @@ class RunningGuest(base.Guest):
     def executable(self) -> program.Identity:
         """See the base class."""
         return self._process.executable()
-
-
-def _is_active(domain: typing.Any) -> bool:
-    """Whether a domain runs; one that is gone does not."""
-    import libvirt
-
-    try:
-        return bool(domain.isActive())
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return False
-        raise

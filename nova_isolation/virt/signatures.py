@@ -31,6 +31,8 @@ from nova import exception as nova_exception
 EXPECTED: dict[tuple[type, str], str] = {
     (libvirt_driver.LibvirtDriver, '__init__'): 'self virtapi read_only',
     (libvirt_driver.LibvirtDriver, 'init_host'): 'self host',
+    (libvirt_driver.LibvirtDriver, 'cleanup_host'): 'self host',
+    (libvirt_driver.LibvirtDriver, 'emit_event'): 'self event',
     (libvirt_driver.LibvirtDriver, 'spawn'): (
         'self context instance image_meta injected_files admin_password '
         'allocations network_info block_device_info power_on accel_info'
@@ -56,7 +58,7 @@ EXPECTED: dict[tuple[type, str], str] = {
         'self context instance block_device_info network_info disk_info '
         'migrate_data'
     ),
-    (libvirt_driver.LibvirtDriver, 'live_migration'): (
+    (libvirt_driver.LibvirtDriver, '_live_migration'): (
         'self context instance dest post_method recover_method '
         'block_migration migrate_data'
     ),
@@ -71,6 +73,8 @@ EXPECTED: dict[tuple[type, str], str] = {
     ),
     (libvirt_host.Host, 'get_connection'): 'self',
     (libvirt_host.Host, 'get_guest'): 'self instance',
+    (libvirt_host.Host, 'list_guests'): 'self only_running',
+    (libvirt_host.Host, 'list_instance_domains'): 'self only_running',
     (libvirt_host.Host, 'write_instance_config'): 'self xml',
     (libvirt_guest.Guest, '__init__'): 'self domain',
     (libvirt_guest.Guest, 'launch'): 'self pause',

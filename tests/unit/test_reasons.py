@@ -51,7 +51,8 @@ class ReasonsTest(base.TestCase):
     def test_areas(self):
         areas = {code.split('.')[1] for code in reasons.REASONS}
         self.assertEqual(
-            {'spec', 'facts', 'verify', 'mechanism'} | registry.BUILT_IN,
+            {'spec', 'facts', 'host', 'verify', 'mechanism'}
+            | registry.BUILT_IN,
             areas,
         )
 

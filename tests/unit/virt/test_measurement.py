@@ -68,7 +68,7 @@ class MeasurementTest(base.TestCase):
         )
 
     def test_facts_are_never_younger_than_they_claim(self):
-        measured = measurement.Measurement('', 99.9, frozenset(), {})
+        measured = measurement.Measurement('', 99.9, {}, {})
         self.assertEqual('99', measured.stats['isolation_measured_at'])
 
     def test_alike_hosts_at_other_times(self):

@@ -16,6 +16,7 @@ from unittest import mock
 
 import libvirt
 
+from nova_isolation.virt import census
 from nova_isolation.virt import qemu_process
 from nova_isolation.virt import running_guest
 from tests.unit import base
@@ -59,7 +60,7 @@ def gone(code):
 class OtherProcessLabelsTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        patch = mock.patch.object(running_guest, '_PAUSE', 0)
+        patch = mock.patch.object(census, '_PAUSE', 0)
         patch.start()
         self.addCleanup(patch.stop)
 
@@ -122,3 +123,40 @@ class OtherProcessLabelsTest(base.TestCase):
             (Domain('a', (error,)),),
             [OSError()],
         )
+
+
+class CensusTest(base.TestCase):
+    """Many guests that are examined at once share the reading."""
+
+    def setUp(self):
+        super().setUp()
+        patch = mock.patch.object(census, '_PAUSE', 0)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_each_is_read_once(self):
+        domains = [Domain(name) for name in 'abcd']
+        shared = census.Census(Host(*domains), 'run')
+        find = mock.Mock(
+            side_effect=lambda run_dir, name, uuid: mock.Mock(
+                label=mock.Mock(return_value=f'label-{name}')
+            )
+        )
+        with mock.patch.object(qemu_process.QemuProcess, 'find', find):
+            for domain in domains:
+                self.assertEqual(
+                    {n: f'label-{n}' for n in 'abcd' if n != domain.name()},
+                    running_guest.RunningGuest(
+                        domain, None, 'run', shared
+                    ).other_process_labels(),
+                )
+        self.assertEqual(4, find.call_count)
+
+    def test_one_that_cannot_be_read_is_tried_once_for_all(self):
+        domains = [Domain(name) for name in 'abc']
+        shared = census.Census(Host(*domains), 'run')
+        find = mock.Mock(side_effect=PermissionError('no'))
+        with mock.patch.object(qemu_process.QemuProcess, 'find', find):
+            for uuid in ('uuid-b', 'uuid-c'):
+                self.assertRaises(PermissionError, shared.others, uuid)
+            self.assertEqual(census._TRIES, find.call_count)
