@@ -321,7 +321,9 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         :raises nova_isolation.virt.exception.GuestRefused: it is not as
             asked; it stays paused
         """
-        order = self.guard.orders.of_instance(instance, context)
+        order = live_migration.asked_for_arrival(
+            self.guard, self._host, instance, context
+        )
         try:
             if order.wanted:
                 live_migration.arrive(self.guard, self._host, instance, order)

@@ -119,6 +119,26 @@ def _unmet_by(host: str, order: orders.Order) -> tuple[reasons.Unmet, ...]:
     ).unmet
 
 
+def asked_for_arrival(
+    keeper: guard.Guard,
+    host: typing.Any,
+    instance: typing.Any,
+    context: typing.Any,
+) -> orders.Order:
+    """What is asked for a guest that has arrived.
+
+    :param keeper: the guard of the destination
+    :param host: Nova's Host of the destination
+    :param instance: Nova's instance, as the source sent it
+    :param context: the request's context
+    """
+    if 'flavor' in instance or instance._context is not None:
+        return keeper.orders.of_instance(instance, context)
+    # Sent without its flavor and nowhere to ask for it: the domain itself
+    # has what Nova wrote into it when it was made.
+    return keeper.orders.of_xml(host.get_guest(instance).get_xml_desc())
+
+
 def arrive(
     keeper: guard.Guard,
     host: typing.Any,
