@@ -187,7 +187,9 @@ def owning(keys: Iterable[str]) -> Mechanisms:
     where this distribution owns all the keys.
 
     :param keys: extra specs; those of other namespaces are passed over
-    :returns: for these extra specs the same answers as :func:`get`
+    :returns: for these extra specs the same answers as :func:`get`, but where
+        another package claims the name of a built-in mechanism: :func:`get`
+        then has neither, this has ours
     """
     rows = vocabulary.Vocabulary().rows
     ours = frozenset(filter(vocabulary.is_ours, keys))

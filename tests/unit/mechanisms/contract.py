@@ -26,6 +26,7 @@ import hypothesis
 from lxml import etree
 
 from nova_isolation import decision
+from nova_isolation import definition
 from nova_isolation import facts
 from nova_isolation import requirements
 from nova_isolation.mechanisms import base
@@ -295,6 +296,36 @@ class Contract:
     def _confine(self, domain, case, host):
         self.mechanism.confine(domain, self.wanted(case), self.facts(host))
         return etree.tostring(domain)
+
+    def judge_definition(self, case, domain):
+        """All that is unmet of a case's own requirements in a domain."""
+        wanted = self.wanted(case)
+        before = etree.tostring(domain)
+        answer = definition.judge(
+            dataclasses.replace(wanted, items=wanted.of(self.NAME)),
+            domain,
+            self.mechanisms,
+        )
+        self.assertEqual(before, etree.tostring(domain))
+        return answer.unmet
+
+    def test_a_definition_as_it_was_confined(self):
+        for case in self.CASES:
+            for host in case.good:
+                domain = etree.fromstring(DOMAIN)
+                self._confine(domain, case, host)
+                self.assertEqual((), self.judge_definition(case, domain))
+
+    def test_a_definition_that_lacks_what_confines(self):
+        for case in self.CASES:
+            for host in case.good:
+                plain = etree.fromstring(DOMAIN)
+                unmet = self.judge_definition(case, plain)
+                self.assertHelpful(unmet, self.mechanisms.reasons)
+                self.assertLessEqual({u.key for u in unmet}, set(case.specs))
+                before = etree.tostring(plain)
+                writes = self._confine(plain, case, host) != before
+                self.assertEqual(writes, bool(unmet), case.specs)
 
     def verify(self, case, guest):
         """What is found of a guest, on the first good host."""

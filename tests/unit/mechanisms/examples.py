@@ -246,6 +246,13 @@ class FlaskMechanism(base.Mechanism[FlaskFacts]):
         label = etree.SubElement(domain, 'seclabel', model='flask')
         etree.SubElement(label, 'label').text = item.value
 
+    def judge_definition(self, domain, wanted):
+        """As it was written."""
+        for item in wanted.of(self.name):
+            found = domain.findtext('seclabel[@model="flask"]/label')
+            if found != item.value:
+                yield item.unmet(self.WRONG, found or 'no label')
+
     def verify(self, guest, wanted, facts, host):
         """Not libvirt's word: the hypervisor's."""
         for item in wanted.of(self.name):

@@ -22,6 +22,7 @@ import tempfile
 import textwrap
 
 import fixtures
+from stevedore import extension
 
 from nova_isolation import reasons
 from nova_isolation import vocabulary
@@ -89,6 +90,24 @@ class BuildTest(base.TestCase):
         self.assertIs(
             LOCKDOWN.WEAK, mechanisms.reasons['isolation.lockdown.weak']
         )
+
+    def test_owning_has_the_classes_of_the_entry_points(self):
+        mechanisms = registry.owning(s.key for s in vocabulary.EXTRA_SPECS)
+        self.assertEqual(
+            examples.built_in_classes(),
+            {name: type(m) for name, m in mechanisms.loaded.items()},
+        )
+        self.assertEqual({}, dict(mechanisms.failed))
+
+    def test_owning_one_that_does_not_import(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.mechanisms.registry._own_class', fails
+            )
+        )
+        mechanisms = registry.owning(['isolation:svirt'])
+        self.assertEqual({}, dict(mechanisms.loaded))
+        self.assertEqual('RuntimeError: no', mechanisms.failed['svirt'])
 
     def test_nothing_at_all(self):
         mechanisms = registry.build({})
@@ -221,6 +240,15 @@ print(json.dumps({
 }))
 """
 
+OWNING = """
+import json, sys
+from nova_isolation.mechanisms import registry
+print(json.dumps([
+    [sorted(registry.owning(keys).loaded), 'stevedore' in sys.modules]
+    for keys in json.loads(sys.argv[1])
+]))
+"""
+
 MODULE = """
 from tests.unit.mechanisms import examples
 class Mechanism(examples.LockdownMechanism):
@@ -251,8 +279,12 @@ class EntryPointsTest(base.TestCase):
 
     def run_registry(self, *cases):
         """What the registry of a new process has, and its log."""
+        return self.run_script(SCRIPT, cases)
+
+    def run_script(self, script, argument):
+        """What a new process prints, as JSON, and its log."""
         run = subprocess.run(
-            [sys.executable, '-c', SCRIPT, json.dumps(cases)],
+            [sys.executable, '-c', script, json.dumps(argument)],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -350,6 +382,22 @@ class EntryPointsTest(base.TestCase):
         self.assertEqual([['isolation.mechanism.unavailable']], found['codes'])
         self.assertIn('svirt failed to load', log)
 
+    def test_owning(self):
+        self.package('acme', MODULE, 'lockdown = acme:Mechanism')
+        built_in = vocabulary.EXTRA_SPECS
+        others = ('isolation:lockdown', 'isolation:nobodys', 'ISOLATION:x')
+        found, _ = self.run_script(
+            OWNING,
+            [['hw:x'], *([spec.key, 'hw:x'] for spec in built_in)]
+            + [['isolation:svirt', key] for key in others],
+        )
+        self.assertEqual([[], False], found.pop(0))
+        for spec in built_in:
+            self.assertEqual([[spec.mechanism], False], found.pop(0))
+        for _ in others:
+            everything = sorted({*registry.BUILT_IN, 'lockdown'})
+            self.assertEqual([everything, True], found.pop(0))
+
     def test_claims_a_reserved_key(self):
         module = """
             import dataclasses
@@ -374,7 +422,7 @@ class EntryPointsTest(base.TestCase):
         self.addCleanup(registry.get.cache_clear)
         self.useFixture(
             fixtures.MockPatchObject(
-                registry.extension, 'ExtensionManager', return_value=[]
+                extension, 'ExtensionManager', return_value=[]
             )
         )
         registry.get()

@@ -1,0 +1,172 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Two of the lab's hosts with libvirtd and the hook alone, without a cloud."""
+
+from pathlib import Path
+from typing import ClassVar
+import unittest
+import uuid
+
+from lab import errors
+from lab import hosts
+from lab import layout as layouts
+from lab import processes
+from lab import supervisor as supervisors
+from lab.config import site as sites
+from lab.daemons import libvirtd
+from nova_isolation.virt import domain_metadata
+
+_DOMAIN = """<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <metadata>{metadata}</metadata>
+  <memory unit='MiB'>32</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  {more}
+</domain>
+"""
+
+
+def metadata(specs: dict[str, str]) -> str:
+    """What Nova writes of a flavor, without Nova's namespace.
+
+    :param specs: the extra specs of the flavor
+    """
+    rows = ''.join(
+        f'<extraSpec name="{key}">{value}</extraSpec>'
+        for key, value in specs.items()
+    )
+    return (
+        '<instance><flavor name="small">'
+        f'<extraSpecs>{rows}</extraSpecs></flavor></instance>'
+    )
+
+
+def domain(name: str, specs: dict[str, str], more: str = '') -> str:
+    """The XML of a small guest of such a flavor.
+
+    :param name: gives it a UUID too
+    :param more: elements to add
+    """
+    return _DOMAIN.format(
+        name=name,
+        uuid=uuid.uuid5(uuid.NAMESPACE_DNS, name),
+        metadata=metadata(specs).replace(
+            '<instance>', f'<instance xmlns="{domain_metadata.NAMESPACE}">'
+        ),
+        more=more,
+    )
+
+
+class TestCase(unittest.TestCase):
+    """A test of guests that are started past Nova."""
+
+    layout: ClassVar[layouts.Layout]
+    supervisor: ClassVar[supervisors.Supervisor]
+    places: ClassVar[list[libvirtd.Host]]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.layout = layouts.Layout(layouts.default_state('libvirt'))
+        running = processes.belonging(cls.layout)
+        if running:
+            raise errors.LabError(f'left from another run: {running}')
+        cls.layout.make()
+        cls.supervisor = supervisors.Supervisor(cls.layout)
+        cls.addClassCleanup(cls._stop)
+        site = sites.Site.make(cls.layout)
+        cls.places = [
+            libvirtd.Host(site, host, index)
+            for index, host in enumerate(hosts.known(hosts.DEFAULT))
+        ]
+        for place in cls.places:
+            place.make(cls.supervisor)
+            place.start(cls.supervisor)
+
+    @classmethod
+    def _stop(cls) -> None:
+        cls.supervisor.stop(list(cls.supervisor.daemons()), 15)
+        processes.kill(list(processes.belonging(cls.layout)), 10)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.here, self.there = self.places
+        self.name = f'guest-{uuid.uuid4().hex[:8]}'
+        self.addCleanup(self._remove)
+
+    def _remove(self) -> None:
+        for place in self.places:
+            for guest in self.guests(place, '--all'):
+                if guest in self.guests(place):
+                    self.virsh('destroy', guest, place=place)
+                if guest in self.guests(place, '--all'):
+                    self.virsh('undefine', guest, place=place)
+
+    def virsh(
+        self, *arguments: str | Path, place: libvirtd.Host | None = None
+    ) -> str:
+        """What virsh printed, for the first host unless told otherwise."""
+        return (place or self.here).virsh(
+            self.supervisor, *map(str, arguments)
+        )
+
+    def guests(self, place: libvirtd.Host, *options: str) -> list[str]:
+        """The names of the guests that run there (--all: that are known)."""
+        return self.virsh('list', '--name', *options, place=place).split()
+
+    def file(self, text: str) -> Path:
+        """A file with a text."""
+        return layouts.write(self.layout.data / f'{uuid.uuid4()}', text)
+
+    def define(self, specs: dict[str, str], more: str = '') -> None:
+        """Define the guest of this test on the first host, by hand."""
+        self.virsh('define', self.file(domain(self.name, specs, more)))
+
+    def start(self, specs: dict[str, str], more: str = '') -> None:
+        """Define and start it."""
+        self.define(specs, more)
+        self.virsh('start', self.name)
+
+    def retag(self, specs: dict[str, str]) -> None:
+        """Change the tags of the running guest where it runs."""
+        self.virsh(
+            'metadata', self.name, domain_metadata.NAMESPACE, '--live',
+            '--key', 'nova', '--set', metadata(specs),
+        )  # fmt: skip
+
+    def restart(self, place: libvirtd.Host, reboot: bool = False) -> None:
+        """Restart a host's libvirtd.
+
+        :param reboot: as if the host had been booted; else libvirt does not
+            start guests by itself a second time
+        """
+        self.supervisor.stop([place.daemon], 15)
+        if reboot:
+            (place.layout.pids / 'autostarted').unlink()
+        place.start(self.supervisor)
+
+    def assertVetoed(self, *words: str) -> None:
+        """A start is refused by the hook, with these words."""
+        with self.assertRaises(errors.LabError) as caught:
+            self.virsh('start', self.name)
+        self.assertHookSays(str(caught.exception), *words)
+        self.assertNotIn(self.name, self.guests(self.here))
+
+    def assertHookSays(self, text: str, *words: str) -> None:
+        """A message is the hook's and has these words."""
+        self.assertIn('nova-isolation does not let the guest', text)
+        for word in words:
+            self.assertIn(word, text)
