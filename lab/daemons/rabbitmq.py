@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""RabbitMQ with its port mapper, and who listens on its queues."""
+"""RabbitMQ with its port mapper, and what is on its queues."""
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 import contextlib
 import functools
 
@@ -81,7 +82,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
 
 
 class Queues:
-    """Looks at the queues over which Nova's services are called.
+    """Looks at the queues over which Nova's services are called and tell.
 
     The API's "up" cannot tell whether a service answers: it also holds for
     [DEFAULT] service_down_time after the service has gone.
@@ -119,6 +120,26 @@ class Queues:
 
     def consumers(self, queue: str) -> int:
         """How many processes serve a queue; 0 too when there is none."""
+        with self._channel() as channel:
+            try:
+                declared = channel.queue_declare(queue=queue, passive=True)
+            except amqp.exceptions.NotFound:
+                return 0
+            return int(declared.consumer_count)
+
+    def take(self, queue: str) -> list[str]:
+        """Take all messages of a queue; none too when there is no queue."""
+        found: list[str] = []
+        with self._channel() as channel:
+            try:
+                while message := channel.basic_get(queue, no_ack=True):
+                    found.append(str(message.body))
+            except amqp.exceptions.NotFound:
+                pass
+        return found
+
+    @contextlib.contextmanager
+    def _channel(self) -> Iterator[amqp.Channel]:
         site = self._site
         connection = amqp.Connection(
             f'{sites.LOCALHOST}:{site.ports["amqp"]}',
@@ -130,10 +151,4 @@ class Queues:
         )
         with contextlib.closing(connection):
             connection.connect()
-            try:
-                declared = connection.channel().queue_declare(
-                    queue=queue, passive=True
-                )
-            except amqp.exceptions.NotFound:
-                return 0
-            return int(declared.consumer_count)
+            yield connection.channel()

@@ -475,3 +475,39 @@ class PropertiesTest(base.TestCase):
         self.assertEqual(
             decision.ACCEPTED, decide_sections(specs, strategies.STRONG)
         )
+
+
+class ViolatedTest(base.TestCase):
+    """A running guest of the host is not confined by a mechanism."""
+
+    def decide(self, specs, by=''):
+        sections = {**facts.loads(STRONG).sections}
+        sections['svirt'] = facts.violated(by)
+        return decide(specs, facts.dumps(sections))
+
+    def test_its_own_requirements_are_unmet(self):
+        decided = self.decide(SEVERAL)
+        self.assertEqual(('isolation.host.violated',), decided.codes)
+        (unmet,) = decided.unmet
+        self.assertEqual('isolation:svirt', unmet.key)
+
+    def test_others_are_met(self):
+        self.assertTrue(
+            self.decide({'isolation:qemu_sandbox': 'true'}).accepted
+        )
+        self.assertTrue(self.decide({}).accepted)
+
+    def test_who(self):
+        (unmet,) = self.decide(SVIRT, 'guest a: code').unmet
+        self.assertEqual('guest a: code', unmet.found)
+
+    def test_evidence_of_a_third_party_does_not_help(self):
+        mechanisms = examples.all_mechanisms()
+        for section, accepted in ((None, True), (facts.violated(), False)):
+            decided = decide(
+                QUOTED,
+                facts.dumps({'quote': section}),
+                mechanisms=mechanisms,
+                evidence={'quote': TRUSTED},
+            )
+            self.assertEqual(accepted, decided.accepted)

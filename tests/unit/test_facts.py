@@ -231,3 +231,25 @@ class SizeTest(base.TestCase):
 def _read(path):
     with open(path, errors='surrogateescape') as stream:
         return stream.read(os.stat(path).st_size or 4096)
+
+
+class ViolatedTest(base.TestCase):
+    """A section that a running guest violates."""
+
+    def test_whose(self):
+        for by in ('', 'guest a'):
+            text = facts.dumps({'a': facts.violated(by)})
+            section = facts.loads(text).sections['a']
+            self.assertEqual(by, facts.violated_by(section))
+
+    def test_other_sections(self):
+        for section in (
+            None, 1, '', 'violated', [], ['violated'], {}, {'a': 1},
+            {'violated': '', 'a': 1},
+        ):  # fmt: skip
+            self.assertIsNone(facts.violated_by(section))
+
+    def test_whose_it_is_may_be_anything(self):
+        # From the network: that it is violated counts all the same.
+        for by in (None, 1, [], {}, True):
+            self.assertEqual('', facts.violated_by({'violated': by}))

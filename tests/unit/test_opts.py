@@ -39,6 +39,10 @@ class OptsTest(base.TestCase):
             decision.Freshness(180, 30), opts.freshness(self.group)
         )
         self.assertEqual(decision.Freshness(), opts.freshness(self.group))
+        self.assertEqual(60, self.group.verify_interval)
+        self.assertTrue(self.group.violation_closes_host)
+        # The one that is not: nobody's guests end unless an admin says so.
+        self.assertEqual('report', self.group.on_violation)
 
     def test_values_that_are_refused(self):
         for name, value in (
@@ -48,6 +52,10 @@ class OptsTest(base.TestCase):
             ('clock_skew', -1),
             ('probe_timeout', 0),
             ('fault_timeout', -1),
+            ('verify_interval', -1),
+            ('on_violation', 'kill'),
+            ('on_violation', ''),
+            ('violation_closes_host', 'maybe'),
             ('svirt_types', ['x' * 65]),
         ):
             self.assertRaises(

@@ -12,6 +12,7 @@
 
 """Tests of nova_isolation.virt.measurement."""
 
+import json
 import time
 from unittest import mock
 
@@ -196,3 +197,53 @@ class MeasurementTest(base.TestCase):
             svirt.SvirtMechanism, 'traits', return_value=None
         ):
             self.only_svirt_is_unknown(self.measure())
+
+
+class ClosedTest(base.TestCase):
+    """What is left for new guests, where running ones are violated."""
+
+    def setUp(self):
+        super().setUp()
+        self.measured = measurement.measure(HOST, registry.get())
+
+    def sections(self, measured):
+        return facts.loads(measured.document).sections
+
+    def test_nothing(self):
+        self.assertIs(self.measured, self.measured.closed({}))
+
+    def test_one(self):
+        closed = self.measured.closed({'qemu': ''})
+        sections = self.sections(closed)
+        self.assertEqual('', facts.violated_by(sections['qemu']))
+        self.assertNotIn('qemu', closed.sections)
+        self.assertFalse([t for t in closed.traits if 'QEMU' in t])
+        self.assertIn('CUSTOM_ISOLATION_SVIRT_SELINUX', closed.traits)
+        self.assertIn(traits.GUARDED, closed.traits)
+        self.assertEqual(
+            self.sections(self.measured)['svirt'], sections['svirt']
+        )
+        self.assertEqual(self.measured.time, closed.time)
+
+    def test_what_is_unknown_stays_so(self):
+        measured = measurement.measure(
+            fakes.BrokenHost(OSError('no')), registry.get()
+        )
+        closed = measured.closed({'qemu': 'guest a'})
+        self.assertEqual(measured.document, closed.document)
+
+    def test_no_document(self):
+        empty = measurement.Measurement('', 1.0, {}, {})
+        self.assertIs(empty, empty.closed({'qemu': ''}))
+
+    def test_names_that_find_no_room(self):
+        closed = self.measured.closed({'qemu': 'x' * 1024})
+        self.assertEqual('', facts.violated_by(self.sections(closed)['qemu']))
+
+    def test_no_room_at_all(self):
+        text = json.dumps({'v': 1, 'a': 1, 'x': 'x' * 995})
+        closed = measurement.Measurement(
+            text, 1.0, {'a': frozenset({'CUSTOM_ISOLATION_A'})}, {'a': 1}
+        ).closed({'a': ''})
+        self.assertEqual(('', {}), (closed.document, closed.sections))
+        self.assertEqual({traits.GUARDED}, closed.traits)
