@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import pathlib
+
+import fixtures
+
+from nova_isolation.cmd import hook
+from nova_isolation.hook import script
+from tests.unit import base
+
+
+class CommandTest(base.TestCase):
+    """nova-isolation-hook install, remove, status."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'hooks'
+        )
+        self.script = script.Script(self.folder)
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.script.Script', lambda: self.script
+            )
+        )
+
+    def run_command(self, *words):
+        """Its exit status and what it printed."""
+        printed = self.useFixture(fixtures.StringStream('out')).stream
+        with fixtures.MonkeyPatch('sys.stdout', printed):
+            status = hook.main(list(words))
+        printed.seek(0)
+        return status, printed.read()
+
+    def expect(self, status, *words):
+        """A command as given in words[0] ends so and says the others."""
+        found, text = self.run_command(words[0])
+        self.assertEqual(status, found, text)
+        for word in words[1:]:
+            self.assertIn(word, text)
+        return text
+
+    def test_life(self):
+        path = str(self.script.path)
+        self.expect(1, 'status', path, 'is not there')
+        self.expect(0, 'install', path, 'installed', 'Reload', 'refuses a')
+        self.expect(0, 'status', path, 'is there', 'refuses a tagged one')
+        text = self.expect(0, 'install', 'is there already')
+        self.assertNotIn('Reload', text)
+        self.expect(0, 'remove', path, 'removed')
+        self.expect(0, 'remove', 'is not there')
+        self.expect(1, 'status')
+
+    def test_another_hook_is_there(self):
+        other = self.folder / 'qemu'
+        self.folder.mkdir()
+        other.write_text('#!/bin/sh\n')
+        other.chmod(0o755)
+        self.expect(0, 'install', f'already runs {other}', 'Reload')
+
+    def test_of_another_installation(self):
+        script_ = self.script
+        self.script = type(script_)(self.folder, '/no/such/python')
+        self.expect(2, 'install', 'does not judge', '/no/such/python')
+        self.script = script_
+        self.expect(2, 'status', 'is not as this installation writes it')
+        text = self.expect(0, 'install', 'installed')
+        self.assertNotIn('Reload', text)
+
+    def test_foreign(self):
+        self.script.path.parent.mkdir(parents=True)
+        self.script.path.write_text('mine')
+        for command in ('install', 'remove', 'status'):
+            self.expect(2, command, str(self.script.path), 'move it away')
+        self.assertEqual('mine', self.script.path.read_text())
+
+    def test_no_command(self):
+        for words in ((), ('mend',)):
+            error = self.assertRaises(SystemExit, hook.main, list(words))
+            self.assertEqual(2, error.code)
