@@ -22,6 +22,7 @@ import re
 import sys
 import types
 import typing
+import urllib.parse
 
 import fixtures
 from lxml import etree
@@ -35,6 +36,13 @@ RUN_DIR = '/run/libvirt/qemu'
 
 #: the flags of a start that leaves the guest paused
 PAUSED = fakelibvirt.VIR_DOMAIN_START_PAUSED
+
+#: the flag of a live migration that leaves the guest paused where it arrives,
+#: and the one that lets its memory follow it there
+MIGRATE_PAUSED = 32
+MIGRATE_POSTCOPY = fakelibvirt.VIR_MIGRATE_POSTCOPY
+
+RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
 
 #: The emulator as a careful distribution builds it.
 HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
@@ -148,12 +156,20 @@ class Machine:
 
 
 class Domain(fakelibvirt.Domain):
-    """A domain that has a process, a label and the XML it was given."""
+    """A domain that has a process, a label and the XML it was given.
+
+    :ivar xml: the XML of the guest that runs, or of the next one
+    :ivar defined: what libvirt keeps for the next start; None: nothing, the
+        domain is gone when its guest stops
+    :ivar saved: the XML in its save image; None: there is none
+    :ivar started: the flags of each start
+    """
 
     def __init__(self, connection, xml, **kwargs):
         self.xml = xml
+        self.defined: str | None = xml
+        self.saved: str | None = None
         self.machine = connection.machine
-        #: the flags of each start
         self.started: list[int] = []
         super().__init__(connection, xml, **kwargs)
 
@@ -184,23 +200,46 @@ class Domain(fakelibvirt.Domain):
 
     def createWithFlags(self, flags):
         self.machine.calls.append(f'createWithFlags({flags})')
-        for model in etree.fromstring(self.xml).xpath('seclabel/@model'):
+        # A save image holds the XML with which the guest was saved.
+        xml = self.saved or self.defined
+        self.check_models(xml)
+        self.started.append(flags)
+        super().createWithFlags(flags)
+        self.saved = None
+        self.begin(xml, bool(flags & PAUSED))
+
+    def check_models(self, xml):
+        """libvirt starts no guest under a model that it has no driver of."""
+        for model in etree.fromstring(xml).xpath('seclabel/@model'):
             if model not in self.machine.secmodels:
                 raise fakelibvirt.libvirtError(
                     f"Security driver model '{model}' is not available"
                 )
-        self.started.append(flags)
-        super().createWithFlags(flags)
-        if flags & PAUSED:
-            self._state = fakelibvirt.VIR_DOMAIN_PAUSED
+
+    def begin(self, xml, paused):
+        """There is a process now."""
+        self.xml = xml
+        self._state = fakelibvirt.VIR_DOMAIN_PAUSED if paused else RUNNING
         self.pid = Processes.current.start(self)
         self.machine.on_start(self)
 
+    def end(self):
+        """There is none any more."""
+        Processes.current.end(self)
+        self._state = fakelibvirt.VIR_DOMAIN_SHUTOFF
+        self._connection._mark_not_running(self)
+        if self.defined is not None:
+            self.xml = self.defined
+
     def isActive(self):
-        return int(
-            self._state
-            in (fakelibvirt.VIR_DOMAIN_RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED)
-        )
+        return int(self._state in (RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED))
+
+    def isPersistent(self):
+        return int(self.defined is not None)
+
+    def suspend(self):
+        self.machine.calls.append('suspend')
+        super().suspend()
 
     def resume(self):
         self.machine.calls.append('resume')
@@ -208,18 +247,44 @@ class Domain(fakelibvirt.Domain):
 
     def destroy(self):
         self.machine.calls.append('destroy')
-        Processes.current.end(self)
-        super().destroy()
+        self.end()
 
     def shutdown(self):
         self.machine.calls.append('shutdown')
-        Processes.current.end(self)
-        super().shutdown()
-        self._state = fakelibvirt.VIR_DOMAIN_SHUTOFF
+        self.end()
 
     def undefine(self):
         self.machine.calls.append('undefine')
-        super().undefine()
+        self.defined = None
+        self._transient = True
+        # The guest runs on.
+        if not self.isActive():
+            super().undefine()
+
+    def managedSave(self, flags):
+        self.machine.calls.append('managedSave')
+        self.saved = self.xml
+        self.end()
+
+    def managedSaveRemove(self, flags=0):
+        self.saved = None
+
+    def hasManagedSaveImage(self, flags):
+        return int(self.saved is not None)
+
+    def blockJobInfo(self, disk, flags):
+        # Done.
+        return {'cur': 1, 'end': 1, 'type': 1, 'bandwidth': 0}
+
+    def migrateToURI3(self, dconnuri, params, flags):
+        self.machine.calls.append(f'migrateToURI3({flags})')
+        there = Connection.of_host[urllib.parse.urlsplit(dconnuri).hostname]
+        paused = bool(flags & MIGRATE_PAUSED) or self._state != RUNNING
+        there.receive(params['destination_xml'], paused)
+        self.defined = None
+        self._transient = True
+        self.end()
+        self.complete_job()
 
     def securityLabel(self):
         return self.machine.answer(
@@ -228,7 +293,8 @@ class Domain(fakelibvirt.Domain):
 
     def XMLDesc(self, flags):
         desc = etree.fromstring(super().XMLDesc(flags))
-        given = etree.fromstring(self.xml)
+        inactive = flags & fakelibvirt.VIR_DOMAIN_XML_INACTIVE
+        given = etree.fromstring(inactive and self.defined or self.xml)
         desc.set('type', self.machine.virt_type)
         desc.extend(given.findall('metadata') + given.findall('seclabel'))
         text = etree.tostring(desc, encoding='unicode')
@@ -236,20 +302,42 @@ class Domain(fakelibvirt.Domain):
 
 
 class Connection(fakelibvirt.Connection):
-    """The libvirtd of one machine."""
+    """The libvirtd of one machine.
+
+    :ivar defined: the XML of each domain that was defined
+    """
+
+    #: those of the running test
+    of_host: typing.ClassVar[dict[str, 'Connection']] = {}
 
     def __init__(self, machine: Machine, **kwargs):
         self.machine = machine
         super().__init__('qemu:///system', **kwargs)
-        #: the XML of each domain that was defined
         self.defined: list[str] = []
+        self.of_host[self.hostname] = self
 
     def defineXML(self, xml):
         self.defined.append(xml)
         domain = Domain(self, xml)
+        before = self._vms.get(domain.name())
+        if before is not None:
+            domain.saved = before.saved
+            if before.isActive():
+                # The guest that runs stays as it is.
+                before.defined, before._transient = xml, False
+                return before
         self._vms[domain.name()] = domain
         self._emit_lifecycle(domain, fakelibvirt.VIR_DOMAIN_EVENT_DEFINED, 0)
         return domain
+
+    def receive(self, xml: str, paused: bool) -> None:
+        """A guest arrives from another host."""
+        self.machine.calls.append(f'receive(paused={paused})')
+        domain = Domain(self, xml)
+        domain.check_models(xml)
+        self._vms[domain.name()] = domain
+        self._mark_running(domain)
+        domain.begin(xml, paused)
 
     def getCapabilities(self):
         self.machine.check('capabilities')
@@ -336,6 +424,7 @@ class IsolationFixture(fixtures.Fixture):
 
     def _setUp(self) -> None:
         Processes.current = Processes()
+        Connection.of_host.clear()
         host = 'nova_isolation.virt.compute_host.ComputeHost'
         for target, fake in (
             (f'{host}.read', _host_read),
@@ -353,6 +442,9 @@ class IsolationFixture(fixtures.Fixture):
             ('nova_isolation.virt.late_fault._INTERVAL', 0.02),
         ):
             self.useFixture(fixtures.MonkeyPatch(target, fake))
+        # Nova does not use it, so its fake does not have it.
+        fakelibvirt.VIR_MIGRATE_PAUSED = MIGRATE_PAUSED
+        self.addCleanup(delattr, fakelibvirt, 'VIR_MIGRATE_PAUSED')
         # What Nova's LibvirtFixture gives to Nova's modules, for ours, which
         # import it when they need it.
         before = sys.modules.get('libvirt')
