@@ -214,7 +214,7 @@ def _ask(
     if by is not None:
         return (
             requirement.unmet(
-                reasons.HOST_VIOLATED, by or 'a running guest that is not'
+                reasons.HOST_VIOLATED, by or 'a running guest without it'
             ),
         )
     if mechanism.source is base.Source.THIRD_PARTY:

@@ -19,6 +19,7 @@ from lxml import etree
 from nova.compute import task_states
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.api import client
+from oslo_concurrency import lockutils
 from oslo_messaging.notify import _impl_test
 
 from nova import exception as nova_exception
@@ -363,6 +364,10 @@ class ReactionTest(TestCase):
         with mock.patch.object(fixtures.Domain, 'suspend') as suspend:
             self.look()
             suspend.assert_not_called()
+        # Somebody else's doing is undone.
+        domain.resume()
+        self.look(frozenset([self.server['id']]))
+        self.assertEqual(fakelibvirt.VIR_DOMAIN_PAUSED, domain._state)
         self.assertEqual(['Error'], self.reverified(self.server))
         unpause = {'unpause': None}
         self.assertRaises(
@@ -407,6 +412,16 @@ class ReactionTest(TestCase):
         self.look()
         self.assertEqual('PAUSED', self.status(self.server))
         self.assertEqual([], self.told())
+
+    def test_nova_is_at_work_on_the_guest(self):
+        # As it holds the lock while it deletes a server, say.
+        self.flags(on_violation='stop', group='isolation')
+        with lockutils.lock(self.server['id'], 'nova-'):
+            self.look()
+        self.assertEqual('failed', self.told()[0][1]['action'])
+        self.assertEqual(RUNNING, self.domain(self.server)._state)
+        self.look()
+        self.assertEqual({}, self.connection('host1')._running_vms)
 
     def test_stop(self):
         self.flags(on_violation='stop', group='isolation')
