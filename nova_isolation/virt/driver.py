@@ -19,11 +19,13 @@ admin changes.
 import functools
 import typing
 
+from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
+from nova import exception as nova_exception
 from nova_isolation import opts
 from nova_isolation import traits
 from nova_isolation.mechanisms import registry
@@ -76,6 +78,10 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
     def _announcement(self) -> placement.Announcement:
         return placement.Announcement(registry.get().possible_traits())
 
+    @functools.cached_property
+    def _kept(self) -> placement.KeptAllocations:
+        return placement.KeptAllocations(CONF.host)
+
     def init_host(self, host: str) -> None:
         """See Nova's driver."""
         super().init_host(host)
@@ -117,6 +123,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             nodename
         )
         resources['stats'].update(self.guard.publish().stats)
+        self._kept.restore()
         # Not in init_host already: Nova has then not yet dealt with what was
         # left of the guests, nor can it publish anything.
         if self._watch is not None:
@@ -188,6 +195,8 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             # the instance has other rights to its allocation.
             if instance.vm_state == vm_states.BUILDING:
                 placement.release(context, instance)
+            elif instance.task_state == task_states.REBUILD_SPAWNING:
+                self._kept.keep(instance, allocations)
             raise
 
     def _create_guest(
@@ -202,6 +211,46 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             return super()._create_guest(
                 context, xml, instance, *args, **kwargs
             )
+
+    def suspend(self, context: typing.Any, instance: typing.Any) -> None:
+        """See Nova's driver. A cold snapshot calls it too, and then starts
+        the guest again.
+
+        :raises nova_isolation.virt.exception.GuestRefused: that start would
+            be refused; the guest runs on, there is no snapshot
+        """
+        if instance.task_state != task_states.SUSPENDING:
+            order = self.guard.orders.of_instance(instance, context)
+            if order.wanted:
+                self.guard.admit(order)
+        super().suspend(context, instance)
+
+    def resume(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        share_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver.
+
+        :raises nova.exception.InstanceFaultRollback: refused before anything
+            is touched: the guest stays suspended. Nova would undefine it,
+            and with it delete its memory.
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        # Audit mode records it when the domain is written.
+        if order.wanted and self.guard.enforces:
+            try:
+                self.guard.admit(order)
+            except exception.GuestRefused as refusal:
+                raise nova_exception.InstanceFaultRollback(
+                    inner_exception=refusal
+                ) from refusal
+        super().resume(
+            context, instance, network_info, block_device_info, share_info
+        )
 
     def process_instances_at_startup(
         self, context: typing.Any, instances: typing.Any

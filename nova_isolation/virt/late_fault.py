@@ -44,6 +44,8 @@ _MAX_PENDING = 1000
 @dataclasses.dataclass(frozen=True)
 class _Pending:
     refusal: exception.GuestRefused
+    #: the newest fault when it was refused; 0: none
+    before: int
     until: float
 
 
@@ -64,6 +66,9 @@ class LateFaults:
         """Tell the user once Nova has given up on the instance."""
         if not self._timeout:
             return
+        # An earlier request's fault tells nothing of this one.
+        newest = _newest_fault(nova_context.get_admin_context(), uuid)
+        before = newest.id if newest else 0
         with self._lock:
             if len(self._pending) >= _MAX_PENDING:
                 LOG.warning(
@@ -73,7 +78,7 @@ class LateFaults:
                 )
                 return
             self._pending[uuid] = _Pending(
-                refusal, time.monotonic() + self._timeout
+                refusal, before, time.monotonic() + self._timeout
             )
             if self._thread is None:
                 thread = threading.Thread(
@@ -110,7 +115,7 @@ class LateFaults:
             )
             return True
         try:
-            return _tell(uuid, item.refusal)
+            return _tell(uuid, item)
         except nova_exception.InstanceNotFound:
             return True
         except Exception:
@@ -119,28 +124,30 @@ class LateFaults:
             return False
 
 
-def _tell(uuid: str, refusal: exception.GuestRefused) -> bool:
+def _newest_fault(context: typing.Any, uuid: str) -> typing.Any:
+    fault: typing.Any = objects.InstanceFault
+    return fault.get_latest_for_instance(context, uuid)
+
+
+def _tell(uuid: str, item: _Pending) -> bool:
     """Add the fault if it is time to; returns whether it is settled."""
     context = nova_context.get_admin_context()
     instance: typing.Any = objects.Instance.get_by_uuid(context, uuid)
-    fault: typing.Any = objects.InstanceFault.get_latest_for_instance(
-        context, uuid
-    )
-    if fault and fault.message.startswith(exception.GuestRefused.MARK):
+    fault = _newest_fault(context, uuid)
+    told = fault is not None and fault.id > item.before
+    if told and fault.message.startswith(exception.GuestRefused.MARK):
         # Nova has told it: a host was forced, or it was no new guest.
         return True
+    if instance.task_state:
+        return False
     if instance.vm_state == vm_states.ACTIVE:
         return True
     # Nova sets the state first and then writes its fault, which must not
     # come after ours.
-    if (
-        instance.vm_state != vm_states.ERROR
-        or instance.task_state
-        or fault is None
-    ):
+    if instance.vm_state != vm_states.ERROR or not told:
         return False
     # Other hosts may have failed for other reasons.
     compute_utils.add_instance_fault_from_exc(
-        context, instance, exception.RefusedOnAHost(refusal.unmet)
+        context, instance, exception.RefusedOnAHost(item.refusal.unmet)
     )
     return True

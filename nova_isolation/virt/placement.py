@@ -13,12 +13,16 @@
 """What Nova does not tell placement by itself."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
+import threading
 import typing
 
 from nova.scheduler.client import report
 from oslo_log import log as logging
 
 from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +49,94 @@ def release(context: typing.Any, instance: typing.Any) -> None:
             exc_info=True,
             instance=instance,
         )
+
+
+class KeptAllocations:
+    """Allocations that Nova drops although the server stays on its host.
+
+    When a rebuild in place fails, Nova deletes the allocation as if it had
+    been an evacuation to this host (nova.compute.manager,
+    ``rebuild_instance``: ``except Exception``), and the next rebuild or hard
+    reboot runs a guest that placement does not know of. Nova does that after
+    the driver has refused, so the allocation is put back a little later: the
+    next time that this host reports its resources.
+    """
+
+    def __init__(self, host: str) -> None:
+        """:param host: the name of this compute service"""
+        self._host = host
+        self._kept: dict[str, Mapping[str, typing.Any]] = {}
+        self._lock = threading.Lock()
+
+    def keep(
+        self, instance: typing.Any, allocations: Mapping[str, typing.Any]
+    ) -> None:
+        """Put it back if it is gone when Nova is through with the instance.
+
+        :param allocations: provider -> ``resources``, as Nova gave it to the
+            driver. Nothing is kept of an instance that is evacuated to this
+            host: it does not belong here yet.
+        """
+        if instance.host == self._host and allocations:
+            with self._lock:
+                self._kept[instance.uuid] = allocations
+
+    def restore(self) -> None:
+        """Put back what is gone. Raises nothing; what fails stays kept."""
+        with self._lock:
+            kept = dict(self._kept)
+        for uuid, allocations in kept.items():
+            try:
+                settled = self._restore(uuid, allocations)
+            except nova_exception.InstanceNotFound:
+                settled = True
+            except Exception:
+                # The database or placement: the next time.
+                LOG.warning(
+                    'Could not put back the allocation of an instance',
+                    exc_info=True,
+                    instance_uuid=uuid,
+                )
+                settled = False
+            if settled:
+                with self._lock:
+                    if self._kept.get(uuid) is allocations:
+                        del self._kept[uuid]
+
+    def _restore(
+        self, uuid: str, allocations: Mapping[str, typing.Any]
+    ) -> bool:
+        """Returns whether there is nothing more to do."""
+        context = nova_context.get_admin_context()
+        instance: typing.Any = objects.Instance.get_by_uuid(context, uuid)
+        if instance.host != self._host:
+            return True
+        if instance.task_state:
+            return False
+        client = report.report_client_singleton()
+        if client.get_allocs_for_consumer(context, uuid)['allocations']:
+            return True
+        # Without a generation: if somebody was faster, it is refused.
+        put = client.put_allocations(
+            context,
+            uuid,
+            {
+                'allocations': {
+                    provider: {'resources': found['resources']}
+                    for provider, found in allocations.items()
+                },
+                'project_id': instance.project_id,
+                'user_id': instance.user_id,
+                'consumer_generation': None,
+            },
+        )
+        if put:
+            LOG.info(
+                'Put back the allocation that Nova had dropped when the '
+                'rebuild was refused',
+                instance=instance,
+            )
+        return bool(put)
 
 
 class Announcement:

@@ -44,6 +44,10 @@ EXPECTED: dict[tuple[type, str], str] = {
         libvirt_driver.LibvirtDriver,
         'get_available_resource',
     ): 'self nodename',
+    (libvirt_driver.LibvirtDriver, 'suspend'): 'self context instance',
+    (libvirt_driver.LibvirtDriver, 'resume'): (
+        'self context instance network_info block_device_info share_info'
+    ),
     (libvirt_driver.LibvirtDriver, 'process_instances_at_startup'): (
         'self context instances'
     ),
