@@ -23,6 +23,7 @@ import contextlib
 import os
 from pathlib import Path
 import shlex
+import site
 import sys
 import tempfile
 
@@ -65,12 +66,14 @@ if [ ! -x "$python" ]; then
         "anew and run nova-isolation-hook install." >&2
     exit 1
 fi
-printf '%s\\n' "$xml" | "$python" -I -c '{program}' "$@" >&2
+printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@" >&2
 """
 
+# Python's site module takes a fifth of the time of a verdict; the folders of
+# packages are written down instead.
 _PROGRAM = (
-    'import sys; from nova_isolation.hook import verdict; '
-    'sys.exit(verdict.main())'
+    'import sys; sys.path += {folders}; '
+    'from nova_isolation.hook import verdict; sys.exit(verdict.main())'
 )
 
 
@@ -93,13 +96,14 @@ class Script:
         :param python: the interpreter that judges
         """
         self._folder = folder
+        folders = [p for p in site.getsitepackages() if os.path.isdir(p)]
         # After an admin's own, which may still change the XML of a migration.
         self.path = folder / 'qemu.d' / '50-nova-isolation'
         self.text = _TEXT.format(
             mark=_MARK,
             passed_over=' | '.join(PASSED_OVER),
             python=shlex.quote(python),
-            program=_PROGRAM,
+            program=shlex.quote(_PROGRAM.format(folders=folders)),
         )
 
     def found(self) -> str | None:

@@ -11,6 +11,7 @@
 # under the License.
 
 import pathlib
+import site
 import stat
 import sys
 
@@ -146,5 +147,9 @@ class ScriptTest(base.TestCase):
 
     def test_interpreter(self):
         self.assertIn(f'python={sys.executable}\n', self.script.text)
+        for folder in site.getsitepackages():
+            self.assertEqual(
+                pathlib.Path(folder).is_dir(), folder in self.script.text
+            )
         odd = script.Script(self.folder, "/opt/my venv's/python")
         self.assertIn("""python='/opt/my venv'"'"'s/python'\n""", odd.text)
