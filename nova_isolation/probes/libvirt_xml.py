@@ -12,6 +12,8 @@
 
 """What libvirt says of itself in its capabilities."""
 
+import functools
+
 from lxml import etree
 
 # What is parsed comes from the libvirtd of the host, over its own socket.
@@ -45,6 +47,8 @@ def security_models(capabilities: str) -> tuple[str, ...]:
     )
 
 
+# Asked for each guest that is verified, of a text that hardly ever changes.
+@functools.lru_cache(maxsize=4)
 def emulator(domain_capabilities: str) -> str:
     """The path of the emulator that libvirt starts by default.
 

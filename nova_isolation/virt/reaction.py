@@ -61,8 +61,7 @@ class Reaction:
                     self._pause(resident)
         except (
             lockutils.AcquireLockFailedException,
-            nova_exception.UnexpectedTaskStateError,
-            nova_exception.UnexpectedVMStateError,
+            nova_exception.InstanceUpdateConflict,
             nova_exception.InstanceNotFound,
         ) as error:
             LOG.info(
