@@ -115,6 +115,9 @@ class RestartTest(libvirt_hosts.TestCase):
         self.retag({**_SVIRT, **_UNKNOWN})
         self.assertIn('isolation:svrit', self.virsh('dumpxml', self.name))
         self.restart(self.here)
+        # Waits until libvirt has reconnected, which it is still about when
+        # it answers; it has killed the guest then if the hook has failed.
+        self.virsh('suspend', self.name)
         self.assertEqual([self.name], self.guests(self.here))
         # It is the hook's forbearance: it would refuse a start.
         self.virsh('destroy', self.name)
