@@ -75,6 +75,14 @@ class Host(typing.Protocol):
         :raises OSError: it cannot be read
         """
 
+    def ask(self, path: str, question: str) -> str:
+        """The answer of a file that is written to and then read.
+
+        The kernel has such files in selinuxfs.
+
+        :raises OSError: there is none, or it does not take the question
+        """
+
     def capabilities(self) -> str:
         """libvirt's capabilities, XML."""
 

@@ -50,7 +50,8 @@ class SvirtFacts:
     :ivar selinux: enforcing, permissive, disabled; None: unknown
     :ivar policy: mls, mcs, plain; None: unknown or no SELinux
     :ivar apparmor: enforcing, complain, disabled; None: unknown
-    :ivar types: the SELinux types that the host gives to guests
+    :ivar types: the SELinux types that the host gives to guests and the
+        kernel holds them to
     """
 
     models: tuple[str, ...]
@@ -85,22 +86,32 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         models = tuple(m for m in _MODELS if m in drivers)
         mode = _state(selinux.mode, host)
         on = mode not in (None, 'disabled')
-        (type_spec,) = (s for s in self.extra_specs if s.key == _TYPE)
         return section.write(
             SvirtFacts(
                 models,
                 mode,
                 _state(selinux.policy, host) if on else None,
                 _state(apparmor.mode, host),
-                tuple(
-                    word
-                    for text in sorted(set(host.options.svirt_types))
-                    for word in type_spec.parse(text)
-                )
-                if 'selinux' in models
-                else (),
+                self._types(host) if on and 'selinux' in models else (),
             )
         )
+
+    def _types(self, host: base.Host) -> tuple[str, ...]:
+        """The types of ``[isolation] svirt_types`` that are enforced."""
+        (spec,) = (s for s in self.extra_specs if s.key == _TYPE)
+        found = []
+        for text in sorted(set(host.options.svirt_types)):
+            for type_ in spec.parse(text):
+                try:
+                    enforced = selinux.enforced(
+                        svirt_label.base(type_), host.read, host.ask
+                    )
+                except (OSError, ValueError) as error:
+                    LOG.warning('Cannot tell about %s: %s', type_, error)
+                    continue
+                if enforced:
+                    found.append(type_)
+        return tuple(found)
 
     def read(self, section_: object) -> SvirtFacts:
         """See the base class."""
@@ -224,7 +235,9 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
             yield _verify_apparmor(requirement, guest.uuid, label, process)
             return
         type_ = wanted.get(_TYPE)
-        allowed = type_.values if type_ is not None else facts.types
+        allowed = tuple(
+            t for t in facts.types if type_ is None or t in type_.values
+        )
         unmet = tuple(
             svirt_label.check(
                 type_ or requirement,

@@ -16,6 +16,7 @@ The configuration in /etc/selinux is what somebody asked for; it is not read.
 """
 
 from collections.abc import Callable
+import errno
 import re
 
 #: A probe: takes a reader of files, gives a word.
@@ -23,6 +24,10 @@ Probe = Callable[[Callable[[str], str]], str]
 
 #: The same as in libselinux's selinux_init_load_policy(3).
 _FS = '/sys/fs/selinux'
+
+#: Bit of the last field of the answer of _FS/access
+#: (AVD_FLAGS_PERMISSIVE, security/selinux/include/security.h).
+_PERMISSIVE = 1
 
 _SENSITIVITY = re.compile('s[0-9]+')
 
@@ -66,3 +71,36 @@ def policy(read: Callable[[str], str]) -> str:
     if not _SENSITIVITY.fullmatch(highest):
         raise ValueError(f'the context of the kernel is {context!r}')
     return 'mcs' if highest == 's0' else 'mls'
+
+
+def enforced(
+    context: str,
+    read: Callable[[str], str],
+    ask: Callable[[str, str], str],
+) -> bool:
+    """Whether a process of this context is held to the policy.
+
+    Its type may be permissive by itself (``semanage permissive``), whatever
+    the mode of the system. The kernel tells it with every access decision;
+    this one, of the process to itself, is as good as any
+    (sel_write_access in security/selinux/selinuxfs.c).
+
+    :param context: of a process, ``user:role:type:level``
+    :param read: gives the text of a file
+    :param ask: gives the answer of a file to a question
+    :returns: False also where the policy has no such context
+    :raises OSError, ValueError: the kernel's answer cannot be had
+    """
+    number = int(read(f'{_FS}/class/process/index'))
+    try:
+        answer = ask(f'{_FS}/access', f'{context} {context} {number}')
+    except OSError as error:
+        # The policy has no such type, or forbids it that role.
+        if error.errno == errno.EINVAL:
+            return False
+        raise
+    # allowed decided auditallow auditdeny seqno flags
+    fields = answer.strip('\0\n ').split()
+    if len(fields) != 6:
+        raise ValueError(f'{_FS}/access answers {answer!r}')
+    return not int(fields[5], 16) & _PERMISSIVE

@@ -57,6 +57,7 @@ class Machine:
     :ivar kernel_context: of the kernel itself, which tells MLS from MCS
     :ivar apparmor: enforce, complain; None: no such module
     :ivar virt_type: of libvirt's domains
+    :ivar permissive: the SELinux types that are permissive by themselves
     :ivar hardening: how the emulator was built
     :ivar types: the QOM types that the emulator knows
     :ivar sandbox: whether the emulator was built with seccomp
@@ -76,6 +77,7 @@ class Machine:
     secmodels: tuple[str, ...] = ('selinux',)
     selinux: str | None = 'enforcing'
     kernel_context: str = 'system_u:system_r:kernel_t:s0'
+    permissive: tuple[str, ...] = ()
     apparmor: str | None = None
     virt_type: str = 'kvm'
     hardening: frozenset[str] = HARDENED
@@ -101,6 +103,7 @@ class Machine:
                 '/sys/fs/selinux/initial_contexts/kernel': (
                     self.kernel_context + '\0'
                 ),
+                '/sys/fs/selinux/class/process/index': '2',
             }
         if self.apparmor:
             parameters = '/sys/module/apparmor/parameters'
@@ -116,6 +119,14 @@ class Machine:
         if path not in self.files:
             raise FileNotFoundError(path)
         return self.files[path]
+
+    def ask(self, path: str, question: str) -> str:
+        """The kernel's answer about what a context may."""
+        self.check('read')
+        if path != '/sys/fs/selinux/access' or not self.selinux:
+            raise FileNotFoundError(path)
+        flags = int(question.split(':')[2] in self.permissive)
+        return f'6000165 ffffffff 0 ffffffff 14 {flags}'
 
     def emulator(self) -> program.Emulator:
         """The emulator, examined."""
@@ -294,7 +305,7 @@ class Domain(fakelibvirt.Domain):
     def XMLDesc(self, flags):
         desc = etree.fromstring(super().XMLDesc(flags))
         inactive = flags & fakelibvirt.VIR_DOMAIN_XML_INACTIVE
-        given = etree.fromstring(inactive and self.defined or self.xml)
+        given = etree.fromstring((inactive and self.defined) or self.xml)
         desc.set('type', self.machine.virt_type)
         desc.extend(given.findall('metadata') + given.findall('seclabel'))
         text = etree.tostring(desc, encoding='unicode')
@@ -428,6 +439,7 @@ class IsolationFixture(fixtures.Fixture):
         host = 'nova_isolation.virt.compute_host.ComputeHost'
         for target, fake in (
             (f'{host}.read', _host_read),
+            (f'{host}.ask', _host_ask),
             (f'{host}.emulator', _host_emulator),
             (f'{host}.options', property(_host_options)),
             (
@@ -464,6 +476,10 @@ def _machine(host: compute_host.ComputeHost) -> Machine:
 
 def _host_read(host: compute_host.ComputeHost, path: str) -> str:
     return _machine(host).read(path)
+
+
+def _host_ask(host: compute_host.ComputeHost, path: str, question: str) -> str:
+    return _machine(host).ask(path, question)
 
 
 def _host_emulator(host: compute_host.ComputeHost) -> program.Emulator:

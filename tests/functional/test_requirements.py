@@ -112,6 +112,13 @@ class PlacedByFactsTest(base.TestCase):
             svirt='selinux',
             svirt_type='svirt_x_t',
         )
+        self._check(
+            fixtures.Machine(permissive=('svirt_t',)),
+            fixtures.Machine(),
+            'isolation.svirt.type_not_allowed',
+            svirt='selinux',
+            svirt_type='svirt_t',
+        )
 
     def test_apparmor(self):
         self._check(

@@ -13,6 +13,7 @@
 """A host and a guest that are what a test says they are."""
 
 import dataclasses
+import errno
 import types
 
 from nova_isolation import qemu_catalogue
@@ -23,6 +24,8 @@ UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
 ENFORCE = '/sys/fs/selinux/enforce'
 MLS = '/sys/fs/selinux/mls'
 KERNEL = '/sys/fs/selinux/initial_contexts/kernel'
+PROCESS = '/sys/fs/selinux/class/process/index'
+ACCESS = '/sys/fs/selinux/access'
 APPARMOR = '/sys/module/apparmor/parameters/enabled'
 APPARMOR_MODE = '/sys/module/apparmor/parameters/mode'
 QEMU_CONF = '/etc/libvirt/qemu.conf'
@@ -34,6 +37,7 @@ SELINUX_MCS = types.MappingProxyType(
         ENFORCE: '1',
         MLS: '1',
         KERNEL: 'system_u:system_r:kernel_t:s0\0',
+        PROCESS: '2',
     }
 )
 SELINUX_MLS = types.MappingProxyType(
@@ -94,11 +98,15 @@ class Host:
         emulator=BEST,
         certifications=(),
         svirt_types=('svirt_t', 'svirt_tcg_t'),
+        permissive=(),
+        unknown=(),
     ):
         self.files = dict(files)
         self._models = models
         self._domain = domain
         self._emulator = emulator
+        self._permissive = permissive
+        self._unknown = unknown
         self.options = types.SimpleNamespace(
             certifications=list(certifications),
             svirt_types=list(svirt_types),
@@ -113,6 +121,19 @@ class Host:
         if isinstance(text, Exception):
             raise text
         return text
+
+    def ask(self, path, question):
+        """As security/selinux/selinuxfs.c answers."""
+        if path != ACCESS or PROCESS not in self.files:
+            raise FileNotFoundError(path)
+        source, target, number = question.split()
+        if (source, number) != (target, self.files[PROCESS]):
+            raise AssertionError(question)
+        type_ = source.split(':')[2]
+        if type_ in self._unknown:
+            raise OSError(errno.EINVAL, 'Invalid argument')
+        flags = int(type_ in self._permissive)
+        return f'6000165 ffffffff 0 ffffffff 14 {flags}'
 
     def capabilities(self):
         """As libvirt would write them."""

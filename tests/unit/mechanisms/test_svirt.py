@@ -14,6 +14,7 @@
 
 from lxml import etree
 
+from nova_isolation import requirements
 from nova_isolation.mechanisms import base as mechanisms_base
 from tests.unit import base
 from tests.unit import fakes
@@ -231,6 +232,24 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         self.assertIsNone(measured['policy'])
         self.assertEqual('enforcing', measured['apparmor'])
 
+    def test_types_that_are_not_enforced(self):
+        host = fakes.Host(
+            fakes.SELINUX_MCS,
+            ('selinux',),
+            svirt_types=('a_t', 'b_t', 'c_t'),
+            permissive=('a_t',),
+            unknown=('c_t',),
+        )
+        facts = self.mechanism.read(self.mechanism.measure(host))
+        self.assertEqual(('b_t',), facts.types)
+
+    def test_types_that_nobody_can_tell_of(self):
+        for error in (PermissionError('no'), None, 'no number'):
+            files = {**fakes.SELINUX_MCS, fakes.PROCESS: error}
+            host = fakes.Host(files, ('selinux',))
+            facts = self.mechanism.read(self.mechanism.measure(host))
+            self.assertEqual((), facts.types)
+
     def test_types_that_no_flavor_could_ask_for(self):
         for name in ('', 'a b', 'svirt_t:s0', 'a,b', '<x/>'):
             host = fakes.Host(
@@ -314,6 +333,27 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         self.assertEqual(
             {mechanisms_base.Proof}, {type(proof) for proof in found}
         )
+
+    def test_a_type_that_is_permissive_by_itself_proves_nothing(self):
+        host = fakes.Host(
+            fakes.SELINUX_MCS, ('selinux',), permissive=('svirt_t',)
+        )
+        facts = self.mechanism.read(self.mechanism.measure(host))
+        for specs in ({MODEL: 'selinux'}, {MODEL: 'any'}):
+            found = self.mechanism.verify(
+                labelled('svirt_t'),
+                requirements.parse(specs, self.mechanisms.vocabulary),
+                facts,
+                host,
+            )
+            self.assertCodes([LABEL], list(found))
+        proofs = self.mechanism.verify(
+            labelled('svirt_tcg_t'),
+            requirements.parse({MODEL: 'selinux'}, self.mechanisms.vocabulary),
+            facts,
+            host,
+        )
+        self.assertEqual([MODEL], [proof.key for proof in proofs])
 
     def test_the_types_of_the_host_when_none_is_asked(self):
         case = contract.Case({MODEL: 'selinux'}, [OWN_TYPE], [], [], [])

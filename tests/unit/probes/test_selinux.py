@@ -109,3 +109,51 @@ class PolicyTest(base.TestCase):
             self.assertIn(
                 word, ('enforcing', 'permissive', 'plain', 'mcs', 'mls')
             )
+
+
+class EnforcedTest(base.TestCase):
+    """/sys/fs/selinux/access, of one type."""
+
+    CONTEXT = 'system_u:system_r:svirt_t:s0'
+
+    def enforced(self, **of_host):
+        host = fakes.Host(fakes.SELINUX_MCS, **of_host)
+        return selinux.enforced(self.CONTEXT, host.read, host.ask)
+
+    def answered(self, answer):
+        host = fakes.Host(fakes.SELINUX_MCS)
+        return selinux.enforced(self.CONTEXT, host.read, lambda *_: answer)
+
+    def test_held_to_the_policy(self):
+        self.assertTrue(self.enforced())
+        self.assertTrue(self.enforced(permissive=('other_t',)))
+
+    def test_permissive_by_itself(self):
+        self.assertFalse(self.enforced(permissive=('svirt_t',)))
+
+    def test_no_such_type(self):
+        self.assertFalse(self.enforced(unknown=('svirt_t',)))
+
+    def test_answers(self):
+        # As a kernel 6.12 gave them, and with a bit of a later one.
+        self.assertTrue(self.answered('6000165 ffffffff 0 ffffffff 14 0\0'))
+        self.assertFalse(self.answered('6000165 ffffffff 0 ffffffff 14 1'))
+        self.assertFalse(self.answered('ffffffff ffffffff 0 0 1 3'))
+        self.assertTrue(self.answered('ffffffff ffffffff 0 0 1 2'))
+
+    def test_no_answer(self):
+        for answer in ('', '0', '1 2 3 4 5', '1 2 3 4 5 6 7', '1 2 3 4 5 x'):
+            self.assertRaises(ValueError, self.answered, answer)
+        # No SELinux at all.
+        host = fakes.Host()
+        self.assertRaises(
+            OSError, selinux.enforced, self.CONTEXT, host.read, host.ask
+        )
+
+        def refuse(path, question):
+            raise PermissionError(path)
+
+        host = fakes.Host(fakes.SELINUX_MCS)
+        self.assertRaises(
+            PermissionError, selinux.enforced, self.CONTEXT, host.read, refuse
+        )

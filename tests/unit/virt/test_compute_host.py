@@ -12,7 +12,10 @@
 
 """What is kept of a host, and for how long."""
 
+import os
 from unittest import mock
+
+import fixtures
 
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
@@ -68,6 +71,20 @@ class ComputeHostTest(base.TestCase):
             patch = mock.patch.object(owner, name, new)
             patch.start()
             self.addCleanup(patch.stop)
+
+    def test_ask(self):
+        # The kernel's own files of this kind are in selinuxfs; this one,
+        # too, answers what it was asked.
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'file')
+        for question in ('x', 'longer'):
+            with open(path, 'w', encoding='ascii') as file:
+                file.write('-' * len(question) + 'answer')
+            self.assertEqual('answer', self.host.ask(path, question))
+
+    def test_ask_where_there_is_none(self):
+        self.assertRaises(
+            FileNotFoundError, self.host.ask, '/no/such/file', 'x'
+        )
 
     def test_capabilities_of_a_connection(self):
         self.assertEqual('capabilities 1', self.host.capabilities())
