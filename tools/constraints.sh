@@ -1,15 +1,25 @@
 #!/bin/bash
-# Resolve the requirements anew and write constraints.txt. Needs the Debian
-# packages that tools/setup.sh installs.
+# Resolve the requirements anew and write constraints.txt, and Tempest's. Needs
+# the Debian packages that tools/setup.sh installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/pip" install -q -r requirements.txt \
-    -r test-requirements.txt -r lab/requirements.txt -r doc/requirements.txt
-{
-    sed -n '/^#/p' constraints.txt
-    "$work/venv/bin/pip" freeze --all --exclude pip
-} >"$work/constraints.txt"
-mv "$work/constraints.txt" constraints.txt
+
+# Writes FILE from what pip, called with the other arguments, installs.
+resolve() {
+    local file=$1
+    shift
+    rm -rf "$work/venv"
+    "${PYTHON:-python3}" -m venv "$work/venv"
+    "$work/venv/bin/pip" install -q "$@"
+    {
+        sed -n '/^#/p' "$file"
+        "$work/venv/bin/pip" freeze --all --exclude pip
+    } >"$work/constraints.txt"
+    mv "$work/constraints.txt" "$file"
+}
+
+resolve constraints.txt -r requirements.txt -r test-requirements.txt \
+    -r lab/requirements.txt -r doc/requirements.txt
+resolve tests/tempest/constraints.txt -r tests/tempest/requirements.txt

@@ -3,10 +3,11 @@
 #
 # usage: tools/test.sh [--all | STAGE ...]
 #   without arguments: style, unit and functional tests, documentation
-#   --all              these, Nova's own tests with our driver in place of
-#                      its own, and the end-to-end tests on the lab cloud
+#   --all              these, Nova's own tests with our driver and filter in
+#                      place of its own, and on the lab cloud the end-to-end
+#                      tests and Tempest's
 #   STAGE              pep8 py3 functional docs releasenotes genconfig
-#                      upstream e2e
+#                      upstream upstream_functional e2e tempest
 #
 # Ends with a line "N passed, N failed" (", N skipped" where some were) that
 # adds up what ran: each test, and each check of the other stages.
@@ -14,11 +15,16 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 passed=0 failed=0 skipped=0
-broken=()
+broken=() told=()
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 case ${1:-} in
 -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
---all) stages=(pep8 py3 functional docs releasenotes genconfig upstream e2e) ;;
+--all)
+    stages=(pep8 py3 functional docs releasenotes genconfig upstream
+        upstream_functional e2e tempest)
+    ;;
 '') stages=(pep8 py3 functional docs releasenotes genconfig) ;;
 *) stages=("$@") ;;
 esac
@@ -37,25 +43,77 @@ check() {
     fi
 }
 
-# Tests below a folder, by stestr; its counts are added to ours.
-tests() {
-    local folder=$1 counts
-    shift
+# Runs the tests below a folder by stestr, and keeps what ran as a stream.
+run_stestr() {
+    local folder=$1 stream=$2 repository=$work/repository
+    shift 2
+    rm -rf "$repository"
+    mkdir "$repository"
     # stestr's workers run what PYTHON names, which for us chooses the
     # interpreter of a new .venv.
     PYTHON=$PWD/$bin/python OS_TEST_PATH=$folder \
-        $bin/python -m stestr run "$@"
-    # The stream of the last run is the truth, not the exit status: a
-    # worker that dies or a module that does not import is in it too.
-    if counts=$($bin/python -m stestr last --subunit |
-        $bin/python tools/count_tests.py); then
+        $bin/python -m stestr --repo-url "$repository" run "$@"
+    # Nothing in a repository that was empty: no test began.
+    $bin/python -m stestr --repo-url "$repository" last --subunit >"$stream"
+}
+
+# Adds the tests of a stream to our numbers. The stream is the truth, not the
+# exit status of who made it: a worker that died is in it too.
+count() {
+    local what=$1 stream=$2 counts p f s line
+    shift 2
+    if counts=$($bin/python tools/count_tests.py "$@" <"$stream" \
+        2>"$work/told"); then
         read -r p f s <<<"$counts"
         passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-        [ "$f" = 0 ] || broken+=("$folder: $f")
+        [ "$f" = 0 ] || broken+=("$what: $f")
     else
         failed=$((failed + 1))
-        broken+=("$folder: no test ran")
+        broken+=("$what: no test ran")
     fi
+    while read -r line; do
+        told+=("$line")
+    done <"$work/told"
+}
+
+tests() {
+    run_stestr "$1" "$work/ours" "${@:2}"
+    count "$1" "$work/ours"
+}
+
+# Tests that are not ours. What fails is run again without ours: only what
+# passes then is our failure; the rest is told.
+#   compare WHAT COMMAND...   called with the stream to write, and the second
+#                             time with a file that selects tests
+compare() {
+    local what=$1
+    shift
+    : >"$work/ours"
+    : >"$work/stock"
+    "$@" "$work/ours"
+    $bin/python tools/count_tests.py --failed <"$work/ours" >"$work/failed"
+    if [ -s "$work/failed" ]; then
+        echo "== $what: what failed, with stock Nova"
+        UPSTREAM_STOCK=1 "$@" "$work/stock" "$work/failed"
+    fi
+    count "$what" "$work/ours" --stock "$work/stock"
+}
+
+# Nova's tests below a folder.
+nova_tests() {
+    # A test of Nova that hangs ends, as in Nova's own tox.ini. What a test
+    # prints belongs to it.
+    OS_TEST_TIMEOUT=300 OS_STDOUT_CAPTURE=1 OS_STDERR_CAPTURE=1 \
+        run_stestr "$1" "$2" --suppress-attachments \
+        ${3:+--include-list "$3"}
+}
+
+# Tempest on a lab cloud of its own.
+tempest_tests() {
+    local venv
+    venv=$(tools/tempest.sh) || return
+    $bin/python -m lab.tempest ${UPSTREAM_STOCK:+--stock-driver} "$venv" \
+        "${2:-tests/tempest/selection.txt}" "$1"
 }
 
 stage_pep8() {
@@ -72,7 +130,13 @@ stage_py3() { tests ./tests/unit; }
 
 stage_functional() { tests ./tests/functional; }
 
-stage_upstream() { tests ./tests/upstream; }
+stage_upstream() { compare upstream nova_tests ./tests/upstream/unit; }
+
+stage_upstream_functional() {
+    compare upstream_functional nova_tests ./tests/upstream/functional
+}
+
+stage_tempest() { compare tempest tempest_tests; }
 
 stage_docs() {
     check 'documentation' $bin/sphinx-build -q -W -b html doc/source \
@@ -112,6 +176,7 @@ for stage in "${stages[@]}"; do
     "stage_$stage"
     printf '== %s took %d s\n' "$stage" $((SECONDS - start))
 done
+[ ${#told[@]} = 0 ] || printf '%s\n' "${told[@]}"
 for what in "${broken[@]}"; do
     echo "FAILED: $what"
 done

@@ -103,6 +103,9 @@ def start(
         '65535',
         '--http-chunked-input',
         '--http-raw-body',
+        # By default 4 s for each piece of an image that is uploaded.
+        '--chunked-input-timeout',
+        '60',
         '--add-header',
         'Connection: close',
         '--procname-prefix',

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Nova's own unit tests of its libvirt driver, with our driver in its place.
+"""Nova's own unit tests of its libvirt driver.
 
 No flavor in them is tagged, so every one has to pass: untagged guests are
 never touched. The tests keep their names of Nova.
@@ -21,30 +21,14 @@ import unittest
 
 # First: it decides about eventlet for all tests of Nova.
 import nova.tests.unit  # noqa: F401
-from nova.virt.libvirt import driver as libvirt_driver
 
-from nova.virt import libvirt
-from nova_isolation.virt import driver
+from tests.upstream import ours
 
-_SUITE = 'nova.tests.unit.virt.libvirt.test_driver'
-
-
-def _replace() -> None:
-    """Put our driver where the tests look for Nova's."""
-    for name, value in vars(libvirt_driver.LibvirtDriver).items():
-        # Some tests put a mock in place of one of these and take it away
-        # again; on a class that only inherits it, it would be gone then.
-        if isinstance(value, (staticmethod, classmethod)):
-            setattr(driver.IsolationDriver, name, value)
-    libvirt_driver.LibvirtDriver = driver.IsolationDriver
-    libvirt.LibvirtDriver = driver.IsolationDriver
-
-
-_replace()
+ours.put_driver()
 
 
 def load_tests(
     loader: unittest.TestLoader, tests: object, pattern: typing.Any
 ) -> unittest.TestSuite:
     """The tests of Nova instead of those of this module, which has none."""
-    return loader.loadTestsFromName(_SUITE)
+    return loader.loadTestsFromName('nova.tests.unit.virt.libvirt.test_driver')

@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Configuration of Tempest, for what a lab offers."""
+
+from lab.config import ini
+from lab.config import nova
+from lab.config import site as sites
+
+
+def tempest(
+    site: sites.Site, image: str, flavors: tuple[str, str]
+) -> ini.Settings:
+    """tempest.conf.
+
+    Where an option says that something is missing the lab has none of it:
+    no volumes, no consoles, guests that nobody can log in to.
+
+    :param image: id of the image of the guests
+    :param flavors: ids of a flavor and of a larger one
+    """
+    filters = nova.control(site, our_filter=False)['filter_scheduler']
+    return {
+        'DEFAULT': {'log_file': str(site.layout.log / 'tempest-api.log')},
+        'oslo_concurrency': {'lock_path': site.locks},
+        'auth': {
+            'admin_username': 'admin',
+            'admin_password': site.passwords['admin'],
+            'admin_project_name': 'admin',
+            'admin_domain_name': 'Default',
+            # Nova finds no network then, and makes guests without one.
+            'create_isolated_networks': False,
+        },
+        'identity': {
+            'uri_v3': site.url('keystone'),
+            'region': sites.REGION,
+        },
+        'compute': {
+            'image_ref': image,
+            'image_ref_alt': image,
+            'flavor_ref': flavors[0],
+            'flavor_ref_alt': flavors[1],
+            'min_compute_nodes': 2,
+            'max_microversion': 'latest',
+            # Guests are emulated, and two tests run at once.
+            'build_timeout': 300,
+        },
+        'compute-feature-enabled': {
+            'resize': True,
+            'block_migration_for_live_migration': True,
+            'interface_attach': False,
+            'metadata_service': False,
+            'scheduler_enabled_filters': filters['enabled_filters'],
+        },
+        'service_available': {
+            'cinder': False,
+            'horizon': False,
+            'swift': False,
+        },
+        'validation': {'run_validation': False},
+    }

@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Runs Tempest against a cloud of its own, which is taken down after it."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+import sys
+
+from lab import cloud as clouds
+from lab import errors
+from lab import guestfiles
+from lab import guests
+from lab import hosts
+from lab import layout as layouts
+from lab import signals
+from lab.config import ini
+from lab.config import tempest
+
+_NAME = 'tempest'
+#: For all tests together, on a busy machine.
+_SECONDS = 3600.0
+#: MiB of the flavors; the lab's guest fits in the smaller one.
+_RAM = (128, 192)
+_SETTINGS: dict[str, ini.Options] = {
+    # The lab's guest does not hear when it is asked to shut down: these are
+    # how long Nova waits until it gives up.
+    'DEFAULT': {'shutdown_timeout': 2},
+    # A snapshot of a raw disk is as large as its flavor says.
+    'libvirt': {'images_type': 'qcow2', 'wait_soft_reboot_seconds': 2},
+}
+
+
+def main() -> int:
+    """Run it; the exit status is 0 when tests ran, however they ended."""
+    parser = argparse.ArgumentParser(
+        prog='python -m lab.tempest', description=__doc__
+    )
+    parser.add_argument(
+        '--state',
+        type=Path,
+        default=layouts.default_state(_NAME),
+        metavar='DIR',
+        help="the cloud's folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--stock-driver',
+        action='store_true',
+        help="Nova's own driver on every host, and no filter",
+    )
+    parser.add_argument('venv', type=Path, help='where Tempest is installed')
+    parser.add_argument(
+        'selection',
+        type=Path,
+        metavar='SELECTION',
+        help='regular expressions of tests, one a line',
+    )
+    parser.add_argument(
+        'stream', type=Path, help='where to write what ran, as subunit'
+    )
+    arguments = parser.parse_args()
+    computes = [
+        dataclasses.replace(
+            host.stock() if arguments.stock_driver else host,
+            settings=_SETTINGS,
+        )
+        for host in hosts.known(hosts.DEFAULT)
+    ]
+    try:
+        with (
+            signals.termination_raises(),
+            clouds.Cloud(arguments.state, computes) as cloud,
+        ):
+            stream = _run(cloud, arguments.venv, arguments.selection)
+    except errors.LabError as error:
+        sys.stderr.write(f'lab: {error}\n')
+        return 1
+    arguments.stream.write_bytes(stream)
+    return 0
+
+
+def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
+    """Run tests; what ran.
+
+    :raises LabError: none did
+    """
+    _configure(cloud)
+    folder, supervisor = _folder(cloud), cloud.supervisor
+    # Where the venv's interpreter keeps its packages.
+    code = next(venv.absolute().glob('lib/python3*/site-packages'))
+    command: list[str | Path] = [
+        venv.absolute() / 'bin' / 'stestr',
+        '--test-path',
+        code / 'tempest' / 'api' / 'compute',
+        '--top-dir',
+        code,
+        # The tests of a class share servers.
+        '--group-regex',
+        r'([^\.]*\.)*',
+        'run',
+        '--concurrency',
+        '2',
+        '--suppress-attachments',
+        '--include-list',
+        selection.absolute(),
+    ]
+    environment = {
+        'PYTHON': str(venv.absolute() / 'bin' / 'python'),
+        'TEMPEST_CONFIG_DIR': str(folder),
+    }
+    with cloud.progress.step(_NAME):
+        daemon = supervisor.start(_NAME, command, environment, folder)
+        with supervisor.log(_NAME).open(encoding='utf-8') as log:
+
+            def ended() -> bool:
+                alive = daemon.alive()
+                sys.stdout.write(log.read())
+                sys.stdout.flush()
+                return not alive
+
+            supervisor.wait(_NAME, ended, _SECONDS, every=1)
+    stream = folder / '.stestr' / '0'
+    if not stream.exists():
+        raise errors.LabError('no test ran' + supervisor.tail(_NAME))
+    return stream.read_bytes()
+
+
+def _configure(cloud: clouds.Cloud) -> None:
+    api = guests.Guests(cloud).api
+    flavors = [
+        api.compute.create_flavor(
+            name=f'tempest-{ram}', ram=ram, vcpus=1, disk=1
+        ).id
+        for ram in _RAM
+    ]
+    image = api.image.find_image(guestfiles.IMAGE, ignore_missing=False).id
+    layouts.write(
+        _folder(cloud) / 'tempest.conf',
+        ini.render(
+            tempest.tempest(cloud.site, image, (flavors[0], flavors[1]))
+        ),
+    )
+
+
+def _folder(cloud: clouds.Cloud) -> Path:
+    return cloud.layout.data / _NAME
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How tools/test.sh counts: what is excused, and what never is."""
+
+import importlib.util
+import io
+from pathlib import Path
+import unittest
+
+from subunit import v2
+
+_PATH = Path(__file__).parents[2] / 'tools' / 'count_tests.py'
+_SPEC = importlib.util.spec_from_file_location('count_tests', _PATH)
+assert _SPEC and _SPEC.loader
+count_tests = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(count_tests)
+
+
+def stream(**tests: str) -> io.BytesIO:
+    """A stream of tests, each with its last status."""
+    written = io.BytesIO()
+    result = v2.StreamResultToBytes(written)
+    for name, status in tests.items():
+        result.status(test_id=name, test_status='inprogress')
+        if status != 'inprogress':
+            result.status(test_id=name, test_status=status)
+    return io.BytesIO(written.getvalue())
+
+
+class OutcomesTest(unittest.TestCase):
+    def test_each_end(self) -> None:
+        tests = count_tests.outcomes(
+            stream(a='success', b='xfail', c='fail', d='uxsuccess', e='skip')
+        )
+        self.assertEqual((2, 2, 1), count_tests.count(tests))
+
+    def test_a_test_whose_worker_died_has_failed(self) -> None:
+        tests = count_tests.outcomes(stream(a='success', b='inprogress'))
+        self.assertEqual((1, 1, 0), count_tests.count(tests))
+
+    def test_a_listing_is_no_test(self) -> None:
+        written = io.BytesIO()
+        v2.StreamResultToBytes(written).status(
+            test_id='a', test_status='exists'
+        )
+        written.seek(0)
+        self.assertEqual([], count_tests.outcomes(written))
+
+
+class StockTest(unittest.TestCase):
+    def excused(self, ours: io.BytesIO, stock: io.BytesIO) -> set[str]:
+        return count_tests.excused(
+            count_tests.outcomes(ours), count_tests.outcomes(stock)
+        )
+
+    def test_fails_with_both(self) -> None:
+        self.assertEqual(
+            {'a'}, self.excused(stream(a='fail'), stream(a='fail'))
+        )
+
+    def test_fails_with_ours_alone(self) -> None:
+        for stock in ('success', 'skip'):
+            self.assertEqual(
+                set(), self.excused(stream(a='fail'), stream(a=stock))
+            )
+
+    def test_did_not_run_with_stock(self) -> None:
+        self.assertEqual(set(), self.excused(stream(a='fail'), stream()))
+
+    def test_passes_with_ours(self) -> None:
+        self.assertEqual(
+            set(), self.excused(stream(a='success'), stream(a='fail'))
+        )
+
+
+class SelectionTest(unittest.TestCase):
+    def test_those_that_failed(self) -> None:
+        tests = [('a.b', 'failed'), ('a.c', 'passed'), ('a.d', 'skipped')]
+        self.assertEqual([r'^a\.b$'], list(count_tests.selection(tests)))
+
+    def test_a_class_that_could_not_be_set_up(self) -> None:
+        tests = [('setUpClass (a.B)', 'failed')]
+        self.assertEqual([r'^a\.B\.'], list(count_tests.selection(tests)))
