@@ -12,9 +12,9 @@
 
 """Measure what the libvirt hook costs, run as libvirt runs it.
 
-Goal: the start of a guest, for which libvirt runs it twice with something to
-judge (prepare, start), takes less than 100 ms longer on a quiet machine. The
-time of the processor is printed too: it says more where the machine is busy.
+Goal: less than 100 ms each time on a quiet machine. For the start of a guest
+libvirt runs it twice with something to judge (prepare, start). The time of
+the processor is printed too: it says more where the machine is busy.
 """
 
 import argparse
