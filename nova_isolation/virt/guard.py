@@ -35,6 +35,7 @@ from nova_isolation.virt import measurement
 from nova_isolation.virt import orders
 from nova_isolation.virt import report
 from nova_isolation.virt import running_guest
+from nova_isolation.virt import unproven
 from nova_isolation.virt import violations
 
 CONF = nova.conf.CONF
@@ -46,6 +47,7 @@ class Guard:
 
     :ivar orders: finds what is asked for a guest
     :ivar reporter: tells users and admins
+    :ivar unproven: guests that could not be powered off yet
     :ivar violations: what guests that run here violate
     :ivar published: what the host has offered to the scheduler last
     """
@@ -64,6 +66,7 @@ class Guard:
         """
         self.orders = orders.Orders(mechanisms.vocabulary)
         self.reporter = reporter
+        self.unproven = unproven.Unproven(libvirt_host)
         self._libvirt = libvirt_host
         self._host = host
         self._mechanisms = mechanisms
@@ -168,10 +171,15 @@ class Guard:
         :raises nova_isolation.virt.exception.GuestRefused: it is not as
             asked, or that cannot be found out; it is powered off
         """
-        # If this raises there is nothing to power off: libvirt undoes a
-        # start that fails, and a domain that ran already is not ours to
-        # stop here.
-        result = start(True)
+        self.unproven.discard(order.uuid)
+        try:
+            result = start(True)
+        except Exception as error:
+            # Mostly there is nothing to power off, and a domain that ran
+            # already is not ours to stop here.
+            if unproven.may_be_started(error):
+                self.unproven.add(order.uuid)
+            raise
         try:
             self.verify(guest, order)
             if not pause:
@@ -220,7 +228,7 @@ class Guard:
     def power_off(self, guest: typing.Any, order: orders.Order) -> None:
         """Whatever went wrong: a guest that is not proven does not run.
 
-        Raises nothing.
+        Where libvirt is away, as soon as it is back. Raises nothing.
 
         :param guest: Nova's Guest
         :param order: what is asked for it
@@ -231,9 +239,11 @@ class Guard:
         except Exception:
             LOG.exception(
                 'A guest that was not verified could not be powered off. It '
-                'is paused and was not resumed; destroy it by hand.',
+                'is paused and was not resumed. That is tried again until '
+                'libvirt does it.',
                 instance_uuid=order.uuid,
             )
+            self.unproven.add(order.uuid)
 
     def _refuse(
         self, order: orders.Order, unmet: examination.Unmet, event: str

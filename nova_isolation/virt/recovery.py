@@ -16,7 +16,8 @@ A tagged guest starts paused. If nova-compute ends before the verification,
 the guest stays paused, and nobody but us knows why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 import typing
 
 from nova.compute import power_state
@@ -24,8 +25,11 @@ from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
 
+from nova import context as nova_context
 from nova import exception as nova_exception
+from nova import objects
 from nova_isolation import reasons
+from nova_isolation.virt import domain_metadata
 from nova_isolation.virt import exception
 from nova_isolation.virt import guard
 from nova_isolation.virt import orders
@@ -47,7 +51,7 @@ _FORGOTTEN = (
 
 
 def recover(
-    keeper: guard.Guard, host: typing.Any, instances: Iterable[typing.Any]
+    keeper: guard.Guard, host: typing.Any, instances: Sequence[typing.Any]
 ) -> None:
     """Verify or power off the guests that are paused and should not be.
 
@@ -71,6 +75,36 @@ def recover(
                 'verified this guest',
                 instance=instance,
             )
+    try:
+        for uuid in _strays(host, {one.uuid for one in instances}):
+            keeper.unproven.add(uuid)
+    except Exception:
+        LOG.exception('Could not look for guests of failed builds')
+
+
+def _strays(host: typing.Any, known: set[str]) -> Iterator[str]:
+    """The UUIDs of paused tagged guests whose build has failed.
+
+    When libvirt is away Nova takes such an instance from this host without
+    destroying its guest. One that has another host may be migrating here,
+    and the guests of deleted instances Nova finds by itself.
+    """
+    for guest in host.list_guests(only_running=True):
+        if guest.uuid in known:
+            continue
+        xml = guest.get_xml_desc()
+        if not domain_metadata.may_be_tagged(xml):
+            continue
+        if guest.get_power_state(host) != power_state.PAUSED:
+            continue
+        try:
+            instance: typing.Any = objects.Instance.get_by_uuid(
+                nova_context.get_admin_context(), guest.uuid
+            )
+        except nova_exception.InstanceNotFound:
+            continue
+        if instance.host is None:
+            yield guest.uuid
 
 
 def _is_unverified(host: typing.Any, instance: typing.Any) -> bool:
