@@ -19,6 +19,7 @@ rescue, ...). The guard (:mod:`nova_isolation.virt.guard`) stands at each.
 """
 
 from collections.abc import Callable
+import threading
 import typing
 
 from nova.virt.libvirt import guest as libvirt_guest
@@ -132,6 +133,12 @@ class GuardedHost(libvirt_host.Host):
         if cls.__base__ in type(plain).__mro__:
             plain.__class__ = cls
             plain._keeper = keeper
+            # Nova asks libvirt whether it is there while it holds this lock.
+            # If libvirtd dies then, the same thread is told so and takes the
+            # lock again (nova.virt.libvirt.host, _connection_closed), and
+            # with Nova's own lock nothing on this host would ever ask
+            # libvirt again.
+            plain._wrapped_conn_lock = threading.RLock()
 
     def write_instance_config(self, xml: typing.Any) -> typing.Any:
         """See Nova's Host.
