@@ -191,7 +191,7 @@ def answers(
         for item in found:
             if not isinstance(item, reasons.Unmet):
                 raise TypeError(f'it gave {item!r}, which is no Unmet')
-    except Exception as error:
+    except base.FAILURES as error:
         # A mechanism may come from anybody. Whatever it raises, the answer
         # is no, and the service that asked lives on.
         LOG.exception('Mechanism %s failed to judge', name)

@@ -35,6 +35,11 @@ from nova_isolation.probes import program
 
 F = typing.TypeVar('F')
 
+#: What a mechanism may raise without ending the service that asks it: all
+#: but what is meant for the thread. SystemExit is not: code that is made for
+#: a program of its own exits where it fails.
+FAILURES = (Exception, SystemExit)
+
 
 class Source(enum.Enum):
     """Who says what a mechanism's facts are."""

@@ -77,7 +77,7 @@ class Mechanisms:
                     for requirement in wanted
                     for trait in mechanism.required_traits(requirement)
                 }
-            except Exception:
+            except base.FAILURES:
                 # Anybody's mechanism; it spoils only its own.
                 LOG.exception('The isolation mechanism %s failed', name)
         return frozenset(filter(traits.PATTERN.fullmatch, result))
@@ -103,7 +103,7 @@ def build(
             own = {r.code: r for r in mechanism.own_reasons}
             if name not in BUILT_IN:
                 vocabulary.Vocabulary([*more, *mechanism.extra_specs])
-        except Exception as error:
+        except base.FAILURES as error:
             # Whatever a package of somebody else does wrong: it is not
             # loaded, and every flavor that needs it is refused.
             wrong[name] = f'{type(error).__name__}: {error}'

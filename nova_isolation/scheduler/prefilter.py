@@ -29,6 +29,7 @@ from nova_isolation import opts
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation import traits
+from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 
 CONF = nova.conf.CONF
@@ -86,7 +87,7 @@ def required_traits(
             result.update(
                 mechanisms.loaded[item.mechanism].required_traits(item)
             )
-        except Exception as error:
+        except base.FAILURES as error:
             # Anybody's mechanism.
             LOG.exception('The isolation mechanism %s failed', item.mechanism)
             unmet = item.unmet(

@@ -43,7 +43,7 @@ class Examination:
 
     unmet: Unmet = ()
     proofs: tuple[base.Proof, ...] = ()
-    failures: tuple[tuple[str, Exception], ...] = ()
+    failures: tuple[tuple[str, BaseException], ...] = ()
 
 
 def decide(
@@ -87,7 +87,7 @@ def examine(
             found += _ask(
                 name, guest, order, measured.sections, host, mechanisms
             )
-        except Exception as error:
+        except base.FAILURES as error:
             # libvirt, the kernel or somebody's mechanism: whatever cannot
             # be examined is not proven.
             found += _failed(order, name, reasons.VERIFY_FAILED, error)
@@ -134,14 +134,14 @@ def all_unmet(
     order: orders.Order,
     mechanism: str,
     reason: reasons.Reason,
-    error: Exception,
+    error: BaseException,
 ) -> Unmet:
     """All that is asked of a mechanism, unmet because it failed; logged."""
     log_failure(order.uuid, mechanism, error)
     return _failed(order, mechanism, reason, error)
 
 
-def log_failure(uuid: str, mechanism: str, error: Exception) -> None:
+def log_failure(uuid: str, mechanism: str, error: BaseException) -> None:
     """Log how a mechanism failed on an instance."""
     LOG.error(
         'The isolation mechanism %s failed on instance %s',
@@ -155,7 +155,7 @@ def _failed(
     order: orders.Order,
     mechanism: str,
     reason: reasons.Reason,
-    error: Exception,
+    error: BaseException,
 ) -> Unmet:
     return tuple(
         requirement.unmet(reason, f'{type(error).__name__}: {error}')

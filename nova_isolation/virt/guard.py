@@ -138,7 +138,7 @@ class Guard:
                 self._mechanisms.loaded[name].confine(
                     domain, order.wanted, measured.sections[name]
                 )
-            except Exception as error:
+            except base.FAILURES as error:
                 # Anybody's mechanism: what it left undone is not confined.
                 unmet = examination.all_unmet(
                     order, name, reasons.MECHANISM_FAILED, error

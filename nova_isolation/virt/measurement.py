@@ -114,7 +114,7 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
                 'so flavors that need it are refused here: %(error)s',
                 {'name': name, 'error': error},
             )
-        except Exception:
+        except base.FAILURES:
             # Anybody's mechanism; the periodic task must live on.
             LOG.exception(
                 'The isolation mechanism %s failed; flavors that need it '

@@ -43,7 +43,7 @@ class Violation:
     uuid: str
     unmet: tuple[reasons.Unmet, ...]
     mechanisms: frozenset[str] = frozenset()
-    failures: tuple[tuple[str, Exception], ...] = ()
+    failures: tuple[tuple[str, BaseException], ...] = ()
 
     @property
     def what(self) -> frozenset[tuple[str, str]]:
