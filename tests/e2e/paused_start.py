@@ -1,0 +1,112 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A moment made to last: a guest is started, and not yet verified."""
+
+from collections.abc import Iterator
+import contextlib
+import json
+import os
+import signal
+from typing import Any
+
+from lab import processes
+from lab import supervisor as supervisors
+from lab.daemons import libvirtd
+from lab.daemons import nova
+
+
+@contextlib.contextmanager
+def stopped(daemon: supervisors.Daemon) -> Iterator[None]:
+    """While it lasts, a daemon does nothing (SIGSTOP)."""
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if daemon.alive():
+            os.kill(daemon.pid, signal.SIGCONT)
+
+
+class PausedStart:
+    """A guest whose nova-compute is stopped while libvirt starts it.
+
+    QEMU's process is there before libvirt answers that it has started it, so
+    whoever stops nova-compute as soon as he sees it stops it before the
+    verification.
+
+    :ivar compute: the nova-compute
+    """
+
+    def __init__(
+        self,
+        place: libvirtd.Host,
+        supervisor: supervisors.Supervisor,
+        server: Any,
+    ) -> None:
+        """:param place: where it is to be started
+        :param supervisor: of the cloud
+        :param server: the server, created a moment ago
+        """
+        self._place = place
+        self._supervisor = supervisor
+        self._uuid = str(server.id)
+        self._pid = 0
+        name = nova.compute_name(place.host.name)
+        self.compute = supervisor.daemons()[name]
+
+    @contextlib.contextmanager
+    def lasting(self) -> Iterator[None]:
+        """While it lasts, the guest is started, paused, and that is all."""
+        wait = self._supervisor.wait
+        self._pid = wait('QEMU', self._find, 120, self.compute, every=0.003)
+        with stopped(self.compute):
+            wait('the start', lambda: self.domain_state == 'paused', 60)
+            yield
+
+    @property
+    def domain_state(self) -> str:
+        """What libvirt says, in virsh's words."""
+        return self._virsh('domstate').strip()
+
+    @property
+    def emulator_state(self) -> str:
+        """What QEMU says; ``prelaunch``: no instruction was executed yet."""
+        answer = self._virsh(
+            'qemu-monitor-command', '{"execute": "query-status"}'
+        )
+        return str(json.loads(answer)['return']['status'])
+
+    @property
+    def emulator_runs(self) -> bool:
+        """Whether QEMU is a process still; its guest may be paused."""
+        return self._uuid in processes.command(self._pid)
+
+    def console(self) -> str:
+        """What the guest has printed, as long as its folder is there."""
+        path = self._place.layout.instances / self._uuid / 'console.log'
+        return path.read_text(encoding='utf-8', errors='replace')
+
+    def _virsh(self, command: str, *arguments: str) -> str:
+        return self._place.virsh(
+            self._supervisor, command, self._uuid, *arguments
+        )
+
+    def _find(self) -> int | None:
+        for path in self._place.layout.pids.glob('instance-*.pid'):
+            try:
+                pid = int(path.read_text(encoding='ascii'))
+            except (OSError, ValueError):
+                # It is just being written, or removed.
+                continue
+            if self._uuid in processes.command(pid):
+                return pid
+        return None

@@ -1,0 +1,171 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What dies or hangs between the paused start of a guest and its verification.
+
+Whatever it is: a guest that was not verified never executes an instruction.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import signal
+from typing import Any
+
+from lab import guestfiles
+from lab.daemons import nova
+from nova_isolation import reasons
+from nova_isolation.virt import exception
+from tests.e2e import base
+from tests.e2e import paused_start
+
+_SPECS = {'isolation:qemu_sandbox': 'true'}
+_COMPUTE = nova.compute_name(base.HARDENED)
+
+
+class TestCase(base.TestCase):
+    """A guest is started on cpu-hardened, and its nova-compute stopped."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.place = self.cloud.places[base.HARDENED]
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[tuple[Any, paused_start.PausedStart]]:
+        """While it lasts, a guest is started, not verified."""
+        flavor = self.flavor(_SPECS)
+        server = self.guests.create(flavor.name, flavor.id, host=base.HARDENED)
+        self.addCleanup(self.guests.delete, server)
+        start = paused_start.PausedStart(
+            self.place, self.cloud.supervisor, server
+        )
+        with start.lasting():
+            self.assertEqual('prelaunch', start.emulator_state)
+            yield server, start
+
+    def assertNeverRan(self, start: paused_start.PausedStart) -> None:
+        self.assertNotIn(guestfiles.CONSOLE_MARK, start.console())
+
+    def wait(self, what: str, test: Any, seconds: float = 120) -> None:
+        self.cloud.supervisor.wait(what, test, seconds)
+
+
+class ComputeTest(TestCase):
+    """nova-compute is killed (kill -9)."""
+
+    def kill(self) -> None:
+        os.kill(self.cloud.supervisor.daemons()[_COMPUTE].pid, signal.SIGKILL)
+
+    def test_unverified_guest_is_powered_off(self) -> None:
+        with self.started() as (server, start):
+            self.kill()
+            self.assertEqual('prelaunch', start.emulator_state)
+        self.cloud.restart(_COMPUTE)
+        self.wait('power off', lambda: start.domain_state == 'shut off')
+        self.assertFalse(start.emulator_runs)
+        self.assertNeverRan(start)
+        server = self.guests.wait_status(server, ('ERROR',))
+        server = self.guests.wait_fault(
+            server, reasons.VERIFY_INTERRUPTED.code
+        )
+        self.assertEvent(server, 'isolation_verify', 'Error')
+
+    def test_running_guests_go_on(self) -> None:
+        server = self.boot(_SPECS, host=base.HARDENED)
+        self.assertActive(server, base.HARDENED)
+        pid = self.guests.qemu_pid(server)
+        self.kill()
+        self.cloud.restart(_COMPUTE)
+        printed = self.ticks(server)
+        self.assertEqual(pid, self.guests.qemu_pid(server))
+        self.wait('more output', lambda: self.ticks(server) > printed)
+        server = self.api.compute.get_server(server.id)
+        self.assertEqual('ACTIVE', server.status)
+
+    def ticks(self, server: Any) -> int:
+        """How often the guest has printed the time."""
+        folder = self.instance_folder(base.HARDENED, server)
+        return (folder / 'console.log').read_text('utf-8').count('TICK')
+
+
+class LibvirtdTest(TestCase):
+    """libvirtd dies or hangs, and comes back."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.libvirtd = self.cloud.supervisor.daemons()[self.place.daemon]
+        self.addCleanup(self.revive)
+        #: Ends its hanging.
+        self.go_on = contextlib.ExitStack()
+        self.addCleanup(self.go_on.close)
+
+    def hang(self) -> None:
+        self.go_on.enter_context(paused_start.stopped(self.libvirtd))
+
+    def kill(self) -> None:
+        os.kill(self.libvirtd.pid, signal.SIGKILL)
+        self.wait('its end', lambda: not self.libvirtd.alive())
+
+    def revive(self) -> None:
+        """Start libvirtd, if it is dead; Nova uses the host again."""
+        daemon = self.cloud.supervisor.daemons()[self.place.daemon]
+        if not daemon.alive():
+            self.place.start(self.cloud.supervisor)
+            self.wait('Nova', lambda: self.service().status == 'enabled', 90)
+
+    def service(self) -> Any:
+        """What Nova says of this nova-compute."""
+        (service,) = self.api.compute.services(
+            binary='nova-compute', host=base.HARDENED
+        )
+        return service
+
+    def assertVerificationHangs(
+        self, server: Any, start: paused_start.PausedStart
+    ) -> None:
+        # nova-compute as a whole must not: it says that it is there.
+        seen = self.service().updated_at
+        self.wait('life', lambda: self.service().updated_at > seen)
+        server = self.api.compute.get_server(server.id)
+        self.assertEqual('spawning', server.task_state)
+        self.assertNeverRan(start)
+
+    def assertPoweredOff(self, start: paused_start.PausedStart) -> None:
+        """Nova has given up on the guest; it ends when libvirtd is back."""
+        self.assertTrue(start.emulator_runs)
+        self.revive()
+        self.wait('power off', lambda: not start.emulator_runs)
+        self.assertActive(self.boot(_SPECS), base.HARDENED)
+
+    def test_dies_before_it_has_answered_the_start(self) -> None:
+        with self.started() as (server, start):
+            self.kill()
+        self.guests.wait_status(server, ('ERROR',))
+        self.assertPoweredOff(start)
+
+    def test_dies_during_the_verification(self) -> None:
+        with self.started() as (server, start):
+            self.hang()
+        self.assertVerificationHangs(server, start)
+        self.kill()
+        server = self.guests.wait_status(server, ('ERROR',))
+        self.guests.wait_fault(server, exception.GuestRefused.MARK)
+        self.assertPoweredOff(start)
+
+    def test_hangs_for_a_while(self) -> None:
+        with self.started() as (server, start):
+            self.hang()
+        self.assertVerificationHangs(server, start)
+        self.go_on.close()
+        server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
+        self.assertActive(server, base.HARDENED)
+        self.assertEvent(server, 'isolation_verify', 'Success')

@@ -1,0 +1,213 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Live migration between two real compute hosts."""
+
+import re
+from typing import Any
+
+from lab.daemons import nova
+from nova_isolation import reasons
+from tests.e2e import base
+
+#: What both hosts offer, and what cpu-hardened alone does.
+_BOTH = {'isolation:hypervisor': 'qemu'}
+_ONE = {'isolation:qemu_sandbox': 'true'}
+_PLAIN = nova.compute_name(base.PLAIN)
+_CURRENT = '2.96'
+_SECONDS = 180
+
+
+class TestCase(base.TestCase):
+    """A guest on cpu-hardened that is to go to cpu-plain."""
+
+    def boot_here(self, specs: dict[str, str]) -> Any:
+        server = self.boot(specs, host=base.HARDENED)
+        self.assertActive(server, base.HARDENED)
+        self.pid = self.guests.qemu_pid(server)
+        return server
+
+    def migrate(
+        self,
+        server: Any,
+        host: str | None = None,
+        version: str = _CURRENT,
+        **more: bool,
+    ) -> Any:
+        """Ask for it; the answer of nova-api."""
+        return self.api.compute.post(
+            f'/servers/{server.id}/action',
+            json={
+                'os-migrateLive': {
+                    'host': host,
+                    'block_migration': 'auto',
+                    **more,
+                }
+            },
+            microversion=version,
+        )
+
+    def wait_migration(self, server: Any, count: int = 1) -> tuple[str, Any]:
+        """The end of the newest of ``count`` migrations; the server then."""
+
+        def ended() -> str | None:
+            found = self.api.compute.get(
+                f'/os-migrations?instance_uuid={server.id}',
+                microversion=_CURRENT,
+            ).json()['migrations']
+            newest = max(found, key=lambda one: one['id'], default=None)
+            if len(found) < count or newest is None:
+                return None
+            status = str(newest['status'])
+            ends = ('completed', 'error', 'failed')
+            return status if status in ends else None
+
+        status = self.cloud.supervisor.wait(
+            'the migration', ended, _SECONDS, every=0.3
+        )
+        return status, self.guests.wait_status(
+            server, ('ACTIVE', 'PAUSED', 'ERROR')
+        )
+
+    def assertStayed(self, server: Any) -> None:
+        """It runs where it ran, as the very process, and nowhere else."""
+        server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
+        self.assertEqual('ACTIVE', server.status, server.fault)
+        self.assertEqual(base.HARDENED, server.compute_host)
+        self.assertEqual(self.pid, self.guests.qemu_pid(server))
+        self.assertEqual('running', self.state(base.HARDENED, server))
+        self.assertNotIn(server.id, self.domains(base.PLAIN))
+
+    def assertArrived(self, server: Any, state: str) -> None:
+        """libvirt has it on cpu-plain, in that state, and nowhere else."""
+        self.assertEqual(base.PLAIN, server.compute_host)
+        self.assertEqual(state, self.state(base.PLAIN, server))
+        self.assertNotIn(server.id, self.domains(base.HARDENED))
+
+    def assertTold(self, server: Any, event: str, result: str, host: str):
+        """An event of ours from that host."""
+        self.assertIn(
+            (event, result, host),
+            [
+                (one['event'], one['result'], one['host'])
+                for one in self.guests.events(server)
+            ],
+        )
+
+    def state(self, host: str, server: Any) -> str:
+        """What libvirt says, in virsh's words."""
+        place = self.cloud.places[host]
+        return place.virsh(
+            self.cloud.supervisor, 'domstate', str(server.id)
+        ).strip()
+
+    def ticks(self, host: str, server: Any) -> list[float]:
+        """What the guest has printed there: the seconds since its boot."""
+        console = self.instance_folder(host, server) / 'console.log'
+        text = console.read_text(encoding='utf-8', errors='replace')
+        return [float(one) for one in re.findall(r'TICK (\S+)\s', text)]
+
+    def wait_ticks(self, host: str, server: Any) -> list[float]:
+        """Wait until the guest has printed there."""
+        return self.cloud.supervisor.wait(
+            f'the guest to run on {host}',
+            lambda: self.ticks(host, server),
+            120,
+        )
+
+
+class MigrationTest(TestCase):
+    """The destination offers what the guest asks for."""
+
+    def test_verified_and_goes_on(self) -> None:
+        server = self.boot_here(_BOTH)
+        before = self.wait_ticks(base.HARDENED, server)
+        self.migrate(server).raise_for_status()
+        status, server = self.wait_migration(server)
+        self.assertEqual(('completed', 'ACTIVE'), (status, server.status))
+        self.assertArrived(server, 'running')
+        # Not booted anew: its clock went on.
+        self.assertGreater(self.wait_ticks(base.PLAIN, server)[0], before[0])
+        self.assertTold(server, 'isolation_verify', 'Success', base.PLAIN)
+
+    def test_paused_by_its_user(self) -> None:
+        server = self.boot_here(_BOTH)
+        self.api.compute.pause_server(server)
+        self.guests.wait_status(server, ('PAUSED',))
+        self.migrate(server).raise_for_status()
+        status, server = self.wait_migration(server)
+        self.assertEqual(('completed', 'PAUSED'), (status, server.status))
+        self.assertArrived(server, 'paused')
+        self.assertTold(server, 'isolation_verify', 'Success', base.PLAIN)
+        self.assertEqual([], self.ticks(base.PLAIN, server))
+        self.api.compute.unpause_server(server)
+        self.guests.wait_status(server, ('ACTIVE',))
+        self.wait_ticks(base.PLAIN, server)
+
+
+class RefusedTest(TestCase):
+    """The destination does not; nothing moves."""
+
+    def test_whoever_names_the_destination(self) -> None:
+        server = self.boot_here(_ONE)
+        count = 0
+        for host in (None, base.PLAIN):
+            with self.subTest('asked of the scheduler', host=host):
+                self.migrate(server, host).raise_for_status()
+                count += 1
+                status, _ = self.wait_migration(server, count)
+                self.assertEqual('error', status)
+                self.assertStayed(server)
+        for version, more in (('2.30', {'force': True}), ('2.29', {})):
+            with self.subTest('forced', version=version):
+                answer = self.migrate(server, base.PLAIN, version, **more)
+                self.assertEqual(400, answer.status_code, answer.text)
+                self.assertIn(reasons.QEMU_NO_SANDBOX.code, answer.text)
+                self.assertStayed(server)
+        self.assertTold(server, 'isolation_decide', 'Error', base.PLAIN)
+
+    def test_forced_to_a_host_with_the_stock_driver(self) -> None:
+        # It promises nothing to anybody and would resume any guest.
+        self.addCleanup(self.cloud.restart, _PLAIN)
+        self.cloud.restart(
+            _PLAIN, {'DEFAULT': {'compute_driver': 'libvirt.LibvirtDriver'}}
+        )
+        server = self.boot_here(_BOTH)
+        answer = self.migrate(server, base.PLAIN, '2.30', force=True)
+        answer.raise_for_status()
+        status, _ = self.wait_migration(server)
+        self.assertIn(status, ('error', 'failed'))
+        self.assertStayed(server)
+        self.assertTold(server, 'isolation_decide', 'Error', base.HARDENED)
+
+
+class ArrivalTest(TestCase):
+    """The destination says that it offers it, and does not.
+
+    See test_refusals, VerificationTest: cpu-plain's nova-compute takes QEMU
+    for sandboxed there.
+    """
+
+    def test_stays_paused(self) -> None:
+        self.restart(
+            _PLAIN,
+            qemu_conf=str(self.cloud.places[base.PLAIN].layout.root / 'no'),
+        )
+        server = self.boot_here(_ONE)
+        answer = self.migrate(server, base.PLAIN, '2.30', force=True)
+        answer.raise_for_status()
+        _, server = self.wait_migration(server)
+        self.assertEqual('ERROR', server.status)
+        self.assertIn(reasons.QEMU_NO_SANDBOX.code, server.fault['message'])
+        self.assertArrived(server, 'paused')
+        self.assertEqual([], self.ticks(base.PLAIN, server))
+        self.assertTold(server, 'isolation_verify', 'Error', base.PLAIN)
