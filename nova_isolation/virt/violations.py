@@ -14,9 +14,12 @@
 
 from collections.abc import Iterable
 import dataclasses
+import logging
 
 from nova_isolation import reasons
 from nova_isolation.mechanisms import registry
+
+LOG = logging.getLogger(__name__)
 
 #: Codes that say that something could not be found out, beside those of the
 #: mechanisms.
@@ -68,13 +71,13 @@ class Violations:
 
     def __init__(self, mechanisms: registry.Mechanisms) -> None:
         """:param mechanisms: the mechanisms of this process"""
-        self._unknown = frozenset(
-            reason.code
-            for reason in (
-                *_UNKNOWN,
-                *(one.unknown() for one in mechanisms.loaded.values()),
-            )
-        )
+        self._unknown = {reason.code for reason in _UNKNOWN}
+        for name, mechanism in mechanisms.loaded.items():
+            try:
+                self._unknown.add(mechanism.unknown().code)
+            except Exception:
+                # Anybody's: then all that it finds is certain.
+                LOG.exception('The isolation mechanism %s failed', name)
         self.known: dict[str, Violation] = {}
         self.examined: frozenset[str] = frozenset()
         self._doubted: dict[str, frozenset[tuple[str, str]]] = {}

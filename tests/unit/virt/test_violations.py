@@ -12,8 +12,11 @@
 
 """What is known of guests that run and are not as asked."""
 
+from unittest import mock
+
 from nova_isolation import reasons
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import svirt
 from nova_isolation.virt import violations
 from tests.unit import base
 
@@ -79,6 +82,18 @@ class ViolationsTest(base.TestCase):
             self.known.keep(())
             self.assertTrue(self.known.doubt(one, in_turn=True))
             self.known.end('a')
+
+    def test_mechanism_that_cannot_say_what_is_unknown(self):
+        with mock.patch.object(
+            svirt.SvirtMechanism, 'unknown', side_effect=RuntimeError('no')
+        ):
+            known = violations.Violations(registry.get())
+        self.assertFalse(
+            known.doubt(violation(reasons.SVIRT_UNKNOWN), in_turn=True)
+        )
+        self.assertTrue(
+            known.doubt(violation(reasons.QEMU_UNKNOWN), in_turn=True)
+        )
 
     def test_closed(self):
         self.assertEqual({}, self.known.closed())
