@@ -47,13 +47,6 @@ def main() -> int:
         prog='python -m lab.tempest', description=__doc__
     )
     parser.add_argument(
-        '--state',
-        type=Path,
-        default=layouts.default_state(_NAME),
-        metavar='DIR',
-        help="the cloud's folder (default: %(default)s)",
-    )
-    parser.add_argument(
         '--stock-driver',
         action='store_true',
         help="Nova's own driver on every host, and no filter",
@@ -76,10 +69,14 @@ def main() -> int:
         )
         for host in hosts.known(hosts.DEFAULT)
     ]
+    # Two folders: the logs of a run with ours outlive one with stock Nova.
+    state = layouts.default_state(
+        f'{_NAME}-stock' if arguments.stock_driver else _NAME
+    )
     try:
         with (
             signals.termination_raises(),
-            clouds.Cloud(arguments.state, computes) as cloud,
+            clouds.Cloud(state, computes) as cloud,
         ):
             stream = _run(cloud, arguments.venv, arguments.selection)
     except errors.LabError as error:
