@@ -341,12 +341,12 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         migrate_data: typing.Any,
     ) -> None:
         order = self.guard.orders.of_instance(instance, context)
-        if order.wanted and not live_migration.may_leave(
-            self.guard, instance, order, dest
-        ):
-            # An exception would mean that it is too late to roll back.
-            recover_method(context, instance, dest, migrate_data)
-            return
+        if order.wanted:
+            if not live_migration.may_leave(self.guard, instance, order, dest):
+                # An exception would mean that it is too late to roll back.
+                recover_method(context, instance, dest, migrate_data)
+                return
+            post_method = live_migration.releasing(post_method, migrate_data)
         super()._live_migration(
             context,
             instance,

@@ -18,6 +18,7 @@ tagged guest arrives paused (:mod:`nova_isolation.virt.guest`) and runs when
 the destination has verified it.
 """
 
+from collections.abc import Callable
 import time
 import typing
 
@@ -25,6 +26,7 @@ from nova.compute import power_state
 from nova.compute import vm_states
 import nova.conf
 from oslo_log import log as logging
+import oslo_messaging
 
 from nova import context as nova_context
 from nova import exception as nova_exception
@@ -38,6 +40,7 @@ from nova_isolation.scheduler import stats
 from nova_isolation.virt import exception
 from nova_isolation.virt import guard
 from nova_isolation.virt import orders
+from nova_isolation.virt import placement
 from nova_isolation.virt import report
 
 CONF = nova.conf.CONF
@@ -100,6 +103,30 @@ def may_leave(
     if keeper.enforces:
         keeper.reporter.fault(instance, refusal)
     return not keeper.enforces
+
+
+def releasing(
+    post: Callable[..., None], migrate_data: typing.Any
+) -> Callable[..., None]:
+    """What Nova does on the source when the guest has left it.
+
+    Where the destination then refuses the guest, Nova would keep for ever
+    what it held on the source: it ends before it gives that back
+    (nova.compute.manager, ``_post_live_migration``).
+
+    :param post: Nova's method; its first argument is the request's context
+    :param migrate_data: Nova's data of the migration
+    """
+
+    def run(context: typing.Any, *args: typing.Any) -> None:
+        try:
+            post(context, *args)
+        except oslo_messaging.RemoteError as error:
+            if error.exc_type == exception.GuestRefused.__name__:
+                placement.release_source(context, migrate_data.migration)
+            raise
+
+    return run
 
 
 def _unmet_by(host: str, order: orders.Order) -> tuple[reasons.Unmet, ...]:

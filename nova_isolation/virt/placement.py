@@ -139,6 +139,23 @@ class KeptAllocations:
         return bool(put)
 
 
+def release_source(context: typing.Any, migration: typing.Any) -> None:
+    """Give back what a guest held on the host from which it has migrated.
+
+    Nova holds it in the name of the migration.
+    """
+    try:
+        report.report_client_singleton().delete_allocation_for_instance(
+            context, migration.uuid, consumer_type='migration', force=True
+        )
+    except Exception:
+        LOG.warning(
+            'Could not release the allocation of migration %s',
+            migration.uuid,
+            exc_info=True,
+        )
+
+
 class Announcement:
     """Makes traits known to placement that no host may have earned yet.
 
