@@ -95,6 +95,9 @@ def compute(
                 'vif_plugging_is_fatal': False,
                 'vif_plugging_timeout': 0,
                 'force_config_drive': False,
+                # Guests of deleted servers, which a fault has left behind,
+                # are looked for every 30 minutes otherwise.
+                'running_deleted_instance_poll_interval': 15,
             },
             'libvirt': {
                 'virt_type': 'qemu',

@@ -17,6 +17,7 @@ import functools
 import os
 from pathlib import Path
 from typing import Any
+from typing import ClassVar
 import unittest
 import uuid
 
@@ -24,6 +25,7 @@ from lab import cloud as clouds
 from lab import explain
 from lab import guests
 from lab import layout
+from tests.e2e import leaks
 
 #: A host whose guests are hardened and sandboxed, and one whose are neither.
 HARDENED, PLAIN = 'cpu-hardened', 'cpu-plain'
@@ -45,6 +47,8 @@ def cloud() -> clouds.Cloud:
 class TestCase(unittest.TestCase):
     """A test that boots guests. Whatever it makes is removed after it."""
 
+    #: The cloud, once a test of the class has used it.
+    _used: ClassVar[clouds.Cloud | None] = None
     maxDiff = None
 
     def setUp(self) -> None:
@@ -52,6 +56,15 @@ class TestCase(unittest.TestCase):
         self.cloud = cloud()
         self.guests = guests.Guests(self.cloud)
         self.api = self.guests.api
+
+        type(self)._used = self.cloud
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        """What its tests made is gone from the hosts and the services."""
+        super().tearDownClass()
+        if cls._used is not None:
+            leaks.check(cls._used, cls._used.connect())
 
     def flavor(self, specs: dict[str, str] | None = None) -> Any:
         """A flavor with these extra specs, through a current API."""
