@@ -114,8 +114,15 @@ class TestCase(base.ServersTestBase):
         for host, machine in zip(HOSTS, machines, strict=False):
             self.machines[host] = machine
             self.start_compute(host)
-            faults = self.guard(host).reporter._faults
-            self.addCleanup(_settle, faults)
+
+    def start_compute(
+        self, hostname: str, *args: typing.Any, **kwargs: typing.Any
+    ) -> str:
+        super().start_compute(hostname, *args, **kwargs)
+        guard = getattr(self.driver(hostname), 'guard', None)
+        if guard is not None:
+            self.addCleanup(_settle, guard.reporter._faults)
+        return hostname
 
     def driver(self, host: str) -> typing.Any:
         """The driver of a host."""
