@@ -19,6 +19,7 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import functools
 import re
 
 from nova_isolation import reasons
@@ -63,6 +64,8 @@ class Label:
     is_range: bool
 
 
+# Each guest is compared with all others of its host.
+@functools.lru_cache(maxsize=4096)
 def parse(text: str) -> Label:
     """Take a label apart.
 
