@@ -63,8 +63,9 @@ def main() -> int:
         lines = objections(sys.stdin.buffer.read().decode())
     except ValueError as error:
         lines = [f'- its XML cannot be read: {error}']
-    except Exception:
-        # What is not judged does not start.
+    except BaseException:
+        # What is not judged does not start, also where a mechanism of
+        # somebody else ends this program with 0.
         lines = ['- it could not be judged:', traceback.format_exc()]
     if not lines:
         return 0

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import io
 import itertools
 import pathlib
 import subprocess
@@ -107,6 +108,32 @@ class ObjectionsTest(base.TestCase):
                 line.strip(),
                 {r.remedy for r in registry.get().reasons.values()},
             )
+
+
+class MainTest(base.TestCase):
+    """What libvirt is told when the verdict fails."""
+
+    def test_whatever_ends_it(self):
+        self.useFixture(
+            fixtures.MonkeyPatch('sys.argv', ['hook', 'instance-1'])
+        )
+        for error in (SystemExit(0), KeyError('no'), KeyboardInterrupt()):
+
+            def fail(_, error=error):
+                raise error
+
+            stdin = io.TextIOWrapper(io.BytesIO(BAD['no label'][0].encode()))
+            stderr = io.StringIO()
+            with (
+                fixtures.MonkeyPatch(
+                    'nova_isolation.mechanisms.registry.owning', fail
+                ),
+                fixtures.MonkeyPatch('sys.stdin', stdin),
+                fixtures.MonkeyPatch('sys.stderr', stderr),
+            ):
+                self.assertEqual(1, verdict.main())
+            self.assertIn('could not be judged', stderr.getvalue())
+            self.assertIn(type(error).__name__, stderr.getvalue())
 
 
 class ProgramTest(base.TestCase):
