@@ -263,6 +263,12 @@ class Judge:
         known = self.kept.get(document)
         if known is None:
             known = self._decide(document, 0.0)
+            # A mechanism that has failed may do better the next time.
+            if any(
+                item.code == reasons.MECHANISM_FAILED.code
+                for item in known.unmet
+            ):
+                return known
             if len(self.kept) >= self.MAX_KEPT:
                 self.kept = {}
             self.kept[document] = known
