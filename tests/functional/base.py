@@ -121,7 +121,8 @@ class TestCase(base.ServersTestBase):
         super().start_compute(hostname, *args, **kwargs)
         guard = getattr(self.driver(hostname), 'guard', None)
         if guard is not None:
-            self.addCleanup(_settle, guard.reporter._faults)
+            for pending in (guard.reporter._faults, guard.unproven):
+                self.addCleanup(_settle, pending)
         return hostname
 
     def driver(self, host: str) -> typing.Any:
@@ -287,11 +288,11 @@ def _create_image(
     return True, True
 
 
-def _settle(faults: typing.Any) -> None:
-    """End the thread that waits to tell late faults."""
-    with faults._lock:
-        faults._pending.clear()
-        thread = faults._thread
+def _settle(pending: typing.Any) -> None:
+    """End the thread that waits for something to happen to guests."""
+    with pending._lock:
+        pending._pending.clear()
+        thread = pending._thread
     if thread is not None:
         thread.join()
 
