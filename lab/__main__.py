@@ -23,6 +23,7 @@ from lab import hosts
 from lab import layout as layouts
 from lab import ports
 from lab import processes
+from lab.machine import cache as machine_cache
 
 
 def main() -> int:
@@ -55,6 +56,9 @@ def main() -> int:
     commands.add_parser('down', help='stop it')
     commands.add_parser('status', help='its daemons and ports')
     commands.add_parser('ps', help='its processes')
+    commands.add_parser(
+        'machine', help='build the machine of cpu-selinux and cpu-apparmor'
+    )
     commands.add_parser('env', help='variables for the openstack command')
     arguments = parser.parse_args()
     action = {
@@ -62,6 +66,7 @@ def main() -> int:
         'down': _down,
         'status': _status,
         'ps': _ps,
+        'machine': _machine,
         'env': _environment,
     }[arguments.command]
     try:
@@ -102,6 +107,13 @@ def _ps(arguments: argparse.Namespace) -> int:
     layout = layouts.Layout(arguments.state.absolute())
     for pid, command in sorted(processes.belonging(layout).items()):
         print(f'{pid:8} {command[:150]}')
+    return 0
+
+
+def _machine(arguments: argparse.Namespace) -> int:
+    cloud = clouds.Cloud(arguments.state)
+    image = machine_cache.image(cloud.supervisor, cloud.progress)
+    print(f'the machine is in {image.folder}')
     return 0
 
 

@@ -24,12 +24,12 @@ import sys
 from lab import connection as connections
 from lab import guestfiles
 from lab import layout as layouts
+from lab import place as place_api
 from lab import plan as plans
 from lab import progress as progresses
 from lab import seed
 from lab import supervisor as supervisors
 from lab.config import site as sites
-from lab.daemons import libvirtd
 from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
@@ -49,7 +49,7 @@ class Assembly:
         site: sites.Site,
         supervisor: supervisors.Supervisor,
         progress: progresses.Progress,
-        places: Sequence[libvirtd.Host],
+        places: Sequence[place_api.Place],
     ) -> None:
         self._site = site
         self._supervisor = supervisor

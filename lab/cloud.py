@@ -25,6 +25,7 @@ from lab import connection as connections
 from lab import errors
 from lab import hosts
 from lab import layout as layouts
+from lab import place as place_api
 from lab import processes
 from lab import progress as progresses
 from lab import signals
@@ -38,6 +39,8 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.machine import cache as machine_cache
+from lab.machine import place as machines
 
 
 class Cloud:
@@ -98,10 +101,14 @@ class Cloud:
         return self._site
 
     @property
-    def places(self) -> dict[str, libvirtd.Host]:
+    def places(self) -> dict[str, place_api.Place]:
         """Its compute hosts, by name."""
         return {
-            host.name: libvirtd.Host(self.site, host, index)
+            host.name: (
+                libvirtd.Host(self.site, host, index)
+                if host.machine is None
+                else machines.Host(self.site, host, index)
+            )
             for index, host in enumerate(self._computes)
         }
 
@@ -131,6 +138,9 @@ class Cloud:
                 f'{len(running)} processes of the lab in {self.layout.state} '
                 'are running: stop it first'
             )
+        if any(host.machine for host in self._computes):
+            # Before anything runs that would wait for it.
+            machine_cache.image(self.supervisor, self.progress)
         try:
             with signals.termination_raises():
                 self._prepare()
@@ -175,7 +185,14 @@ class Cloud:
             it is restarted another time
         """
         queues = rabbitmq.Queues(self.supervisor, self.site)
-        self.supervisor.stop([daemon], 20)
+        compute = {
+            nova.compute_name(name): place
+            for name, place in self.places.items()
+        }.get(daemon)
+        if compute is None:
+            self.supervisor.stop([daemon], 20)
+        else:
+            compute.stop_service(self.supervisor, daemon)
         nova.override(self.layout, daemon, overrides or {})
         if daemon == nova.API:
             wsgi.start(self.supervisor, self.site, wsgi.NOVA)
@@ -185,11 +202,9 @@ class Cloud:
         if daemon in (nova.CONDUCTOR, nova.SCHEDULER):
             nova.start(self.supervisor, self.site, daemon)
             return
-        for place in self.places.values():
-            if nova.compute_name(place.host.name) == daemon:
-                nova.start_compute(self.supervisor, place)
-                return
-        raise errors.LabError(f'no such daemon: {daemon}')
+        if compute is None:
+            raise errors.LabError(f'no such daemon: {daemon}')
+        nova.start_compute(self.supervisor, compute)
 
     def _prepare(self) -> None:
         layout = self.layout
@@ -248,9 +263,12 @@ class Cloud:
         for name, place in self.places.items():
             place.make(self.supervisor)
             conf = nova.compute_conf(layout, name)
-            layouts.write(
-                conf, ini.render(nova_config.compute(site, place.host, conf))
+            settings = (
+                nova_config.compute
+                if place.host.machine is None
+                else nova_config.machine_compute
             )
+            layouts.write(conf, ini.render(settings(site, place.host, conf)))
             daemons.append(nova.compute_name(name))
         for daemon in daemons:
             nova.override(layout, daemon, {})

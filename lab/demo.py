@@ -22,9 +22,12 @@ import sys
 
 from lab import cloud as clouds
 from lab import errors
+from lab import hosts
 from lab import layout as layouts
 from lab import scenes
+from lab import scenes_confined
 from lab import signals
+from lab.machine import recipe
 
 
 def main() -> int:
@@ -42,10 +45,17 @@ def main() -> int:
     parser.add_argument(
         '--keep', action='store_true', help='leave the cloud up at the end'
     )
+    parser.add_argument(
+        '--with',
+        dest='module',
+        choices=recipe.MODULES,
+        help='show guests that this security module confines, on a machine '
+        'of their own (built the first time, which takes long)',
+    )
     arguments = parser.parse_args()
     try:
         with signals.termination_raises():
-            _run(arguments.state, arguments.keep)
+            _run(arguments.state, arguments.module, arguments.keep)
     except errors.LabError as error:
         sys.stderr.write(f'DEMO FAILED: {error}\n')
         return 1
@@ -55,11 +65,16 @@ def main() -> int:
     return 0
 
 
-def _run(state: Path, keep: bool) -> None:
-    cloud = clouds.Cloud(state)
+def _run(state: Path, module: recipe.Module | None, keep: bool) -> None:
+    computes = list(hosts.DEFAULT)
+    if module is not None:
+        # One host beside it, which has no such module.
+        host = scenes_confined.SCRIPTS[module].host
+        computes = [hosts.DEFAULT[0], host]
+    cloud = clouds.Cloud(state, hosts.known(computes))
     cloud.up()
     try:
-        scenes.Scenes(cloud).run()
+        flavor = _show(cloud, module)
     except BaseException:
         cloud.down()
         raise
@@ -67,17 +82,27 @@ def _run(state: Path, keep: bool) -> None:
         cloud.down()
     print('DEMO OK: every line above was checked while it ran.')
     if keep:
-        _usage(cloud)
+        _usage(cloud, flavor)
 
 
-def _usage(cloud: clouds.Cloud) -> None:
+def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+    """Show it; the name of a flavor that it left."""
+    if module is None:
+        scenes.Scenes(cloud).run()
+        return scenes.HARDENED
+    confined = scenes_confined.ConfinedScenes(cloud, module)
+    confined.run()
+    return confined.flavor
+
+
+def _usage(cloud: clouds.Cloud, flavor: str) -> None:
     where = f'--state {cloud.layout.state}'
     print(
         '\nThe cloud is up. To use it:\n'
         f'  eval "$(.venv/bin/python -m lab {where} env)"\n'
         '  .venv/bin/openstack server list --long\n'
         '  .venv/bin/nova-isolation-manage --config-file '
-        f'{cloud.layout.nova_conf} explain {scenes.HARDENED}\n'
+        f'{cloud.layout.nova_conf} explain {flavor}\n'
         f'Its logs are in {cloud.layout.log}. To stop it:\n'
         f'  .venv/bin/python -m lab {where} down'
     )

@@ -23,7 +23,6 @@ from openstack import exceptions
 from lab import cloud as clouds
 from lab import errors
 from lab import guestfiles
-from lab import processes
 
 #: Emulated guests on a busy machine are slow, but never this slow.
 _BOOT_SECONDS = 180.0
@@ -43,7 +42,10 @@ class HostProcess:
 
     @property
     def executable(self) -> Path:
-        """The binary it runs, whatever its host's path for that is."""
+        """The binary it runs, whatever its host's path for that is.
+
+        Of a host that is no machine of its own.
+        """
         return Path(f'/proc/{self.pid}/exe')
 
     def runs(self, binary: Path) -> bool:
@@ -226,12 +228,14 @@ class Guests:
         :raises LabError: when the host has no such process
         """
         place = self._cloud.places[server.compute_host]
-        pid_file = place.layout.pids / f'{server.instance_name}.pid'
-        try:
-            pid = int(pid_file.read_text(encoding='ascii'))
-        except (OSError, ValueError) as error:
-            raise errors.LabError(f'{server.name}: {error}') from error
-        if server.id not in processes.command(pid):
+        supervisor = self._cloud.supervisor
+        pid_file = place.pids / f'{server.instance_name}.pid'
+        text = place.read(supervisor, pid_file)
+        if not text.strip().isdigit():
+            raise errors.LabError(f'{server.name}: {pid_file}: {text!r}')
+        pid = int(text)
+        command = place.read(supervisor, Path(f'/proc/{pid}/cmdline'))
+        if server.id not in command:
             raise errors.LabError(
                 f'{server.name}: process {pid} is not its QEMU'
             )
@@ -243,13 +247,22 @@ class Guests:
         :raises LabError: when there is no such process
         """
         pid = self.qemu_pid(server)
-        status = dict(
-            line.split(':', 1)
-            for line in Path(f'/proc/{pid}/status')
-            .read_text('utf-8')
-            .splitlines()
-        )
+        place = self._cloud.places[server.compute_host]
+        text = place.read(self._cloud.supervisor, Path(f'/proc/{pid}/status'))
+        status = dict(line.split(':', 1) for line in text.splitlines())
         return HostProcess(pid, int(status['Seccomp']))
+
+    def label(self, server: Any) -> str:
+        """The label that the kernel gives a running guest's QEMU.
+
+        :raises LabError: when there is no such process, or the kernel of
+            its host has no security module
+        """
+        pid = self.qemu_pid(server)
+        place = self._cloud.places[server.compute_host]
+        return place.read(
+            self._cloud.supervisor, Path(f'/proc/{pid}/attr/current')
+        ).strip()
 
     def _image_id(self) -> str:
         if self._image is None:

@@ -20,6 +20,7 @@ from typing import Literal
 
 from lab import errors
 from lab.config import ini
+from lab.machine import recipe
 
 STOCK_COMMAND = 'nova-compute'
 STOCK_DRIVER = 'libvirt.LibvirtDriver'
@@ -33,6 +34,9 @@ class ComputeHost:
 
     #: Its host name, for Nova and for libvirt; at most 20 characters.
     name: str
+    #: The security module of the machine that it is (lab.machine); None: it
+    #: is this machine, in namespaces of its own.
+    machine: recipe.Module | None = None
     #: seccomp_sandbox of its qemu.conf.
     sandbox: bool = True
     #: 'stock' is Debian's QEMU; 'execstack' a copy of it whose
@@ -79,6 +83,12 @@ KNOWN = {
             command=OUR_COMMAND,
         ),
         ComputeHost('cpu-stock').stock(),
+        ComputeHost(
+            'cpu-selinux',
+            machine='selinux',
+            isolation={'svirt_types': 'svirt_t,svirt_offline_t'},
+        ),
+        ComputeHost('cpu-apparmor', machine='apparmor'),
     )
 }
 DEFAULT = ('cpu-hardened', 'cpu-plain')

@@ -31,6 +31,7 @@ NAMES = (
     'neutron',
     'nova',
 )
+_SSH_START = 10
 _MIGRATION_START = 16
 #: A migration takes one port for memory and one for disks.
 _MIGRATION_PORTS = 8
@@ -47,6 +48,16 @@ class Ports:
     def __getitem__(self, name: str) -> int:
         """The port of the server called ``name``, one of NAMES."""
         return self.base + NAMES.index(name)
+
+    def ssh(self, index: int) -> int:
+        """The port that leads to ssh of the ``index``-th host, a machine.
+
+        :raises LabError: when the block has no room for so many hosts
+        """
+        port = self.base + _SSH_START + index
+        if port >= self.base + _MIGRATION_START:
+            raise errors.LabError(f'no ssh port for compute host {index + 1}')
+        return port
 
     def migration(self, index: int) -> tuple[int, int]:
         """First and last port for migrations to the ``index``-th host.

@@ -15,15 +15,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from typing import NoReturn
 
 from openstack import exceptions
 
 from lab import cloud as clouds
-from lab import errors
 from lab import execstack
 from lab import explain
-from lab import guests as guest_api
+from lab import stage
 from lab.daemons import libvirtd
 
 HARDENED = 'demo.hardened'
@@ -38,13 +36,11 @@ _GOOD, _PLAIN = 'cpu-hardened', 'cpu-plain'
 _VERIFY_EVENT = 'isolation_verify'
 
 
-class Scenes:
+class Scenes(stage.Stage):
     """The scenes, on one cloud with the default compute hosts."""
 
     def __init__(self, cloud: clouds.Cloud) -> None:
-        self._cloud = cloud
-        self._guests = guest_api.Guests(cloud)
-        self._api = self._guests.api
+        super().__init__(cloud)
         self._rows: list[tuple[str, str, str, str]] = []
 
     def run(self) -> None:
@@ -173,10 +169,6 @@ class Scenes:
             else:
                 self._fail(f'{self._tags(specs)} was not refused')
 
-    def _flavor(self, name: str, specs: dict[str, str]) -> None:
-        self._guests.flavor(name, specs)
-        print(f'  flavor {name}: {self._tags(specs)}')
-
     def _active(
         self, server: Any, host: str, flavor: str, specs: dict[str, str]
     ) -> Any:
@@ -279,29 +271,6 @@ class Scenes:
             ]
             print('  ' + '  '.join([*cells, row[-1]]))
         print(
-            '\n  Not shown here: SELinux and AppArmor labels, and Xen. '
-            'This machine\n  cannot confine with them; it can only show '
-            'that they are refused.'
+            '\n  Not shown here: Xen, and what tools/demo.sh shows --with '
+            'selinux and\n  --with apparmor, on a machine that has them.'
         )
-
-    def _title(self, text: str) -> None:
-        print()
-        self._cloud.progress.say(text)
-
-    @staticmethod
-    def _tags(specs: dict[str, str]) -> str:
-        return (
-            ' '.join(
-                f'{key.removeprefix("isolation:")}={value}'
-                for key, value in specs.items()
-            )
-            or '-'
-        )
-
-    def _check(self, holds: bool, claim: str) -> None:
-        if not holds:
-            self._fail(claim)
-
-    @staticmethod
-    def _fail(claim: str) -> NoReturn:
-        raise errors.LabError(f'this does not hold: {claim}')

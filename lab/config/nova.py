@@ -18,8 +18,9 @@ from lab import hosts
 from lab import layout as layouts
 from lab.config import ini
 from lab.config import site as sites
+from lab.machine import recipe
 
-#: nova-compute calls root's helpers through these; see privsep below.
+#: nova-compute calls root's helpers through these; see _privsep.
 _PRIVSEP = (
     'nova_sys_admin',
     'privsep_osbrick',
@@ -75,18 +76,63 @@ def compute(
     :param conf: where the file will lie
     """
     layout = site.layout
-    privsep: ini.Options = {
-        # Nova would start it by sudo, which neither is there nor needed.
-        'helper_command': f'{layouts.BIN}/privsep-helper --config-file {conf}'
-    }
+    return ini.merge(
+        _compute(site, host),
+        {
+            'DEFAULT': {
+                'state_path': str(layout.host(host.name).nova),
+                'instances_path': str(layout.instances),
+            },
+            'libvirt': {
+                # %s is the destination's host name. With [libvirt]
+                # live_migration_inbound_addr it would be that address.
+                'live_migration_uri': (
+                    f'qemu+unix:///system?socket={layout.host("%s").socket}'
+                ),
+            },
+        },
+        _privsep(layouts.BIN, conf),
+        host.settings,
+    )
+
+
+def machine_compute(
+    site: sites.Site, host: hosts.ComputeHost, conf: Path
+) -> ini.Settings:
+    """nova.conf of a compute host that is a machine of its own.
+
+    :param conf: where the file will lie, on the machine
+    """
+    site = site.seen_from_machine()
+    return ini.merge(
+        _compute(site, host),
+        {
+            'DEFAULT': {
+                'my_ip': recipe.ADDRESS,
+                'state_path': str(recipe.STATE),
+                'instances_path': str(recipe.INSTANCES),
+                'reserved_host_memory_mb': 256,
+            },
+            'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
+        },
+        # The catalogue has the addresses as this machine sees them.
+        {
+            service: {'endpoint_override': site.url(service)}
+            for service in ('placement', 'glance', 'neutron', 'keystone')
+        },
+        _privsep(recipe.VENV / 'bin', conf),
+        host.settings,
+    )
+
+
+def _compute(site: sites.Site, host: hosts.ComputeHost) -> ini.Settings:
+    """What all compute hosts have."""
     return ini.merge(
         _common(site),
         {
             'DEFAULT': {
                 'host': host.name,
                 'compute_driver': host.driver,
-                'state_path': str(layout.host(host.name).nova),
-                'instances_path': str(layout.instances),
                 'reserved_host_memory_mb': 512,
                 'reserved_host_disk_mb': 0,
                 'reserved_host_cpus': 0,
@@ -103,21 +149,25 @@ def compute(
                 'virt_type': 'qemu',
                 'cpu_mode': 'none',
                 'images_type': 'raw',
-                # %s is the destination's host name. With [libvirt]
-                # live_migration_inbound_addr it would be that address.
-                'live_migration_uri': (
-                    f'qemu+unix:///system?socket={layout.host("%s").socket}'
-                ),
             },
             # A live migration fetches the kernel image with a check that
             # boot does not make, and which takes a Linux kernel for a disk
             # with a partition table.
             'workarounds': {'disable_deep_image_inspection': True},
         },
-        {section: privsep for section in _PRIVSEP},
         {'isolation': host.isolation} if host.isolation else {},
-        host.settings,
     )
+
+
+def _privsep(folder: Path, conf: Path) -> ini.Settings:
+    """How nova-compute calls its helpers that are root.
+
+    Nova would use sudo, which neither is there nor needed.
+    """
+    helper: ini.Options = {
+        'helper_command': f'{folder}/privsep-helper --config-file {conf}'
+    }
+    return {section: helper for section in _PRIVSEP}
 
 
 def _common(site: sites.Site) -> ini.Settings:

@@ -19,6 +19,7 @@ import secrets
 from lab import layout as layouts
 from lab import ports as port_blocks
 from lab.config import ini
+from lab.machine import recipe
 
 LOCALHOST = '127.0.0.1'
 REGION = 'RegionOne'
@@ -43,6 +44,8 @@ class Site:
     layout: layouts.Layout
     ports: port_blocks.Ports
     passwords: dict[str, str]
+    #: At which address the servers are found.
+    address: str = LOCALHOST
 
     @classmethod
     def make(cls, layout: layouts.Layout) -> 'Site':
@@ -69,7 +72,11 @@ class Site:
 
     def url(self, service: str) -> str:
         """Where an HTTP service answers, as the catalogue has it."""
-        return f'http://{LOCALHOST}:{self.ports[service]}{_PATHS[service]}'
+        return f'http://{self.address}:{self.ports[service]}{_PATHS[service]}'
+
+    def seen_from_machine(self) -> 'Site':
+        """The same servers, as a machine of the lab reaches them."""
+        return dataclasses.replace(self, address=recipe.GATEWAY)
 
     def database(self, name: str) -> str:
         """SQLAlchemy's URL of a database."""
@@ -83,7 +90,7 @@ class Site:
         """oslo.messaging's URL of the message queue."""
         return (
             f'rabbit://lab:{self.passwords["rabbitmq"]}'
-            f'@{LOCALHOST}:{self.ports["amqp"]}/'
+            f'@{self.address}:{self.ports["amqp"]}/'
         )
 
     def login(self, user: str) -> dict[str, ini.Value]:

@@ -21,6 +21,7 @@ host, at the paths at which a real host has them.
 from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
+import subprocess  # nosec B404: only for the type of a result
 import uuid
 
 from lab import errors
@@ -99,6 +100,16 @@ class Host:
             return EMULATOR
         return self.layout.emulator
 
+    @property
+    def instances(self) -> Path:
+        """See lab.place; as in its namespace."""
+        return self.site.layout.instances
+
+    @property
+    def pids(self) -> Path:
+        """See lab.place; as on this machine."""
+        return self.layout.pids
+
     def make(self, supervisor: supervisors.Supervisor) -> None:
         """Make the host's folders, its QEMU, libvirt's configuration, hook."""
         layout = self.layout
@@ -172,6 +183,41 @@ class Host:
             raise errors.LabError(
                 f'{EMULATOR} of {self.host.name} is not {self.emulator()}'
             )
+
+    def start_service(
+        self,
+        supervisor: supervisors.Supervisor,
+        name: str,
+        files: Sequence[Path],
+    ) -> supervisors.Daemon:
+        """Start its nova-compute; see lab.place."""
+        command: list[str | Path] = [layouts.BIN / self.host.command]
+        for file in files:
+            command += ['--config-file', file]
+        return supervisor.start(name, self.inside(command))
+
+    def stop_service(
+        self, supervisor: supervisors.Supervisor, name: str
+    ) -> None:
+        """Stop its nova-compute."""
+        supervisor.stop([name], 20)
+
+    def run(
+        self,
+        supervisor: supervisors.Supervisor,
+        command: Sequence[str | Path],
+        seconds: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a short program in its namespaces; see lab.place."""
+        return supervisor.output(self.inside(command), seconds)
+
+    def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
+        """The text of a file of this machine; see lab.place."""
+        try:
+            text = path.read_text(encoding='utf-8', errors='replace')
+        except OSError as error:
+            raise errors.LabError(f'{self.host.name}: {error}') from error
+        return text.rstrip('\0')
 
     def virsh(
         self, supervisor: supervisors.Supervisor, *arguments: str

@@ -15,10 +15,10 @@
 from pathlib import Path
 
 from lab import layout as layouts
+from lab import place as place_api
 from lab import supervisor as supervisors
 from lab.config import ini
 from lab.config import site as sites
-from lab.daemons import libvirtd
 from lab.daemons import rabbitmq
 
 API = 'nova-api'
@@ -76,22 +76,21 @@ def start(
 
 
 def start_compute(
-    supervisor: supervisors.Supervisor, place: libvirtd.Host
+    supervisor: supervisors.Supervisor, place: place_api.Place
 ) -> None:
     """Start a host's nova-compute and wait until it is served."""
     layout, name = place.site.layout, compute_name(place.host.name)
-    started = supervisor.start(
+    started = place.start_service(
+        supervisor,
         name,
-        place.inside(
-            [
-                layouts.BIN / place.host.command,
-                '--config-file',
-                compute_conf(layout, place.host.name),
-                '--config-file',
-                override_file(layout, name),
-            ]
-        ),
+        [
+            compute_conf(layout, place.host.name),
+            override_file(layout, name),
+        ],
     )
+    # A machine that is emulated needs a minute where this one needs two
+    # seconds.
+    seconds = 180 if place.host.machine is None else 900
     rabbitmq.Queues(supervisor, place.site).wait_served(
-        [queue(name)], 180, started
+        [queue(name)], seconds, started
     )

@@ -50,10 +50,18 @@ class TestCase(unittest.TestCase):
     #: The cloud, once a test of the class has used it.
     _used: ClassVar[clouds.Cloud | None] = None
     maxDiff = None
+    #: How long a guest may take to start, and to go.
+    boot_seconds = 180.0
+    delete_seconds = 60.0
+
+    @classmethod
+    def use_cloud(cls) -> clouds.Cloud:
+        """The cloud for these tests."""
+        return cloud()
 
     def setUp(self) -> None:
         super().setUp()
-        self.cloud = cloud()
+        self.cloud = self.use_cloud()
         self.guests = guests.Guests(self.cloud)
         self.api = self.guests.api
 
@@ -83,8 +91,10 @@ class TestCase(unittest.TestCase):
     def boot_flavor(self, flavor: Any, **where: str) -> Any:
         """Boot a guest; the server, ACTIVE or ERROR."""
         server = self.guests.create(flavor.name, flavor.id, **where)
-        self.addCleanup(self.guests.delete, server)
-        return self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
+        self.addCleanup(self.guests.delete, server, self.delete_seconds)
+        return self.guests.wait_status(
+            server, ('ACTIVE', 'ERROR'), self.boot_seconds
+        )
 
     def restart(self, daemon: str, **isolation: str) -> None:
         """Restart a Nova daemon with other [isolation] options.
@@ -97,9 +107,13 @@ class TestCase(unittest.TestCase):
     def refused_to_start(self, server: Any) -> dict[str, Any]:
         """The fault of a server; that it has no trace on any host."""
         self.assertEqual('ERROR', server.status, server.compute_host)
-        for name in self.cloud.places:
+        for name, place in self.cloud.places.items():
             self.assertNotIn(server.id, self.domains(name))
-            self.assertFalse(self.instance_folder(name, server).exists())
+            there = place.run(
+                self.cloud.supervisor,
+                ['test', '-e', place.instances / str(server.id)],
+            )
+            self.assertEqual(1, there.returncode, there.stderr)
         return dict(server.fault)
 
     def domains(self, host: str) -> set[str]:
@@ -111,8 +125,8 @@ class TestCase(unittest.TestCase):
         )
 
     def instance_folder(self, host: str, server: Any) -> Path:
-        """Where Nova keeps a server's files on a host."""
-        return self.cloud.places[host].layout.instances / str(server.id)
+        """Where Nova keeps a server's files, seen from outside the host."""
+        return self.cloud.layout.host(host).instances / str(server.id)
 
     def assertNoAllocations(self, server: Any) -> None:
         """Placement has set nothing aside for a server.

@@ -1,0 +1,181 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Keeps the built machine, and builds it when something in it changed."""
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import functools
+import os
+from pathlib import Path
+import shutil
+import tempfile
+import time
+
+from lab import errors
+from lab import layout as layouts
+from lab import plan as plans
+from lab import processes
+from lab import progress as progresses
+from lab import signals
+from lab import supervisor as supervisors
+from lab.machine import image as images
+from lab.machine import recipe
+from lab.machine import snapshot
+
+#: Longer than any build.
+_LOCK_SECONDS = 3600
+_BUILDING = 'building-'
+
+
+def image(
+    supervisor: supervisors.Supervisor, progress: progresses.Progress
+) -> images.Image:
+    """The machine, with its snapshots; built when it is not there.
+
+    :raises LabError: when it cannot be built
+    """
+    folder = _folder()
+    found = images.Image(folder / recipe.key(supervisor))
+    if found.folder.exists():
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder, progress):
+        # Another lab may have built it while we waited.
+        if not found.folder.exists():
+            _build(found, progress)
+            _prune(folder, found)
+    return found
+
+
+def copy(
+    supervisor: supervisors.Supervisor,
+    image: images.Image,
+    module: recipe.Module,
+    folder: Path,
+) -> images.Image:
+    """Copy what a machine needs to start from a snapshot.
+
+    The disk below the snapshot is not copied; once the machine runs it has
+    that open.
+
+    :returns: the image in the other folder
+    :raises LabError: when it cannot be copied
+    """
+    target = images.Image(folder)
+    for source in (
+        image.kernel,
+        image.initramfs,
+        image.key,
+        image.known_hosts,
+        image.snapshot(module),
+    ):
+        result = supervisor.output(
+            ['cp', '-p', '--reflink=auto', '--sparse=always', source, folder],
+            300,
+        )
+        if result.returncode:
+            raise errors.LabError(f'{source}: {result.stderr}')
+    disk = target.snapshot(module)
+    snapshot.image_tool(
+        supervisor,
+        ['rebase', '-q', '-u', '-F', 'raw', '-b', image.disk, disk],
+    )
+    return target
+
+
+def _folder() -> Path:
+    return layouts.cache() / 'machine'
+
+
+def _build(wanted: images.Image, progress: progresses.Progress) -> None:
+    """Build beside, and rename at the end: no half image has the name."""
+    if os.geteuid() != 0:
+        raise errors.LabError("only root can build the lab's machine")
+    for old in wanted.folder.parent.glob(f'{_BUILDING}*'):
+        shutil.rmtree(old)
+    layout = layouts.Layout(
+        Path(tempfile.mkdtemp(prefix=_BUILDING, dir=wanted.folder.parent))
+    )
+    for folder in (layout.log, layout.run):
+        folder.mkdir()
+    progress.say(
+        "building the lab's machine, once: 10 minutes, more on a busy "
+        f'machine; logs in {layout.log}'
+    )
+    supervisor = supervisors.Supervisor(layout)
+    built = images.Image(layout.state)
+    try:
+        with signals.termination_raises():
+            images.Builder(supervisor, progress, built).build()
+            _boot(supervisor, progress, built)
+    except BaseException:
+        with signals.ignored():
+            processes.kill(list(processes.belonging(layout)), 20)
+            _remove_all_but(layout.log)
+        raise
+    layout.state.rename(wanted.folder)
+
+
+def _boot(
+    supervisor: supervisors.Supervisor,
+    progress: progresses.Progress,
+    built: images.Image,
+) -> None:
+    plan = plans.Plan(supervisor, progress)
+    booter = snapshot.Booter(supervisor, built)
+    for module in recipe.MODULES:
+        plan.add(f'boot-{module}', functools.partial(booter.make, module))
+    plan.run()
+
+
+def _remove_all_but(log: Path) -> None:
+    """What a failed build leaves: why."""
+    for path in log.parent.iterdir():
+        if path.is_dir() and path != log:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != log:
+            path.unlink()
+
+
+def _prune(folder: Path, wanted: images.Image) -> None:
+    """Remove every other machine.
+
+    One that runs keeps its open files, which is all it needs.
+    """
+    for old in folder.iterdir():
+        if old.is_dir() and old != wanted.folder:
+            shutil.rmtree(old)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, progress: progresses.Progress) -> Iterator[None]:
+    """Only one of several labs builds; the others wait for it."""
+    with (folder / 'lock').open('w') as file:
+        end, told = time.monotonic() + _LOCK_SECONDS, False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                pass
+            if not told:
+                progress.say('another lab builds the machine: waiting')
+                told = True
+            if time.monotonic() > end:
+                raise errors.LabError(
+                    f'{folder / "lock"} is held for {_LOCK_SECONDS} s'
+                )
+            time.sleep(1)
+        yield

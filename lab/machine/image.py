@@ -1,0 +1,278 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Builds the machine's disk image, kernel and keys from Debian packages."""
+
+import dataclasses
+import os
+from pathlib import Path
+import shutil
+
+from lab import errors
+from lab import layout as layouts
+from lab import plan as plans
+from lab import progress as progresses
+from lab import supervisor as supervisors
+from lab.machine import recipe
+from lab.machine import sources
+from lab.machine import tree as trees
+
+_SECONDS = 1800
+_DISK = '4G'
+#: The run-time dependencies of this project and of Nova's compute service.
+#: libvirt-python is Debian's: it has to fit the machine's libvirt.
+_SYSTEM_PACKAGES = ('libvirt-python',)
+#: Where the machine finds the lists for pip, until it is built.
+_PIP = '/var/tmp/nova'  # noqa: S108  # nosec B108
+_NOVA = """
+set -eu
+python3 -m venv --system-site-packages "$1"
+"$1/bin/pip" install --quiet --no-compile --constraint "$2/constraints.txt" \
+    --requirement "$2/requirements.txt" nova
+"$1/bin/pip" check
+# What does not compile (templates, old syntax) is nobody's import.
+"$1/bin/python" -m compileall -q -j 0 "$1/lib" || true
+"""
+#: The policy is installed without loading it. TCG writes the code that it
+#: runs, which a guest may with this boolean of Debian's policy only.
+#: $1 is the folder for a second policy, for tests: in it a type is permissive.
+_POLICY = """
+set -eu
+other=$1
+shift
+semodule --noreload --store default --priority 400 "$@"
+semanage boolean --noreload --modify --on virt_use_execmem
+semodule --noreload --store default --priority 500 --install=$other/type.cil
+cp /etc/selinux/default/policy/policy.* "$other/policy"
+semodule --noreload --store default --priority 500 --remove=type
+"""
+#: /proc and /sys are mounted over where it matters, but need labels to be.
+_LABEL = """
+setfiles -F -e /proc -e /sys \
+    /etc/selinux/default/contexts/files/file_contexts /
+"""
+_MOUNT_POINTS = ('proc', 'sys')
+_MOUNT_POINT_LABEL = b'system_u:object_r:root_t:s0\0'
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """The files of a machine, in one folder."""
+
+    folder: Path
+
+    @property
+    def disk(self) -> Path:
+        """The root file system, raw. Never written to after the build."""
+        return self.folder / 'disk.raw'
+
+    @property
+    def kernel(self) -> Path:
+        """Its kernel."""
+        return self.folder / 'vmlinuz'
+
+    @property
+    def initramfs(self) -> Path:
+        """Its initramfs."""
+        return self.folder / 'initramfs'
+
+    @property
+    def key(self) -> Path:
+        """The private key that root's account takes."""
+        return self.folder / 'id_ed25519'
+
+    @property
+    def known_hosts(self) -> Path:
+        """The machine's own key, for ssh."""
+        return self.folder / 'known_hosts'
+
+    def snapshot(self, module: recipe.Module) -> Path:
+        """A qcow2 file over :attr:`disk` with the booted machine."""
+        return self.folder / f'{module}.qcow2'
+
+
+#: By this name ssh looks the machine's key up.
+HOST_ALIAS = 'lab-machine'
+
+
+class Builder:
+    """Builds an image in an empty folder."""
+
+    def __init__(
+        self,
+        supervisor: supervisors.Supervisor,
+        progress: progresses.Progress,
+        image: Image,
+    ) -> None:
+        self._supervisor = supervisor
+        self._progress = progress
+        self._image = image
+        self._tree = trees.Tree(supervisor, image.folder / 'root')
+
+    def build(self) -> None:
+        """Do it; the root folder is removed again.
+
+        :raises LabError: when a step failed
+        """
+        plan = plans.Plan(self._supervisor, self._progress)
+        plan.add('packages', self._packages)
+        plan.add('nova', self._nova, ['packages'])
+        plan.add('configuration', self._configure, ['packages'])
+        plan.add('initramfs', self._initramfs, ['configuration'])
+        plan.add('policy', self._policy, ['configuration'])
+        plan.add('disk', self._disk, ['nova', 'initramfs', 'policy'])
+        plan.run()
+        shutil.rmtree(self._tree.root)
+
+    def _packages(self) -> None:
+        options = [
+            *sources.apt_options(self._supervisor),
+            'APT::Install-Recommends "false";',
+            'Acquire::Languages "none";',
+        ]
+        exclude = [
+            f'--dpkgopt=path-exclude=/usr/share/{name}/*'
+            for name in ('doc', 'locale', 'man')
+        ]
+        self._supervisor.run(
+            'packages',
+            [
+                *trees.CONTAINED,
+                'mmdebstrap',
+                '--mode=root',
+                '--variant=minbase',
+                f'--include={",".join(recipe.PACKAGES)}',
+                *(f'--aptopt={option}' for option in options),
+                '--dpkgopt=force-unsafe-io',
+                *exclude,
+                recipe.SUITE,
+                self._tree.root,
+                *sources.debian(self._supervisor, recipe.SUITE),
+            ],
+            _SECONDS,
+            sources.environment(self._supervisor),
+        )
+
+    def _nova(self) -> None:
+        variables = sources.environment(self._supervisor)
+        cache = Path(variables.setdefault('PIP_CACHE_DIR', str(_pip_cache())))
+        cache.mkdir(parents=True, exist_ok=True)
+        constraints = recipe.CONSTRAINTS.read_text('utf-8').splitlines(True)
+        self._tree.write(
+            f'{_PIP}/constraints.txt',
+            ''.join(
+                line
+                for line in constraints
+                if line.partition('==')[0] not in _SYSTEM_PACKAGES
+            ),
+        )
+        self._tree.write(
+            f'{_PIP}/requirements.txt', recipe.REQUIREMENTS.read_text('utf-8')
+        )
+        self._tree.run(
+            'nova',
+            ['sh', '-c', _NOVA, 'sh', recipe.VENV, _PIP],
+            _SECONDS,
+            {
+                **variables,
+                'PIP_ROOT_USER_ACTION': 'ignore',
+                'PIP_DISABLE_PIP_VERSION_CHECK': '1',
+            },
+            [*sources.paths(variables), cache],
+        )
+        shutil.rmtree(self._tree.path(_PIP))
+
+    def _configure(self) -> None:
+        tree, image = self._tree, self._image
+        for name, text in recipe.FILES.items():
+            tree.write(name, text)
+        with tree.path('/etc/libvirt/qemu.conf').open('a') as file:
+            file.write(recipe.QEMU_CONF)
+        tree.path('/etc/libvirt/qemu/networks/autostart/default.xml').unlink(
+            missing_ok=True
+        )
+        tree.path(recipe.INSTANCES).mkdir(parents=True)
+        for path in tree.path('/etc/apparmor.d').iterdir():
+            if path.is_file() and path.name not in recipe.PROFILES:
+                path.unlink()
+        units = tree.path('/etc/systemd/system')
+        for unit in recipe.MASKED_UNITS:
+            (units / unit).unlink(missing_ok=True)
+            (units / unit).symlink_to('/dev/null')
+        tree.run('units', ['systemctl', 'enable', *recipe.ENABLED_UNITS], 120)
+        self._supervisor.run(
+            'ssh-key',
+            ['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', image.key],
+            60,
+        )
+        ssh = tree.path('/root/.ssh')
+        ssh.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy(image.key.with_suffix('.pub'), ssh / 'authorized_keys')
+        host_key = tree.path('/etc/ssh/ssh_host_ed25519_key.pub')
+        image.known_hosts.write_text(
+            f'{HOST_ALIAS} {host_key.read_text(encoding="ascii")}',
+            encoding='ascii',
+        )
+
+    def _initramfs(self) -> None:
+        self._tree.run('initramfs', ['update-initramfs', '-u'], 600)
+        # Debian links the newest ones there.
+        shutil.copy(self._tree.path('/vmlinuz'), self._image.kernel)
+        shutil.copy(self._tree.path('/initrd.img'), self._image.initramfs)
+
+    def _policy(self) -> None:
+        modules = recipe.policy_modules()
+        if not modules:
+            raise errors.LabError(f'no policy module in {recipe.POLICY}')
+        folder = '/etc/nova-isolation/selinux'
+        for path in modules:
+            self._tree.write(f'{folder}/{path.name}', path.read_text('utf-8'))
+        install = [f'--install={folder}/{path.name}' for path in modules]
+        other = recipe.PERMISSIVE_POLICY.parent
+        self._tree.write(
+            f'{other}/type.cil', f'(typepermissive {recipe.PERMISSIVE_TYPE})\n'
+        )
+        self._tree.run(
+            'policy', ['sh', '-c', _POLICY, 'sh', other, *install], 900
+        )
+
+    def _disk(self) -> None:
+        self._tree.path('/etc/resolv.conf').unlink(missing_ok=True)
+        for name in recipe.UPDATED:
+            self._tree.write(name, '')
+        self._tree.run('labels', ['sh', '-c', _LABEL], 600)
+        for name in _MOUNT_POINTS:
+            os.setxattr(
+                self._tree.path(name), 'security.selinux', _MOUNT_POINT_LABEL
+            )
+        self._supervisor.run(
+            'disk',
+            [
+                'mkfs.ext4',
+                '-q',
+                # Gone with the machine in any case.
+                '-O',
+                '^has_journal,^metadata_csum',
+                '-E',
+                'lazy_itable_init=1,nodiscard',
+                '-d',
+                self._tree.root,
+                self._image.disk,
+                _DISK,
+            ],
+            600,
+        )
+
+
+def _pip_cache() -> Path:
+    return layouts.cache() / 'pip'

@@ -1,0 +1,218 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""A compute host of the lab that is a machine of its own."""
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+import subprocess  # nosec B404: only for the type of a result
+import sysconfig
+import time
+
+from lab import errors
+from lab import hosts
+from lab import progress as progresses
+from lab import supervisor as supervisors
+from lab.config import site as sites
+from lab.daemons import libvirtd
+from lab.machine import cache
+from lab.machine import image as images
+from lab.machine import qemu
+from lab.machine import recipe
+from lab.machine import security
+from lab.machine import ssh as connections
+
+_CONNECT_SECONDS = 300
+_UNIT = 'nova-compute'
+_ETC = Path('/etc/nova')
+#: What of this project's installed wheel the machine gets.
+_PROJECT = (
+    'nova_isolation',
+    'nova_isolation-*.dist-info',
+    'nova/virt/isolation',
+)
+#: $1 is the folder to pack; "--" ends what to pack; then the command that
+#: unpacks.
+_PUSH = """
+set -eu -o pipefail
+cd "$1"
+shift
+files=()
+while [ "$1" != -- ]; do files+=($1); shift; done
+shift
+tar --create --exclude=__pycache__ "${files[@]}" | "$@"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """See lab.place."""
+
+    site: sites.Site
+    host: hosts.ComputeHost
+    #: Its place among the lab's hosts, from 0.
+    index: int
+
+    @property
+    def module(self) -> recipe.Module:
+        """Its security module."""
+        if self.host.machine is None:
+            raise errors.LabError(f'{self.host.name} is no machine')
+        return self.host.machine
+
+    @property
+    def folder(self) -> Path:
+        """What of the machine lies on this one."""
+        return self.site.layout.host(self.host.name).root
+
+    @property
+    def daemon(self) -> str:
+        """The name of the machine's process."""
+        return f'machine-{self.host.name}'
+
+    @property
+    def instances(self) -> Path:
+        """See lab.place."""
+        return recipe.INSTANCES
+
+    @property
+    def pids(self) -> Path:
+        """See lab.place."""
+        return Path('/run/libvirt/qemu')
+
+    def emulator(self) -> Path:
+        """See lab.place."""
+        return libvirtd.EMULATOR
+
+    def make(self, supervisor: supervisors.Supervisor) -> None:
+        """Copy the snapshot that it starts from."""
+        self.folder.mkdir(parents=True)
+        image = cache.image(supervisor, progresses.Progress())
+        cache.copy(supervisor, image, self.module, self.folder)
+
+    def start(self, supervisor: supervisors.Supervisor) -> None:
+        """Start it, check that it confines, put this project on it."""
+        machine = qemu.Machine(
+            supervisor,
+            images.Image(self.folder),
+            self.module,
+            self.daemon,
+            self.folder,
+        )
+        daemon = machine.start(
+            self.folder / images.Image(self.folder).snapshot(self.module).name,
+            self.site.ports.ssh(self.index),
+            restore=True,
+        )
+        ssh = self.ssh(supervisor)
+        ssh.open(_CONNECT_SECONDS, daemon)
+        # Until now it is the time at which the snapshot was taken.
+        ssh.check(['date', '--set', f'@{time.time():.3f}'])
+        ssh.check(['hostname', self.host.name])
+        security.check(ssh, self.module)
+        if self.host.driver == hosts.OUR_DRIVER:
+            self._push(supervisor, ssh)
+
+    def start_service(
+        self,
+        supervisor: supervisors.Supervisor,
+        name: str,
+        files: Sequence[Path],
+    ) -> supervisors.Daemon:
+        """Start its nova-compute as a service of its systemd.
+
+        The daemon on this machine is the ssh that brings the service's
+        output, and ends with it.
+        """
+        ssh = self.ssh(supervisor)
+        ssh.check(['mkdir', '-p', _ETC])
+        command: list[str | Path] = [recipe.VENV / 'bin' / self.host.command]
+        for file in files:
+            target = _ETC / file.name
+            ssh.check(['tee', target], text=file.read_text('utf-8'))
+            command += ['--config-file', target]
+        return supervisor.start(
+            name,
+            ssh.command(
+                [
+                    'systemd-run',
+                    '--quiet',
+                    '--collect',
+                    '--pipe',
+                    '--wait',
+                    f'--unit={_UNIT}',
+                    *command,
+                ]
+            ),
+        )
+
+    def stop_service(
+        self, supervisor: supervisors.Supervisor, name: str
+    ) -> None:
+        """Stop its nova-compute."""
+        self.ssh(supervisor).run(['systemctl', 'stop', _UNIT])
+        supervisor.stop([name], 20)
+
+    def run(
+        self,
+        supervisor: supervisors.Supervisor,
+        command: Sequence[str | Path],
+        seconds: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """See lab.place."""
+        return self.ssh(supervisor).run(command, seconds)
+
+    def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
+        """See lab.place."""
+        return self.ssh(supervisor).check(['cat', path]).rstrip('\0')
+
+    def virsh(
+        self, supervisor: supervisors.Supervisor, *arguments: str
+    ) -> str:
+        """See lab.place."""
+        return self.ssh(supervisor).check(
+            ['virsh', '-q', '-c', 'qemu:///system', *arguments]
+        )
+
+    def ssh(self, supervisor: supervisors.Supervisor) -> connections.Ssh:
+        """The connection to it."""
+        return connections.Ssh(
+            supervisor,
+            images.Image(self.folder),
+            f'ssh-{self.host.name}',
+            self.site.ports.ssh(self.index),
+            self.folder,
+        )
+
+    def _push(
+        self, supervisor: supervisors.Supervisor, ssh: connections.Ssh
+    ) -> None:
+        """Put this project, as it is installed here, on the machine."""
+        target = ssh.check(
+            ['sh', '-c', f'echo {recipe.VENV}/lib/python*/site-packages']
+        ).strip()
+        supervisor.run(
+            f'project-{self.host.name}',
+            [
+                'bash',
+                '-c',
+                _PUSH,
+                'bash',
+                sysconfig.get_path('purelib'),
+                *_PROJECT,
+                '--',
+                *ssh.command(['tar', '--extract', '-C', target]),
+            ],
+            300,
+        )

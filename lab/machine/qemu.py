@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The machine as a process: QEMU, emulating, and its monitor."""
+
+import json
+from pathlib import Path
+import socket
+from typing import TextIO
+
+from lab import errors
+from lab import supervisor as supervisors
+from lab.machine import image as images
+from lab.machine import recipe
+
+#: Two vCPUs emulated by two threads: as many as the machine has cores.
+_CPUS = 2
+_MEMORY_MIB = 2048
+#: Translated code, MiB. More than QEMU's guess for such a machine.
+_CODE_CACHE_MIB = 512
+#: The snapshot's name in its qcow2 file.
+_SNAPSHOT = 'booted'
+
+
+class Machine:
+    """One machine that runs, or is about to."""
+
+    def __init__(
+        self,
+        supervisor: supervisors.Supervisor,
+        image: images.Image,
+        module: recipe.Module,
+        name: str,
+        folder: Path,
+    ) -> None:
+        """Describe it; nothing happens yet.
+
+        :param name: of its process
+        :param folder: for its monitor's socket
+        """
+        self._supervisor = supervisor
+        self._image = image
+        self._module = module
+        self._name = name
+        self._monitor = folder / 'monitor'
+        self._console = supervisor.log(f'{name}-console')
+
+    def start(
+        self, disk: Path, port: int, restore: bool = False
+    ) -> supervisors.Daemon:
+        """Start it.
+
+        :param disk: a qcow2 file; it is written to
+        :param port: of 127.0.0.1, to forward to its ssh
+        :param restore: go on from the snapshot in the disk. It has to have
+            been made by the same command line, but for ports and paths.
+        """
+        command: list[str | Path] = [
+            'qemu-system-x86_64',
+            '-machine',
+            'q35',
+            '-accel',
+            f'tcg,thread=multi,tb-size={_CODE_CACHE_MIB}',
+            '-cpu',
+            'max',
+            '-smp',
+            str(_CPUS),
+            '-m',
+            str(_MEMORY_MIB),
+            '-nodefaults',
+            '-no-reboot',
+            '-display',
+            'none',
+            '-serial',
+            f'file:{self._console}',
+            '-qmp',
+            f'unix:{self._monitor},server=on,wait=off',
+            '-kernel',
+            self._image.kernel,
+            '-initrd',
+            self._image.initramfs,
+            '-append',
+            recipe.kernel_command_line(self._module),
+            '-drive',
+            f'file={disk},if=virtio,format=qcow2,cache=unsafe,discard=unmap',
+            '-netdev',
+            f'user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22',
+            '-device',
+            'virtio-net-pci,netdev=net,romfile=',
+            '-device',
+            'virtio-rng-pci',
+        ]
+        if restore:
+            command += ['-loadvm', _SNAPSHOT]
+        return self._supervisor.start(self._name, command)
+
+    def save(self, seconds: float = 300) -> None:
+        """Keep memory and devices as the snapshot in the machine's disk.
+
+        :raises LabError: when QEMU cannot
+        """
+        said = self._ask(
+            'human-monitor-command',
+            {'command-line': f'savevm {_SNAPSHOT}'},
+            seconds,
+        )
+        if said:
+            raise errors.LabError(f'{self._name}: savevm: {said}')
+
+    def _ask(
+        self, command: str, arguments: dict[str, str], seconds: float
+    ) -> object:
+        """The answer to a command of QMP."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(seconds)
+            connection.connect(str(self._monitor))
+            with connection.makefile('rw', encoding='utf-8') as stream:
+                stream.readline()
+                self._tell(stream, 'qmp_capabilities', {})
+                return self._tell(stream, command, arguments)
+
+    def _tell(
+        self, stream: TextIO, command: str, arguments: dict[str, str]
+    ) -> object:
+        json.dump({'execute': command, 'arguments': arguments}, stream)
+        stream.flush()
+        for line in stream:
+            answer = json.loads(line)
+            if 'return' in answer:
+                return answer['return']
+            if 'error' in answer:
+                raise errors.LabError(
+                    f'{self._name}: {command}: {answer["error"]["desc"]}'
+                )
+        raise errors.LabError(f'{self._name}: {command}: QEMU has gone')

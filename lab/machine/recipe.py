@@ -1,0 +1,174 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What goes into the machine, as data, and the key of it all."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from lab import errors
+from lab import layout as layouts
+from lab import supervisor as supervisors
+
+#: Which security module the kernel has.
+Module = Literal['selinux', 'apparmor']
+MODULES: tuple[Module, ...] = ('selinux', 'apparmor')
+
+SUITE = 'trixie'
+#: What mmdebstrap's variant minbase lacks.
+PACKAGES = (
+    # a machine
+    'ca-certificates',
+    'dbus',
+    'e2fsprogs',
+    'initramfs-tools',
+    'iproute2',
+    'kmod',
+    'libpam-systemd',
+    'linux-image-cloud-amd64',
+    'openssh-server',
+    'procps',
+    'systemd-sysv',
+    'udev',
+    'zstd',
+    # a compute host
+    'libvirt-clients',
+    'libvirt-daemon-system',
+    'python3-libvirt',
+    'python3-venv',
+    'qemu-system-x86',
+    'qemu-utils',
+    # the security modules
+    'apparmor',
+    'apparmor-utils',
+    'auditd',
+    'policycoreutils',
+    'policycoreutils-python-utils',
+    'selinux-policy-default',
+    'selinux-utils',
+    'setools',
+)
+#: Background work, and waiting for what does not come.
+MASKED_UNITS = (
+    'apt-daily-upgrade.timer',
+    'apt-daily.timer',
+    'dpkg-db-backup.timer',
+    'e2scrub_all.timer',
+    'e2scrub_reap.service',
+    'fstrim.timer',
+    'libvirt-guests.service',
+    'logrotate.timer',
+    'man-db.timer',
+    'systemd-network-generator.service',
+    'systemd-networkd-wait-online.service',
+    'systemd-timesyncd.service',
+)
+ENABLED_UNITS = ('ssh.service', 'systemd-networkd.service')
+
+#: QEMU's user network: the machine's address, and what it finds this
+#: machine's 127.0.0.1 at.
+ADDRESS, GATEWAY = '10.0.2.15', '10.0.2.2'
+#: Where the machine has its Nova.
+VENV = Path('/opt/nova')
+STATE = Path('/var/lib/nova')
+INSTANCES = STATE / 'instances'
+
+FILES = {
+    '/etc/fstab': '/dev/vda / ext4 defaults,noatime 0 0\n',
+    '/etc/hostname': 'lab-machine\n',
+    '/etc/machine-id': '0123456789abcdef0123456789abcdef\n',
+    '/etc/systemd/network/10-lab.network': (
+        '[Match]\nName=eth0\n'
+        f'[Network]\nAddress={ADDRESS}/24\nGateway={GATEWAY}\n'
+        'IPv6AcceptRA=no\nLinkLocalAddressing=no\n'
+    ),
+    '/etc/ssh/sshd_config.d/lab.conf': (
+        'UseDNS no\nPermitRootLogin prohibit-password\n'
+        'PasswordAuthentication no\nLoginGraceTime 0\n'
+    ),
+    # Where this machine is busy, the other one crawls.
+    '/etc/systemd/system.conf.d/lab.conf': (
+        '[Manager]\nDefaultTimeoutStartSec=30min\n'
+        'DefaultDeviceTimeoutSec=30min\n'
+    ),
+    # Only what a root on virtio needs.
+    '/etc/initramfs-tools/conf.d/lab': 'MODULES=list\nFSTYPE=ext4\n',
+    '/etc/initramfs-tools/modules': (
+        'virtio_pci\nvirtio_blk\nvirtio_net\next4\n'
+    ),
+    '/etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=default\n',
+}
+#: Told systemd that nothing in /usr is newer: it would rebuild the journal's
+#: catalogue, the linker's cache and more, at the first boot.
+UPDATED = ('/etc/.updated', '/var/.updated')
+#: The profiles that are kept of /etc/apparmor.d. Those of browsers and the
+#: like are compiled at boot, which takes an emulated machine minutes.
+PROFILES = (
+    'usr.lib.libvirt.virt-aa-helper',
+    'usr.sbin.libvirtd',
+)
+#: Added to libvirt's qemu.conf. Which security driver: libvirt's choice.
+QEMU_CONF = 'security_default_confined = 1\nuser = "root"\ngroup = "root"\n'
+
+_COMMAND_LINE = (
+    'root=/dev/vda rw rootflags=noatime console=ttyS0 net.ifnames=0 '
+    'audit=1 audit_backlog_limit=8192 mitigations=off'
+)
+_MODULE_ARGUMENTS: dict[Module, str] = {
+    'selinux': 'security=selinux selinux=1 enforcing=1',
+    'apparmor': 'security=apparmor apparmor=1 selinux=0',
+}
+
+POLICY = layouts.CHECKOUT / 'etc' / 'nova-isolation' / 'selinux'
+CONSTRAINTS = layouts.CHECKOUT / 'constraints.txt'
+REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'
+#: A second policy of the machine, and the type that is permissive in it: to
+#: make one takes an emulated machine minutes.
+PERMISSIVE_POLICY = Path('/var/lib/selinux-permissive/policy')
+PERMISSIVE_TYPE = 'svirt_offline_t'
+#: Modules of this package that do not change what is built.
+_NOT_BUILDING = ('__init__.py', 'cache.py', 'place.py')
+
+
+def kernel_command_line(module: Module) -> str:
+    """What the kernel is told."""
+    return f'{_COMMAND_LINE} {_MODULE_ARGUMENTS[module]}'
+
+
+def policy_modules() -> list[Path]:
+    """This project's SELinux policy modules."""
+    return sorted(POLICY.glob('*.cil'))
+
+
+def key(supervisor: supervisors.Supervisor) -> str:
+    """A name for the machine that changes with all that goes into it.
+
+    This project itself does not: it is put on the machine when a cloud
+    starts. Neither do the versions in Debian's archive.
+    """
+    digest = hashlib.sha256()
+    sources = [
+        path
+        for path in sorted(Path(__file__).parent.glob('*.py'))
+        if path.name not in _NOT_BUILDING
+    ]
+    for path in (*sources, *policy_modules(), CONSTRAINTS, REQUIREMENTS):
+        digest.update(f'{path.name}\0'.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    # Another version may not read the snapshot.
+    version = supervisor.output(['qemu-system-x86_64', '--version'])
+    if version.returncode:
+        raise errors.LabError(f'qemu-system-x86_64: {version.stderr}')
+    digest.update(version.stdout.encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,109 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Boots the machine once for each security module, and keeps it booted."""
+
+from pathlib import Path
+
+from lab import errors
+from lab import ports
+from lab import supervisor as supervisors
+from lab.machine import image as images
+from lab.machine import qemu
+from lab.machine import recipe
+from lab.machine import security
+from lab.machine import ssh as connections
+
+#: Quiet and on two cores it takes one or two minutes.
+_BOOT_SECONDS = 1500
+_WARM_SECONDS = 1200
+#: So that Python has compiled, and the kernel read, what nova-compute needs.
+_IMPORT = (
+    'import nova.cmd.compute, nova.compute.manager, '
+    'nova.virt.libvirt.driver, oslo_messaging._drivers.impl_rabbit, '
+    'libvirt, elftools.elf.elffile, nova.network.neutron'
+)
+
+
+class Booter:
+    """Makes the snapshots of an image."""
+
+    def __init__(
+        self, supervisor: supervisors.Supervisor, image: images.Image
+    ) -> None:
+        self._supervisor = supervisor
+        self._image = image
+
+    def make(self, module: recipe.Module) -> None:
+        """Boot with this module, see that it is in force, and save.
+
+        :raises LabError: when a step failed
+        """
+        supervisor, name = self._supervisor, f'machine-{module}'
+        disk = self._image.snapshot(module)
+        # By a relative path, which stays true when the folder is renamed.
+        overlay(supervisor, Path(self._image.disk.name), disk)
+        folder = self._image.folder / module
+        folder.mkdir()
+        machine = qemu.Machine(supervisor, self._image, module, name, folder)
+        port = ports.find().base
+        daemon = machine.start(disk, port)
+        ssh = connections.Ssh(
+            supervisor, self._image, f'{name}-ssh', port, folder
+        )
+        try:
+            ssh.open(_BOOT_SECONDS, daemon)
+            security.check(ssh, module)
+            self._warm(ssh)
+            supervisor.stop([f'{name}-ssh'], 20)
+            machine.save()
+        finally:
+            supervisor.stop([f'{name}-ssh', name], 20)
+
+    @staticmethod
+    def _warm(ssh: connections.Ssh) -> None:
+        """Let everything that is slow the first time happen once."""
+        # 1 when a unit failed, which is not ours to judge.
+        ssh.run(['systemctl', 'is-system-running', '--wait'], _WARM_SECONDS)
+        ssh.check(
+            ['virsh', '-q', '-c', 'qemu:///system', 'domcapabilities'],
+            _WARM_SECONDS,
+        )
+        ssh.check([recipe.VENV / 'bin/python', '-c', _IMPORT], _WARM_SECONDS)
+        ssh.check(['sync'])
+
+
+def overlay(
+    supervisor: supervisors.Supervisor, disk: Path, target: Path
+) -> None:
+    """Make a qcow2 file over a raw disk.
+
+    :param disk: as the file is to name it
+    :raises LabError: when qemu-img cannot
+    """
+    image_tool(
+        supervisor,
+        ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', disk, target],
+    )
+
+
+def image_tool(
+    supervisor: supervisors.Supervisor, arguments: list[str | Path]
+) -> None:
+    """Run qemu-img.
+
+    :raises LabError: when it fails
+    """
+    result = supervisor.output(['qemu-img', *arguments])
+    if result.returncode:
+        raise errors.LabError(f'qemu-img {arguments[0]}: {result.stderr}')

@@ -1,0 +1,139 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Commands on the machine, over one connection that stays open.
+
+To agree on keys takes an emulated machine seconds; once is enough.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+import shlex
+import subprocess  # nosec B404: only for the type of a result
+
+from lab import errors
+from lab import supervisor as supervisors
+from lab.machine import image as images
+
+#: Sent without a word from the machine: it has stopped.
+_ALIVE_SECONDS, _ALIVE_COUNT = 30, 10
+_CONNECT_SECONDS = 20
+
+
+class Ssh:
+    """A connection to root's account on the machine."""
+
+    def __init__(
+        self,
+        supervisor: supervisors.Supervisor,
+        image: images.Image,
+        name: str,
+        port: int,
+        folder: Path,
+    ) -> None:
+        """Describe it; nothing happens yet.
+
+        :param name: of the connection's process
+        :param port: of 127.0.0.1, that is forwarded to the machine's
+        :param folder: for the connection's socket
+        """
+        self._supervisor = supervisor
+        self._image = image
+        self._name = name
+        self._port = port
+        self._socket = folder / 'ssh'
+
+    def open(self, seconds: float, machine: supervisors.Daemon) -> None:
+        """Connect, as soon as the machine lets us.
+
+        :param machine: whose death ends the wait
+        :raises LabError: when it has not after ``seconds``
+        """
+        self._supervisor.wait(
+            f'{self._name}',
+            lambda: self._once().returncode == 0,
+            seconds,
+            machine,
+            every=0.5,
+        )
+        daemon = self._supervisor.start(
+            self._name, [*self._command(), '-M', '-N', self._destination()]
+        )
+        self._supervisor.wait(self._name, self._socket.exists, seconds, daemon)
+
+    def command(self, argv: Sequence[str | Path]) -> list[str | Path]:
+        """The command line that runs ``argv`` on the machine."""
+        return [
+            *self._command(),
+            self._destination(),
+            shlex.join(str(word) for word in argv),
+        ]
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        seconds: float = 120,
+        text: str = '',
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a short program on the machine, whatever comes of it.
+
+        :param text: its standard input
+        :raises LabError: when it does not end in time
+        """
+        return self._supervisor.output(self.command(argv), seconds, text)
+
+    def check(
+        self,
+        argv: Sequence[str | Path],
+        seconds: float = 120,
+        text: str = '',
+    ) -> str:
+        """What a short program on the machine printed.
+
+        :raises LabError: when it fails or does not end in time
+        """
+        result = self.run(argv, seconds, text)
+        if result.returncode:
+            raise errors.LabError(
+                f'{self._name}: {shlex.join(map(str, argv))} failed '
+                f'({result.returncode}): {result.stderr or result.stdout}'
+            )
+        return result.stdout
+
+    def _once(self) -> subprocess.CompletedProcess[str]:
+        return self._supervisor.output(
+            self.command(['true']), _CONNECT_SECONDS * 3
+        )
+
+    def _command(self) -> list[str | Path]:
+        options = {
+            'BatchMode': 'yes',
+            'ConnectTimeout': _CONNECT_SECONDS,
+            'ControlPath': self._socket,
+            'GlobalKnownHostsFile': '/dev/null',
+            'HostKeyAlias': images.HOST_ALIAS,
+            'IdentitiesOnly': 'yes',
+            'LogLevel': 'ERROR',
+            'ServerAliveCountMax': _ALIVE_COUNT,
+            'ServerAliveInterval': _ALIVE_SECONDS,
+            'StrictHostKeyChecking': 'yes',
+            'UserKnownHostsFile': self._image.known_hosts,
+        }
+        command: list[str | Path] = ['ssh', '-F', 'none']
+        for name, value in options.items():
+            command += ['-o', f'{name}={value}']
+        return [*command, '-i', self._image.key, '-p', str(self._port)]
+
+    @staticmethod
+    def _destination() -> str:
+        return 'root@127.0.0.1'

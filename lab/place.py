@@ -1,0 +1,102 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What the lab asks of a compute host, wherever that is.
+
+There are two kinds: namespaces of this machine (lab.daemons.libvirtd) and a
+machine of its own (lab.machine.place).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+import subprocess  # nosec B404: only for the type of a result
+from typing import Protocol
+
+from lab import hosts
+from lab import supervisor as supervisors
+from lab.config import site as sites
+
+
+class Place(Protocol):
+    """A compute host as a place in which commands run."""
+
+    @property
+    def site(self) -> sites.Site:
+        """The lab it belongs to."""
+
+    @property
+    def host(self) -> hosts.ComputeHost:
+        """What it is to be."""
+
+    @property
+    def daemon(self) -> str:
+        """The name of the daemon that has to be there before Nova."""
+
+    @property
+    def instances(self) -> Path:
+        """Where Nova keeps its instances; a path on the host."""
+
+    @property
+    def pids(self) -> Path:
+        """Where libvirt keeps the pid files of QEMUs; for read()."""
+
+    def emulator(self) -> Path:
+        """The binary that is the host's QEMU; for read()."""
+
+    def make(self, supervisor: supervisors.Supervisor) -> None:
+        """Make its files; start nothing."""
+
+    def start(self, supervisor: supervisors.Supervisor) -> None:
+        """Start it, and wait until libvirt answers there."""
+
+    def start_service(
+        self,
+        supervisor: supervisors.Supervisor,
+        name: str,
+        files: Sequence[Path],
+    ) -> supervisors.Daemon:
+        """Start its nova-compute.
+
+        :param name: of the daemon that stands for it on this machine
+        :param files: its configuration files, on this machine
+        """
+
+    def stop_service(
+        self, supervisor: supervisors.Supervisor, name: str
+    ) -> None:
+        """Stop its nova-compute."""
+
+    def run(
+        self,
+        supervisor: supervisors.Supervisor,
+        command: Sequence[str | Path],
+        seconds: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a short program on the host, whatever comes of it.
+
+        :raises LabError: when it does not end in time
+        """
+
+    def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
+        """The text of a file of the host, without trailing zero bytes.
+
+        :raises LabError: when it cannot be read
+        """
+
+    def virsh(
+        self, supervisor: supervisors.Supervisor, *arguments: str
+    ) -> str:
+        """What a virsh command printed for this host.
+
+        :raises LabError: when it failed
+        """

@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Tests on hosts whose kernel has a security module."""
+
+import atexit
+import functools
+import os
+from pathlib import Path
+from typing import Any
+from typing import ClassVar
+
+from lab import cloud as clouds
+from lab import guests
+from lab import hosts
+from lab import layout
+from tests.e2e import base
+
+SELINUX, APPARMOR = 'cpu-selinux', 'cpu-apparmor'
+
+
+@functools.cache
+def cloud() -> clouds.Cloud:
+    """The cloud with both machines, for this test run."""
+    state = os.environ.get('LAB_MACHINES_STATE')
+    if state:
+        return clouds.Cloud.attach(Path(state))
+    started = clouds.Cloud(
+        layout.default_state('e2e-machines'), hosts.known([SELINUX, APPARMOR])
+    )
+    started.up()
+    atexit.register(started.down)
+    return started
+
+
+class TestCase(base.TestCase):
+    """A test with guests on one of the machines.
+
+    A guest there is emulated by an emulated QEMU, so two that only have to
+    be there are shared by the tests of a class.
+    """
+
+    #: The machine, and the extra specs of each of the shared guests.
+    HOST: ClassVar[str]
+    SHARED: ClassVar[tuple[dict[str, str], ...]] = ()
+
+    boot_seconds = 900.0
+    delete_seconds = 300.0
+    shared: ClassVar[list[Any]] = []
+
+    @classmethod
+    def use_cloud(cls) -> clouds.Cloud:
+        """The cloud with the machines."""
+        return cloud()
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        api = guests.Guests(cls.use_cloud())
+        created = []
+        for number, specs in enumerate(cls.SHARED):
+            flavor = api.flavor(f'{cls.__name__}-{number}', specs)
+            cls.addClassCleanup(api.api.compute.delete_flavor, flavor)
+            server = api.create(flavor.name, flavor.id)
+            cls.addClassCleanup(api.delete, server, cls.delete_seconds)
+            created.append(server)
+        cls.shared = [
+            api.wait_status(server, ('ACTIVE', 'ERROR'), cls.boot_seconds)
+            for server in created
+        ]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.place = self.cloud.places[self.HOST]
+        for server in self.shared:
+            self.assertEqual('ACTIVE', server.status, server.fault)
+            self.assertEqual(self.HOST, server.compute_host)
+
+    def on_host(self, *command: str | Path) -> str:
+        """What a command on the machine printed; it has to succeed."""
+        result = self.place.run(self.cloud.supervisor, command)
+        self.assertEqual(0, result.returncode, result.stderr)
+        return result.stdout.strip()
+
+    def disk(self, server: Any) -> Path:
+        """A server's disk, on the machine."""
+        return self.place.instances / str(server.id) / 'disk'
+
+    def wait_explained(self, flavor: Any, words: str) -> None:
+        """Wait until the host's facts make ``explain`` say so."""
+
+        def said() -> bool:
+            try:
+                self.assertExplained(flavor, words)
+            except AssertionError:
+                return False
+            return True
+
+        # It measures itself once a minute.
+        self.cloud.supervisor.wait(words, said, 300, every=2)
+
+    def assertRuns(self, server: Any) -> None:
+        """It is ACTIVE on the machine, verified, and not paused."""
+        self.assertEqual('ACTIVE', server.status, server.fault)
+        self.assertEqual(self.HOST, server.compute_host)
+        self.assertEvent(server, 'isolation_verify', 'Success')
+        state = self.place.virsh(
+            self.cloud.supervisor, 'domstate', server.instance_name
+        )
+        self.assertEqual('running', state.strip())

@@ -1,0 +1,199 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Guests on a host that enforces SELinux, and on one that stops to."""
+
+from pathlib import Path
+from typing import Any
+from typing import ClassVar
+
+from lab import intruder
+from lab.machine import recipe
+from nova_isolation.mechanisms import svirt_label
+from tests.e2e import base
+from tests.e2e import machines
+
+_TYPE = recipe.PERMISSIVE_TYPE
+_OF_TYPE = {'isolation:svirt': 'selinux', 'isolation:svirt_type': _TYPE}
+_SELINUX = {'isolation:svirt': 'selinux'}
+
+
+class SelinuxTestCase(machines.TestCase):
+    """A test on the host with SELinux."""
+
+    HOST = machines.SELINUX
+
+    def label(self, server: Any) -> svirt_label.Label:
+        """The kernel's word on a guest's QEMU, taken apart."""
+        return svirt_label.parse(self.guests.label(server))
+
+
+class ConfinedTest(SelinuxTestCase):
+    """Two guests at once: one of a type of its flavor, one of libvirt's."""
+
+    SHARED: ClassVar = (_OF_TYPE, _SELINUX)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.offline, self.usual = self.shared
+
+    def test_verified_and_running(self) -> None:
+        for server in self.shared:
+            self.assertRuns(server)
+
+    def test_type_of_the_flavor(self) -> None:
+        self.assertEqual(_TYPE, self.label(self.offline).type)
+
+    def test_type_of_the_host(self) -> None:
+        self.assertEqual('svirt_t', self.label(self.usual).type)
+
+    def test_categories_are_their_own(self) -> None:
+        labels = [self.label(server) for server in self.shared]
+        for label in labels:
+            self.assertFalse(label.is_range)
+            self.assertEqual(2, len(label.categories))
+        self.assertNotEqual(labels[0].categories, labels[1].categories)
+
+    def test_disk_of_another_guest(self) -> None:
+        for server, other in (
+            (self.offline, self.usual),
+            (self.usual, self.offline),
+        ):
+            qemu = intruder.Intruder(self.cloud, server)
+            self.assertIn(
+                'Permission denied', qemu.open_file(self.disk(other))
+            )
+            (line, *_) = qemu.denials(self.guests.label(server), 'tclass=file')
+            self.assertIn('permissive=0', line)
+            level = self.guests.label(other).split(':', 3)[3]
+            self.assertIn(f'svirt_image_t:{level} ', line)
+
+    def test_own_disk(self) -> None:
+        for server in self.shared:
+            qemu = intruder.Intruder(self.cloud, server)
+            self.assertEqual('', qemu.open_file(self.disk(server), True))
+
+    def test_the_example_type_is_offline(self) -> None:
+        self.assertEqual(
+            '', intruder.Intruder(self.cloud, self.usual).listen(5999)
+        )
+        qemu = intruder.Intruder(self.cloud, self.offline)
+        self.assertIn('Permission denied', qemu.listen(5998))
+        (line, *_) = qemu.denials(_TYPE, 'tclass=tcp_socket')
+        self.assertIn('permissive=0', line)
+
+
+class AnyTest(SelinuxTestCase):
+    """isolation:svirt=any, where SELinux is what there is."""
+
+    def test_any(self) -> None:
+        server = self.boot({'isolation:svirt': 'any'}, host=self.HOST)
+        self.assertRuns(server)
+        self.assertEqual('svirt_t', self.label(server).type)
+
+
+class RefusedTest(SelinuxTestCase):
+    """What the host cannot give."""
+
+    def test_unknown_type(self) -> None:
+        flavor = self.flavor({**_OF_TYPE, 'isolation:svirt_type': 'no_such_t'})
+        self.assertNoValidHost(self.boot_flavor(flavor))
+        self.assertExplained(
+            flavor, self.HOST, 'isolation.svirt.type_not_allowed'
+        )
+
+    def test_type_that_guests_are_not_given(self) -> None:
+        # The policy has it.
+        flavor = self.flavor(
+            {**_OF_TYPE, 'isolation:svirt_type': 'svirt_prot_exec_t'}
+        )
+        self.assertNoValidHost(self.boot_flavor(flavor))
+
+    def test_apparmor(self) -> None:
+        flavor = self.flavor({'isolation:svirt': 'apparmor'})
+        self.assertNoValidHost(self.boot_flavor(flavor, host=self.HOST))
+        self.assertExplained(flavor, self.HOST, 'isolation.svirt.no_model')
+
+
+class PermissiveTest(SelinuxTestCase):
+    """A host that stops to enforce."""
+
+    def tearDown(self) -> None:
+        self.on_host('setenforce', '1')
+        super().tearDown()
+
+    def assertRefusedOnHost(self, server: Any, code: str) -> None:
+        fault = self.refused_to_start(server)
+        if base.NO_VALID_HOST not in fault['message']:
+            server = self.guests.wait_fault(server, code, 120)
+        self.assertNoAllocations(server)
+
+    def test_at_create(self) -> None:
+        flavor = self.flavor(_SELINUX)
+        self.on_host('setenforce', '0')
+        server = self.boot_flavor(flavor, host=self.HOST)
+        self.assertRefusedOnHost(server, 'isolation.svirt.not_enforcing')
+        self.wait_explained(flavor, 'isolation.svirt.not_enforcing')
+        # The host as it was.
+        self.on_host('setenforce', '1')
+        self.wait_explained(flavor, f'{self.HOST}: accepted')
+
+    def test_between_start_and_verification(self) -> None:
+        # libvirt writes the file when it has started QEMU, paused.
+        self.on_host(
+            'systemd-run',
+            '--quiet',
+            '--collect',
+            'sh',
+            '-c',
+            'until ls /run/libvirt/qemu/*.pid; do sleep 0.1; done; '
+            'setenforce 0',
+        )
+        server = self.boot(_SELINUX, host=self.HOST)
+        self.assertEqual('Permissive', self.on_host('getenforce'))
+        self.refused_to_start(server)
+        self.assertEvent(server, 'isolation_verify', 'Error')
+        server = self.guests.wait_fault(
+            server, 'isolation.svirt.not_enforcing', 120
+        )
+
+
+class PermissiveTypeTest(SelinuxTestCase):
+    """A type that is permissive by itself, on a host that enforces."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.flavor_of_type = self.flavor(_OF_TYPE)
+        self.wait_explained(self.flavor_of_type, f'{self.HOST}: accepted')
+
+    def load(self, policy: Path) -> None:
+        """Give the kernel another binary policy.
+
+        It takes a whole one in one write. The first reader of a policy
+        sets all booleans as the policy has them.
+        """
+        self.on_host('dd', f'if={policy}', 'of=/sys/fs/selinux/load', 'bs=16M')
+
+    def test_is_not_given_to_guests(self) -> None:
+        self.addCleanup(self.on_host, 'load_policy')
+        self.load(recipe.PERMISSIVE_POLICY)
+        self.assertEqual('Enforcing', self.on_host('getenforce'))
+        self.wait_explained(
+            self.flavor_of_type, 'isolation.svirt.type_not_allowed'
+        )
+        server = self.boot_flavor(self.flavor_of_type, host=self.HOST)
+        self.assertNoValidHost(server)
+        # The other type is as it was.
+        self.assertExplained(self.flavor(_SELINUX), f'{self.HOST}: accepted')
+        self.on_host('load_policy')
+        self.wait_explained(self.flavor_of_type, f'{self.HOST}: accepted')
