@@ -283,10 +283,6 @@ class Domain(fakelibvirt.Domain):
     def hasManagedSaveImage(self, flags):
         return int(self.saved is not None)
 
-    def blockJobInfo(self, disk, flags):
-        # Done.
-        return {'cur': 1, 'end': 1, 'type': 1, 'bandwidth': 0}
-
     def migrateToURI3(self, dconnuri, params, flags):
         self.machine.calls.append(f'migrateToURI3({flags})')
         there = Connection.of_host[urllib.parse.urlsplit(dconnuri).hostname]

@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The documentation's table of roads names tests that exist, and all."""
+
+import ast
+import pathlib
+import re
+
+from oslotest import base
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_PAGE = _ROOT / 'doc/source/roads.rst'
+_NAME = re.compile(r'``((?:functional|e2e)\.[\w.]+)``')
+
+
+def _tests_in(path: pathlib.Path) -> set[str]:
+    """The tests of a module, which is not imported: the functional ones
+    bring Nova's harness with them.
+    """
+    module = '.'.join(path.relative_to(_ROOT / 'tests').with_suffix('').parts)
+    return {
+        f'{module}.{outer.name}.{inner.name}'
+        for outer in ast.parse(path.read_text()).body
+        if isinstance(outer, ast.ClassDef)
+        for inner in outer.body
+        if isinstance(inner, ast.FunctionDef)
+        and inner.name.startswith('test_')
+    }
+
+
+class RoadsTest(base.BaseTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.named = set(_NAME.findall(_PAGE.read_text()))
+
+    def test_named_tests_exist(self) -> None:
+        self.assertGreater(len(self.named), 25)
+        modules = {name.rsplit('.', 2)[0] for name in self.named}
+        found: set[str] = set()
+        for module in modules:
+            found |= _tests_in(
+                _ROOT / 'tests' / (module.replace('.', '/') + '.py')
+            )
+        self.assertEqual(set(), self.named - found)
+
+    def test_tests_of_roads_are_named(self) -> None:
+        found: set[str] = set()
+        for path in (_ROOT / 'tests/functional').glob('test_road_*.py'):
+            found |= _tests_in(path)
+        self.assertEqual(set(), found - self.named)
+
+    def test_every_row_has_a_test(self) -> None:
+        table, _, _ = _PAGE.read_text().partition('What no compute driver')
+        header, *rows = table.split('\n   * - ')[1:]
+        self.assertIn('Who decides', header)
+        self.assertGreater(len(rows), 25)
+        for row in rows:
+            self.assertRegex(row, _NAME)
