@@ -18,6 +18,7 @@ so that a suite that was not found does not look like one that passed.
 
 import argparse
 from collections.abc import Iterator
+import io
 from pathlib import Path
 import re
 import sys
@@ -26,19 +27,21 @@ import typing
 import subunit
 import testtools
 
+#: A test's id and how it ended, see outcomes().
+_Tests = list[tuple[str, str]]
 _PASSED = {'success', 'xfail'}
 #: 'exists' is a listing, 'unknown' is output outside of any test.
 _NO_TEST = {'exists', 'unknown'}
 
 
-def outcomes(stream: typing.BinaryIO) -> list[tuple[str, str]]:
+def outcomes(stream: typing.BinaryIO) -> _Tests:
     """The tests that began, each with how it ended.
 
     :param stream: subunit, version 2
     :returns: a test's id and ``passed``, ``failed`` or ``skipped``. One that
         never ended (its worker died) has failed.
     """
-    found: list[tuple[str, str]] = []
+    found: _Tests = []
 
     def ended(test: typing.Any) -> None:
         status = test['status']
@@ -58,34 +61,68 @@ def outcomes(stream: typing.BinaryIO) -> list[tuple[str, str]]:
     return found
 
 
-def count(tests: list[tuple[str, str]]) -> tuple[int, int, int]:
+def count(tests: _Tests) -> tuple[int, int, int]:
     """The numbers of tests that passed, failed and were skipped."""
     ends = [end for _, end in tests]
     return ends.count('passed'), ends.count('failed'), ends.count('skipped')
 
 
-def selection(tests: list[tuple[str, str]]) -> Iterator[str]:
+def selection(tests: _Tests) -> Iterator[str]:
     """Regular expressions of the tests that failed, for stestr."""
     for name, end in tests:
         if end == 'failed':
-            # Tempest blames the set-up of a class on a test of this name.
-            fixture = re.fullmatch(r'(?:setUp|tearDown)Class \((.*)\)', name)
+            tests_of = _class(name)
             yield (
-                f'^{re.escape(fixture[1])}\\.'
-                if fixture
+                f'^{re.escape(tests_of)}\\.'
+                if tests_of
                 else f'^{re.escape(name)}$'
             )
 
 
-def excused(
-    tests: list[tuple[str, str]], stock: list[tuple[str, str]]
-) -> set[str]:
-    """Those that fail, and fail with stock Nova as well.
+def judge(
+    tests: _Tests, again: _Tests, stock: _Tests
+) -> tuple[_Tests, list[str]]:
+    """Judge those that failed by what came of them when they were run again.
 
-    A test that did not run with stock Nova has no excuse.
+    One that did not run again, or passes with stock Nova, has failed.
+
+    :param again: the failed ones, with ours
+    :param stock: those that failed once more, with stock Nova
+    :returns: the tests that count, and what has to be told
     """
-    both = set(tests) & set(stock)
-    return {name for name, end in both if end == 'failed'}
+    judged, told = [], []
+    for name, end in tests:
+        if end == 'failed':
+            ends = set(_ends(name, again))
+            if 'passed' in ends and 'failed' not in ends:
+                told.append(f'flaky, failed once and passed then: {name}')
+                end = 'passed'
+            elif 'failed' in _ends(name, stock):
+                told.append(f'fails with stock Nova too: {name}')
+                continue
+            else:
+                told.append(f'fails with ours only: {name}')
+        judged.append((name, end))
+    return judged, told
+
+
+def _class(name: str) -> str | None:
+    """The class that could not be set up, where that is what failed.
+
+    Then there is a test of that name, and none of the class.
+    """
+    found = re.fullmatch(r'(?:setUp|tearDown)Class \((.*)\)', name)
+    return found[1] if found else None
+
+
+def _ends(name: str, tests: _Tests) -> list[str]:
+    """How a test, or the tests of a class, ended in another run."""
+    tests_of = _class(name)
+    return [
+        end
+        for one, end in tests
+        if one == name or (tests_of and one.startswith(f'{tests_of}.'))
+    ]
 
 
 def main() -> int:
@@ -97,11 +134,13 @@ def main() -> int:
         help='print what selects the failed ones instead; nothing is counted',
     )
     parser.add_argument(
-        '--stock',
+        '--judge',
+        nargs=2,
         type=Path,
-        metavar='FILE',
-        help='a stream of the failed ones with stock Nova; those that fail '
-        'there too are told, and left out of the numbers',
+        metavar=('AGAIN', 'STOCK'),
+        help='streams of those that failed, with ours and with stock Nova; '
+        'those that fail with both are left out of the numbers. Standard '
+        'error tells about each',
     )
     arguments = parser.parse_args()
     tests = outcomes(sys.stdin.buffer)
@@ -109,19 +148,17 @@ def main() -> int:
         for line in selection(tests):
             print(line)
         return 0
-    numbers = count(tests)
-    if arguments.stock:
-        with arguments.stock.open('rb') as stream:
-            stock = excused(tests, outcomes(stream))
-        for name in sorted(stock):
-            sys.stderr.write(f'fails with stock Nova too: {name}\n')
-        tests = [test for test in tests if test[0] not in stock]
-        numbers = count(tests)
-        for name, end in tests:
-            if end == 'failed':
-                sys.stderr.write(f'fails with ours only: {name}\n')
-    print(*numbers)
-    return 0 if sum(numbers) else 1
+    if arguments.judge:
+        runs = [
+            outcomes(io.BytesIO(path.read_bytes())) for path in arguments.judge
+        ]
+        judged, told = judge(tests, *runs)
+        for line in told:
+            sys.stderr.write(f'{line}\n')
+    else:
+        judged = tests
+    print(*count(judged))
+    return 0 if tests else 1
 
 
 if __name__ == '__main__':

@@ -81,22 +81,29 @@ tests() {
     count "$1" "$work/ours"
 }
 
-# Tests that are not ours. What fails is run again without ours: only what
-# passes then is our failure; the rest is told.
-#   compare WHAT COMMAND...   called with the stream to write, and the second
-#                             time with a file that selects tests
+# Tests that are not ours. What fails is run again alone, and what fails then
+# once more, without ours: only what passes without ours is our failure. All
+# of it is told.
+#   compare WHAT COMMAND...   called with the stream to write, and later also
+#                             with a file that selects tests
 compare() {
-    local what=$1
+    local what=$1 stream list=$work/selection
     shift
-    : >"$work/ours"
-    : >"$work/stock"
+    for stream in ours again stock; do
+        : >"$work/$stream"
+    done
     "$@" "$work/ours"
-    $bin/python tools/count_tests.py --failed <"$work/ours" >"$work/failed"
-    if [ -s "$work/failed" ]; then
-        echo "== $what: what failed, with stock Nova"
-        UPSTREAM_STOCK=1 "$@" "$work/stock" "$work/failed"
+    $bin/python tools/count_tests.py --failed <"$work/ours" >"$list"
+    if [ -s "$list" ]; then
+        echo "== $what: what failed, again"
+        "$@" "$work/again" "$list"
+        $bin/python tools/count_tests.py --failed <"$work/again" >"$list"
     fi
-    count "$what" "$work/ours" --stock "$work/stock"
+    if [ -s "$list" ]; then
+        echo "== $what: what failed again, with stock Nova"
+        UPSTREAM_STOCK=1 "$@" "$work/stock" "$list"
+    fi
+    count "$what" "$work/ours" --judge "$work/again" "$work/stock"
 }
 
 # Nova's tests below a folder.
@@ -105,7 +112,7 @@ nova_tests() {
     # prints belongs to it.
     OS_TEST_TIMEOUT=300 OS_STDOUT_CAPTURE=1 OS_STDERR_CAPTURE=1 \
         run_stestr "$1" "$2" --suppress-attachments \
-        ${3:+--include-list "$3"}
+        ${3:+--serial --include-list "$3"}
 }
 
 # Tempest on a lab cloud of its own.

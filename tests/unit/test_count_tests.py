@@ -57,30 +57,57 @@ class OutcomesTest(unittest.TestCase):
         self.assertEqual([], count_tests.outcomes(written))
 
 
-class StockTest(unittest.TestCase):
-    def excused(self, ours: io.BytesIO, stock: io.BytesIO) -> set[str]:
-        return count_tests.excused(
-            count_tests.outcomes(ours), count_tests.outcomes(stock)
+class JudgeTest(unittest.TestCase):
+    def judge(
+        self, ours: str, again: str = '', stock: str = '', name: str = 'a.B.c'
+    ) -> tuple[list[tuple[str, str]], list[str]]:
+        return count_tests.judge(
+            [(name, ours)],
+            [('a.B.c', again)] if again else [],
+            [('a.B.c', stock)] if stock else [],
         )
 
     def test_fails_with_both(self) -> None:
         self.assertEqual(
-            {'a'}, self.excused(stream(a='fail'), stream(a='fail'))
+            ([], ['fails with stock Nova too: a.B.c']),
+            self.judge('failed', 'failed', 'failed'),
         )
 
-    def test_fails_with_ours_alone(self) -> None:
-        for stock in ('success', 'skip'):
-            self.assertEqual(
-                set(), self.excused(stream(a='fail'), stream(a=stock))
-            )
+    def test_fails_with_ours_only(self) -> None:
+        for again in ('failed', 'skipped', ''):
+            for stock in ('passed', 'skipped', ''):
+                self.assertEqual(
+                    ([('a.B.c', 'failed')], ['fails with ours only: a.B.c']),
+                    self.judge('failed', again, stock),
+                )
 
-    def test_did_not_run_with_stock(self) -> None:
-        self.assertEqual(set(), self.excused(stream(a='fail'), stream()))
-
-    def test_passes_with_ours(self) -> None:
+    def test_flaky(self) -> None:
         self.assertEqual(
-            set(), self.excused(stream(a='success'), stream(a='fail'))
+            (
+                [('a.B.c', 'passed')],
+                ['flaky, failed once and passed then: a.B.c'],
+            ),
+            self.judge('failed', 'passed'),
         )
+
+    def test_did_not_fail(self) -> None:
+        for end in ('passed', 'skipped'):
+            self.assertEqual(([('a.B.c', end)], []), self.judge(end))
+
+    def test_a_class_that_could_not_be_set_up(self) -> None:
+        name = 'setUpClass (a.B)'
+        for again, stock, counted in (
+            ('passed', '', [(name, 'passed')]),
+            ('failed', 'passed', [(name, 'failed')]),
+            ('failed', 'failed', []),
+            ('', '', [(name, 'failed')]),
+        ):
+            judged, _ = self.judge('failed', again, stock, name)
+            self.assertEqual(counted, judged)
+
+    def test_of_another_class(self) -> None:
+        judged, _ = self.judge('failed', 'passed', name='setUpClass (a.Bc)')
+        self.assertEqual([('setUpClass (a.Bc)', 'failed')], judged)
 
 
 class SelectionTest(unittest.TestCase):
