@@ -225,5 +225,5 @@ class Assembly:
             return names <= up & {one['name'] for one in offered}
 
         self._supervisor.wait(
-            'compute hosts to be mapped', ready, 120, every=0.3
+            'compute hosts to be mapped', ready, 600, every=0.3
         )
