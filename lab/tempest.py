@@ -30,6 +30,7 @@ from lab.config import tempest
 _NAME = 'tempest'
 #: For all tests together, on a busy machine.
 _SECONDS = 3600.0
+_STREAM_SECONDS = 120.0
 #: MiB of the flavors; the lab's guest fits in the smaller one.
 _RAM = (128, 192)
 _SETTINGS: dict[str, ini.Options] = {
@@ -87,16 +88,17 @@ def main() -> int:
 
 
 def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
-    """Run tests; what ran.
+    """Run tests; the stream of what ran.
 
-    :raises LabError: none did
+    :raises LabError: it did not end, or no test began
     """
     _configure(cloud)
     folder, supervisor = _folder(cloud), cloud.supervisor
     # Where the venv's interpreter keeps its packages.
     code = next(venv.absolute().glob('lib/python3*/site-packages'))
+    stestr = venv.absolute() / 'bin' / 'stestr'
     command: list[str | Path] = [
-        venv.absolute() / 'bin' / 'stestr',
+        stestr,
         '--test-path',
         code / 'tempest' / 'api' / 'compute',
         '--top-dir',
@@ -126,10 +128,14 @@ def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
                 return not alive
 
             supervisor.wait(_NAME, ended, _SECONDS, every=1)
-    stream = folder / '.stestr' / '0'
-    if not stream.exists():
-        raise errors.LabError('no test ran' + supervisor.tail(_NAME))
-    return stream.read_bytes()
+    # What stestr stores is of an older format.
+    stream = f'{_NAME}-stream'
+    supervisor.run(
+        stream,
+        [stestr, '--repo-url', folder, 'last', '--subunit'],
+        _STREAM_SECONDS,
+    )
+    return supervisor.log(stream).read_bytes()
 
 
 def _configure(cloud: clouds.Cloud) -> None:
