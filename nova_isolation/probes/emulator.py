@@ -23,8 +23,12 @@ import subprocess  # nosec B404: runs one program, by its path, no shell
 from nova_isolation.probes import elf
 from nova_isolation.probes import program
 
+#: Emulation first, as it needs no device. QEMU sets up memory for code even
+#: if it never runs any. SELinux denies that to a service (execmem) unless the
+#: pages to write and to run are mapped apart (tcg/region.c of QEMU).
 _ARGUMENTS = (
-    '-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none',
+    '-machine', 'none', '-accel', 'tcg,split-wx=on', '-accel', 'kvm',
+    '-nodefaults', '-no-user-config', '-display', 'none',
     '-S', '-qmp', 'stdio',
 )  # fmt: skip
 
