@@ -101,7 +101,7 @@ def machine_compute(
 ) -> ini.Settings:
     """nova.conf of a compute host that is a machine of its own.
 
-    :param conf: where the file will lie, on the machine
+    :param conf: where the file will lie, before it is put on the machine
     """
     site = site.seen_from_machine()
     return ini.merge(
@@ -120,7 +120,7 @@ def machine_compute(
             service: {'endpoint_override': site.url(service)}
             for service in ('placement', 'glance', 'neutron', 'keystone')
         },
-        _privsep(recipe.VENV / 'bin', conf),
+        _privsep(recipe.VENV / 'bin', recipe.CONFIGURATION / conf.name),
         host.settings,
     )
 

@@ -35,7 +35,6 @@ from lab.machine import ssh as connections
 
 _CONNECT_SECONDS = 300
 _UNIT = 'nova-compute'
-_ETC = Path('/etc/nova')
 #: What of this project's installed wheel the machine gets.
 _PROJECT = (
     'nova_isolation',
@@ -136,10 +135,10 @@ class Host:
         output, and ends with it.
         """
         ssh = self.ssh(supervisor)
-        ssh.check(['mkdir', '-p', _ETC])
+        ssh.check(['mkdir', '-p', recipe.CONFIGURATION])
         command: list[str | Path] = [recipe.VENV / 'bin' / self.host.command]
         for file in files:
-            target = _ETC / file.name
+            target = recipe.CONFIGURATION / file.name
             ssh.check(['tee', target], text=file.read_text('utf-8'))
             command += ['--config-file', target]
         return supervisor.start(

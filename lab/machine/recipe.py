@@ -83,6 +83,7 @@ ADDRESS, GATEWAY = '10.0.2.15', '10.0.2.2'
 VENV = Path('/opt/nova')
 STATE = Path('/var/lib/nova')
 INSTANCES = STATE / 'instances'
+CONFIGURATION = Path('/etc/nova')
 
 FILES = {
     '/etc/fstab': '/dev/vda / ext4 defaults,noatime 0 0\n',
