@@ -64,6 +64,18 @@ class PausedStart:
         self.compute = supervisor.daemons()[name]
 
     @contextlib.contextmanager
+    def emulator_stopped(self) -> Iterator[None]:
+        """While it lasts, libvirt starts the guest: its QEMU is stopped."""
+        wait = self._supervisor.wait
+        self._pid = wait('QEMU', self._find, 120, self.compute, every=0.003)
+        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self.emulator_runs:
+                os.kill(self._pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
     def lasting(self) -> Iterator[None]:
         """While it lasts, the guest is started, paused, and that is all."""
         wait = self._supervisor.wait
