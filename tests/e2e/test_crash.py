@@ -39,12 +39,17 @@ class TestCase(base.TestCase):
         super().setUp()
         self.place = self.cloud.places[base.HARDENED]
 
-    @contextlib.contextmanager
-    def started(self) -> Iterator[tuple[Any, paused_start.PausedStart]]:
-        """While it lasts, a guest is started, not verified."""
+    def create(self) -> Any:
+        """Ask for a tagged guest, and do not wait for it."""
         flavor = self.flavor(_SPECS)
         server = self.guests.create(flavor.name, flavor.id, host=base.HARDENED)
         self.addCleanup(self.guests.delete, server)
+        return server
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[tuple[Any, paused_start.PausedStart]]:
+        """While it lasts, a guest is started, not verified."""
+        server = self.create()
         start = paused_start.PausedStart(
             self.place, self.cloud.supervisor, server
         )
@@ -169,3 +174,23 @@ class LibvirtdTest(TestCase):
         server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
         self.assertActive(server, base.HARDENED)
         self.assertEvent(server, 'isolation_verify', 'Success')
+
+
+class TwoAtOnceTest(TestCase):
+    """libvirt is long at work on one guest of a host."""
+
+    def test_the_other_does_not_wait(self) -> None:
+        slow = self.create()
+        start = paused_start.PausedStart(
+            self.place, self.cloud.supervisor, slow
+        )
+        # libvirt waits for the answer of a QEMU that does not run.
+        with start.emulator_stopped():
+            other = self.guests.wait_status(self.create(), ('ACTIVE', 'ERROR'))
+            self.assertEqual('ACTIVE', other.status, other.fault)
+            slow = self.api.compute.get_server(slow.id)
+            self.assertEqual('spawning', slow.task_state)
+        slow = self.guests.wait_status(slow, ('ACTIVE', 'ERROR'))
+        for server in (slow, other):
+            self.assertActive(server, base.HARDENED)
+            self.assertEvent(server, 'isolation_verify', 'Success')
