@@ -65,8 +65,8 @@ SCRIPTS: dict[recipe.Module, Script] = {
         {'isolation:svirt': 'apparmor'},
         ('cat', _APPARMOR_MODE),
         'enforce',
-        ('sh', '-c', f'echo complain >{_APPARMOR_MODE}'),
-        ('sh', '-c', f'echo enforce >{_APPARMOR_MODE}'),
+        ('sh', '-c', f'printf complain >{_APPARMOR_MODE}'),
+        ('sh', '-c', f'printf enforce >{_APPARMOR_MODE}'),
         'apparmor="DENIED"',
     ),
 }
@@ -110,7 +110,7 @@ class ConfinedScenes(stage.Stage):
         for command in (
             ('uname', '-r'),
             self._script.mode,
-            ('ps', '-o', 'label=,comm=', '-C', 'libvirtd'),
+            ('ps', '-o', 'label=', '-C', 'libvirtd'),
         ):
             print(f'  $ {" ".join(command)}: {self._output(command)}')
         self._check_mode(self._script.enforcing)

@@ -85,8 +85,8 @@ class RefusedTest(AppArmorTestCase):
 
     def test_complain(self) -> None:
         flavor = self.flavor(_APPARMOR)
-        self.addCleanup(self.on_host, 'sh', '-c', f'echo enforce >{_MODE}')
-        self.on_host('sh', '-c', f'echo complain >{_MODE}')
+        self.addCleanup(self.on_host, 'sh', '-c', f'printf enforce >{_MODE}')
+        self.on_host('sh', '-c', f'printf complain >{_MODE}')
         server = self.boot_flavor(flavor, host=self.HOST)
         fault = self.refused_to_start(server)
         if base.NO_VALID_HOST not in fault['message']:
@@ -95,5 +95,5 @@ class RefusedTest(AppArmorTestCase):
             )
         self.assertNoAllocations(server)
         self.wait_explained(flavor, 'isolation.svirt.not_enforcing')
-        self.on_host('sh', '-c', f'echo enforce >{_MODE}')
+        self.on_host('sh', '-c', f'printf enforce >{_MODE}')
         self.wait_explained(flavor, f'{self.HOST}: accepted')
