@@ -125,6 +125,12 @@ def _build(wanted: images.Image, progress: progresses.Progress) -> None:
             processes.kill(list(processes.belonging(layout)), 20)
             _remove_all_but(layout.log)
         raise
+    if recipe.key(supervisor) != wanted.folder.name:
+        _remove_all_but(layout.log)
+        raise errors.LabError(
+            "what goes into the lab's machine was changed while it was "
+            'built: try again'
+        )
     layout.state.rename(wanted.folder)
 
 
