@@ -177,13 +177,22 @@ class ConfinedScenes(stage.Stage):
         error = qemu.open_file(disk)
         print(f'  {first.name} opens {disk} (mode 666):\n    {error}')
         self._check('Permission denied' in error, 'it may not')
-        line = qemu.denials(second.id)[-1]
+        line = qemu.denials(
+            self._guests.label(first).split()[0], self._object(second)
+        )[-1]
         print(f'    {line}')
         self._check(self._script.denied in line, 'it was enforced')
         own = place.instances / first.id / 'disk'
         error = qemu.open_file(own, read_only=True)
         print(f'  {first.name} opens its own: {error or "it may"}')
         self._check(not error, 'its own disk it may open')
+
+    def _object(self, server: Any) -> str:
+        """What stands for a server's disk in the audit log."""
+        if self._module == 'apparmor':
+            return str(server.id)
+        level = self._guests.label(server).split(':', 3)[3]
+        return f'svirt_image_t:{level} '
 
     def _not_enforcing(self) -> None:
         self._title(f'After {self._shown(self._script.off)}: refused')
