@@ -26,7 +26,8 @@ _VERIFY_EVENT = 'isolation_verify'
 _REFUSED = 'isolation.svirt.not_enforcing'
 #: A host measures itself about once a minute.
 _MEASURED_SECONDS = 240
-_BOOT_SECONDS = 600
+_BOOT_SECONDS = 900
+_DELETE_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +98,8 @@ class ConfinedScenes(stage.Stage):
         self._host()
         first, second = self._two_guests()
         self._apart(first, second)
-        self._guests.delete(first)
-        self._guests.delete(second)
+        self._guests.delete(first, _DELETE_SECONDS)
+        self._guests.delete(second, _DELETE_SECONDS)
         self._not_enforcing()
         self._enforcing_again()
 
@@ -219,7 +220,7 @@ class ConfinedScenes(stage.Stage):
             text = self._explained(_REFUSED)
             print(f'  $ nova-isolation-manage explain {self._name}')
             print(''.join(f'    {line}\n' for line in text), end='')
-            self._guests.delete(server)
+            self._guests.delete(server, _DELETE_SECONDS)
         finally:
             self._output(self._script.on)
 
@@ -230,7 +231,7 @@ class ConfinedScenes(stage.Stage):
             if self._script.host in line:
                 print(f'  {line}')
         server = self._guests.create(f'{self._module}-4', self._name)
-        self._guests.delete(self._active(server))
+        self._guests.delete(self._active(server), _DELETE_SECONDS)
 
     def _explained(self, wanted: str) -> list[str]:
         """The words of explain, once they have ``wanted`` in them."""
