@@ -49,6 +49,9 @@ STAT = 'isolation_facts'
 #: The key of the time of measuring: seconds since the epoch, whole, as text.
 TIME_STAT = 'isolation_measured_at'
 
+#: The stat with the host's ``[isolation] mode``.
+MODE_STAT = 'isolation_mode'
+
 _VIOLATED = 'violated'
 
 

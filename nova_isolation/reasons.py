@@ -149,6 +149,12 @@ HOST_VIOLATED = Reason(
     'or in the log of its nova-compute. Mend, hard reboot or migrate the '
     'guest that is named there.',
 )
+HOST_AUDITS = Reason(
+    'isolation.host.audits',
+    'The host that was to take over a running guest only records what it '
+    'would refuse.',
+    'Set [isolation] mode = enforce there, or choose another host.',
+)
 EVIDENCE_MISSING = Reason(
     'isolation.facts.no_evidence',
     'The requirement is judged by evidence of a third party, and there is '

@@ -26,6 +26,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova import exception as nova_exception
+from nova_isolation import facts
 from nova_isolation import opts
 from nova_isolation import traits
 from nova_isolation.mechanisms import registry
@@ -123,6 +124,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             nodename
         )
         resources['stats'].update(self.guard.publish().stats)
+        resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
         self._kept.restore()
         # Not in init_host already: Nova has then not yet dealt with what was
         # left of the guests, nor can it publish anything.
@@ -143,6 +145,10 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             provider_tree, nodename, allocations=allocations
         )
         earned = self.guard.publish().traits
+        if not self.guard.enforces:
+            # It refuses nothing, so it guards nothing for a scheduler that
+            # enforces; one that audits does not ask.
+            earned -= {traits.GUARDED}
         present = {
             name
             for name in provider_tree.data(nodename).traits
@@ -194,9 +200,37 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             # A new guest's only: in a rebuild, an evacuation or an unshelve
             # the instance has other rights to its allocation.
             if instance.vm_state == vm_states.BUILDING:
+                if self.instance_exists(instance):
+                    # Refused when all was made; Nova would try the next host
+                    # and leave it here.
+                    self.destroy(
+                        context, instance, network_info, block_device_info
+                    )
                 placement.release(context, instance)
             elif instance.task_state == task_states.REBUILD_SPAWNING:
                 self._kept.keep(instance, allocations)
+            raise
+
+    def _create_guest_with_network(
+        self,
+        context: typing.Any,
+        xml: str,
+        instance: typing.Any,
+        *args: typing.Any,
+        **kwargs: typing.Any,
+    ) -> typing.Any:
+        try:
+            return super()._create_guest_with_network(
+                context, xml, instance, *args, **kwargs
+            )
+        except exception.GuestRefused:
+            # Where Nova has waited for the network it lets the guest run
+            # outside of its own clean-up.
+            if self.instance_exists(instance):
+                self.guard.power_off(
+                    self._host.get_guest(instance),
+                    self.guard.orders.of_instance(instance, context),
+                )
             raise
 
     def _create_guest(

@@ -181,29 +181,49 @@ class Guard:
                 self.unproven.add(order.uuid)
             raise
         try:
-            self.verify(guest, order)
+            tell = self._verify(guest, order)
             if not pause:
                 resume()
         except BaseException:
             self.power_off(guest, order)
             raise
+        tell()
         return result
 
-    def verify(self, guest: typing.Any, order: orders.Order) -> None:
-        """Verify a guest that is paused, before it runs (again).
+    def resume(
+        self,
+        guest: typing.Any,
+        order: orders.Order,
+        resume: Callable[[], object],
+    ) -> None:
+        """Verify a guest that is paused, and let it run (again).
 
         :param guest: Nova's Guest
         :param order: what is asked for it
+        :param resume: lets it run
         :raises nova_isolation.virt.exception.GuestRefused: it is not as
             asked, or that cannot be found out; it is as it was
+        """
+        tell = self._verify(guest, order)
+        resume()
+        tell()
+
+    def _verify(
+        self, guest: typing.Any, order: orders.Order
+    ) -> Callable[[], None]:
+        """Verify a guest that is paused.
+
+        :returns: tells users; called when the guest runs, because it asks
+            the conductor, which may take long
         """
         examined = self.examine(self.running(guest), order, self.measure())
         for mechanism, error in examined.failures:
             examination.log_failure(order.uuid, mechanism, error)
-        if examined.unmet:
+        if not examined.unmet:
+            return lambda: self.reporter.verified(order, examined.proofs)
+        if self.enforces:
             self._refuse(order, examined.unmet, report.VERIFY)
-        else:
-            self.reporter.verified(order, examined.proofs)
+        return lambda: self._refuse(order, examined.unmet, report.VERIFY)
 
     def running(self, guest: typing.Any) -> running_guest.RunningGuest:
         """A started guest, as the mechanisms verify it.

@@ -22,6 +22,7 @@ from collections.abc import Callable
 import threading
 import typing
 
+import nova.conf
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 
@@ -29,6 +30,8 @@ from nova import objects
 from nova_isolation import requirements
 from nova_isolation.virt import guard
 from nova_isolation.virt import orders
+
+CONF = nova.conf.CONF
 
 
 class GuardedGuest(libvirt_guest.Guest):
@@ -81,8 +84,9 @@ class GuardedGuest(libvirt_guest.Guest):
         """
         order = self._order()
         if order.wanted:
-            self._keeper.verify(self, order)
-        super().resume()
+            self._keeper.resume(self, order, super().resume)
+        else:
+            super().resume()
 
     def migrate(
         self,
@@ -101,8 +105,12 @@ class GuardedGuest(libvirt_guest.Guest):
             import libvirt
 
             flags |= libvirt.VIR_MIGRATE_PAUSED
-            # What is copied later on demand must run to be copied.
-            flags &= ~libvirt.VIR_MIGRATE_POSTCOPY
+            # What is copied later on demand must run to be copied. Nova
+            # slows a guest down only where this is not permitted.
+            if flags & libvirt.VIR_MIGRATE_POSTCOPY:
+                flags &= ~libvirt.VIR_MIGRATE_POSTCOPY
+                if CONF.libvirt.live_migration_permit_auto_converge:
+                    flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
         super().migrate(
             destination,
             migrate_uri=migrate_uri,

@@ -137,6 +137,16 @@ def _unmet_by(host: str, order: orders.Order) -> tuple[reasons.Unmet, ...]:
         )
     )
     published = node.stats or {}
+    if published.get(facts.MODE_STAT) == 'audit':
+        # It would let the guest run, whatever it finds.
+        return (
+            reasons.Unmet(
+                reasons.HOST_AUDITS.code,
+                '',
+                f'{host} in mode enforce',
+                'mode audit',
+            ),
+        )
     return decision.decide(
         order.wanted,
         published.get(facts.STAT),
@@ -182,17 +192,18 @@ def arrive(
         it is paused, with its memory as it came
     """
     guest = host.get_guest(instance)
-    state = guest.get_power_state(host)
+    state = None
     try:
+        state = guest.get_power_state(host)
         if state == power_state.PAUSED and instance.vm_state != (
             vm_states.PAUSED
         ):
             guest.resume()
         else:
             # Paused by its user, or from a source that sent it running.
-            keeper.verify(guest, order)
+            keeper.resume(guest, order, lambda: None)
     except BaseException:
-        if state == power_state.RUNNING:
+        if state != power_state.PAUSED:
             _pause(guest, instance)
         raise
 

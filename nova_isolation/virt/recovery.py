@@ -42,11 +42,20 @@ _PURPOSE = (task_states.PAUSING, task_states.UNPAUSING, task_states.MIGRATING)
 
 #: Nova forgets these tasks at start-up and takes the guest for running.
 _FORGOTTEN = (
-    None,
     task_states.IMAGE_SNAPSHOT,
     task_states.IMAGE_SNAPSHOT_PENDING,
     task_states.IMAGE_PENDING_UPLOAD,
     task_states.IMAGE_UPLOADING,
+)
+
+
+#: A guest is made here, and the instance belongs to another host until it
+#: runs.
+_REMAKING = (
+    task_states.REBUILDING,
+    task_states.REBUILD_BLOCK_DEVICE_MAPPING,
+    task_states.REBUILD_SPAWNING,
+    task_states.RESIZE_FINISH,
 )
 
 
@@ -75,6 +84,8 @@ def recover(
                 'verified this guest',
                 instance=instance,
             )
+    if not keeper.enforces:
+        return
     try:
         for uuid in _strays(host, {one.uuid for one in instances}):
             keeper.unproven.add(uuid)
@@ -83,11 +94,12 @@ def recover(
 
 
 def _strays(host: typing.Any, known: set[str]) -> Iterator[str]:
-    """The UUIDs of paused tagged guests whose build has failed.
+    """The UUIDs of paused tagged guests that no instance of this host has.
 
-    When libvirt is away Nova takes such an instance from this host without
-    destroying its guest. One that has another host may be migrating here,
-    and the guests of deleted instances Nova finds by itself.
+    When libvirt is away Nova takes an instance whose build failed from this
+    host without destroying its guest; an evacuated one gets this host when
+    its guest runs, not before. Any other may be migrating here, and the
+    guests of deleted instances Nova finds by itself.
     """
     for guest in host.list_guests(only_running=True):
         if guest.uuid in known:
@@ -103,7 +115,7 @@ def _strays(host: typing.Any, known: set[str]) -> Iterator[str]:
             )
         except nova_exception.InstanceNotFound:
             continue
-        if instance.host is None:
+        if instance.host is None or instance.task_state in _REMAKING:
             yield guest.uuid
 
 
@@ -125,20 +137,45 @@ def _recover(
     instance: typing.Any,
     order: orders.Order,
 ) -> None:
-    if (
-        instance.vm_state in (vm_states.ACTIVE, vm_states.RESCUED)
-        and instance.task_state in _FORGOTTEN
+    runs = instance.vm_state in (vm_states.ACTIVE, vm_states.RESCUED)
+    if runs and instance.task_state in (None, *_FORGOTTEN):
+        _resume(keeper, guest, instance, order)
+    elif instance.task_state is None and instance.vm_state != (
+        vm_states.BUILDING
     ):
-        try:
-            guest.resume()
-        except Exception as error:
+        # Whoever starts a guest has a task. So this one was paused for
+        # another reason: refused when it arrived, paused for a violation.
+        LOG.info('This guest stays paused', instance=instance)
+    elif keeper.enforces:
+        _interrupted(keeper, guest, instance, order)
+
+
+def _resume(
+    keeper: guard.Guard,
+    guest: typing.Any,
+    instance: typing.Any,
+    order: orders.Order,
+) -> None:
+    """Nova takes it for running: let it run, if it is as asked."""
+    try:
+        guest.resume()
+    except Exception as error:
+        # Without a task it was verified when it began.
+        if instance.task_state is not None:
             keeper.power_off(guest, order)
-            if isinstance(error, exception.GuestRefused):
-                keeper.reporter.fault(instance, error)
-            else:
-                LOG.exception('It was powered off', instance=instance)
-        return
-    # Nova ends or repeats what it was about; a repeated start is verified.
+        if isinstance(error, exception.GuestRefused):
+            keeper.reporter.fault(instance, error)
+        else:
+            LOG.exception('It was not let run', instance=instance)
+
+
+def _interrupted(
+    keeper: guard.Guard,
+    guest: typing.Any,
+    instance: typing.Any,
+    order: orders.Order,
+) -> None:
+    """Nova ends or repeats what it was about; a repeated start is verified."""
     keeper.power_off(guest, order)
     refusal = exception.GuestRefused(
         requirement.unmet(

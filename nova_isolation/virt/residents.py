@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import dataclasses
 import typing
 
+from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
 
@@ -23,6 +24,14 @@ from nova import objects
 from nova_isolation.virt import orders
 
 LOG = logging.getLogger(__name__)
+
+#: Nobody is at work on the guest itself. A tenant can make an upload of a
+#: snapshot last for hours.
+_AT_REST = (
+    None,
+    task_states.IMAGE_PENDING_UPLOAD,
+    task_states.IMAGE_UPLOADING,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +165,7 @@ class Register:
     ) -> orders.Order | None:
         """What is asked for a guest; None: somebody is at work on it."""
         if (
-            instance.task_state is not None
+            instance.task_state not in _AT_REST
             or instance.vm_state == vm_states.BUILDING
         ):
             return None

@@ -77,7 +77,7 @@ class Reverification:
             for one in looked.tagged
             if only is None or one.order.uuid in only
         ]
-        measured = self._guard.measure() if chosen else None
+        measured = self._guard.measure() if chosen or only is None else None
         if measured is not None:
             all_guests = self._census()
             for resident in chosen:

@@ -37,6 +37,11 @@ EXPECTED: dict[tuple[type, str], str] = {
         'self context instance image_meta injected_files admin_password '
         'allocations network_info block_device_info power_on accel_info'
     ),
+    (libvirt_driver.LibvirtDriver, 'instance_exists'): 'self instance',
+    (libvirt_driver.LibvirtDriver, 'destroy'): (
+        'self context instance network_info block_device_info destroy_disks '
+        'destroy_secrets'
+    ),
     (libvirt_driver.LibvirtDriver, '_create_guest'): (
         'self context xml instance power_on pause post_xml_callback'
     ),

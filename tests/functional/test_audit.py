@@ -70,3 +70,11 @@ class AuditTest(base.TestCase):
         self.start(fixtures.Machine(selinux=None))
         server = self.boot(self.flavor(svirt='selinux'), az='nova:host1')
         self.assertRuns(server)
+
+    def test_is_no_guard(self):
+        self.start(fixtures.Machine())
+        self.assertNotIn('CUSTOM_ISOLATION_GUARDED', self.traits('host1'))
+        self.assertIn('CUSTOM_ISOLATION_QEMU_SANDBOX', self.traits('host1'))
+        self.flags(mode='enforce', group='isolation')
+        self.update('host1')
+        self.assertIn('CUSTOM_ISOLATION_GUARDED', self.traits('host1'))

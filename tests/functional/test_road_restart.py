@@ -103,7 +103,8 @@ class RestartTest(road.TestCase):
             (building, None, 'ERROR'),
             (rebuilding, None, 'ERROR'),
             (active, road.RUNNING, 'ACTIVE'),
-            (wrong, None, 'ACTIVE'),
+            # Without a task it had been verified; nothing of it is lost.
+            (wrong, road.PAUSED, 'ACTIVE'),
             (rebooting, road.RUNNING, 'ACTIVE'),
             (starting, road.RUNNING, 'ACTIVE'),
             (paused, road.PAUSED, 'PAUSED'),

@@ -129,7 +129,8 @@ class VerifyTest(base.TestCase):
             server = self.boot(self.flavor(qemu_sandbox='true'), 'ERROR')
         self.assertNotIn('resume', self._calls())
         self.assertEqual('ERROR', server['status'])
-        self.assertEqual(1, len(self.logged('could not be powered off')))
+        # When it was refused, and when Nova had cleaned up.
+        self.assertEqual(2, len(self.logged('could not be powered off')))
 
     def test_recording_fails(self):
         self.start(fixtures.Machine())
@@ -141,6 +142,31 @@ class VerifyTest(base.TestCase):
         self.assertEqual(
             fakelibvirt.VIR_DOMAIN_RUNNING, self.domain(server)._state
         )
+
+    def test_changes_while_it_waits_for_the_network(self):
+        self.flags(vif_plugging_timeout=10)
+        self.start(fixtures.Machine())
+
+        @contextlib.contextmanager
+        def wait(*args, **kwargs):
+            yield
+            self.machines['host1'].lies['seccomp'] = 0
+
+        with (
+            mock.patch.object(
+                self.driver('host1').virtapi, 'wait_for_instance_event', wait
+            ),
+            mock.patch.object(
+                self.driver('host1'),
+                '_get_neutron_events',
+                return_value=[('network-vif-plugged', 'port')],
+            ),
+        ):
+            server = self.refused(
+                self.flavor(qemu_sandbox='true'), 'isolation.qemu.no_sandbox'
+            )
+        self.assertNotIn('resume', self.machines['host1'].calls)
+        self.assertNothingLeft(server, 'host1')
 
     def test_waits_for_the_network_as_nova_wants(self):
         self.flags(vif_plugging_timeout=10)

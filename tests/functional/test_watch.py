@@ -170,7 +170,8 @@ class HostTest(TestCase):
         self.machine.selinux = 'permissive'
         self.machine.calls.clear()
         self.look()
-        self.assertEqual(([], []), (self.told(), self.machine.calls))
+        self.assertEqual([], self.told())
+        self.assertNotIn('security_label', self.machine.calls)
         instance.task_state = None
         instance.save()
         self.look()
@@ -213,12 +214,22 @@ class UntaggedTest(TestCase):
 
     def test_never_looked_at(self):
         server = self.boot(self.flavor())
-        self.machine.selinux = 'permissive'
         self.machine.calls.clear()
-        measured = self.machine.measured
         self.look()
         self.assertEqual([], self.machine.calls)
-        self.assertEqual(measured, self.machine.measured)
+        self.assertEqual(([], []), (self.told(), self.reverified(server)))
+
+    def test_host_that_falls_short(self):
+        server = self.boot(self.flavor())
+        self.assertIn('CUSTOM_ISOLATION_SVIRT_SELINUX', self.traits('host1'))
+        self.machine.selinux = 'permissive'
+        self.machine.calls.clear()
+        self.look()
+        self.assertNotIn(
+            'CUSTOM_ISOLATION_SVIRT_SELINUX', self.traits('host1')
+        )
+        # Nova's own report of its resources reads the XML.
+        self.assertEqual({'domain_xml'}, set(self.machine.calls))
         self.assertEqual(([], []), (self.told(), self.reverified(server)))
 
 
