@@ -151,14 +151,14 @@ class PermissiveTest(SelinuxTestCase):
         self.wait_explained(flavor, f'{self.HOST}: accepted')
 
     def test_between_start_and_verification(self) -> None:
-        # libvirt writes the file when it has started QEMU, paused.
+        # libvirt writes such a file when it has started QEMU, paused.
         self.on_host(
             'systemd-run',
             '--quiet',
             '--collect',
             'sh',
             '-c',
-            'until ls /run/libvirt/qemu/*.pid; do sleep 0.1; done; '
+            'until ls /run/libvirt/qemu/instance-*.pid; do sleep 0.1; done; '
             'setenforce 0',
         )
         server = self.boot(_SELINUX, host=self.HOST)
