@@ -232,6 +232,8 @@ class Domain(fakelibvirt.Domain):
         self.xml = xml
         self._state = fakelibvirt.VIR_DOMAIN_PAUSED if paused else RUNNING
         self.pid = Processes.current.start(self)
+        # Nova's fake gives a number to its first start only.
+        self._id = self.pid
         self.machine.on_start(self)
 
     def end(self):
