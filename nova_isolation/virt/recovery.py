@@ -48,7 +48,6 @@ _FORGOTTEN = (
     task_states.IMAGE_UPLOADING,
 )
 
-
 #: A guest is made here, and the instance belongs to another host until it
 #: runs.
 _REMAKING = (

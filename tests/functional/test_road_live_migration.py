@@ -12,8 +12,11 @@
 
 """Roads of a live migration: decided before memory moves, verified after."""
 
+from unittest import mock
+
 from nova.tests.functional.api import client
 
+from nova_isolation import facts
 from tests.functional import fixtures
 from tests.functional import road
 
@@ -180,3 +183,23 @@ class LiveMigrationTest(road.TestCase):
         server = self.migrate(server, '2.30', host='host2', force=True)
         self.assertHost('host2', server)
         self.assertEqual(road.RUNNING, self.state(server, 'host2'))
+
+    def test_destination_that_audits(self):
+        self.start(fixtures.Machine(), fixtures.Machine())
+        driver = self.driver('host2')
+        measured = driver.get_available_resource
+
+        def audits(nodename):
+            resources = measured(nodename)
+            self.assertEqual('enforce', resources['stats'][facts.MODE_STAT])
+            resources['stats'][facts.MODE_STAT] = 'audit'
+            return resources
+
+        with mock.patch.object(driver, 'get_available_resource', audits):
+            self.update('host2')
+        server = self.boot(self.tagged(), host='host1')
+        server = self.migrate(server, '2.30', host='host2', force=True)
+        self.assertUntouched(server)
+        self.assertRefused(
+            server, 'isolation_decide', 'host1', 'isolation.host.audits'
+        )
