@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""All that is known of all hosts, at one moment."""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import math
+import types
+import typing
+
+#: The schema of the text.
+VERSION = 1
+
+#: What the names of the hosts are: those of the compute services, ...
+BY_HOST = 'host'
+#: ... or the UUIDs of the compute nodes.
+BY_NODE = 'node'
+
+
+class SnapshotError(ValueError):
+    """A text is no snapshot."""
+
+
+class Verdict(typing.NamedTuple):
+    """What a verifier says of one host.
+
+    :ivar document: its :class:`~nova_isolation.attestation.standing.Standing`
+        as text
+    :ivar good_at: when its last good quote was verified: seconds since the
+        epoch by the verifier's clock; None: never
+    :ivar told_at: when the verifier last said anything about it, likewise
+    :ivar agent: the agent on the host
+    :ivar verifier: which verifier says it
+    """
+
+    document: str
+    good_at: float | None
+    told_at: float | None
+    agent: str
+    verifier: str
+
+
+_NO_VERDICTS: Mapping[str, Verdict] = types.MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What is known of all hosts. Never changed, only replaced.
+
+    :ivar by: what the keys are, :data:`BY_HOST` or :data:`BY_NODE`
+    :ivar verdicts: host -> verdict
+    :ivar trouble: what could not be asked, and why, in words; '' for
+        nothing. The verdicts that it concerns are older ones.
+    :ivar serial: names the state of the provider that this one is from; its
+        own
+    """
+
+    by: str = BY_HOST
+    verdicts: Mapping[str, Verdict] = _NO_VERDICTS
+    trouble: str = ''
+    serial: str = ''
+
+
+def dumps(snapshot: Snapshot) -> str:
+    """The snapshot as text, without its serial."""
+    numbers: dict[str, int] = {}
+    hosts = {
+        name: [
+            numbers.setdefault(one.document, len(numbers)),
+            one.good_at,
+            one.told_at,
+            one.agent,
+            one.verifier,
+        ]
+        for name, one in snapshot.verdicts.items()
+    }
+    return json.dumps(
+        {
+            'v': VERSION,
+            'by': snapshot.by,
+            'documents': list(numbers),
+            'hosts': hosts,
+            'trouble': snapshot.trouble,
+        },
+        separators=(',', ':'),
+        allow_nan=False,
+    )
+
+
+def loads(text: str | bytes, serial: str = '') -> Snapshot:
+    """The snapshot of a text. Strict: what is half right is wrong.
+
+    :param serial: see :class:`Snapshot`
+    :raises SnapshotError: it is none
+    """
+    try:
+        value = json.loads(text)
+        if type(value['v']) is not int or value['v'] != VERSION:
+            raise SnapshotError(
+                f'a snapshot of schema {value["v"]!r}, known is {VERSION}'
+            )
+        by, trouble = value['by'], value['trouble']
+        if by not in (BY_HOST, BY_NODE) or not isinstance(trouble, str):
+            raise ValueError(f'by {by!r}, trouble {trouble!r}')
+        documents = [_text(one) for one in value['documents']]
+        verdicts = {
+            name: _verdict(documents, row)
+            for name, row in value['hosts'].items()
+        }
+    except SnapshotError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise SnapshotError(
+            f'no snapshot: {type(error).__name__}: {error}'
+        ) from None
+    return Snapshot(by, types.MappingProxyType(verdicts), trouble, serial)
+
+
+def _verdict(documents: list[str], row: list[typing.Any]) -> Verdict:
+    number, good_at, told_at, agent, verifier = row
+    if type(number) is not int or number < 0:
+        raise ValueError(f'document {number!r}')
+    return Verdict(
+        documents[number],
+        _moment(good_at),
+        _moment(told_at),
+        _text(agent),
+        _text(verifier),
+    )
+
+
+def _moment(value: object) -> float | None:
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not math.isfinite(
+        typing.cast(float, value)
+    ):
+        raise ValueError(f'the time {value!r}')
+    return typing.cast(float, value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} is no text')
+    return value

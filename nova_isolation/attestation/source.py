@@ -1,0 +1,255 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a process knows of its hosts' attestation."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import logging
+import os
+import random
+import threading
+import time
+import types
+import typing
+import weakref
+
+from nova_isolation import evidence
+from nova_isolation.attestation import provider
+from nova_isolation.attestation import revocations
+from nova_isolation.attestation import snapshot
+
+LOG = logging.getLogger(__name__)
+
+#: The mechanism that judges it.
+MECHANISM = 'attested'
+
+#: Seconds before a fetch that failed is tried again: first and at most. Each
+#: is made up to a half longer or shorter by chance, or all services of a
+#: cloud would come at once when the third party is back.
+_RETRY = (0.5, 15.0)
+
+#: Seconds that the end of a service waits for a fetch.
+_PATIENCE = 5.0
+
+NO_EVIDENCE: Mapping[str, evidence.Evidence] = types.MappingProxyType({})
+
+
+class Source:
+    """Keeps one snapshot, refreshed by one thread, swapped whole.
+
+    Readers take no lock and do no I/O. What cannot be refreshed stays and
+    runs out: ages are counted when somebody asks.
+    """
+
+    def __init__(
+        self,
+        from_: provider.Provider,
+        *,
+        max_age: float,
+        clock_skew: float,
+        on_change: Callable[[snapshot.Snapshot], object] | None = None,
+    ) -> None:
+        """:param from_: who is asked
+        :param max_age: seconds after which a good quote no longer counts
+        :param clock_skew: seconds by which clocks may differ
+        :param on_change: called with each new snapshot, on the thread that
+            made it; must be quick
+        """
+        self.snapshot = snapshot.Snapshot()
+        self._provider = from_
+        self._max_age = max_age
+        self._skew = clock_skew
+        self._on_change = on_change
+        self._revocations = revocations.Revocations(clock_skew)
+        #: For those who write.
+        self._lock = threading.Lock()
+        self._bell = threading.Event()
+        self._pid = 0
+        self._thread: threading.Thread | None = None
+        weakref.finalize(self, self._bell.set)
+        os.register_at_fork(after_in_child=_restart(weakref.ref(self)))
+
+    def evidence(
+        self, host: str, node: str, now: float
+    ) -> Mapping[str, evidence.Evidence]:
+        """What is said of a host.
+
+        :param host: the name of its compute service
+        :param node: the UUID of its compute node
+        :param now: seconds since the epoch
+        :returns: for the decision; empty where nothing was ever said of any
+            host
+        """
+        known = self.snapshot
+        one = known.verdicts.get(host if known.by == 'host' else node)
+        if one is None:
+            return self._nothing(known)
+        return {
+            MECHANISM: evidence.Evidence(
+                one.document,
+                None if one.good_at is None else now - one.good_at,
+                None if one.told_at is None else now - one.told_at,
+                self._max_age,
+                self._skew,
+                known.trouble,
+                f'agent {one.agent} at {one.verifier}',
+            )
+        }
+
+    def _nothing(
+        self, known: snapshot.Snapshot
+    ) -> Mapping[str, evidence.Evidence]:
+        return {
+            MECHANISM: evidence.Evidence(
+                '', None, None, self._max_age, self._skew, known.trouble
+            )
+        }
+
+    def refresh(self) -> None:
+        """Ask now. For whoever has no thread running.
+
+        :raises nova_isolation.attestation.provider.ProviderError: see there
+        """
+        found = self._provider.fetch(self.snapshot)
+        with self._lock:
+            self._swap(self._revocations.apply(found))
+
+    def revoke(self, agent: str, found: str) -> bool:
+        """Distrust an agent, at once.
+
+        :param found: what was said about it, in words
+        :returns: whether it is the agent of a host that is known
+        """
+        with self._lock:
+            self._revocations.add(agent, time.time(), found)
+            self._swap(self._revocations.apply(self.snapshot))
+        return any(
+            one.agent == agent for one in self.snapshot.verdicts.values()
+        )
+
+    def start(self) -> None:
+        """Ask from now on; if that is done already, nothing."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._pid = os.getpid()
+            self._thread = threading.Thread(
+                target=_run,
+                args=(weakref.ref(self), self._bell),
+                name='isolation-attestation',
+                daemon=True,
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Waits for it, but not for ever."""
+        self._bell.set()
+        self._provider.close()
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(_PATIENCE)
+
+    def _swap(self, found: snapshot.Snapshot) -> None:
+        """Under the lock: who is last has seen all that came before."""
+        if found is self.snapshot:
+            return
+        self.snapshot = found
+        if self._on_change is not None:
+            self._on_change(found)
+
+    def _note(self, trouble: str) -> None:
+        with self._lock:
+            if self.snapshot.trouble != trouble:
+                self._swap(dataclasses.replace(self.snapshot, trouble=trouble))
+
+    def step(self, failures: int) -> tuple[int, float]:
+        """Ask once, as the thread does.
+
+        :param failures: how many fetches before this one have failed in a
+            row
+        :returns: how many have now, and the seconds to wait
+        """
+        try:
+            self.refresh()
+        except Exception as error:
+            # Anybody's provider: whatever it raises, this thread lives on.
+            foreseen = isinstance(error, provider.ProviderError)
+            if not failures:
+                LOG.warning(
+                    'Attestation cannot be refreshed, so what is known runs '
+                    'out: %s',
+                    error if foreseen else type(error).__name__,
+                    exc_info=not foreseen,
+                )
+            self._note(str(error) if foreseen else type(error).__name__)
+            wait = min(_RETRY[0] * 2 ** min(failures, 10), _RETRY[1])
+            return failures + 1, wait * random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311
+        if failures:
+            LOG.info('Attestation is refreshed again')
+        return 0, self._provider.pause
+
+
+def _run(owner: 'weakref.ref[Source]', bell: threading.Event) -> None:
+    failures = 0
+    while True:
+        source = owner()
+        if source is None or bell.is_set():
+            return
+        failures, wait = source.step(failures)
+        # Or it would live as long as this thread does.
+        del source
+        if bell.wait(wait):
+            return
+
+
+def _restart(owner: 'weakref.ref[Source]') -> Callable[[], None]:
+    """A child process has none of its parent's threads."""
+
+    def run() -> None:
+        source = owner()
+        if source is not None and source._pid:
+            # Whoever held it stayed in the parent.
+            source._lock = threading.Lock()
+            source.start()
+
+    return run
+
+
+def load(options: typing.Any) -> provider.Provider:
+    """The provider that is configured.
+
+    :param options: the ``[isolation_attestation]`` group
+    :raises nova_isolation.attestation.provider.ProviderError: there is none
+        of that name, or it cannot work
+    """
+    from stevedore import driver
+    from stevedore import exception
+
+    try:
+        cls = driver.DriverManager(
+            provider.ENTRY_POINTS, options.provider
+        ).driver
+    except exception.NoMatches as error:
+        raise provider.ProviderError(
+            f'[isolation_attestation] provider is {options.provider!r}, '
+            f'which is no entry point of {provider.ENTRY_POINTS} that can '
+            f'be loaded: {error}'
+        ) from error
+    if not (isinstance(cls, type) and issubclass(cls, provider.Provider)):
+        raise provider.ProviderError(
+            f'[isolation_attestation] provider {options.provider!r}: '
+            f'{cls!r} is no Provider'
+        )
+    return cls(options)

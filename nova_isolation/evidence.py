@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a third party says of a host, as the decision takes it.
+
+The counterpart of the facts (:mod:`nova_isolation.facts`), which are the
+host's own word: a document without names and times, so that alike hosts have
+equal ones and are decided about once, and the ages beside it, which are
+looked at each time.
+"""
+
+import typing
+
+
+class Evidence(typing.NamedTuple):
+    """What a third party says of one host, now.
+
+    :ivar document: what it says, a JSON text in a form that is the
+        mechanism's own; the same for alike hosts
+    :ivar age: seconds since it last found the host good; negative for the
+        future; None: never
+    :ivar told: seconds since it last said anything about the host; None:
+        never. For messages only.
+    :ivar max_age: seconds after which that no longer counts, by the option
+    :ivar clock_skew: seconds by which it may seem to come from the future
+    :ivar trouble: why it cannot be asked at present; for messages only
+    :ivar who: whom and what it is about; for messages only
+    """
+
+    document: str
+    age: float | None
+    told: float | None
+    max_age: float
+    clock_skew: float
+    trouble: str = ''
+    who: str = ''
+
+    def is_fresh(self, max_age: float) -> bool:
+        """Whether it counts.
+
+        :param max_age: seconds after which it does not, as the flavor has
+            it; never laxer than the option
+        """
+        return self.age is not None and (
+            -self.clock_skew <= self.age <= min(max_age, self.max_age)
+        )
