@@ -23,9 +23,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import logging
+import math
 import types
 import typing
 
+from nova_isolation import evidence
 from nova_isolation import facts
 from nova_isolation import reasons
 from nova_isolation import requirements
@@ -34,7 +36,10 @@ from nova_isolation.mechanisms import registry
 
 LOG = logging.getLogger(__name__)
 
-_NO_EVIDENCE: Mapping[str, object] = types.MappingProxyType({})
+#: Name of a mechanism -> what a third party says of a host.
+Evidence = Mapping[str, evidence.Evidence]
+
+NO_EVIDENCE: Evidence = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +91,7 @@ def decide(
     age: float | None,
     freshness: Freshness,
     mechanisms: registry.Mechanisms,
-    evidence: Mapping[str, object] = _NO_EVIDENCE,
+    third_party: Evidence = NO_EVIDENCE,
 ) -> Decision:
     """Decide whether a guest may run on a host.
 
@@ -96,8 +101,8 @@ def decide(
     :param age: seconds since they were measured; None: nobody knows
     :param freshness: how old they may be
     :param mechanisms: the mechanisms of this process
-    :param evidence: name of a mechanism -> what a third party says of this
-        host, for mechanisms that do not take the host's word
+    :param third_party: name of a mechanism -> what a third party says of
+        this host, now, for mechanisms that do not take the host's word
     :returns: accepted, or all that is unmet. An untagged flavor is accepted
         whatever the host says or does not say.
     """
@@ -106,7 +111,9 @@ def decide(
     return Decision(
         tuple(
             dict.fromkeys(
-                _unmet(wanted, document, age, freshness, mechanisms, evidence)
+                _unmet(
+                    wanted, document, age, freshness, mechanisms, third_party
+                )
             )
         )
     )
@@ -118,7 +125,7 @@ def _unmet(
     age: float | None,
     freshness: Freshness,
     mechanisms: registry.Mechanisms,
-    evidence: Mapping[str, object],
+    third_party: Evidence,
 ) -> Iterator[reasons.Unmet]:
     yield from wanted.problems
     try:
@@ -133,7 +140,7 @@ def _unmet(
         return
     yield from _stale(age, freshness)
     for requirement in wanted.items:
-        yield from _judge(requirement, measured, mechanisms, evidence)
+        yield from _judge(requirement, measured, mechanisms, third_party)
 
 
 def _stale(age: float | None, freshness: Freshness) -> Iterator[reasons.Unmet]:
@@ -155,13 +162,13 @@ def _judge(
     requirement: requirements.Requirement,
     measured: facts.Facts,
     mechanisms: registry.Mechanisms,
-    evidence: Mapping[str, object],
+    third_party: Evidence,
 ) -> Iterator[reasons.Unmet]:
     """What is unmet of one requirement."""
     yield from answers(
         (requirement,),
         mechanisms,
-        lambda mechanism: _ask(mechanism, requirement, measured, evidence),
+        lambda mechanism: _ask(mechanism, requirement, measured, third_party),
     )
 
 
@@ -207,7 +214,7 @@ def _ask(
     mechanism: registry.AnyMechanism,
     requirement: requirements.Requirement,
     measured: facts.Facts,
-    evidence: Mapping[str, object],
+    third_party: Evidence,
 ) -> tuple[reasons.Unmet, ...]:
     """What a mechanism finds unmet in the facts."""
     by = facts.violated_by(measured.sections.get(requirement.mechanism))
@@ -218,7 +225,7 @@ def _ask(
             ),
         )
     if mechanism.source is base.Source.THIRD_PARTY:
-        section = evidence.get(requirement.mechanism)
+        section: object = third_party.get(requirement.mechanism)
         nothing = reasons.EVIDENCE_MISSING
     else:
         section = measured.sections.get(requirement.mechanism)
@@ -234,11 +241,12 @@ def _ask(
 class Judge:
     """Decides about many hosts for one flavor, once for alike hosts.
 
-    What depends on the document alone is kept; the age is looked at for
-    each host. Takes no lock: at worst two threads decide the same twice.
+    What depends on the documents alone, the host's own and those of third
+    parties, is kept; the ages are looked at for each host. Takes no lock: at
+    worst two threads decide the same twice.
     """
 
-    #: Documents that are kept. A cloud has few kinds of hosts; the bound is
+    #: Decisions that are kept. A cloud has few kinds of hosts; the bound is
     #: for a host that changes its facts all the time.
     MAX_KEPT: typing.ClassVar[int] = 4096
 
@@ -253,16 +261,26 @@ class Judge:
         self.freshness = freshness
         self.mechanisms = mechanisms
         self.kept: dict[object, Decision] = {}
+        #: of mechanisms with a third party: the age that evidence may have
+        self._limits = tuple(_limits(wanted, mechanisms))
 
-    def decide(self, document: object, age: float | None) -> Decision:
+    def decide(
+        self,
+        document: object,
+        age: float | None,
+        third_party: Evidence = NO_EVIDENCE,
+    ) -> Decision:
         """Decide about one host, as :func:`decide` does."""
         if not self.freshness.accepts(age):
-            return self._decide(document, age)
+            return self._decide(document, age, third_party)
         if not isinstance(document, str):
-            return self._decide(document, 0.0)
-        known = self.kept.get(document)
+            return self._decide(document, 0.0, third_party)
+        key: object = document
+        for name, limit in self._limits:
+            key = (key, _key(third_party.get(name), limit))
+        known = self.kept.get(key)
         if known is None:
-            known = self._decide(document, 0.0)
+            known = self._decide(document, 0.0, third_party)
             # A mechanism that has failed may do better the next time.
             if any(
                 item.code == reasons.MECHANISM_FAILED.code
@@ -271,14 +289,73 @@ class Judge:
                 return known
             if len(self.kept) >= self.MAX_KEPT:
                 self.kept = {}
-            self.kept[document] = known
+            self.kept[key] = known
         return known
 
-    def _decide(self, document: object, age: float | None) -> Decision:
+    @property
+    def asks(self) -> bool:
+        """Whether what a third party says has a part in it."""
+        return bool(self._limits)
+
+    def _decide(
+        self, document: object, age: float | None, third_party: Evidence
+    ) -> Decision:
         return decide(
             self.wanted,
             document,
             age=age,
             freshness=self.freshness,
             mechanisms=self.mechanisms,
+            third_party=third_party,
         )
+
+
+def _limits(
+    wanted: requirements.Requirements, mechanisms: registry.Mechanisms
+) -> Iterator[tuple[str, float]]:
+    """The mechanisms with a third party that are asked for, each with the
+    age that its evidence may have by the requirements.
+    """
+    for name in sorted({item.mechanism for item in wanted.items}):
+        mechanism = mechanisms.loaded.get(name)
+        if (
+            mechanism is None
+            or mechanism.source is not base.Source.THIRD_PARTY
+        ):
+            continue
+        try:
+            ages = [mechanism.max_age(item) for item in wanted.of(name)]
+            yield (
+                name,
+                min((a for a in ages if a is not None), default=math.inf),
+            )
+        except base.FAILURES:
+            # Anybody's mechanism. No age is fresh then: it is asked about
+            # each host, and says each time what is wrong.
+            LOG.exception('Mechanism %s failed to tell an age', name)
+            yield name, -math.inf
+
+
+def _key(said: evidence.Evidence | None, limit: float) -> object:
+    """What a decision on evidence depends on.
+
+    While it is fresh, on its document alone. What is not fresh is refused,
+    with its ages in the message: to the second, so that hosts of one verifier
+    that has been away for long are decided about together.
+    """
+    if said is None:
+        return None
+    if said.is_fresh(limit):
+        # In a refusal the verdict's age is told too; it is as good as its
+        # document for all else.
+        return said.document, _second(said.told)
+    return (
+        said.document,
+        _second(said.told),
+        _second(said.age),
+        said.trouble,
+    )
+
+
+def _second(age: float | None) -> int | None:
+    return math.floor(age) if age is not None and math.isfinite(age) else None

@@ -33,7 +33,8 @@ class Evidence(typing.NamedTuple):
     :ivar max_age: seconds after which that no longer counts, by the option
     :ivar clock_skew: seconds by which it may seem to come from the future
     :ivar trouble: why it cannot be asked at present; for messages only
-    :ivar who: whom and what it is about; for messages only
+    :ivar agent: what stands for the host there; for messages only
+    :ivar who: who the third party is; for messages only
     """
 
     document: str
@@ -42,6 +43,7 @@ class Evidence(typing.NamedTuple):
     max_age: float
     clock_skew: float
     trouble: str = ''
+    agent: str = ''
     who: str = ''
 
     def is_fresh(self, max_age: float) -> bool:

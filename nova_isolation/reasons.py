@@ -159,8 +159,8 @@ EVIDENCE_MISSING = Reason(
     'isolation.facts.no_evidence',
     'The requirement is judged by evidence of a third party, and there is '
     'none for this host.',
-    'Check the service that gives the evidence, and that the host is '
-    'enrolled with it.',
+    'Set [isolation_attestation] provider for the service that decided, and '
+    'look into its log.',
 )
 VERIFY_FAILED = Reason(
     'isolation.verify.failed',
@@ -275,6 +275,77 @@ QEMU_BINARY = Reason(
     'measured.',
     'Check [libvirt] of nova.conf and the emulator path of libvirt; an '
     'upgrade of QEMU is measured anew within a minute.',
+)
+ATTESTED_UNKNOWN = Reason(
+    'isolation.attested.unknown_host',
+    'No verifier knows an agent of the host.',
+    'Enrol the host with the verifier, and see that [isolation_attestation] '
+    'host_map names its agent where the verifiers are asked.',
+)
+ATTESTED_AMBIGUOUS = Reason(
+    'isolation.attested.ambiguous',
+    'Nobody can say which agent is the one of this host: the host has two, '
+    'or the agent is mapped to two hosts or enrolled with two verifiers.',
+    'Make [isolation_attestation] host_map one to one; the log of the service '
+    'that asks the verifiers names the twins.',
+)
+ATTESTED_PENDING = Reason(
+    'isolation.attested.pending',
+    'The verifier has no verdict about the host, or none that can be '
+    'understood.',
+    'Wait for its first good quote; keylime_tenant -c status tells how far '
+    'it is. After a restart of the verifier each host is pending for a '
+    'moment.',
+)
+ATTESTED_FAILED = Reason(
+    'isolation.attested.failed',
+    'The verifier judged the host as not what its policy approves of, or '
+    'could no longer reach its agent.',
+    'Find out what was launched or what died there before you trust the host '
+    'again. Then: keylime_tenant -c reactivate -u AGENT.',
+)
+ATTESTED_REVOKED = Reason(
+    'isolation.attested.revoked',
+    'The verifier has called to say that the host is no longer to be '
+    'trusted, and has found it good never since.',
+    'As for isolation.attested.failed; a newer good quote ends it.',
+)
+ATTESTED_STALE = Reason(
+    'isolation.attested.stale',
+    'The last good quote of the host is older than isolation:attested_max_age '
+    'or [isolation_attestation] max_age.',
+    'Check that the verifier runs, that the agent on the host does, and that '
+    'the service that asks the verifier reaches it.',
+)
+ATTESTED_FUTURE = Reason(
+    'isolation.attested.from_the_future',
+    'The last good quote claims to be later than now, by more than '
+    '[isolation_attestation] clock_skew.',
+    'Synchronise the clocks of the verifier and of the service that decides.',
+)
+ATTESTED_NOT_JUDGED = Reason(
+    'isolation.attested.pcr_not_judged',
+    "The verifier's policy for the host does not judge the PCR, so a good "
+    'quote says nothing about it.',
+    'Enrol the host with a policy for the PCR: keylime_tenant -c update '
+    '--tpm_policy.',
+)
+ATTESTED_NEVER_LAUNCHED = Reason(
+    'isolation.attested.never_launched',
+    "The verifier's policy for the host approves of the value that the PCR "
+    'has before any launch was measured.',
+    'Take the value of a host that was launched as it should be; all ones '
+    'means that no measured launch took place.',
+)
+ATTESTED_NO_BOOT = Reason(
+    'isolation.attested.no_boot',
+    'The verifier judges no measured boot of the host.',
+    'Enrol the host with a reference state: keylime_tenant --mb-policy.',
+)
+ATTESTED_NO_RUNTIME = Reason(
+    'isolation.attested.no_runtime',
+    'The verifier judges no run-time integrity of the host.',
+    'Enrol the host with a run-time policy: keylime_tenant --runtime-policy.',
 )
 
 #: code -> Reason, of this distribution

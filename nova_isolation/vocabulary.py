@@ -30,7 +30,7 @@ NAMESPACE = 'isolation:'
 
 #: Keys that begin so belong to features to come. They are refused, so that
 #: a flavor never promises what nobody enforces.
-RESERVED = ('isolation:attested', 'isolation:xsm')
+RESERVED = ('isolation:xsm',)
 
 #: Nova's own limit for a value (nova/api/openstack/compute/schemas).
 MAX_VALUE = 255
@@ -101,6 +101,7 @@ class ExtraSpec:
 
 
 _KVM = ('kvm', 'qemu')
+_ATTESTED = (('isolation:attested', 'true'),)
 
 #: The extra specs of this distribution.
 EXTRA_SPECS = (
@@ -171,6 +172,57 @@ EXTRA_SPECS = (
             'surface)'
         ),
         example='floppy,cirrus',
+    ),
+    ExtraSpec(
+        'isolation:attested',
+        mechanism='attested',
+        values=('true',),
+        condition="a verifier's last good quote of the host is fresh",
+        example='true',
+    ),
+    ExtraSpec(
+        'isolation:attested_pcrs',
+        mechanism='attested',
+        pattern='[0-9]|1[0-9]|2[0-3]',
+        several=True,
+        requires=_ATTESTED,
+        condition=(
+            "the verifier's policy for the host judges these PCRs, none of "
+            'them by the value that it has before any launch'
+        ),
+        example='17,18',
+    ),
+    ExtraSpec(
+        'isolation:attested_max_age',
+        mechanism='attested',
+        pattern='[1-9][0-9]{0,7}',
+        requires=_ATTESTED,
+        condition=(
+            'that quote is no older than so many seconds (nor than '
+            '[isolation_attestation] max_age)'
+        ),
+        example='60',
+    ),
+    ExtraSpec(
+        'isolation:attested_boot',
+        mechanism='attested',
+        values=('true',),
+        requires=_ATTESTED,
+        condition=(
+            'measured boot, with a reference state, is part of what the '
+            'verifier judges'
+        ),
+        example='true',
+    ),
+    ExtraSpec(
+        'isolation:attested_runtime',
+        mechanism='attested',
+        values=('true',),
+        requires=_ATTESTED,
+        condition=(
+            'run-time integrity (IMA) is part of what the verifier judges'
+        ),
+        example='true',
     ),
 )
 

@@ -55,6 +55,7 @@ def main() -> None:
         Connection(options.uri),
         opts.register(nova.conf.CONF),
         options.virt_type,
+        dict,
     )
     mechanisms = registry.get()
     times = []

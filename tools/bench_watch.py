@@ -79,7 +79,7 @@ def main() -> None:
     libvirt_host = Host(options.uri)
     mechanisms = registry.get()
     host = compute_host.ComputeHost(
-        libvirt_host, opts.register(nova.conf.CONF), options.virt_type
+        libvirt_host, opts.register(nova.conf.CONF), options.virt_type, dict
     )
     wanted = requirements.parse(
         dict(spec.split('=', 1) for spec in options.specs),

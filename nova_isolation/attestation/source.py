@@ -20,8 +20,6 @@ import os
 import random
 import threading
 import time
-import types
-import typing
 import weakref
 
 from nova_isolation import evidence
@@ -41,8 +39,6 @@ _RETRY = (0.5, 15.0)
 
 #: Seconds that the end of a service waits for a fetch.
 _PATIENCE = 5.0
-
-NO_EVIDENCE: Mapping[str, evidence.Evidence] = types.MappingProxyType({})
 
 
 class Source:
@@ -75,6 +71,7 @@ class Source:
         #: For those who write.
         self._lock = threading.Lock()
         self._bell = threading.Event()
+        self._asked = threading.Event()
         self._pid = 0
         self._thread: threading.Thread | None = None
         weakref.finalize(self, self._bell.set)
@@ -88,13 +85,16 @@ class Source:
         :param host: the name of its compute service
         :param node: the UUID of its compute node
         :param now: seconds since the epoch
-        :returns: for the decision; empty where nothing was ever said of any
-            host
+        :returns: for the decision
         """
         known = self.snapshot
         one = known.verdicts.get(host if known.by == 'host' else node)
         if one is None:
-            return self._nothing(known)
+            return {
+                MECHANISM: evidence.Evidence(
+                    '', None, None, self._max_age, self._skew, known.trouble
+                )
+            }
         return {
             MECHANISM: evidence.Evidence(
                 one.document,
@@ -103,16 +103,8 @@ class Source:
                 self._max_age,
                 self._skew,
                 known.trouble,
-                f'agent {one.agent} at {one.verifier}',
-            )
-        }
-
-    def _nothing(
-        self, known: snapshot.Snapshot
-    ) -> Mapping[str, evidence.Evidence]:
-        return {
-            MECHANISM: evidence.Evidence(
-                '', None, None, self._max_age, self._skew, known.trouble
+                one.agent,
+                one.verifier,
             )
         }
 
@@ -153,6 +145,10 @@ class Source:
                 daemon=True,
             )
             self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it was asked once, with whatever success."""
+        self._asked.wait(seconds)
 
     def stop(self) -> None:
         """End the thread. Waits for it, but not for ever."""
@@ -196,6 +192,8 @@ class Source:
             self._note(str(error) if foreseen else type(error).__name__)
             wait = min(_RETRY[0] * 2 ** min(failures, 10), _RETRY[1])
             return failures + 1, wait * random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311
+        finally:
+            self._asked.set()
         if failures:
             LOG.info('Attestation is refreshed again')
         return 0, self._provider.pause
@@ -225,31 +223,3 @@ def _restart(owner: 'weakref.ref[Source]') -> Callable[[], None]:
             source.start()
 
     return run
-
-
-def load(options: typing.Any) -> provider.Provider:
-    """The provider that is configured.
-
-    :param options: the ``[isolation_attestation]`` group
-    :raises nova_isolation.attestation.provider.ProviderError: there is none
-        of that name, or it cannot work
-    """
-    from stevedore import driver
-    from stevedore import exception
-
-    try:
-        cls = driver.DriverManager(
-            provider.ENTRY_POINTS, options.provider
-        ).driver
-    except exception.NoMatches as error:
-        raise provider.ProviderError(
-            f'[isolation_attestation] provider is {options.provider!r}, '
-            f'which is no entry point of {provider.ENTRY_POINTS} that can '
-            f'be loaded: {error}'
-        ) from error
-    if not (isinstance(cls, type) and issubclass(cls, provider.Provider)):
-        raise provider.ProviderError(
-            f'[isolation_attestation] provider {options.provider!r}: '
-            f'{cls!r} is no Provider'
-        )
-    return cls(options)

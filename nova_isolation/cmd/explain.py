@@ -27,6 +27,7 @@ from nova_isolation import decision
 from nova_isolation import facts
 from nova_isolation import opts
 from nova_isolation import requirements
+from nova_isolation.attestation import service
 from nova_isolation.mechanisms import registry
 from nova_isolation.scheduler import stats
 
@@ -103,6 +104,10 @@ def _answers(
     mechanisms: registry.Mechanisms,
 ) -> typing.Iterator[Answer]:
     judge = decision.Judge(wanted, opts.freshness(CONF.isolation), mechanisms)
+    attestation = service.make(CONF.isolation_attestation)
+    if judge.asks:
+        attestation.start()
+        attestation.wait(CONF.isolation_attestation.timeout)
     nodes = []
     for cell in objects.CellMappingList.get_all(context):
         with nova_context.target_cell(context, cell) as cell_context:
@@ -117,12 +122,16 @@ def _answers(
                 for node in objects.ComputeNodeList.get_all(cell_context)
             ]
     now = time.time()
-    for node, service in sorted(nodes, key=lambda pair: pair[0].host):
+    for node, record in sorted(nodes, key=lambda pair: pair[0].host):
         held = node.stats or {}
         yield Answer(
             node.host,
-            _state(service),
-            judge.decide(held.get(facts.STAT), stats.age(held, now)),
+            _state(record),
+            judge.decide(
+                held.get(facts.STAT),
+                stats.age(held, now),
+                attestation.evidence(node.host, node.uuid, now),
+            ),
         )
 
 

@@ -25,6 +25,7 @@ from oslo_config import cfg
 from nova import config
 from nova import objects
 from nova_isolation import opts
+from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.cmd import explain
 from nova_isolation.mechanisms import registry
 
@@ -49,6 +50,7 @@ def main() -> int:
     """
     CONF.register_cli_opt(cfg.SubCommandOpt('command', handler=_commands))
     opts.register(CONF)
+    attestation_opts.register(CONF)
     config.parse_args(sys.argv)
     objects.register_all()
     registry.get()

@@ -28,6 +28,7 @@ import typing
 
 from lxml import etree
 
+from nova_isolation import evidence
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation import vocabulary
@@ -93,6 +94,13 @@ class Host(typing.Protocol):
 
     def domain_capabilities(self) -> str:
         """libvirt's capabilities of the domains that Nova makes, XML."""
+
+    def evidence(self, mechanism: str) -> evidence.Evidence | None:
+        """What a third party says of the host, now.
+
+        :param mechanism: the name of the mechanism whose source it is
+        :returns: None: nobody is asked
+        """
 
     def emulator(self) -> program.Emulator:
         """The QEMU binary that libvirt starts, examined.
@@ -169,7 +177,8 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         """The typed facts of a section, or of a third party's evidence.
 
         :param section: as :meth:`measure` made it, but from the network:
-            anything can come. Never None.
+            anything can come; or a third party's
+            :class:`~nova_isolation.evidence.Evidence`. Never None.
         :raises nova_isolation.facts.FactsError: it is malformed
         """
 
@@ -198,7 +207,17 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         """What the facts lack for a requirement; nothing if they meet it.
 
         Taking a fact away never turns an unmet requirement into a met one.
+        Where a third party is the source: whether there is anything depends
+        on nothing but the document of the evidence while its age is within
+        :meth:`max_age`.
         """
+
+    def max_age(self, requirement: requirements.Requirement) -> float | None:
+        """How old a third party's evidence may be for a requirement.
+
+        :returns: seconds; None: as old as the evidence itself allows
+        """
+        return None
 
     def confine(
         self,

@@ -26,6 +26,8 @@ from nova_isolation import decision
 from nova_isolation import facts
 from nova_isolation import opts
 from nova_isolation import requirements
+from nova_isolation.attestation import opts as attestation_opts
+from nova_isolation.attestation import service
 from nova_isolation.mechanisms import registry
 from nova_isolation.scheduler import prefilter
 from nova_isolation.scheduler import stats as host_stats
@@ -53,6 +55,8 @@ class IsolationFilter(filters.BaseHostFilter):
         super().__init__()
         self.options = opts.register(CONF)
         self.mechanisms = registry.get()
+        self.attestation = service.make(attestation_opts.register(CONF))
+        self.attestation.start()
         self._judges: dict[requirements.Requirements, decision.Judge] = {}
 
     def filter_all(
@@ -111,12 +115,17 @@ class IsolationFilter(filters.BaseHostFilter):
         refused: collections.Counter[str],
     ) -> Iterator[typing.Any]:
         judge = self._judge(wanted)
+        evidence = self.attestation.evidence
         now = time.time()
         for host in hosts:
             # A node that has not reported yet has no stats.
             stats = getattr(host, 'stats', None) or {}
             answer = judge.decide(
-                stats.get(facts.STAT), host_stats.age(stats, now)
+                stats.get(facts.STAT),
+                host_stats.age(stats, now),
+                evidence(host.host, host.uuid, now)
+                if judge.asks
+                else decision.NO_EVIDENCE,
             )
             if answer.accepted:
                 yield host

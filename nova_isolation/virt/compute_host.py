@@ -12,11 +12,14 @@
 
 """The compute host, as the mechanisms ask it."""
 
+from collections.abc import Callable
+from collections.abc import Mapping
 import dataclasses
 import os
 import time
 import typing
 
+from nova_isolation import evidence
 from nova_isolation.mechanisms import base
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
@@ -58,13 +61,19 @@ class ComputeHost(base.Host):
     """
 
     def __init__(
-        self, libvirt_host: typing.Any, options: typing.Any, virt_type: str
+        self,
+        libvirt_host: typing.Any,
+        options: typing.Any,
+        virt_type: str,
+        third_party: Callable[[], Mapping[str, evidence.Evidence]],
     ) -> None:
         """:param libvirt_host: Nova's Host; all libvirt calls go through its
             connection, which may be a proxy
         :param options: the ``[isolation]`` group
         :param virt_type: ``[libvirt] virt_type``
+        :param third_party: tells what third parties say of this host, now
         """
+        self._third_party = third_party
         self._libvirt = libvirt_host
         self._options = options
         self._virt_type = virt_type
@@ -97,6 +106,10 @@ class ComputeHost(base.Host):
     def domain_capabilities(self) -> str:
         """See the base class."""
         return self._of_connection()[1]
+
+    def evidence(self, mechanism: str) -> evidence.Evidence | None:
+        """See the base class."""
+        return self._third_party().get(mechanism)
 
     def emulator(self) -> program.Emulator:
         """See the base class."""

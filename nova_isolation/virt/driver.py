@@ -16,7 +16,9 @@
 admin changes.
 """
 
+from collections.abc import Mapping
 import functools
+import time
 import typing
 
 from nova.compute import task_states
@@ -26,9 +28,13 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova import exception as nova_exception
+from nova_isolation import evidence
 from nova_isolation import facts
 from nova_isolation import opts
 from nova_isolation import traits
+from nova_isolation.attestation import opts as attestation_opts
+from nova_isolation.attestation import service
+from nova_isolation.attestation import snapshot
 from nova_isolation.mechanisms import registry
 from nova_isolation.virt import compute_host
 from nova_isolation.virt import exception
@@ -50,6 +56,11 @@ LOG = logging.getLogger(__name__)
 # does not fit stops it here.
 signatures.check()
 opts.register(CONF)
+attestation_opts.register(CONF)
+
+#: Seconds that the start of the service waits for what verifiers say: guests
+#: may be started right after it.
+_FIRST_WORD = 5.0
 
 
 class IsolationDriver(libvirt_driver.LibvirtDriver):
@@ -57,6 +68,8 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
 
     def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
         self._watch: watch.Watch | None = None
+        #: mechanism -> what a third party said of this host last
+        self._said: dict[str, str] = {}
         super().__init__(virtapi, read_only)
         guest.GuardedHost.take(self._host, self.guard)
 
@@ -66,13 +79,33 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         return guard.Guard(
             self._host,
             compute_host.ComputeHost(
-                self._host, CONF.isolation, CONF.libvirt.virt_type
+                self._host,
+                CONF.isolation,
+                CONF.libvirt.virt_type,
+                self._said_of_this_host,
             ),
             registry.get(),
             report.Reporter(
                 CONF.host,
                 late_fault.LateFaults(CONF.isolation.fault_timeout),
             ),
+            self._attestation,
+        )
+
+    @functools.cached_property
+    def _attestation(self) -> service.Attestation:
+        return service.make(CONF.isolation_attestation, self._attested_anew)
+
+    def _attested_anew(self, known: snapshot.Snapshot) -> None:
+        """Publish and verify soon if something else is said of this host."""
+        now = {n: e.document for n, e in self._said_of_this_host().items()}
+        before, self._said = self._said, now
+        if now != before and self._watch is not None:
+            self._watch.hurry()
+
+    def _said_of_this_host(self) -> Mapping[str, evidence.Evidence]:
+        return self._attestation.evidence(
+            CONF.host, self._host.get_node_uuid(), time.time()
         )
 
     @functools.cached_property
@@ -85,7 +118,9 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
 
     def init_host(self, host: str) -> None:
         """See Nova's driver."""
+        self._attestation.start()
         super().init_host(host)
+        self._attestation.wait(_FIRST_WORD)
         LOG.info(
             'nova-isolation guards this host (mode %(mode)s). Facts: '
             '%(facts)s',
@@ -110,6 +145,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         """See Nova's driver."""
         if self._watch is not None:
             self._watch.stop()
+        self._attestation.stop()
         super().cleanup_host(host)
 
     def emit_event(self, event: typing.Any) -> None:

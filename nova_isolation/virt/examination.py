@@ -58,6 +58,7 @@ def decide(
         age=0.0,
         freshness=_FRESH,
         mechanisms=mechanisms,
+        third_party=measured.third_party,
     ).unmet
 
 

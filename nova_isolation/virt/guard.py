@@ -26,6 +26,7 @@ from oslo_log import log as logging
 
 from nova_isolation import definition
 from nova_isolation import reasons
+from nova_isolation.attestation import service
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.probes import libvirt_xml
@@ -47,6 +48,7 @@ class Guard:
 
     :ivar orders: finds what is asked for a guest
     :ivar reporter: tells users and admins
+    :ivar attestation: what verifiers say of this and of other hosts
     :ivar unproven: guests that could not be powered off yet
     :ivar violations: what guests that run here violate
     :ivar published: what the host has offered to the scheduler last
@@ -58,14 +60,17 @@ class Guard:
         host: base.Host,
         mechanisms: registry.Mechanisms,
         reporter: report.Reporter,
+        attestation: service.Attestation,
     ) -> None:
         """:param libvirt_host: Nova's Host
         :param host: the host as the mechanisms ask it
+        :param attestation: what verifiers say of this and of other hosts
         :param mechanisms: the mechanisms of this process
         :param reporter: tells users and admins
         """
         self.orders = orders.Orders(mechanisms.vocabulary)
         self.reporter = reporter
+        self.attestation = attestation
         self.unproven = unproven.Unproven(libvirt_host)
         self._libvirt = libvirt_host
         self._host = host

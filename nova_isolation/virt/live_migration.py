@@ -80,7 +80,7 @@ def may_leave(
         in audit mode.
     """
     try:
-        unmet = _unmet_by(dest, order)
+        unmet = _unmet_by(keeper, dest, order)
     except Exception as error:
         LOG.exception('Cannot find the facts of %s', dest, instance=instance)
         unmet = (
@@ -129,8 +129,12 @@ def releasing(
     return run
 
 
-def _unmet_by(host: str, order: orders.Order) -> tuple[reasons.Unmet, ...]:
-    """What of an order a host has not published that it offers."""
+def _unmet_by(
+    keeper: guard.Guard, host: str, order: orders.Order
+) -> tuple[reasons.Unmet, ...]:
+    """What of an order a host has not published that it offers, or others
+    do not say of it.
+    """
     node: typing.Any = (
         objects.ComputeNode.get_first_node_by_host_for_old_compat(
             nova_context.get_admin_context(), host
@@ -147,12 +151,14 @@ def _unmet_by(host: str, order: orders.Order) -> tuple[reasons.Unmet, ...]:
                 'mode audit',
             ),
         )
+    now = time.time()
     return decision.decide(
         order.wanted,
         published.get(facts.STAT),
-        age=stats.age(published, time.time()),
+        age=stats.age(published, now),
         freshness=opts.freshness(CONF.isolation),
         mechanisms=registry.get(),
+        third_party=keeper.attestation.evidence(host, node.uuid, now),
     ).unmet
 
 

@@ -19,6 +19,7 @@ import json
 import logging
 import time
 
+from nova_isolation import evidence
 from nova_isolation import facts
 from nova_isolation import traits
 from nova_isolation.mechanisms import base
@@ -35,12 +36,17 @@ class Measurement:
     :ivar time: seconds since the epoch
     :ivar earned: name of a mechanism -> the traits that its facts earn
     :ivar sections: name of a mechanism -> its typed facts
+    :ivar third_party: name of a mechanism -> what a third party says of the
+        host; never in the document, which is the host's own word
     """
 
     document: str
     time: float
     earned: dict[str, frozenset[str]]
     sections: dict[str, object]
+    third_party: dict[str, evidence.Evidence] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def traits(self) -> frozenset[str]:
@@ -79,6 +85,7 @@ class Measurement:
                     self.time,
                     {n: t for n, t in self.earned.items() if n not in by},
                     {n: s for n, s in self.sections.items() if n not in by},
+                    self.third_party,
                 )
             except ValueError:
                 # It took more room than the facts had; then without names.
@@ -98,14 +105,22 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     document: dict[str, object] = {}
     sections: dict[str, object] = {}
     earned_by: dict[str, frozenset[str]] = {}
+    third_party: dict[str, evidence.Evidence] = {}
     for name, mechanism in sorted(mechanisms.loaded.items()):
-        if mechanism.source is not base.Source.HOST:
-            continue
-        document[name] = None
+        by_host = mechanism.source is base.Source.HOST
+        if by_host:
+            document[name] = None
         try:
-            # Through the text and back: what the scheduler will read.
-            text = facts.dumps({name: mechanism.measure(host)})
-            section = facts.loads(text).sections[name]
+            if by_host:
+                # Through the text and back: what the scheduler will read.
+                text = facts.dumps({name: mechanism.measure(host)})
+                section = facts.loads(text).sections[name]
+            else:
+                said = host.evidence(name)
+                if said is None:
+                    continue
+                third_party[name] = said
+                section = said
             typed = mechanism.read(section)
             earned = _checked(mechanism.traits(typed))
         except (OSError, ValueError, facts.FactsError) as error:
@@ -122,7 +137,8 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
                 name,
             )
         else:
-            document[name] = section
+            if by_host:
+                document[name] = section
             sections[name] = typed
             earned_by[name] = earned
     try:
@@ -130,8 +146,12 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     except ValueError as error:
         LOG.error('This host publishes no facts: %s', error)
         return Measurement('', now, {}, {})
-    kept = {n: s for n, s in sections.items() if document[n] is not None}
-    return Measurement(text, now, {n: earned_by[n] for n in kept}, kept)
+    kept = {
+        n: s for n, s in sections.items() if document.get(n, s) is not None
+    }
+    return Measurement(
+        text, now, {n: earned_by[n] for n in kept}, kept, third_party
+    )
 
 
 def _checked(names: Iterable[str]) -> frozenset[str]:

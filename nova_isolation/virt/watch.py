@@ -52,7 +52,14 @@ class _Bell:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._woken: set[str] = set()
+        self._hurried = False
         self._stopped = False
+
+    def hurry(self) -> None:
+        """For all guests and the host. Never waits for long."""
+        with self._condition:
+            self._hurried = True
+            self._condition.notify()
 
     def ring(self, uuid: str) -> None:
         """For a guest. Never waits for long."""
@@ -71,17 +78,25 @@ class _Bell:
         with self._condition:
             self._condition.wait_for(lambda: self._stopped, seconds)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it rang for the last time."""
+        return self._stopped
+
     def wait(self, seconds: float) -> frozenset[str] | None:
         """Wait until that time is over, or somebody rings.
 
-        :returns: for whom they rang; None: for the last time
+        :returns: for whom they rang; None: for all
         """
         with self._condition:
-            self._condition.wait_for(
-                lambda: self._stopped or self._woken, max(0, seconds)
+            rang = self._condition.wait_for(
+                lambda: self._stopped or self._hurried or self._woken,
+                max(0, seconds),
             )
+            for_all = self._hurried or not rang
             woken, self._woken = frozenset(self._woken), set()
-            return None if self._stopped else woken
+            self._hurried = False
+            return None if for_all else woken
 
 
 class Watch:
@@ -120,6 +135,10 @@ class Watch:
         if self._thread is not None:
             self._bell.ring(uuid)
 
+    def hurry(self) -> None:
+        """Verify all soon. Only asks for it: may be called anywhere."""
+        self._bell.hurry()
+
     def stop(self) -> None:
         """End the thread. Waits for it, but not for ever."""
         self._bell.stop()
@@ -146,12 +165,12 @@ def _run(owner: 'weakref.ref[Watch]', bell: _Bell, interval: float) -> None:
     while True:
         woken = bell.wait(due - time.monotonic())
         watch = owner()
-        if woken is None or watch is None:
+        if bell.stopped or watch is None:
             return
-        in_turn = time.monotonic() >= due
-        if in_turn:
+        if woken is None or time.monotonic() >= due:
+            woken = None
             due = time.monotonic() + interval
-        watch.verify(None if in_turn else woken)
+        watch.verify(woken)
         # Or it would live as long as this thread does.
         del watch
         bell.pause(_PAUSE)
