@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The daemon: asks the verifiers, and tells those who ask it."""
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+import ssl
+import time
+import typing
+
+from nova_isolation.attestation import service
+from nova_isolation.attestation import snapshot
+from nova_isolation.attestation import source
+from nova_isolation.attestd import api
+from nova_isolation.attestd import hub
+from nova_isolation.attestd import listener
+from nova_isolation.attestd import watched
+from nova_isolation.attestd import webhook
+
+LOG = logging.getLogger(__name__)
+
+#: Who may use the webhook at once: verifiers are few.
+_MAX_VERIFIERS = 100
+
+
+class _Port(typing.NamedTuple):
+    """A port before anybody is served."""
+
+    socket: socket.socket
+    context: ssl.SSLContext
+
+
+class Daemon:
+    """All that can be wrong with the configuration is found out first."""
+
+    def __init__(self, options: typing.Any, attestation: typing.Any) -> None:
+        """:param options: the group ``[attestd]``
+        :param attestation: the group ``[isolation_attestation]``
+        :raises nova_isolation.attestation.provider.ProviderError: nobody can
+            be asked
+        :raises nova_isolation.attestd.listener.ListenerError: nobody can be
+            told
+        """
+        self._options = options
+        self._attestation = attestation
+        self._provider = watched.Watched(service.load(attestation))
+        context = listener.tls(
+            _required(options, 'cert_file'),
+            _required(options, 'key_file'),
+            options.client_ca_file,
+        )
+        self._webhook: _Port | None = None
+        if options.webhook_port:
+            webhook_context = listener.tls(
+                _required(options, 'webhook_cert_file'),
+                _required(options, 'webhook_key_file'),
+                _required(options, 'webhook_ca_file'),
+            )
+            self._webhook = _Port(
+                listener.bind(options.bind, options.webhook_port),
+                webhook_context,
+            )
+        self._port = _Port(listener.bind(options.bind, options.port), context)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        pages = hub.Hub()
+
+        def publish(known: snapshot.Snapshot) -> None:
+            # Before the first success there is only trouble to tell.
+            if self._provider.succeeded_at is not None:
+                pages.publish(known)
+
+        asked = source.Source(
+            self._provider,
+            max_age=self._attestation.max_age,
+            clock_skew=self._attestation.clock_skew,
+            on_change=publish,
+        )
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        served = [
+            (
+                listener.Listener(
+                    api.Api(pages, lambda: self._health(asked)).app(),
+                    self._port.context,
+                    self._options.max_clients,
+                ),
+                self._port.socket,
+            )
+        ]
+        if self._webhook:
+            served.append(
+                (
+                    listener.Listener(
+                        webhook.Webhook(asked.revoke).app(),
+                        self._webhook.context,
+                        _MAX_VERIFIERS,
+                    ),
+                    self._webhook.socket,
+                )
+            )
+        asked.start()
+        tasks = [
+            asyncio.create_task(one.serve(sockets=[port]))
+            for one, port in served
+        ]
+        LOG.info(
+            'Listens on %s: port %d%s',
+            self._options.bind,
+            self._options.port,
+            f', webhook {self._options.webhook_port}' if self._webhook else '',
+        )
+        end = asyncio.create_task(ended.wait())
+        try:
+            await asyncio.wait(
+                [*tasks, end], return_when=asyncio.FIRST_COMPLETED
+            )
+            LOG.info('Ends')
+        finally:
+            end.cancel()
+            pages.close()
+            for one, _ in served:
+                one.should_exit = True
+            await asyncio.gather(asyncio.to_thread(asked.stop), *tasks)
+
+    def _health(self, asked: source.Source) -> dict[str, object]:
+        """For monitors: when verifiers were last asked with success."""
+        at = self._provider.succeeded_at
+        return {
+            'age': None if at is None else round(time.monotonic() - at, 3),
+            'hosts': len(asked.snapshot.verdicts),
+            'trouble': asked.snapshot.trouble,
+        }
+
+
+def _required(options: typing.Any, name: str) -> str:
+    value: str = options[name]
+    if not value:
+        raise listener.ListenerError(
+            f'[attestd] {name} is not set; all is served over TLS, '
+            f'{"both sides with certificates" if "webhook" in name else ""}'
+        )
+    return value
