@@ -63,6 +63,8 @@ class Source:
             made it; must be quick
         """
         self.snapshot = snapshot.Snapshot()
+        #: As the provider said it, without revocations and our trouble.
+        self._found = self.snapshot
         self._provider = from_
         self._max_age = max_age
         self._skew = clock_skew
@@ -113,9 +115,14 @@ class Source:
 
         :raises nova_isolation.attestation.provider.ProviderError: see there
         """
-        found = self._provider.fetch(self.snapshot)
+        before = self._found
+        found = self._provider.fetch(before)
         with self._lock:
-            self._swap(self._revocations.apply(found))
+            self._found = found
+            known = self._revocations.apply(found)
+            # That nothing is new can still end a trouble.
+            if found is not before or known != self.snapshot:
+                self._swap(known)
 
     def revoke(self, agent: str, found: str) -> bool:
         """Distrust an agent, at once.

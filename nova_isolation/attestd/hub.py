@@ -13,7 +13,6 @@
 
 import asyncio
 from collections.abc import Container
-import gzip
 import itertools
 import secrets
 import typing
@@ -25,13 +24,11 @@ class Page(typing.NamedTuple):
     """A snapshot as it is sent, the same bytes to all.
 
     :ivar etag: names it: this process and a number
-    :ivar plain: its text
-    :ivar packed: the same by gzip
+    :ivar text: of the snapshot
     """
 
     etag: str
-    plain: bytes
-    packed: bytes
+    text: bytes
 
 
 class Hub:
@@ -54,11 +51,9 @@ class Hub:
 
         Who calls must do so in the order of the snapshots.
         """
-        text = snapshot.dumps(known).encode()
         page = Page(
-            f'W/"{self._process}-{next(self._numbers)}"',
-            text,
-            gzip.compress(text, compresslevel=1, mtime=0),
+            f'"{self._process}-{next(self._numbers)}"',
+            snapshot.dumps(known).encode(),
         )
         self._loop.call_soon_threadsafe(self._turn, page)
 

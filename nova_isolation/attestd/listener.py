@@ -21,6 +21,8 @@ import typing
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 
+from nova_isolation.attestation import key_file
+
 #: Seconds in which a request has to be there once a client has connected or
 #: begun it, ...
 REQUEST_SECONDS = 10.0
@@ -34,19 +36,23 @@ class ListenerError(Exception):
     """Nobody can be served like that; the message says why."""
 
 
-def tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLContext:
+def tls(cert_file: str, private: str, client_ca_file: str) -> ssl.SSLContext:
     """How a server speaks TLS.
 
+    :param private: the file with the private key
     :param client_ca_file: those who have no certificate of this authority
         are refused; '': no certificate is asked for
     :raises ListenerError: a file cannot be used
+    :raises nova_isolation.attestation.provider.ProviderError: others may know
+        the key
     """
+    key_file.check(private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    files = f'{cert_file}, {key_file}'
+    files = f'{cert_file} with {private}'
     try:
         # Without the password OpenSSL would ask on the terminal.
-        context.load_cert_chain(cert_file, key_file, password='')  # nosec B106
+        context.load_cert_chain(cert_file, private, password='')  # nosec B106
         if client_ca_file:
             files = client_ca_file
             context.load_verify_locations(client_ca_file)
@@ -129,6 +135,13 @@ class Listener(uvicorn.Server):
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
+
+    async def on_tick(self, counter: int) -> bool:
+        """The Date header is made anew each time, not each tenth.
+
+        Clients compare it with their clock.
+        """
+        return await super().on_tick(0)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
