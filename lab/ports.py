@@ -31,11 +31,22 @@ NAMES = (
     'neutron',
     'nova',
 )
-_SSH_START = 10
-_MIGRATION_START = 16
+#: Those of an attested lab, which follow.
+ATTESTATION_NAMES = (
+    'registrar',
+    'registrar-tls',
+    'verifier',
+    'attestd',
+    'attestd-webhook',
+)
+_ALL = (*NAMES, *ATTESTATION_NAMES)
+_SSH_START = 16
+_AGENT_START = 24
+_TPM_START = 32
+_MIGRATION_START = 48
 #: A migration takes one port for memory and one for disks.
 _MIGRATION_PORTS = 8
-_BLOCK = 64
+_BLOCK = 96
 _TRIES = 200
 
 
@@ -46,29 +57,50 @@ class Ports:
     base: int
 
     def __getitem__(self, name: str) -> int:
-        """The port of the server called ``name``, one of NAMES."""
-        return self.base + NAMES.index(name)
+        """The port of the server called ``name``.
+
+        One of NAMES or ATTESTATION_NAMES.
+        """
+        return self.base + _ALL.index(name)
 
     def ssh(self, index: int) -> int:
         """The port that leads to ssh of the ``index``-th host, a machine.
 
         :raises LabError: when the block has no room for so many hosts
         """
-        port = self.base + _SSH_START + index
-        if port >= self.base + _MIGRATION_START:
-            raise errors.LabError(f'no ssh port for compute host {index + 1}')
-        return port
+        return self._range(index, _SSH_START, _AGENT_START)[0]
+
+    def agent(self, index: int) -> int:
+        """The port of the Keylime agent of the ``index``-th host.
+
+        :raises LabError: when the block has no room for so many hosts
+        """
+        return self._range(index, _AGENT_START, _TPM_START)[0]
+
+    def tpm(self, index: int) -> tuple[int, int]:
+        """The port of the ``index``-th host's TPM, and that of its chipset.
+
+        TPM tools expect the second one behind the first.
+
+        :raises LabError: when the block has no room for so many hosts
+        """
+        return self._range(index, _TPM_START, _MIGRATION_START, 2)
 
     def migration(self, index: int) -> tuple[int, int]:
         """First and last port for migrations to the ``index``-th host.
 
         :raises LabError: when the block has no room for so many hosts
         """
-        first = self.base + _MIGRATION_START + index * _MIGRATION_PORTS
-        last = first + _MIGRATION_PORTS - 1
-        if last >= self.base + _BLOCK:
+        return self._range(index, _MIGRATION_START, _BLOCK, _MIGRATION_PORTS)
+
+    def _range(
+        self, index: int, start: int, end: int, count: int = 1
+    ) -> tuple[int, int]:
+        """First and last of the ``index``-th ``count`` ports of a part."""
+        first = start + index * count
+        if first + count > end:
             raise errors.LabError(f'no ports for compute host {index + 1}')
-        return first, last
+        return self.base + first, self.base + first + count - 1
 
 
 def find() -> Ports:

@@ -46,6 +46,8 @@ class Daemon:
     pid: int
     #: See processes.start_ticks.
     ticks: int | None
+    #: It is told to end together with its children: alone it would not.
+    group: bool = False
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -92,8 +94,12 @@ class Supervisor:
         argv: Sequence[str | Path],
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        group: bool = False,
     ) -> Daemon:
-        """Start a daemon, with its output in ``log/NAME.log``."""
+        """Start a daemon, with its output in ``log/NAME.log``.
+
+        :param group: stop its children with it
+        """
         self._check_interrupted(name)
         with self.log(name).open('ab') as log:
             # In a session of its own: Ctrl-C is for the supervisor alone,
@@ -108,7 +114,9 @@ class Supervisor:
                 start_new_session=True,
             )
         self._children[child.pid] = child
-        daemon = Daemon(name, child.pid, processes.start_ticks(child.pid))
+        daemon = Daemon(
+            name, child.pid, processes.start_ticks(child.pid), group
+        )
         layouts.write(
             self._record(name), json.dumps(dataclasses.asdict(daemon))
         )
@@ -232,9 +240,7 @@ class Supervisor:
         end = time.monotonic() + seconds
         while any(daemon.alive() for daemon in todo):
             if time.monotonic() > end:
-                processes.kill(
-                    [daemon.pid for daemon in todo if daemon.alive()], 5
-                )
+                self._kill([daemon for daemon in todo if daemon.alive()])
                 break
             time.sleep(0.05)
         for daemon in todo:
@@ -243,11 +249,20 @@ class Supervisor:
                 child.poll()
             self._record(daemon.name).unlink(missing_ok=True)
 
+    def _kill(self, daemons: Sequence[Daemon]) -> None:
+        for daemon in daemons:
+            self._signal(daemon, signal.SIGKILL)
+        processes.kill([daemon.pid for daemon in daemons], 5)
+
     @staticmethod
     def _signal(daemon: Daemon, number: int) -> None:
         if daemon.alive():
             try:
-                os.kill(daemon.pid, number)
+                # It leads a session, and so a group, of its own.
+                if daemon.group:
+                    os.killpg(daemon.pid, number)
+                else:
+                    os.kill(daemon.pid, number)
             except ProcessLookupError:
                 return
 

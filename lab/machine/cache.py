@@ -13,18 +13,15 @@
 
 """Keeps the built machine, and builds it when something in it changed."""
 
-from collections.abc import Iterator
-import contextlib
-import fcntl
 import functools
 import os
 from pathlib import Path
 import shutil
 import tempfile
-import time
 
 from lab import errors
 from lab import layout as layouts
+from lab import lock
 from lab import plan as plans
 from lab import processes
 from lab import progress as progresses
@@ -51,7 +48,7 @@ def image(
     if found.folder.exists():
         return found
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder, progress):
+    with lock.held(folder, _LOCK_SECONDS, 'the machine', progress):
         # Another lab may have built it while we waited.
         if not found.folder.exists():
             _build(found, progress)
@@ -163,25 +160,3 @@ def _prune(folder: Path, wanted: images.Image) -> None:
     for old in folder.iterdir():
         if old.is_dir() and old != wanted.folder:
             shutil.rmtree(old)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path, progress: progresses.Progress) -> Iterator[None]:
-    """Only one of several labs builds; the others wait for it."""
-    with (folder / 'lock').open('w') as file:
-        end, told = time.monotonic() + _LOCK_SECONDS, False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                pass
-            if not told:
-                progress.say('another lab builds the machine: waiting')
-                told = True
-            if time.monotonic() > end:
-                raise errors.LabError(
-                    f'{folder / "lock"} is held for {_LOCK_SECONDS} s'
-                )
-            time.sleep(1)
-        yield

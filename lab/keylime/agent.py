@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The agent of a compute host, which quotes its TPM for the verifier."""
+
+import dataclasses
+from pathlib import Path
+import shutil
+import uuid
+
+from lab import layout as layouts
+from lab import ports as port_blocks
+from lab import supervisor as supervisors
+from lab.config import site as sites
+from lab.keylime import environment as environments
+from lab.keylime import settings
+from lab.keylime import tpm as tpms
+
+_MAIN = Path(__file__).with_name('agent_main.py')
+_SECONDS = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Agent:
+    """The agent of the ``index``-th host of a lab."""
+
+    site: sites.Site
+    built: environments.Environment
+    tpm: tpms.Tpm
+
+    @property
+    def daemon(self) -> str:
+        """Its name among the daemons."""
+        return f'keylime-agent-{self.tpm.host}'
+
+    @property
+    def uuid(self) -> str:
+        """Its name for the verifier."""
+        return agent_uuid(self.tpm.host)
+
+    def start(self, supervisor: supervisors.Supervisor) -> None:
+        """Start it with a new key, and wait until it is registered.
+
+        The registrar must not know it, nor the verifier.
+        """
+        port = self.site.ports.agent(self.tpm.index)
+        # It refuses to use the key of its last life, which is gone.
+        folder = settings.folder(self.site.layout, self.daemon)
+        if folder.exists():
+            shutil.rmtree(folder)
+        settings.write(
+            self.built,
+            self.site.layout,
+            self.daemon,
+            settings.agent(self.site, self.uuid, port),
+            'agent',
+        )
+        daemon = supervisor.start(
+            self.daemon,
+            [self.built.agent, _MAIN],
+            {
+                **settings.variables(self.site.layout, self.daemon, 'agent'),
+                'TPM2TOOLS_TCTI': self.tpm.tcti,
+                # No tmpfs of its own over a folder of the lab.
+                'KEYLIME_TEST': 'on',
+            },
+            group=True,
+        )
+        # It listens before it is registered, and serves only after that.
+        supervisor.wait(
+            self.daemon,
+            lambda: _REGISTERED in _text(supervisor.log(self.daemon)),
+            _SECONDS,
+            daemon,
+        )
+        supervisor.wait(
+            self.daemon,
+            lambda: port_blocks.listening(port),
+            _SECONDS,
+            daemon,
+        )
+
+    def kill(self, supervisor: supervisors.Supervisor) -> None:
+        """End it, without a word to anybody."""
+        supervisor.stop([self.daemon], 0)
+        # The next one begins its own log.
+        log = supervisor.log(self.daemon)
+        if log.exists():
+            log.rename(log.with_suffix('.log.old'))
+
+
+_REGISTERED = 'Starting Cloud Agent on'
+
+
+def agent_uuid(host: str) -> str:
+    """The name of a host's agent for the verifier."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f'{host}.lab'))
+
+
+def host_map(layout: layouts.Layout) -> Path:
+    """The file that says which agent is on which host."""
+    return layout.etc / 'keylime' / 'hosts'
+
+
+def _text(path: Path) -> str:
+    return path.read_text('utf-8', 'replace') if path.exists() else ''

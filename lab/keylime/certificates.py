@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The certificates of an attested lab, by two authorities of its own.
+
+Keylime could make its own, but what the verifier's authority signs for a
+client makes that client an administrator of the verifier. So Nova's services,
+which may only read verdicts, have theirs by another authority, which
+Keylime's servers do not know.
+"""
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import NameOID
+
+from lab import layout as layouts
+from lab.config import site as sites
+
+_LIFE = datetime.timedelta(days=2)
+#: The clocks of a machine agree; those of its guests may not.
+_BEFORE = datetime.timedelta(minutes=5)
+_CA = 'ca'
+
+
+class Authority:
+    """An authority and what it signed, in a folder of PEM files."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """:param name: of the authority; nothing is made yet"""
+        self._folder = folder
+        self._name = name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+
+    def make(self) -> None:
+        """Make the authority's own certificate."""
+        builder = self._builder(self._name, self._key.public_key())
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        ).add_extension(usage, critical=True)
+        self._write(_CA, builder)
+
+    def server(self, name: str) -> None:
+        """Sign for a server of this machine."""
+        self._sign(name, ExtendedKeyUsageOID.SERVER_AUTH)
+
+    def client(self, name: str) -> None:
+        """Sign for a client."""
+        self._sign(name, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def _sign(self, name: str, usage: x509.ObjectIdentifier) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            self._builder(name, key.public_key())
+            .add_extension(
+                x509.BasicConstraints(ca=False, path_length=None),
+                critical=True,
+            )
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName(
+                    [
+                        x509.IPAddress(ipaddress.ip_address(sites.LOCALHOST)),
+                        x509.DNSName('localhost'),
+                    ]
+                ),
+                critical=False,
+            )
+        )
+        self._write(name, builder)
+        layouts.write(
+            key_file(self._folder, name),
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ).decode(),
+        )
+
+    def _builder(
+        self, name: str, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        own = self._key.public_key()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(_name(self._name))
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - _BEFORE)
+            .not_valid_after(now + _LIFE)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(own),
+                critical=False,
+            )
+        )
+
+    def _write(self, name: str, builder: x509.CertificateBuilder) -> None:
+        certificate = builder.sign(self._key, hashes.SHA256())
+        layouts.write(
+            certificate_file(self._folder, name),
+            certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        )
+
+
+def authority_file(folder: Path) -> Path:
+    """The certificate of the authority of a folder."""
+    return certificate_file(folder, _CA)
+
+
+def certificate_file(folder: Path, name: str) -> Path:
+    """The certificate of a server or client."""
+    return folder / f'{name}.crt'
+
+
+def key_file(folder: Path, name: str) -> Path:
+    """Its private key."""
+    return folder / f'{name}.key'
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])

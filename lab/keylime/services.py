@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Keylime's registrar and verifier."""
+
+from pathlib import Path
+
+from lab import ports as port_blocks
+from lab import supervisor as supervisors
+from lab.config import site as sites
+from lab.keylime import environment as environments
+from lab.keylime import settings
+
+REGISTRAR = 'keylime-registrar'
+VERIFIER = 'keylime-verifier'
+_SECONDS = 120
+_STOP_SECONDS = 10
+
+
+def start_registrar(
+    supervisor: supervisors.Supervisor,
+    site: sites.Site,
+    built: environments.Environment,
+) -> None:
+    """Start it and wait until it serves."""
+    settings.write(built, site.layout, 'registrar', settings.registrar(site))
+    _start(supervisor, site, built, 'registrar', 'registrar-tls')
+
+
+def start_verifier(
+    supervisor: supervisors.Supervisor,
+    site: sites.Site,
+    built: environments.Environment,
+) -> None:
+    """Start it and wait until it serves.
+
+    It knows the agents that it knew when it was stopped.
+    """
+    webhook = f'https://{sites.LOCALHOST}:{site.ports["attestd-webhook"]}/'
+    settings.write(
+        built, site.layout, 'verifier', settings.verifier(site, webhook)
+    )
+    _start(supervisor, site, built, 'verifier', 'verifier')
+
+
+def stop_verifier(supervisor: supervisors.Supervisor) -> None:
+    """Stop it; what it last said is all there is."""
+    supervisor.stop([VERIFIER], _STOP_SECONDS)
+
+
+def _start(
+    supervisor: supervisors.Supervisor,
+    site: sites.Site,
+    built: environments.Environment,
+    name: str,
+    port: str,
+) -> None:
+    command: list[str | Path] = [
+        built.services,
+        '-m',
+        f'keylime.cmd.{name}',
+    ]
+    daemon = supervisor.start(
+        f'keylime-{name}',
+        command,
+        settings.variables(site.layout, name),
+        # Its parent process leaves the signal to its children.
+        group=True,
+    )
+    supervisor.wait(
+        name,
+        lambda: port_blocks.listening(site.ports[port]),
+        _SECONDS,
+        daemon,
+    )

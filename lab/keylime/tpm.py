@@ -1,0 +1,186 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A compute host's TPM, which is swtpm, and what is measured into it."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+import shutil
+
+from lab import errors
+from lab import layout as layouts
+from lab import ports as port_blocks
+from lab import supervisor as supervisors
+from lab.config import site as sites
+
+#: The register into which the launch of a hypervisor is measured.
+LAUNCH = 17
+#: What it holds before one.
+NEVER_LAUNCHED = 'ff' * 32
+_SECONDS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Tpm:
+    """The TPM of the ``index``-th host of a lab."""
+
+    site: sites.Site
+    host: str
+    index: int
+
+    @property
+    def daemon(self) -> str:
+        """Its name among the daemons."""
+        return f'tpm-{self.host}'
+
+    @property
+    def tcti(self) -> str:
+        """Where TPM tools find it, in their words."""
+        port, _ = self.site.ports.tpm(self.index)
+        return f'swtpm:host={sites.LOCALHOST},port={port}'
+
+    def make(self, supervisor: supervisors.Supervisor) -> None:
+        """Manufacture it: an endorsement key with its certificate.
+
+        Not for two at once: they share the manufacturer's files.
+        """
+        self._state.mkdir(parents=True)
+        folder = _manufacturer(self.site.layout)
+        folder.mkdir(exist_ok=True)
+        options = layouts.write(folder / 'options', '')
+        authority = layouts.write(
+            folder / 'authority.conf',
+            f'statedir = {folder}\n'
+            f'signingkey = {folder}/signkey.pem\n'
+            f'issuercert = {folder}/issuercert.pem\n'
+            f'certserial = {folder}/certserial\n',
+        )
+        configuration = layouts.write(
+            folder / 'setup.conf',
+            'create_certs_tool = /usr/bin/swtpm_localca\n'
+            f'create_certs_tool_config = {authority}\n'
+            f'create_certs_tool_options = {options}\n'
+            'active_pcr_banks = sha256\n',
+        )
+        supervisor.run(
+            f'{self.daemon}-setup',
+            [
+                'swtpm_setup',
+                '--tpm2',
+                '--tpmstate',
+                self._state,
+                '--create-ek-cert',
+                '--config',
+                configuration,
+                '--runas',
+                'root',
+            ],
+            _SECONDS,
+        )
+        trusted = trusted_manufacturers(self.site.layout)
+        trusted.mkdir(exist_ok=True)
+        shutil.copy(folder / 'issuercert.pem', trusted)
+
+    def start(self, supervisor: supervisors.Supervisor) -> None:
+        """Power on: nothing was launched yet."""
+        port, control = self.site.ports.tpm(self.index)
+        daemon = supervisor.start(
+            self.daemon,
+            [
+                'swtpm',
+                'socket',
+                '--tpm2',
+                '--tpmstate',
+                f'dir={self._state}',
+                '--server',
+                f'type=tcp,port={port},bindaddr={sites.LOCALHOST}',
+                '--ctrl',
+                f'type=tcp,port={control},bindaddr={sites.LOCALHOST}',
+                '--flags',
+                'not-need-init,startup-clear',
+            ],
+        )
+        supervisor.wait(
+            self.daemon,
+            lambda: port_blocks.listening(control),
+            _SECONDS,
+            daemon,
+        )
+
+    def stop(self, supervisor: supervisors.Supervisor) -> None:
+        """Power off, as an operating system does it that shuts down.
+
+        Otherwise the TPM does not vouch for its clock for some seconds, and
+        no verifier takes its quotes.
+        """
+        self._check(supervisor, 'tpm2_shutdown', '--clear')
+        supervisor.stop([self.daemon], 5)
+
+    def launch(self, supervisor: supervisors.Supervisor, text: str) -> None:
+        """Launch a hypervisor, measured: TPM_HASH_START at locality 4.
+
+        :param text: stands for the hypervisor
+        :raises LabError: when the TPM holds another value then
+        """
+        _, control = self.site.ports.tpm(self.index)
+        self._check(
+            supervisor,
+            'swtpm_ioctl',
+            '--tcp',
+            f'{sites.LOCALHOST}:{control}',
+            '-h',
+            text,
+        )
+        found = self.read(supervisor)
+        if found != measured(text):
+            raise errors.LabError(
+                f'PCR {LAUNCH} of {self.host} is {found} after the launch '
+                f'of "{text}", not {measured(text)}'
+            )
+
+    def read(
+        self, supervisor: supervisors.Supervisor, pcr: int = LAUNCH
+    ) -> str:
+        """The value of a register, in lower-case hexadecimal digits."""
+        output = self._check(supervisor, 'tpm2_pcrread', f'sha256:{pcr}')
+        return output.split('0x')[-1].strip().lower()
+
+    @property
+    def _state(self) -> Path:
+        return self.site.layout.data / 'tpm' / self.host
+
+    def _check(self, supervisor: supervisors.Supervisor, *command: str) -> str:
+        result = supervisor.output(
+            command, _SECONDS, environment={'TPM2TOOLS_TCTI': self.tcti}
+        )
+        if result.returncode:
+            raise errors.LabError(f'{" ".join(command)}: {result.stderr}')
+        return result.stdout
+
+
+def measured(text: str) -> str:
+    """What PCR 17 holds after the launch of what ``text`` stands for.
+
+    TPM 2.0 Library, Part 1, "D-RTM": H(0 || H(data)).
+    """
+    data = hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(bytes(32) + data).hexdigest()
+
+
+def trusted_manufacturers(layout: layouts.Layout) -> Path:
+    """The folder of the certificates with which TPMs are recognised."""
+    return layout.data / 'tpm' / 'trusted'
+
+
+def _manufacturer(layout: layouts.Layout) -> Path:
+    return layout.data / 'tpm' / 'manufacturer'
