@@ -99,6 +99,12 @@ class _Protocol(h11_impl.H11Protocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """The daemon ends."""
+        super().shutdown()
+        # TLS waits for the client to say good-bye as well.
+        self.loop.call_later(_GRACE_SECONDS / 2, self.transport.abort)
+
     def _arm(self) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(
