@@ -157,14 +157,16 @@ stage_releasenotes() {
         releasenotes/source releasenotes/build/html
 }
 
-# The sample in the tree is the one that the options make.
+# The samples in the tree are those that the options make.
 stage_genconfig() {
-    local config=etc/nova-isolation/config-generator.conf fresh
+    local config sample fresh
     fresh=$(mktemp)
-    check 'sample configuration generated' $bin/oslo-config-generator \
-        --config-file $config --output-file "$fresh"
-    check 'sample configuration up to date' diff -u \
-        etc/nova-isolation/nova-isolation.conf.sample "$fresh"
+    for config in etc/nova-isolation/*config-generator.conf; do
+        sample=$(sed -n 's/^output_file = //p' "$config")
+        check "$(basename "$sample") generated" $bin/oslo-config-generator \
+            --config-file "$config" --output-file "$fresh"
+        check "$(basename "$sample") up to date" diff -u "$sample" "$fresh"
+    done
     rm -f "$fresh"
 }
 
