@@ -27,7 +27,7 @@ import math
 import types
 import typing
 
-from nova_isolation import evidence
+from nova_isolation import evidence as evidences
 from nova_isolation import facts
 from nova_isolation import reasons
 from nova_isolation import requirements
@@ -37,7 +37,7 @@ from nova_isolation.mechanisms import registry
 LOG = logging.getLogger(__name__)
 
 #: Name of a mechanism -> what a third party says of a host.
-Evidence = Mapping[str, evidence.Evidence]
+Evidence = Mapping[str, evidences.Evidence]
 
 NO_EVIDENCE: Evidence = types.MappingProxyType({})
 
@@ -91,7 +91,7 @@ def decide(
     age: float | None,
     freshness: Freshness,
     mechanisms: registry.Mechanisms,
-    third_party: Evidence = NO_EVIDENCE,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Decision:
     """Decide whether a guest may run on a host.
 
@@ -101,7 +101,7 @@ def decide(
     :param age: seconds since they were measured; None: nobody knows
     :param freshness: how old they may be
     :param mechanisms: the mechanisms of this process
-    :param third_party: name of a mechanism -> what a third party says of
+    :param evidence: name of a mechanism -> what a third party says of
         this host, now, for mechanisms that do not take the host's word
     :returns: accepted, or all that is unmet. An untagged flavor is accepted
         whatever the host says or does not say.
@@ -111,9 +111,7 @@ def decide(
     return Decision(
         tuple(
             dict.fromkeys(
-                _unmet(
-                    wanted, document, age, freshness, mechanisms, third_party
-                )
+                _unmet(wanted, document, age, freshness, mechanisms, evidence)
             )
         )
     )
@@ -125,7 +123,7 @@ def _unmet(
     age: float | None,
     freshness: Freshness,
     mechanisms: registry.Mechanisms,
-    third_party: Evidence,
+    evidence: Evidence,
 ) -> Iterator[reasons.Unmet]:
     yield from wanted.problems
     try:
@@ -140,7 +138,7 @@ def _unmet(
         return
     yield from _stale(age, freshness)
     for requirement in wanted.items:
-        yield from _judge(requirement, measured, mechanisms, third_party)
+        yield from _judge(requirement, measured, mechanisms, evidence)
 
 
 def _stale(age: float | None, freshness: Freshness) -> Iterator[reasons.Unmet]:
@@ -162,13 +160,13 @@ def _judge(
     requirement: requirements.Requirement,
     measured: facts.Facts,
     mechanisms: registry.Mechanisms,
-    third_party: Evidence,
+    evidence: Evidence,
 ) -> Iterator[reasons.Unmet]:
     """What is unmet of one requirement."""
     yield from answers(
         (requirement,),
         mechanisms,
-        lambda mechanism: _ask(mechanism, requirement, measured, third_party),
+        lambda mechanism: _ask(mechanism, requirement, measured, evidence),
     )
 
 
@@ -214,7 +212,7 @@ def _ask(
     mechanism: registry.AnyMechanism,
     requirement: requirements.Requirement,
     measured: facts.Facts,
-    third_party: Evidence,
+    evidence: Evidence,
 ) -> tuple[reasons.Unmet, ...]:
     """What a mechanism finds unmet in the facts."""
     by = facts.violated_by(measured.sections.get(requirement.mechanism))
@@ -225,7 +223,7 @@ def _ask(
             ),
         )
     if mechanism.source is base.Source.THIRD_PARTY:
-        section: object = third_party.get(requirement.mechanism)
+        section: object = evidence.get(requirement.mechanism)
         nothing = reasons.EVIDENCE_MISSING
     else:
         section = measured.sections.get(requirement.mechanism)
@@ -268,19 +266,19 @@ class Judge:
         self,
         document: object,
         age: float | None,
-        third_party: Evidence = NO_EVIDENCE,
+        evidence: Evidence = NO_EVIDENCE,
     ) -> Decision:
         """Decide about one host, as :func:`decide` does."""
         if not self.freshness.accepts(age):
-            return self._decide(document, age, third_party)
+            return self._decide(document, age, evidence)
         if not isinstance(document, str):
-            return self._decide(document, 0.0, third_party)
+            return self._decide(document, 0.0, evidence)
         key: object = document
         for name, limit in self._limits:
-            key = (key, _key(third_party.get(name), limit))
+            key = (key, _key(evidence.get(name), limit))
         known = self.kept.get(key)
         if known is None:
-            known = self._decide(document, 0.0, third_party)
+            known = self._decide(document, 0.0, evidence)
             # A mechanism that has failed may do better the next time.
             if any(
                 item.code == reasons.MECHANISM_FAILED.code
@@ -298,7 +296,7 @@ class Judge:
         return bool(self._limits)
 
     def _decide(
-        self, document: object, age: float | None, third_party: Evidence
+        self, document: object, age: float | None, evidence: Evidence
     ) -> Decision:
         return decide(
             self.wanted,
@@ -306,7 +304,7 @@ class Judge:
             age=age,
             freshness=self.freshness,
             mechanisms=self.mechanisms,
-            third_party=third_party,
+            evidence=evidence,
         )
 
 
@@ -336,7 +334,7 @@ def _limits(
             yield name, -math.inf
 
 
-def _key(said: evidence.Evidence | None, limit: float) -> object:
+def _key(said: evidences.Evidence | None, limit: float) -> object:
     """What a decision on evidence depends on.
 
     While it is fresh, on its document alone. What is not fresh is refused,
@@ -357,5 +355,7 @@ def _key(said: evidence.Evidence | None, limit: float) -> object:
     )
 
 
-def _second(age: float | None) -> int | None:
-    return math.floor(age) if age is not None and math.isfinite(age) else None
+def _second(age: float | None) -> float | None:
+    if age is None or not math.isfinite(age):
+        return age
+    return math.floor(age)

@@ -51,9 +51,6 @@ class Verdict(typing.NamedTuple):
     verifier: str
 
 
-_NO_VERDICTS: Mapping[str, Verdict] = types.MappingProxyType({})
-
-
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
     """What is known of all hosts. Never changed, only replaced.
@@ -67,7 +64,9 @@ class Snapshot:
     """
 
     by: str = BY_HOST
-    verdicts: Mapping[str, Verdict] = _NO_VERDICTS
+    verdicts: Mapping[str, Verdict] = dataclasses.field(
+        default_factory=lambda: types.MappingProxyType({})
+    )
     trouble: str = ''
     serial: str = ''
 

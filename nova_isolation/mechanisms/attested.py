@@ -91,8 +91,11 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """One trait. Placement knows of no age: it only narrows."""
-        return _TRAITS
+        """One trait, of the spec that stands beside all others.
+
+        Placement knows of no age: it only narrows.
+        """
+        return _TRAITS if requirement.key == _PLAIN.key else frozenset()
 
     def max_age(self, requirement: requirements.Requirement) -> float | None:
         """See the base class."""

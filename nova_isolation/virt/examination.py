@@ -58,7 +58,7 @@ def decide(
         age=0.0,
         freshness=_FRESH,
         mechanisms=mechanisms,
-        third_party=measured.third_party,
+        evidence=measured.evidence,
     ).unmet
 
 

@@ -158,7 +158,7 @@ def _unmet_by(
         age=stats.age(published, now),
         freshness=opts.freshness(CONF.isolation),
         mechanisms=registry.get(),
-        third_party=keeper.attestation.evidence(host, node.uuid, now),
+        evidence=keeper.attestation.evidence(host, node.uuid, now),
     ).unmet
 
 

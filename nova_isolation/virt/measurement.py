@@ -19,7 +19,7 @@ import json
 import logging
 import time
 
-from nova_isolation import evidence
+from nova_isolation import evidence as evidences
 from nova_isolation import facts
 from nova_isolation import traits
 from nova_isolation.mechanisms import base
@@ -36,7 +36,7 @@ class Measurement:
     :ivar time: seconds since the epoch
     :ivar earned: name of a mechanism -> the traits that its facts earn
     :ivar sections: name of a mechanism -> its typed facts
-    :ivar third_party: name of a mechanism -> what a third party says of the
+    :ivar evidence: name of a mechanism -> what a third party says of the
         host; never in the document, which is the host's own word
     """
 
@@ -44,7 +44,7 @@ class Measurement:
     time: float
     earned: dict[str, frozenset[str]]
     sections: dict[str, object]
-    third_party: dict[str, evidence.Evidence] = dataclasses.field(
+    evidence: dict[str, evidences.Evidence] = dataclasses.field(
         default_factory=dict
     )
 
@@ -85,7 +85,7 @@ class Measurement:
                     self.time,
                     {n: t for n, t in self.earned.items() if n not in by},
                     {n: s for n, s in self.sections.items() if n not in by},
-                    self.third_party,
+                    self.evidence,
                 )
             except ValueError:
                 # It took more room than the facts had; then without names.
@@ -105,7 +105,7 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     document: dict[str, object] = {}
     sections: dict[str, object] = {}
     earned_by: dict[str, frozenset[str]] = {}
-    third_party: dict[str, evidence.Evidence] = {}
+    evidence: dict[str, evidences.Evidence] = {}
     for name, mechanism in sorted(mechanisms.loaded.items()):
         by_host = mechanism.source is base.Source.HOST
         if by_host:
@@ -119,7 +119,7 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
                 said = host.evidence(name)
                 if said is None:
                     continue
-                third_party[name] = said
+                evidence[name] = said
                 section = said
             typed = mechanism.read(section)
             earned = _checked(mechanism.traits(typed))
@@ -150,7 +150,7 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
         n: s for n, s in sections.items() if document.get(n, s) is not None
     }
     return Measurement(
-        text, now, {n: earned_by[n] for n in kept}, kept, third_party
+        text, now, {n: earned_by[n] for n in kept}, kept, evidence
     )
 
 

@@ -41,7 +41,7 @@ class ApiTest(base.TestCase):
         )
 
     def test_reserved_key(self) -> None:
-        self.assertBadRequest({'isolation:attested': 'true'}, 'attested')
+        self.assertBadRequest({'isolation:xsm': 'true'}, 'xsm')
 
     def test_old_microversion_takes_anything_and_nothing_runs(self) -> None:
         flavor = self.flavor()

@@ -16,7 +16,9 @@ import dataclasses
 import errno
 import types
 
+from nova_isolation import evidence as evidences
 from nova_isolation import qemu_catalogue
+from nova_isolation.attestation import standing
 from nova_isolation.probes import program
 
 UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
@@ -87,6 +89,27 @@ def emulator(hardening=HARDENING, types=frozenset(), sandbox=True, inode=7):
 BEST = emulator()
 
 
+def evidence(
+    state='good',
+    found='',
+    age=2.0,
+    told=2.0,
+    pcrs=('17=' + 'ab' * 32,),
+    boot=True,
+    runtime=True,
+):
+    """What a verifier says of a host; by default all that one could wish."""
+    return evidences.Evidence(
+        standing.dumps(standing.Standing(state, found, pcrs, boot, runtime)),
+        age,
+        told,
+        120.0,
+        5.0,
+        agent='d432fbb3-d2f1-4a97-9ef7-75bd81c00000',
+        who='https://verifier:8881',
+    )
+
+
 class Host:
     """A compute host. What is None, or no file, cannot be had."""
 
@@ -100,7 +123,9 @@ class Host:
         svirt_types=('svirt_t', 'svirt_tcg_t'),
         permissive=(),
         unknown=(),
+        evidence=None,
     ):
+        self.evidence = dict(evidence or {}).get
         self.files = dict(files)
         self._models = models
         self._domain = domain
@@ -165,6 +190,7 @@ class BrokenHost:
         raise self.error
 
     read = capabilities = domain_capabilities = emulator = _fail
+    evidence = _fail
 
 
 @dataclasses.dataclass

@@ -68,7 +68,7 @@ class DefinitionTest(base.TestCase):
         for code, specs in (
             ('spec.unknown', {'isolation:svrit': 'selinux'}),
             ('spec.unknown', {' Isolation:svirt': 'selinux'}),
-            ('spec.reserved', {'isolation:attested': 'true'}),
+            ('spec.reserved', {'isolation:xsm': 'true'}),
             ('spec.invalid_value', {'isolation:svirt': 'Selinux'}),
             ('spec.conflict', {'isolation:svirt_type': 'svirt_t'}),
         ):

@@ -126,8 +126,8 @@ class ParseTest(base.TestCase):
 
     def test_reserved(self):
         for key in (
-            'isolation:attested', 'isolation:attested_boot',
-            'isolation:attested:pcr', 'isolation:xsm', 'isolation:xsm_label',
+            'isolation:xsm-label', 'isolation:xsm_boot',
+            'isolation:xsm', 'isolation:xsm_label',
         ):  # fmt: skip
             for value in ('', 'true', None):
                 self.problem({key: value}, 'spec.reserved', key)

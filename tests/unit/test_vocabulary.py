@@ -59,6 +59,22 @@ VALUES = {
         ('', 'Floppy', 'isa-fdc', 'floppy;cirrus', 'usb_redir', 'usb.redir',
          'floppy,nonsense', '*', 'usb-'),
     ),
+    'isolation:attested': (
+        ('true',),
+        ('', 'True', 'false', '1', 'yes', 'true,true', 'true\n', 'TRUE'),
+    ),
+    'isolation:attested_pcrs': (
+        ('0', '9', '10', '17', '17,18', '23,0', '17,17'),
+        ('', '24', '-1', '017', '17, 18', '17;18', '17,', 'PCR17', '1e1',
+         '\u0661', '17\n', '17-22'),
+    ),
+    'isolation:attested_max_age': (
+        ('1', '60', '99999999'),
+        ('', '0', '-1', '060', '60s', '1.5', '100000000', '60,30', ' 60',
+         '\u0661'),
+    ),
+    'isolation:attested_boot': (('true',), ('', 'True', 'false', '1')),
+    'isolation:attested_runtime': (('true',), ('', 'True', 'false', '1')),
 }  # fmt: skip
 
 
@@ -201,7 +217,7 @@ class VocabularyTest(base.TestCase):
 
     def test_reserved(self):
         for key in (
-            'isolation:attested', 'isolation:attested_boot', 'isolation:xsm',
+            'isolation:xsm-label', 'isolation:xsm_boot', 'isolation:xsm',
             'isolation:xsm_label', 'isolation:xsmx',
         ):  # fmt: skip
             self.refused('is reserved', row(key))

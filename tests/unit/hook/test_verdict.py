@@ -66,7 +66,7 @@ BAD = {
     'unknown': (domain({'isolation:x': 'y'}), 'isolation.spec.unknown'),
     'capitals': (domain({' ISOLATION:x': 'y'}), 'isolation.spec.unknown'),
     'reserved': (
-        domain({'isolation:attested': 'y'}),
+        domain({'isolation:xsm': 'y'}),
         'isolation.spec.reserved',
     ),
     'invalid': (

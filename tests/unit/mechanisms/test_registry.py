@@ -68,7 +68,7 @@ class BuildTest(base.TestCase):
     def test_built_in(self):
         mechanisms = registry.get()
         self.assertEqual(
-            {'hypervisor', 'certification', 'svirt', 'qemu'},
+            {'attested', 'hypervisor', 'certification', 'svirt', 'qemu'},
             set(mechanisms.loaded),
         )
         self.assertEqual({}, dict(mechanisms.failed))
@@ -156,7 +156,7 @@ class BuildTest(base.TestCase):
 
     def test_rows_that_the_vocabulary_refuses(self):
         for key, why in (
-            ('isolation:attested_boot', 'is reserved'),
+            ('isolation:xsm_boot', 'is reserved'),
             ('isolation:xsm', 'is reserved'),
             ('isolation:svirt', 'has an owner'),
             ('lockdown', 'is not in'),
@@ -404,13 +404,13 @@ class EntryPointsTest(base.TestCase):
             from tests.unit.mechanisms import examples
             class Mechanism(examples.LockdownMechanism):
                 extra_specs = tuple(
-                    dataclasses.replace(s, key='isolation:attested_boot')
+                    dataclasses.replace(s, key='isolation:xsm_boot')
                     for s in examples.LockdownMechanism.extra_specs
                 )
             """
         self.package('acme', module, 'lockdown = acme:Mechanism')
         found, _ = self.run_registry(
-            ('isolation:attested_boot', 'integrity', '{"v":1}')
+            ('isolation:xsm_boot', 'integrity', '{"v":1}')
         )
         self.built_in_only(found)
         self.assertIn('is reserved', found['failed']['lockdown'])

@@ -57,7 +57,10 @@ class ComputeHostTest(base.TestCase):
         super().setUp()
         self.libvirt = LibvirtHost()
         self.host = compute_host.ComputeHost(
-            self.libvirt, mock.Mock(probe_timeout=1.0), 'qemu'
+            self.libvirt,
+            mock.Mock(probe_timeout=1.0),
+            'qemu',
+            lambda: {'attested': 'good'},
         )
         self.now = 1000.0
         self.key = ('key',)
@@ -71,6 +74,10 @@ class ComputeHostTest(base.TestCase):
             patch = mock.patch.object(owner, name, new)
             patch.start()
             self.addCleanup(patch.stop)
+
+    def test_evidence(self):
+        self.assertEqual('good', self.host.evidence('attested'))
+        self.assertIsNone(self.host.evidence('other'))
 
     def test_ask(self):
         # The kernel's own files of this kind are in selinuxfs; this one,

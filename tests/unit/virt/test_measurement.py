@@ -30,6 +30,8 @@ HOST = fakes.Host(
     ('selinux',),
     certifications=['CAPP'],
 )
+#: The mechanisms that take the host's own word.
+MEASURED = registry.BUILT_IN - {'attested'}
 
 
 class MeasurementTest(base.TestCase):
@@ -45,8 +47,8 @@ class MeasurementTest(base.TestCase):
         before = time.time()
         measured = self.measure()
         self.assertTrue(before <= measured.time <= time.time())
-        self.assertEqual(registry.BUILT_IN, set(self.sections(measured)))
-        self.assertEqual(registry.BUILT_IN, set(measured.sections))
+        self.assertEqual(MEASURED, set(self.sections(measured)))
+        self.assertEqual(MEASURED, set(measured.sections))
         self.assertNotIn(None, self.sections(measured).values())
         self.assertLessEqual(
             {
@@ -94,7 +96,7 @@ class MeasurementTest(base.TestCase):
     def only_svirt_is_unknown(self, measured):
         sections = dict(self.sections(measured))
         self.assertIsNone(sections.pop('svirt'))
-        self.assertEqual(registry.BUILT_IN - {'svirt'}, set(sections))
+        self.assertEqual(MEASURED - {'svirt'}, set(sections))
         self.assertNotIn(None, sections.values())
         self.assertNotIn('svirt', measured.sections)
         self.assertFalse([t for t in measured.traits if 'SVIRT' in t])
@@ -197,6 +199,58 @@ class MeasurementTest(base.TestCase):
             svirt.SvirtMechanism, 'traits', return_value=None
         ):
             self.only_svirt_is_unknown(self.measure())
+
+
+class EvidenceTest(base.TestCase):
+    """What a third party says is beside what the host says of itself."""
+
+    def measure(self, said):
+        host = fakes.Host(
+            HOST.files,
+            ('selinux',),
+            certifications=['CAPP'],
+            evidence={'attested': said},
+        )
+        return measurement.measure(host, registry.get())
+
+    def test_trusted(self):
+        said = fakes.evidence()
+        measured = self.measure(said)
+        self.assertIn('CUSTOM_ISOLATION_ATTESTED', measured.traits)
+        self.assertEqual({'attested': said}, measured.evidence)
+        self.assertEqual('good', measured.sections['attested'].standing.state)
+
+    def test_never_in_the_document(self):
+        for said in (fakes.evidence(), fakes.evidence('failed'), None):
+            self.assertEqual(
+                measurement.measure(HOST, registry.get()).document,
+                self.measure(said).document,
+            )
+
+    def test_not_trusted(self):
+        for said in (
+            fakes.evidence('failed'),
+            fakes.evidence(age=121.0),
+            fakes.evidence()._replace(document=''),
+            fakes.evidence()._replace(document='{'),
+            None,
+        ):
+            measured = self.measure(said)
+            self.assertNotIn('CUSTOM_ISOLATION_ATTESTED', measured.traits)
+            self.assertIn('CUSTOM_ISOLATION_SVIRT_SELINUX', measured.traits)
+
+    def test_kept_where_a_guest_violates_another(self):
+        measured = self.measure(fakes.evidence())
+        closed = measured.closed({'svirt': ''})
+        self.assertEqual(measured.evidence, closed.evidence)
+        self.assertIn('CUSTOM_ISOLATION_ATTESTED', closed.traits)
+
+    def test_that_cannot_be_had(self):
+        host = fakes.Host(HOST.files, ('selinux',))
+        with mock.patch.object(host, 'evidence', side_effect=ValueError('x')):
+            measured = measurement.measure(host, registry.get())
+        self.assertEqual({}, measured.evidence)
+        self.assertNotIn('CUSTOM_ISOLATION_ATTESTED', measured.traits)
 
 
 class ClosedTest(base.TestCase):
