@@ -53,6 +53,11 @@ def main() -> int:
         action='store_true',
         help="Nova's own driver on every host, and no filter",
     )
+    up.add_argument(
+        '--attested',
+        action='store_true',
+        help='with Keylime, and a TPM for each host of this machine',
+    )
     commands.add_parser('down', help='stop it')
     commands.add_parser('status', help='its daemons and ports')
     commands.add_parser('ps', help='its processes')
@@ -83,7 +88,7 @@ def _up(arguments: argparse.Namespace) -> int:
     computes = hosts.known(arguments.computes)
     if arguments.stock_driver:
         computes = [host.stock() for host in computes]
-    clouds.Cloud(arguments.state, computes).up()
+    clouds.Cloud(arguments.state, computes, attested=arguments.attested).up()
     return 0
 
 
@@ -98,7 +103,10 @@ def _status(arguments: argparse.Namespace) -> int:
     for name, daemon in cloud.supervisor.daemons().items():
         state = 'running' if daemon.alive() else 'DEAD'
         print(f'{name:28} pid {daemon.pid:<8} {state}')
-    for name in ports.NAMES:
+    names = list(ports.NAMES)
+    if cloud.attested:
+        names += ports.ATTESTATION_NAMES
+    for name in names:
         print(f'{name:28} port {cloud.site.ports[name]}')
     return 0
 

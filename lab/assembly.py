@@ -34,6 +34,7 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.keylime import attestation as attestations
 
 _DATABASE = layouts.CHECKOUT / 'lab' / 'database'
 #: Most wait for Keystone and Nova: theirs go first.
@@ -50,11 +51,13 @@ class Assembly:
         supervisor: supervisors.Supervisor,
         progress: progresses.Progress,
         places: Sequence[place_api.Place],
+        attestation: attestations.Attestation | None = None,
     ) -> None:
         self._site = site
         self._supervisor = supervisor
         self._progress = progress
         self._places = places
+        self._attestation = attestation
 
     def run(self) -> None:
         """Do it.
@@ -79,6 +82,8 @@ class Assembly:
         plan.add('glance-db', self._glance_database, ['mariadb'])
         self._add_service(plan, wsgi.GLANCE, 'glance-db')
         self._add_nova(plan)
+        if self._attestation is not None:
+            self._attestation.add_steps(plan)
         plan.add(
             'images',
             self._images,

@@ -39,6 +39,9 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.keylime import attestation as attestations
+from lab.keylime import attestd
+from lab.keylime import environment as environments
 from lab.machine import cache as machine_cache
 from lab.machine import place as machines
 
@@ -57,12 +60,15 @@ class Cloud:
         state: Path | None = None,
         computes: Iterable[hosts.ComputeHost] | None = None,
         control: ini.Settings | None = None,
+        attested: bool = False,
     ) -> None:
         """Describe a cloud; nothing happens yet.
 
         :param state: its state folder; one is chosen when not given
         :param computes: its compute hosts; the default ones when not given
         :param control: more of nova.conf of its control plane
+        :param attested: with Keylime, and a TPM for each host that is no
+            machine of its own
         """
         state = state or layouts.default_state()
         self.layout = layouts.Layout(state.absolute())
@@ -70,6 +76,7 @@ class Cloud:
         self.progress = progresses.Progress()
         self._computes = list(computes or hosts.known(hosts.DEFAULT))
         self._control = control or {}
+        self.attested = attested
         self._site: sites.Site | None = None
 
     @classmethod
@@ -87,6 +94,7 @@ class Cloud:
             hosts.ComputeHost.from_data(host) for host in values['computes']
         ]
         cloud._control = values['control']
+        cloud.attested = values['attested']
         cloud._site = sites.Site.load(cloud.layout)
         return cloud
 
@@ -111,6 +119,23 @@ class Cloud:
             )
             for index, host in enumerate(self._computes)
         }
+
+    @property
+    def attestation(self) -> attestations.Attestation:
+        """Who attests its hosts.
+
+        :raises LabError: when nobody does
+        """
+        if not self.attested:
+            raise errors.LabError(
+                f'the lab in {self.layout.state} is not attested'
+            )
+        return attestations.Attestation(
+            self.supervisor,
+            self.site,
+            self.progress,
+            [host.name for host in self._computes if host.machine is None],
+        )
 
     def __enter__(self) -> 'Cloud':
         self.up()
@@ -141,6 +166,8 @@ class Cloud:
         if any(host.machine for host in self._computes):
             # Before anything runs that would wait for it.
             machine_cache.image(self.supervisor, self.progress)
+        if self.attested:
+            environments.environment(self.supervisor, self.progress)
         try:
             with signals.termination_raises():
                 self._prepare()
@@ -149,6 +176,7 @@ class Cloud:
                     self.supervisor,
                     self.progress,
                     list(self.places.values()),
+                    self.attestation if self.attested else None,
                 ).run()
         except BaseException:
             self.down(patience=3)
@@ -216,6 +244,7 @@ class Cloud:
                 {
                     'computes': [host.as_data() for host in self._computes],
                     'control': self._control,
+                    'attested': self.attested,
                 }
             ),
         )
@@ -248,11 +277,17 @@ class Cloud:
 
     def _prepare_nova(self) -> None:
         layout, site = self.layout, self.site
+        attested: ini.Settings = {}
+        if self.attested:
+            self.attestation.make()
+            attested = attestd.client(site)
         ours = any(host.driver == hosts.OUR_DRIVER for host in self._computes)
         layouts.write(
             layout.nova_conf,
             ini.render(
-                ini.merge(nova_config.control(site, ours), self._control)
+                ini.merge(
+                    nova_config.control(site, ours), attested, self._control
+                )
             ),
         )
         shutil.copy(
@@ -263,12 +298,15 @@ class Cloud:
         for name, place in self.places.items():
             place.make(self.supervisor)
             conf = nova.compute_conf(layout, name)
-            settings = (
-                nova_config.compute
-                if place.host.machine is None
-                else nova_config.machine_compute
-            )
-            layouts.write(conf, ini.render(settings(site, place.host, conf)))
+            settings: ini.Settings
+            if place.host.machine is None:
+                settings = ini.merge(
+                    nova_config.compute(site, place.host, conf),
+                    attested if place.host.driver == hosts.OUR_DRIVER else {},
+                )
+            else:
+                settings = nova_config.machine_compute(site, place.host, conf)
+            layouts.write(conf, ini.render(settings))
             daemons.append(nova.compute_name(name))
         for daemon in daemons:
             nova.override(layout, daemon, {})

@@ -17,7 +17,6 @@ from pathlib import Path
 import shutil
 import uuid
 
-from lab import layout as layouts
 from lab import ports as port_blocks
 from lab import supervisor as supervisors
 from lab.config import site as sites
@@ -104,11 +103,6 @@ _REGISTERED = 'Starting Cloud Agent on'
 def agent_uuid(host: str) -> str:
     """The name of a host's agent for the verifier."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f'{host}.lab'))
-
-
-def host_map(layout: layouts.Layout) -> Path:
-    """The file that says which agent is on which host."""
-    return layout.etc / 'keylime' / 'hosts'
 
 
 def _text(path: Path) -> str:

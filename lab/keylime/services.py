@@ -40,12 +40,14 @@ def start_verifier(
     supervisor: supervisors.Supervisor,
     site: sites.Site,
     built: environments.Environment,
+    webhook: str,
 ) -> None:
     """Start it and wait until it serves.
 
     It knows the agents that it knew when it was stopped.
+
+    :param webhook: the URL that it calls when a host has failed
     """
-    webhook = f'https://{sites.LOCALHOST}:{site.ports["attestd-webhook"]}/'
     settings.write(
         built, site.layout, 'verifier', settings.verifier(site, webhook)
     )

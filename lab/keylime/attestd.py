@@ -1,0 +1,128 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""nova-isolation-attestd, and what Nova's services need to ask it."""
+
+import functools
+from pathlib import Path
+
+from lab import layout as layouts
+from lab import ports as port_blocks
+from lab import supervisor as supervisors
+from lab.config import ini
+from lab.config import site as sites
+from lab.keylime import certificates
+from lab.keylime import settings
+
+NAME = 'nova-isolation-attestd'
+#: Seconds after which a good quote no longer counts: a few of Keylime's
+#: intervals, as nobody wants to wait for more.
+MAX_AGE = 20
+#: All clocks are that of one machine.
+CLOCK_SKEW = 1
+_SERVER, _CLIENT = 'attestd', 'nova'
+_SECONDS = 60
+
+
+def make(site: sites.Site) -> None:
+    """Make its configuration, its certificates and those of its clients."""
+    layout = site.layout
+    maker = certificates.Authority(_authority(layout), 'attestd of a lab')
+    maker.make()
+    maker.server(_SERVER)
+    maker.client(_CLIENT)
+    layouts.write(_conf(layout), ini.render(_settings(site)))
+
+
+def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
+    """Start it and wait until it listens."""
+    daemon = supervisor.start(
+        NAME,
+        [layouts.BIN / NAME, '--config-file', _conf(site.layout)],
+    )
+    for port in ('attestd', 'attestd-webhook'):
+        supervisor.wait(
+            f'{NAME}: {port}',
+            functools.partial(port_blocks.listening, site.ports[port]),
+            _SECONDS,
+            daemon,
+        )
+
+
+def webhook(site: sites.Site) -> str:
+    """What the verifier calls when a host has failed."""
+    port = site.ports['attestd-webhook']
+    return f'https://{sites.LOCALHOST}:{port}/v1/revocation'
+
+
+def client(site: sites.Site) -> ini.Settings:
+    """What nova.conf says of it, and the clients' certificate is for."""
+    folder = _authority(site.layout)
+    return {
+        'isolation_attestation': {
+            'provider': 'attestd',
+            'url': f'https://{sites.LOCALHOST}:{site.ports["attestd"]}',
+            'ca_file': str(certificates.authority_file(folder)),
+            'cert_file': str(certificates.certificate_file(folder, _CLIENT)),
+            'key_file': str(certificates.key_file(folder, _CLIENT)),
+            'max_age': MAX_AGE,
+            'clock_skew': CLOCK_SKEW,
+        }
+    }
+
+
+def host_map(layout: layouts.Layout) -> Path:
+    """The file that says which agent is on which host."""
+    return layout.etc / 'attestd' / 'hosts'
+
+
+def _settings(site: sites.Site) -> ini.Settings:
+    """Its own configuration."""
+    layout = site.layout
+    keylime, ours = settings.authority(layout), _authority(layout)
+    reader, reader_key = settings.reader_certificate(layout)
+    told, told_key = settings.webhook_certificate(layout)
+    return {
+        'isolation_attestation': {
+            'provider': 'keylime',
+            'verifiers': (
+                f'https://{sites.LOCALHOST}:{site.ports["verifier"]}'
+            ),
+            'ca_file': str(certificates.authority_file(keylime)),
+            'cert_file': str(reader),
+            'key_file': str(reader_key),
+            'host_map': str(host_map(layout)),
+            'poll_interval': 1,
+            'timeout': 5,
+            'max_age': MAX_AGE,
+            'clock_skew': CLOCK_SKEW,
+        },
+        'attestd': {
+            'bind': sites.LOCALHOST,
+            'port': site.ports['attestd'],
+            'cert_file': str(certificates.certificate_file(ours, _SERVER)),
+            'key_file': str(certificates.key_file(ours, _SERVER)),
+            'client_ca_file': str(certificates.authority_file(ours)),
+            'webhook_port': site.ports['attestd-webhook'],
+            'webhook_cert_file': str(told),
+            'webhook_key_file': str(told_key),
+            'webhook_ca_file': str(certificates.authority_file(keylime)),
+        },
+    }
+
+
+def _authority(layout: layouts.Layout) -> Path:
+    return layout.etc / 'attestd' / 'certificates'
+
+
+def _conf(layout: layouts.Layout) -> Path:
+    return layout.etc / 'attestd' / 'attestd.conf'
