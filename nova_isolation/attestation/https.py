@@ -202,6 +202,9 @@ class Client:
                 )
         # urllib3 1 does not look.
         length = response.headers.get('Content-Length')
+        if response.status_code == 304:
+            # Of what is not sent.
+            length = None
         if length is not None and length != str(len(body)):
             raise provider.ProviderError(
                 f'{url}: wanted an answer of {length} bytes, found '
@@ -215,7 +218,7 @@ class Client:
             return 'called off: the service ends'
         if time.monotonic() >= self._limit.at:
             return (
-                f'no whole answer within {timeout:g} s (timeout); look '
+                f'no whole answer within {timeout:.3g} s (timeout); look '
                 f'whether the server is overloaded'
             )
         cause = _cause(error)
