@@ -25,9 +25,13 @@ from lab import errors
 from lab import hosts
 from lab import layout as layouts
 from lab import scenes
+from lab import scenes_attested
 from lab import scenes_confined
 from lab import signals
 from lab.machine import recipe
+
+#: Not a security module: who attests the hosts.
+_ATTESTATION = 'attestation'
 
 
 def main() -> int:
@@ -48,14 +52,21 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=recipe.MODULES,
+        choices=(*recipe.MODULES, _ATTESTATION),
         help='show guests that this security module confines, on a machine '
-        'of their own (built the first time, which takes long)',
+        'of their own (built the first time, which takes long); or hosts '
+        'that Keylime attests',
     )
     arguments = parser.parse_args()
     try:
         with signals.termination_raises():
-            _run(arguments.state, arguments.module, arguments.keep)
+            attested = arguments.module == _ATTESTATION
+            _run(
+                arguments.state,
+                None if attested else arguments.module,
+                attested,
+                arguments.keep,
+            )
     except errors.LabError as error:
         sys.stderr.write(f'DEMO FAILED: {error}\n')
         return 1
@@ -65,13 +76,15 @@ def main() -> int:
     return 0
 
 
-def _run(state: Path, module: recipe.Module | None, keep: bool) -> None:
+def _run(
+    state: Path, module: recipe.Module | None, attested: bool, keep: bool
+) -> None:
     computes = list(hosts.DEFAULT)
     if module is not None:
         # One host beside it, which has no such module.
         host = scenes_confined.SCRIPTS[module].host
         computes = [hosts.DEFAULT[0], host]
-    cloud = clouds.Cloud(state, hosts.known(computes))
+    cloud = clouds.Cloud(state, hosts.known(computes), attested=attested)
     cloud.up()
     try:
         flavor = _show(cloud, module)
@@ -87,6 +100,9 @@ def _run(state: Path, module: recipe.Module | None, keep: bool) -> None:
 
 def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
     """Show it; the name of a flavor that it left."""
+    if cloud.attested:
+        scenes_attested.AttestedScenes(cloud).run()
+        return scenes_attested.FLAVOR
     if module is None:
         scenes.Scenes(cloud).run()
         return scenes.HARDENED

@@ -1,0 +1,208 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the demonstration shows of hosts that a verifier attests."""
+
+import time
+from typing import Any
+
+from lab import cloud as clouds
+from lab import explain
+from lab import stage
+from lab.keylime import attestd
+from lab.keylime import decider as deciders
+from lab.keylime import tpm
+from nova_isolation.attestation import standing
+
+FLAVOR = 'demo.attested'
+_SPECS = {
+    'isolation:attested': 'true',
+    'isolation:attested_pcrs': str(tpm.LAUNCH),
+}
+_UNTAGGED = 'demo.untagged'
+_GOOD, _OTHER = 'cpu-hardened', 'cpu-plain'
+_APPROVED, _EVIL = 'hypervisor 1.0, approved', 'hypervisor 1.0, altered'
+_REFUSED = ('isolation.attested.failed', 'isolation.attested.revoked')
+_STALE = 'isolation.attested.stale'
+#: From another launch to a refusal: a quote, the webhook, a decision.
+_SOON = 15.0
+
+
+class AttestedScenes(stage.Stage):
+    """The scenes, on a cloud with two hosts that have a TPM."""
+
+    def __init__(self, cloud: clouds.Cloud) -> None:
+        super().__init__(cloud)
+        self._attestation = cloud.attestation
+        self._policy = {tpm.LAUNCH: [tpm.measured(_APPROVED)]}
+
+    def run(self) -> None:
+        """Show all scenes.
+
+        :raises LabError: at the first claim that does not hold
+        """
+        self._launches()
+        guest = self._lands_where_it_may()
+        self._relaunched(guest)
+        self._trusted_again()
+        self._verifier_stops()
+        self._guests.delete(guest)
+        print(
+            '\n  Not shown here: SINIT, tboot and the chipset, which measure '
+            'a real launch;\n  the TPM is swtpm, and is told of the launch '
+            'as the chipset would tell it.'
+        )
+
+    def _launches(self) -> None:
+        self._title('Two hosts are launched, measured into PCR 17 of a TPM')
+        for host in (_GOOD, _OTHER):
+            value = self._attestation.pcr(host)
+            print(f'  {host:13} before: {value}')
+            self._check(
+                value == tpm.NEVER_LAUNCHED, f'{host} was not launched'
+            )
+        for host, text in ((_GOOD, _APPROVED), (_OTHER, _EVIL)):
+            self._attestation.launch(host, text)
+            print(f'  {host:13} {text}:\n  {self._attestation.pcr(host):>79}')
+        print("  Keylime's policy for both: PCR 17 of the approved one")
+        for host, status in ((_GOOD, 'PASS'), (_OTHER, 'FAIL')):
+            self._attestation.enrol(host, self._policy)
+            self._verdict(host, status)
+
+    def _verdict(self, host: str, status: str) -> None:
+        found = self._attestation.verdicts.wait_at_verifier(host, status)
+        print(
+            f"  {host:13} the verifier's verdict: "
+            f'{found["attestation_status"]} '
+            f'(operational_state {found["operational_state"]})'
+        )
+
+    def _lands_where_it_may(self) -> Any:
+        self._title('An attested flavor lands only on the approved one')
+        self._flavor(FLAVOR, _SPECS)
+        self._flavor(_UNTAGGED, {})
+        verdicts = self._attestation.verdicts
+        verdicts.wait_at_attestd(_GOOD, standing.GOOD)
+        verdicts.wait_at_attestd(_OTHER, standing.FAILED)
+        created = [
+            self._guests.create(f'attested-{number}', FLAVOR)
+            for number in (1, 2)
+        ]
+        first, second = (self._active(one, _GOOD) for one in created)
+        self._guests.delete(second)
+        self._explained(f'{_GOOD}: accepted', _OTHER, _REFUSED[0])
+        server = self._guests.create('untagged-1', _UNTAGGED, host=_OTHER)
+        self._guests.delete(self._active(server, _OTHER))
+        return first
+
+    def _relaunched(self, guest: Any) -> None:
+        self._title(f'{_GOOD} is launched again, with something else')
+        since = time.monotonic()
+        self._attestation.launch(_GOOD, _EVIL)
+        print(f'  {self._attestation.pcr(_GOOD):>79}')
+        with deciders.Decider(self._cloud.layout) as decider:
+            _, _, unmet = decider.wait_refused(_GOOD, _SOON)
+        print(f'  refused {time.monotonic() - since:.1f} s after the launch:')
+        for line in unmet:
+            print(f'    {line}')
+        self._refused('attested-3')
+        self._explained(_GOOD, *_REFUSED, any_of=True)
+        self._refused('attested-4', f'nova:{_GOOD}')
+        server = self._guests.create('untagged-2', _UNTAGGED, host=_GOOD)
+        self._guests.delete(self._active(server, _GOOD))
+        guest = self._api.compute.get_server(guest.id)
+        print(f'  {guest.name}, which ran there before: {guest.status}')
+        self._check(guest.status == 'ACTIVE', f'{guest.name} was not killed')
+
+    def _trusted_again(self) -> None:
+        self._title(f'{_GOOD} is launched as approved, and reactivated')
+        self._attestation.launch(_GOOD, _APPROVED)
+        since = time.monotonic()
+        self._attestation.reactivate(_GOOD)
+        self._verdict(_GOOD, 'PASS')
+        self._attestation.verdicts.wait_at_attestd(_GOOD, standing.GOOD)
+        print(f'  trusted again after {time.monotonic() - since:.1f} s')
+        server = self._guests.create('attested-5', FLAVOR)
+        self._guests.delete(self._active(server, _GOOD))
+
+    def _verifier_stops(self) -> None:
+        age = attestd.MAX_AGE
+        self._title(f'The verifier stops; a good quote counts for {age} s')
+        with deciders.Decider(self._cloud.layout) as decider:
+            self._attestation.stop_verifier()
+            self._explained(f'{_GOOD}: accepted')
+            accepted, refused, unmet = decider.wait_refused(_GOOD, 2 * age)
+        print(
+            f'  accepted until {accepted:.2f} s after its last good quote,\n'
+            f'  refused from   {refused:.2f} s:'
+        )
+        for line in unmet:
+            print(f'    {line}')
+        self._check(accepted <= age < refused, 'not before, not after')
+        self._check(refused - age < 1, 'at once')
+        self._refused('attested-6')
+        self._explained(_GOOD, _STALE)
+        server = self._guests.create('untagged-3', _UNTAGGED, host=_GOOD)
+        self._guests.delete(self._active(server, _GOOD))
+        self._attestation.start_verifier()
+        self._attestation.verdicts.wait_at_verifier(_GOOD, 'PASS')
+
+    def _active(self, server: Any, host: str) -> Any:
+        server = self._guests.wait_status(server, ('ACTIVE', 'ERROR'))
+        self._check(
+            server.status == 'ACTIVE',
+            f'{server.name} is ACTIVE (fault: {server.fault})',
+        )
+        self._check(
+            server.compute_host == host,
+            f'{server.name} is on {host}, not {server.compute_host}',
+        )
+        print(f'  {server.name}: ACTIVE on {host}')
+        return server
+
+    def _refused(self, name: str, availability_zone: str = '') -> None:
+        server = self._guests.boot(
+            name, FLAVOR, availability_zone=availability_zone or None
+        )
+        self._check(
+            server.status == 'ERROR',
+            f'{name} is refused, not {server.status} on {server.compute_host}',
+        )
+        forced = f' ({availability_zone})' if availability_zone else ''
+        fault = str((server.fault or {}).get('message'))
+        print(f'  {name}{forced}: {server.status}: {fault}')
+        for host, place in self._cloud.places.items():
+            domains = place.virsh(
+                self._cloud.supervisor, 'list', '--all', '--uuid'
+            )
+            self._check(
+                server.id not in domains, f'{name} has no domain on {host}'
+            )
+        self._guests.delete(server)
+
+    def _explained(self, *words: str, any_of: bool = False) -> None:
+        """Show what explain says.
+
+        :param words: what it has to say
+        :param any_of: the first, and one of the others
+        """
+        text = explain.explain(self._cloud, FLAVOR)
+        print(f'  $ nova-isolation-manage explain {FLAVOR}')
+        print(''.join(f'    {line}\n' for line in text.splitlines()), end='')
+        needed = words[:1] if any_of else words
+        for word in needed:
+            self._check(word in text, f'explain says "{word}"')
+        if any_of:
+            self._check(
+                any(word in text for word in words[1:]),
+                f'explain says one of {words[1:]}',
+            )
