@@ -12,10 +12,10 @@
 """The daemon: asks the verifiers, and tells those who ask it."""
 
 import asyncio
+import contextlib
 import logging
 import resource
 import signal
-import socket
 import ssl
 import time
 import typing
@@ -35,13 +35,6 @@ LOG = logging.getLogger(__name__)
 _MAX_VERIFIERS = 100
 
 
-class _Port(typing.NamedTuple):
-    """A port before anybody is served."""
-
-    socket: socket.socket
-    context: ssl.SSLContext
-
-
 class Daemon:
     """All that can be wrong with the configuration is found out first."""
 
@@ -53,29 +46,32 @@ class Daemon:
         :raises nova_isolation.attestd.listener.ListenerError: nobody can be
             told
         """
+        if options.port == options.webhook_port:
+            raise listener.ListenerError(
+                f'[attestd] port and webhook_port are both {options.port}'
+            )
         self._options = options
         self._attestation = attestation
         self._provider = watched.Watched(service.load(attestation))
-        context = listener.tls(
+        self._context = listener.tls(
             _required(options, 'cert_file'),
             _required(options, 'key_file'),
             options.client_ca_file,
         )
-        self._webhook: _Port | None = None
+        self._webhook_context: ssl.SSLContext | None = None
         if options.webhook_port:
-            webhook_context = listener.tls(
+            self._webhook_context = listener.tls(
                 _required(options, 'webhook_cert_file'),
                 _required(options, 'webhook_key_file'),
                 _required(options, 'webhook_ca_file'),
             )
-            self._webhook = _Port(
-                listener.bind(options.bind, options.webhook_port),
-                webhook_context,
-            )
-        self._port = _Port(listener.bind(options.bind, options.port), context)
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+        """Serve until SIGTERM or SIGINT.
+
+        :raises nova_isolation.attestd.listener.ListenerError: the ports
+            cannot be had
+        """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -95,54 +91,64 @@ class Daemon:
             clock_skew=self._attestation.clock_skew,
             on_change=publish,
         )
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, ended.set)
-        served = [
-            (
-                listener.Listener(
-                    api.Api(pages, lambda: self._health(asked)).app(),
-                    self._port.context,
-                    self._options.max_clients,
-                ),
-                self._port.socket,
-            )
-        ]
-        if self._webhook:
-            served.append(
+        listeners = self._listeners(pages, asked)
+        with contextlib.ExitStack() as stack:
+            served = [
                 (
-                    listener.Listener(
-                        webhook.Webhook(asked.revoke).app(),
-                        self._webhook.context,
-                        _MAX_VERIFIERS,
-                    ),
-                    self._webhook.socket,
+                    one,
+                    [
+                        stack.enter_context(
+                            listener.bind(self._options.bind, port)
+                        )
+                    ],
                 )
+                for port, one in listeners.items()
+            ]
+            ended = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, ended.set)
+            asked.start()
+            tasks = [
+                asyncio.create_task(one.serve(sockets))
+                for one, sockets in served
+            ]
+            LOG.info(
+                'Listens on %s, ports %s',
+                self._options.bind,
+                ', '.join(map(str, listeners)),
             )
-        asked.start()
-        tasks = [
-            asyncio.create_task(one.serve(sockets=[port]))
-            for one, port in served
-        ]
-        LOG.info(
-            'Listens on %s: port %d%s',
-            self._options.bind,
-            self._options.port,
-            f', webhook {self._options.webhook_port}' if self._webhook else '',
+            end = asyncio.create_task(ended.wait())
+            try:
+                await asyncio.wait(
+                    [*tasks, end], return_when=asyncio.FIRST_COMPLETED
+                )
+                LOG.info('Ends')
+            finally:
+                end.cancel()
+                pages.close()
+                for one in listeners.values():
+                    one.should_exit = True
+                await asyncio.gather(asyncio.to_thread(asked.stop), *tasks)
+
+    def _listeners(
+        self, pages: hub.Hub, asked: source.Source
+    ) -> dict[int, listener.Listener]:
+        """By their ports."""
+        options = self._options
+        result = {}
+        if self._webhook_context:
+            result[options.webhook_port] = listener.Listener(
+                webhook.Webhook(asked.revoke).app(),
+                self._webhook_context,
+                _MAX_VERIFIERS,
+            )
+        result[options.port] = listener.Listener(
+            api.Api(pages, lambda: self._health(asked)).app(),
+            self._context,
+            options.max_clients,
         )
-        end = asyncio.create_task(ended.wait())
-        try:
-            await asyncio.wait(
-                [*tasks, end], return_when=asyncio.FIRST_COMPLETED
-            )
-            LOG.info('Ends')
-        finally:
-            end.cancel()
-            pages.close()
-            for one, _ in served:
-                one.should_exit = True
-            await asyncio.gather(asyncio.to_thread(asked.stop), *tasks)
+        return result
 
     def _health(self, asked: source.Source) -> dict[str, object]:
         """For monitors: when verifiers were last asked with success."""

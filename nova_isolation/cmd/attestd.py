@@ -69,16 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
             for name in group:
                 group[name]
         log.setup(conf, _PROG)
-        made = daemon.Daemon(options, attestation)
+        daemon.Daemon(options, attestation).run()
     except (
         cfg.Error,
-        ValueError,
         provider.ProviderError,
         listener.ListenerError,
         log.LogConfigError,
     ) as error:
         return _wrong(' '.join(str(error).split()))
-    made.run()
     return 0
 
 

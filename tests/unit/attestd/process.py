@@ -31,7 +31,10 @@ from tests.unit.attestation import pki
 #: Seconds for what takes less than one on a quiet machine.
 PATIENCE = 30.0
 
-_MAIN = 'import sys; from nova_isolation.cmd import attestd; sys.exit(attestd.main())'
+_MAIN = (
+    'import sys; from nova_isolation.cmd import attestd; '
+    'sys.exit(attestd.main())'
+)
 
 AGENT = 'd432fbb3-d2f1-4a97-9ef7-75bd81c00000'
 GOOD = standing.dumps(standing.Standing(standing.GOOD, pcrs=('17=ab',)))
@@ -68,9 +71,7 @@ class Attestd(fixtures.Fixture):
         self.process = None
 
     def _setUp(self):
-        self.folder = pathlib.Path(
-            self.useFixture(fixtures.TempDir()).path
-        )
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         #: Of the daemon's certificate, of its clients', of the verifiers'.
         self.authority = pki.Authority(self.folder / 'ours', 'ours')
         self.verifiers = pki.Authority(self.folder / 'keylime', 'keylime')
@@ -92,6 +93,7 @@ class Attestd(fixtures.Fixture):
         }
         self.asked = {'provider': 'fixture', 'fixture_file': self.verdicts}
         self.config = self.folder / 'attestd.conf'
+        self.arguments = ['--config-file', str(self.config)]
 
     def write(self, snapshot_):
         """What the daemon's provider says from now on."""
@@ -99,8 +101,8 @@ class Attestd(fixtures.Fixture):
         new.write_text(snapshot.dumps(snapshot_))
         os.replace(new, self.verdicts)
 
-    def run(self):
-        """Start it, without waiting."""
+    def write_config(self):
+        """Write its file."""
         text = ''
         for group, options in (
             ('attestd', self.options),
@@ -112,10 +114,14 @@ class Attestd(fixtures.Fixture):
                 if value is not None
             )
         self.config.write_text(text)
+
+    def run(self):
+        """Start it, without waiting."""
+        self.write_config()
         self.log = open(self.folder / 'log', 'wb')  # noqa: SIM115
         self.addCleanup(self.log.close)
         self.process = subprocess.Popen(
-            [sys.executable, '-c', _MAIN, '--config-file', self.config],
+            [sys.executable, '-c', _MAIN, *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -134,10 +140,7 @@ class Attestd(fixtures.Fixture):
                 ).close()
                 return
             except OSError:
-                if (
-                    self.process.poll() is not None
-                    or time.monotonic() > until
-                ):
+                if self.process.poll() is not None or time.monotonic() > until:
                     raise AssertionError(self.text()) from None
                 time.sleep(0.05)
 
