@@ -193,8 +193,8 @@ def _pcrs(policy: str) -> tuple[str, ...]:
     """
     try:
         entries = json.loads(policy, object_pairs_hook=_unique)
-    except RecursionError:
-        raise ValueError(f'tpm_policy {policy[:_SHOWN]!r}') from None
+    except (ValueError, RecursionError):
+        entries = None
     if not isinstance(entries, dict):
         raise ValueError(f'tpm_policy {policy[:_SHOWN]!r}')
     result = {}
@@ -218,8 +218,9 @@ def _pcrs(policy: str) -> tuple[str, ...]:
 
 
 def _unique(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
+    """An object; ValueError if a name is there twice."""
     if len(dict(pairs)) != len(pairs):
-        raise ValueError('tpm_policy with a PCR twice')
+        raise ValueError
     return dict(pairs)
 
 

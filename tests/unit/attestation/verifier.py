@@ -59,14 +59,21 @@ def recorded(name, now=None):
 
 
 def many(number, now=None):
-    """The results of a verifier with many good agents, each its own PCR."""
+    """The results of a verifier with many good agents.
+
+    Each with PCRs of its own, and its host in its meta data.
+    """
     status = recorded('two_pass', now)[FIRST]
     result = {}
     for index in range(number):
         one = copy.deepcopy(status)
-        policy = json.loads(one['tpm_policy'])
-        policy['17'] = [f'{index:064x}']
-        one['tpm_policy'] = json.dumps(policy)
+        one['tpm_policy'] = json.dumps(
+            {
+                **{pcr: [f'{index:064x}'] for pcr in ('0', '17', '18')},
+                'mask': '0x60001',
+            }
+        )
+        one['meta_data'] = json.dumps({'host': f'compute{index}'})
         result[f'{index:08x}{FIRST[8:]}'] = one
     return result
 
