@@ -12,9 +12,13 @@
 
 """The agent of a compute host, which quotes its TPM for the verifier."""
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
+import os
 from pathlib import Path
 import shutil
+import signal
 import uuid
 
 from lab import ports as port_blocks
@@ -95,6 +99,22 @@ class Agent:
         log = supervisor.log(self.daemon)
         if log.exists():
             log.rename(log.with_suffix('.log.old'))
+
+    def runs(self, supervisor: supervisors.Supervisor) -> bool:
+        """Whether it does."""
+        found = supervisor.daemons().get(self.daemon)
+        return found is not None and found.alive()
+
+    @contextlib.contextmanager
+    def frozen(self, supervisor: supervisors.Supervisor) -> Iterator[None]:
+        """While it lasts, it is stopped and answers nobody."""
+        pid = supervisor.daemons()[self.daemon].pid
+        # It leads the group of its children.
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(pid, signal.SIGCONT)
 
 
 _REGISTERED = 'Starting Cloud Agent on'

@@ -12,7 +12,9 @@
 
 """The attested hosts of one lab: what tests and scenes may do to them."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 
 from lab import plan as plans
 from lab import progress as progresses
@@ -143,6 +145,16 @@ class Attestation:
             self._tenant.delete(agent)
         self._tenant.unregister(agent)
         agent.start(self._supervisor)
+
+    def agent_runs(self, host: str) -> bool:
+        """Whether its agent does."""
+        return self._agents[host].runs(self._supervisor)
+
+    @contextlib.contextmanager
+    def frozen_agent(self, host: str) -> Iterator[None]:
+        """While it lasts, its agent answers nobody."""
+        with self._agents[host].frozen(self._supervisor):
+            yield
 
     def stop_verifier(self) -> None:
         """Stop the verifier."""

@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tests of attested hosts share: a cloud with Keylime."""
+
+import json
+import os
+from pathlib import Path
+import time
+from typing import Any
+from typing import ClassVar
+
+from lab import cloud as clouds
+from lab import layout
+from lab.keylime import attestd
+from lab.keylime import tpm
+from nova_isolation.attestation import standing
+from tests.e2e import base
+
+APPROVED, OTHER = 'an approved hypervisor', 'another hypervisor'
+POLICY = {tpm.LAUNCH: [tpm.measured(APPROVED)]}
+ATTESTED = {'isolation:attested': 'true'}
+LAUNCHED = {**ATTESTED, 'isolation:attested_pcrs': str(tpm.LAUNCH)}
+_TRAIT = 'CUSTOM_ISOLATION_ATTESTED'
+_SECONDS = 120.0
+
+
+class TestCase(base.TestCase):
+    """Both hosts are attested when a test begins."""
+
+    _cloud: ClassVar[clouds.Cloud]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """A cloud for the class, or the one that is up."""
+        super().setUpClass()
+        state = os.environ.get('LAB_STATE_ATTESTED')
+        if state:
+            cls._cloud = clouds.Cloud.attach(Path(state))
+            return
+        cls._cloud = clouds.Cloud(
+            layout.default_state('e2e-attested'), attested=True
+        )
+        cls._cloud.up()
+        cls.addClassCleanup(cls._cloud.down)
+
+    @classmethod
+    def use_cloud(cls) -> clouds.Cloud:
+        """The cloud for these tests."""
+        return cls._cloud
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.attestation = self.cloud.attestation
+        self.verdicts = self.attestation.verdicts
+        for host in (base.HARDENED, base.PLAIN):
+            self.trust(host)
+        for host in (base.HARDENED, base.PLAIN):
+            self.wait_fresh(host)
+
+    def trust(self, host: str) -> None:
+        """Whatever was done to it: it is what the verifier wants it to be."""
+        attestation = self.attestation
+        if attestation.pcr(host) not in POLICY[tpm.LAUNCH]:
+            attestation.launch(host, APPROVED)
+        if not attestation.agent_runs(host):
+            attestation.restart_agent(host)
+        found = self.verdicts.at_verifier(host)
+        policy = {str(pcr): values for pcr, values in POLICY.items()}
+        if found is None or policy != {
+            key: value
+            for key, value in json.loads(found['tpm_policy']).items()
+            if key != 'mask'
+        }:
+            attestation.enrol(host, POLICY)
+        elif found['attestation_status'] == 'FAIL':
+            attestation.reactivate(host)
+
+    def wait_fresh(self, host: str) -> None:
+        """Until the host counts as attested, and has the trait."""
+
+        def fresh() -> bool:
+            told, verdict = self.verdicts.wait_at_attestd(host, standing.GOOD)
+            return (
+                told.state == standing.GOOD
+                and time.time() - (verdict.good_at or 0) < attestd.MAX_AGE / 2
+            )
+
+        self.cloud.supervisor.wait(
+            f'a good quote of {host}', fresh, _SECONDS, every=0.2
+        )
+        self.cloud.supervisor.wait(
+            f'{_TRAIT} of {host}',
+            lambda: _TRAIT in self.traits(host),
+            _SECONDS,
+            every=0.5,
+        )
+
+    def lose_trust(self, host: str) -> None:
+        """Another hypervisor is launched there, and Nova is told."""
+        self.attestation.launch(host, OTHER)
+        self.verdicts.wait_at_attestd(host, standing.FAILED)
+
+    def traits(self, host: str) -> list[str]:
+        """The traits that placement knows of a host."""
+        placement = self.api.placement
+        (provider,) = placement.get(
+            f'/resource_providers?name={host}', microversion='1.39'
+        ).json()['resource_providers']
+        answer = placement.get(
+            f'/resource_providers/{provider["uuid"]}/traits',
+            microversion='1.39',
+        )
+        return list(answer.json()['traits'])
+
+    def assertRefused(self, flavor: Any, host: str, code: str) -> None:
+        """It is not started on that host, for that reason; others are."""
+        self.assertNoValidHost(self.boot_flavor(flavor, host=host))
+        self.assertExplained(flavor, f'{host}: refused', code)
+
+    def act(
+        self, server: Any, action: dict[str, Any], version: str = '2.79'
+    ) -> Any:
+        """Ask for an action; the answer of nova-api."""
+        return self.api.compute.post(
+            f'/servers/{server.id}/action', json=action, microversion=version
+        )

@@ -1,0 +1,221 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Hosts that Keylime attests: real TPMs' quotes decide where guests run."""
+
+import time
+from typing import Any
+
+from lab.daemons import nova
+from lab.keylime import attestd
+from lab.keylime import decider
+from lab.keylime import tpm
+from nova_isolation import reasons
+from nova_isolation.attestation import standing
+from tests.e2e import attested
+from tests.e2e import base
+
+_HARDENED = nova.compute_name(base.HARDENED)
+
+
+class AttestedTest(attested.TestCase):
+    """isolation:attested and isolation:attested_pcrs."""
+
+    def test_runs_where_attested(self) -> None:
+        server = self.boot(attested.LAUNCHED)
+        self.assertActive(server)
+        self.assertEvent(server, 'isolation_verify', 'Success')
+
+    def test_another_launch(self) -> None:
+        flavor = self.flavor(attested.LAUNCHED)
+        running = self.boot_flavor(flavor, host=base.PLAIN)
+        self.assertActive(running, base.PLAIN)
+        began = time.monotonic()
+        self.attestation.launch(base.PLAIN, attested.OTHER)
+        self.verdicts.wait_at_verifier(base.PLAIN, 'FAIL')
+        self.verdicts.wait_at_attestd(base.PLAIN, standing.FAILED)
+        # A quote every 2 s, and a look at the verifier every second.
+        self.assertLess(time.monotonic() - began, 15)
+        self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_FAILED.code)
+        self.assertExplained(flavor, 'invalid quote')
+        # Not only the next look at the verifier has told it.
+        told = self.cloud.supervisor.log(attestd.NAME).read_text('utf-8')
+        agent = self.attestation.uuid(base.PLAIN)
+        self.assertRegex(
+            told,
+            f'Agent {agent} is no longer trusted: revoked by its verifier '
+            r'\(pcr_validation\.invalid_pcr_17\)',
+        )
+        # The other host is as good as before, and untagged guests run.
+        self.assertActive(self.boot_flavor(flavor), base.HARDENED)
+        self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
+        self.assertEqual(
+            'ACTIVE', self.api.compute.get_server(running.id).status
+        )
+
+    def test_agent_killed(self) -> None:
+        flavor = self.flavor(attested.ATTESTED)
+        self.attestation.kill_agent(base.PLAIN)
+        self.verdicts.wait_at_attestd(base.PLAIN, standing.FAILED)
+        self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_FAILED.code)
+
+    def test_verifier_stopped(self) -> None:
+        flavor = self.flavor(attested.ATTESTED)
+        self.addCleanup(self.attestation.start_verifier)
+        with decider.Decider(self.cloud.layout) as deciding:
+            self.attestation.stop_verifier()
+            server = self.boot_flavor(flavor, host=base.PLAIN)
+            self.assertActive(server, base.PLAIN)
+            accepted, refused, unmet = deciding.wait_refused(
+                base.PLAIN, 2 * attestd.MAX_AGE
+            )
+        self.assertLessEqual(accepted, attestd.MAX_AGE)
+        self.assertGreater(refused, attestd.MAX_AGE)
+        self.assertLess(refused - accepted, 1)
+        self.assertIn(reasons.ATTESTED_STALE.code, unmet[0])
+        self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_STALE.code)
+        self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
+
+    def test_verifier_restarted(self) -> None:
+        flavor = self.flavor(attested.ATTESTED)
+        # It would have a good quote again before anybody could look.
+        with self.attestation.frozen_agent(base.PLAIN):
+            self.attestation.stop_verifier()
+            self.attestation.start_verifier()
+            self.verdicts.wait_at_attestd(base.PLAIN, standing.PENDING)
+            self.assertRefused(
+                flavor, base.PLAIN, reasons.ATTESTED_PENDING.code
+            )
+        self.trust(base.PLAIN)
+        self.wait_fresh(base.PLAIN)
+        self.assertActive(
+            self.boot_flavor(flavor, host=base.PLAIN), base.PLAIN
+        )
+
+    def test_never_launched(self) -> None:
+        self.attestation.power_cycle(base.PLAIN)
+        self.assertEqual(tpm.NEVER_LAUNCHED, self.attestation.pcr(base.PLAIN))
+        self.attestation.enrol(base.PLAIN, {tpm.LAUNCH: [tpm.NEVER_LAUNCHED]})
+        self.verdicts.wait_at_verifier(base.PLAIN, 'PASS')
+        self.wait_fresh(base.PLAIN)
+        self.assertRefused(
+            self.flavor(attested.LAUNCHED),
+            base.PLAIN,
+            reasons.ATTESTED_NEVER_LAUNCHED.code,
+        )
+
+    def test_policy_without_the_pcr(self) -> None:
+        value = self.attestation.pcr(base.PLAIN, 0)
+        self.attestation.enrol(base.PLAIN, {0: [value]})
+        self.verdicts.wait_at_verifier(base.PLAIN, 'PASS')
+        self.wait_fresh(base.PLAIN)
+        self.assertRefused(
+            self.flavor(attested.LAUNCHED),
+            base.PLAIN,
+            reasons.ATTESTED_NOT_JUDGED.code,
+        )
+        server = self.boot(attested.ATTESTED, host=base.PLAIN)
+        self.assertActive(server, base.PLAIN)
+
+    # From here on roads on which no filter is asked: the compute host itself
+    # refuses. In one class with the others, for whose cloud it is too.
+
+    def assertRefusedThere(self, server: Any, host: str) -> None:
+        """The host refused it, and no guest of it runs anywhere."""
+        server = self.guests.wait_fault(server, reasons.ATTESTED_FAILED.code)
+        self.assertIn('invalid quote', server.fault['message'])
+        self.assertIn(
+            ('isolation_decide', 'Error', host),
+            [
+                (one['event'], one['result'], one['host'])
+                for one in self.guests.events(server)
+            ],
+        )
+        for name in self.cloud.places:
+            running = self.cloud.places[name].virsh(
+                self.cloud.supervisor, 'list', '--uuid'
+            )
+            self.assertNotIn(server.id, running)
+
+    def test_forced_host(self) -> None:
+        # Without the trait a forced host gets past the scheduler.
+        self.restart(nova.SCHEDULER, request_traits='false')
+        self.lose_trust(base.PLAIN)
+        server = self.boot(
+            attested.ATTESTED, availability_zone=f'nova:{base.PLAIN}'
+        )
+        self.assertEqual('ERROR', server.status)
+        self.assertRefusedThere(server, base.PLAIN)
+        self.assertNoAllocations(server)
+
+    def test_rebuild_in_place(self) -> None:
+        server = self.boot(attested.ATTESTED, host=base.HARDENED)
+        self.assertActive(server, base.HARDENED)
+        image = {'rebuild': {'imageRef': server.image.id}}
+        self.act(server, image).raise_for_status()
+        server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
+        self.assertActive(server, base.HARDENED)
+        self.lose_trust(base.HARDENED)
+        self.act(server, image).raise_for_status()
+        server = self.guests.wait_status(server, ('ERROR',))
+        self.assertRefusedThere(server, base.HARDENED)
+
+    def test_forced_evacuation(self) -> None:
+        server = self.boot(attested.ATTESTED, host=base.HARDENED)
+        self.assertActive(server, base.HARDENED)
+        self.lose_trust(base.PLAIN)
+        self.lose_host(server)
+        argument = {'host': base.PLAIN, 'force': True}
+        self.act(server, {'evacuate': argument}, '2.29').raise_for_status()
+        self.assertRefusedThere(server, base.PLAIN)
+        server = self.api.compute.get_server(server.id)
+        self.assertEqual(base.HARDENED, server.compute_host)
+        self.assertNotIn(server.id, self.domains(base.PLAIN))
+        # It was the trust, and nothing else.
+        self.trust(base.PLAIN)
+        self.wait_fresh(base.PLAIN)
+        self.act(server, {'evacuate': argument}, '2.29').raise_for_status()
+        self.cloud.supervisor.wait(
+            'evacuation',
+            lambda: (
+                self.api.compute.get_server(server.id).compute_host
+                == base.PLAIN
+            ),
+            120,
+            every=0.5,
+        )
+        server = self.guests.wait_status(server, ('ACTIVE',))
+        self.assertActive(server, base.PLAIN)
+
+    def lose_host(self, server: Any) -> None:
+        """The host of a server is dead; at the end of the test it is back."""
+        place = self.cloud.places[base.HARDENED]
+        place.stop_service(self.cloud.supervisor, _HARDENED)
+        self.addCleanup(self.cloud.restart, _HARDENED)
+        place.virsh(self.cloud.supervisor, 'destroy', str(server.id))
+        self.force_down(True)
+        self.addCleanup(self.force_down, False)
+
+    def force_down(self, down: bool) -> None:
+        """Tell Nova that cpu-hardened is dead, or is not."""
+        service = next(
+            iter(
+                self.api.compute.services(
+                    host=base.HARDENED, binary='nova-compute'
+                )
+            )
+        )
+        self.api.compute.put(
+            f'/os-services/{service.id}',
+            json={'forced_down': down},
+            microversion='2.53',
+        ).raise_for_status()
