@@ -30,6 +30,8 @@ from starlette import requests
 from starlette import responses
 from starlette import routing
 
+from nova_isolation.attestation import host_map
+
 LOG = logging.getLogger(__name__)
 
 #: Bytes; a message can hold the whole policy of an agent.
@@ -78,7 +80,7 @@ def read(body: bytes) -> Message:
         raise ValueError('agent_id is no name of an agent')
     if isinstance(event, str) and _EVENT.fullmatch(event):
         words += f' ({event})'
-    return Message(agent, words)
+    return Message(host_map.normal(agent), words)
 
 
 class Webhook:

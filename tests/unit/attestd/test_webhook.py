@@ -59,6 +59,14 @@ class ReadTest(base.TestCase):
             ),
         )
 
+    def test_agent_in_the_spelling_of_the_verdicts(self):
+        for agent, wanted in (
+            (process.AGENT.upper(), process.AGENT),
+            ('Not-A-UUID', 'Not-A-UUID'),
+        ):
+            message = webhook.read(process.message(agent=agent).encode())
+            self.assertEqual(wanted, message.agent)
+
     @ddt.data(None, 7, '', 'two\nlines', 'a b', 'x' * 256, ['a'])
     def test_event_that_is_none_is_left_out(self, event):
         self.assertEqual(

@@ -1,0 +1,156 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Tests of nova_isolation.attestd.listener: clients that are no good."""
+
+import asyncio
+import ssl
+
+import fixtures
+
+from nova_isolation.attestd import listener
+from tests.unit import base
+from tests.unit.attestation import pki
+from tests.unit.attestd import process
+
+ASK = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+
+class ListenerTest(base.TestCase):
+    """None of them holds up the others."""
+
+    def setUp(self):
+        super().setUp()
+        authority = pki.Authority(self.useFixture(fixtures.TempDir()).path)
+        own = authority.issue('own')
+        self.server = listener.tls(own.cert_file, own.key_file, '')
+        self.client = ssl.create_default_context(cafile=authority.ca_file)
+        self.useFixture(
+            fixtures.MockPatchObject(listener, 'REQUEST_SECONDS', 0.3)
+        )
+
+    def go(self, scene, max_clients=10, seconds=0.0):
+        """Run a scene with a listener.
+
+        :param scene: called with a function that connects
+        :param seconds: that each answer takes
+        """
+
+        async def app(scope, receive, send):
+            await asyncio.sleep(seconds)
+            await send(
+                {
+                    'type': 'http.response.start',
+                    'status': 200,
+                    'headers': [(b'content-length', b'2')],
+                }
+            )
+            await send({'type': 'http.response.body', 'body': b'ok'})
+
+        async def run():
+            served = listener.Listener(app, self.server, max_clients)
+            with listener.bind('127.0.0.1', 0) as one:
+                task = asyncio.create_task(served.serve([one]))
+                async with asyncio.timeout(process.PATIENCE):
+                    while not served.started:
+                        await asyncio.sleep(0.01)
+                    port = one.getsockname()[1]
+                    await scene(
+                        lambda: asyncio.open_connection(
+                            '127.0.0.1', port, ssl=self.client
+                        )
+                    )
+                    served.should_exit = True
+                    await task
+
+        asyncio.run(run())
+
+    async def ended(self, reader):
+        """All that comes until the end."""
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b''
+
+    def test_says_nothing(self):
+        async def scene(connect):
+            reader, _ = await connect()
+            self.assertEqual(b'', await self.ended(reader))
+
+        self.go(scene)
+
+    def test_never_ends_its_request(self):
+        async def scene(connect):
+            reader, writer = await connect()
+
+            async def drip():
+                while True:
+                    writer.write(b'G')
+                    await asyncio.sleep(0.05)
+
+            task = asyncio.create_task(drip())
+            self.assertNotIn(b'200', await self.ended(reader))
+            task.cancel()
+
+        self.go(scene)
+
+    def test_never_ends_its_second_request(self):
+        async def scene(connect):
+            reader, writer = await connect()
+            writer.write(ASK)
+            self.assertIn(b'200', await reader.readuntil(b'ok'))
+            writer.write(ASK[:-1])
+            self.assertEqual(b'', await self.ended(reader))
+
+        self.go(scene)
+
+    def test_slow_answer_is_no_slow_client(self):
+        async def scene(connect):
+            reader, writer = await connect()
+            for _ in range(2):
+                writer.write(ASK)
+                answer = await reader.readuntil(b'ok')
+                self.assertIn(b'200', answer)
+                self.assertIn(b'\r\ndate: ', answer)
+                self.assertNotIn(b'\r\nserver: ', answer)
+
+        self.go(scene, seconds=0.7)
+
+    def test_too_many(self):
+        async def scene(connect):
+            clients = [await connect() for _ in range(3)]
+            reader, writer = clients[0]
+            writer.write(ASK)
+            self.assertIn(b' 503 ', await reader.readline())
+            # Those who say nothing do not stay.
+            for reader, _ in clients:
+                await self.ended(reader)
+            reader, writer = await connect()
+            writer.write(ASK)
+            self.assertIn(b'200', await reader.readline())
+
+        self.go(scene, max_clients=2)
+
+    def test_speaks_no_http(self):
+        async def scene(connect):
+            reader, writer = await connect()
+            writer.write(b'\0' * 1000 + b'\r\n\r\n')
+            self.assertIn(b' 400 ', await reader.readline())
+
+        self.go(scene)
+
+    def test_headers_without_end(self):
+        async def scene(connect):
+            reader, writer = await connect()
+            writer.write(b'GET / HTTP/1.1\r\nX: ' + b'x' * 10**6)
+            self.assertIn(b' 400 ', await reader.readline())
+
+        self.go(scene)
