@@ -67,6 +67,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
     """See Nova's driver for all that is not here."""
 
     def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
+        self._name: str = CONF.host
         self._watch: watch.Watch | None = None
         #: mechanism -> what a third party said of this host last
         self._said: dict[str, str] = {}
@@ -105,7 +106,7 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
 
     def _said_of_this_host(self) -> Mapping[str, evidence.Evidence]:
         return self._attestation.evidence(
-            CONF.host, self._host.get_node_uuid(), time.time()
+            self._name, self._host.get_node_uuid(), time.time()
         )
 
     @functools.cached_property
