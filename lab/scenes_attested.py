@@ -17,6 +17,7 @@ from typing import Any
 
 from lab import cloud as clouds
 from lab import explain
+from lab import placement
 from lab import stage
 from lab.keylime import attestd
 from lab.keylime import decider as deciders
@@ -35,6 +36,9 @@ _REFUSED = ('isolation.attested.failed', 'isolation.attested.revoked')
 _STALE = 'isolation.attested.stale'
 #: From another launch to a refusal: a quote, the webhook, a decision.
 _SOON = 15.0
+_REPORT_SECONDS = 120.0
+_REVERIFY_EVENT = 'isolation_reverify'
+_TRAIT = 'CUSTOM_ISOLATION_ATTESTED'
 
 
 class AttestedScenes(stage.Stage):
@@ -53,7 +57,7 @@ class AttestedScenes(stage.Stage):
         self._launches()
         guest = self._lands_where_it_may()
         self._relaunched(guest)
-        self._trusted_again()
+        self._trusted_again(guest)
         self._verifier_stops()
         self._guests.delete(guest)
         print(
@@ -119,11 +123,30 @@ class AttestedScenes(stage.Stage):
         self._refused('attested-4', f'nova:{_GOOD}')
         server = self._guests.create('untagged-2', _UNTAGGED, host=_GOOD)
         self._guests.delete(self._active(server, _GOOD))
-        guest = self._api.compute.get_server(guest.id)
-        print(f'  {guest.name}, which ran there before: {guest.status}')
-        self._check(guest.status == 'ACTIVE', f'{guest.name} was not killed')
+        self._reported(guest, 'Error')
 
-    def _trusted_again(self) -> None:
+    def _reported(self, guest: Any, result: str) -> None:
+        """A running guest is judged again, and goes on."""
+
+        def told() -> bool:
+            last = [
+                event['result']
+                for event in self._guests.events(guest)
+                if event['event'] == _REVERIFY_EVENT
+            ][-1:]
+            return last == [result]
+
+        self._cloud.supervisor.wait(
+            f'{_REVERIFY_EVENT}: {result}', told, _REPORT_SECONDS, every=0.5
+        )
+        guest = self._api.compute.get_server(guest.id)
+        print(
+            f'  {guest.name}, which runs there: {guest.status}, event '
+            f'{_REVERIFY_EVENT}: {result}'
+        )
+        self._check(guest.status == 'ACTIVE', f'{guest.name} goes on')
+
+    def _trusted_again(self, guest: Any) -> None:
         self._title(f'{_GOOD} is launched as approved, and reactivated')
         self._attestation.launch(_GOOD, _APPROVED)
         since = time.monotonic()
@@ -131,6 +154,16 @@ class AttestedScenes(stage.Stage):
         self._verdict(_GOOD, 'PASS')
         self._attestation.verdicts.wait_at_attestd(_GOOD, standing.GOOD)
         print(f'  trusted again after {time.monotonic() - since:.1f} s')
+        self._cloud.supervisor.wait(
+            f'{_TRAIT} of {_GOOD}',
+            lambda: _TRAIT in placement.traits(self._api, _GOOD),
+            _REPORT_SECONDS,
+            every=0.2,
+        )
+        print(
+            f'  {_TRAIT} in Placement after {time.monotonic() - since:.1f} s'
+        )
+        self._reported(guest, 'Success')
         server = self._guests.create('attested-5', FLAVOR)
         self._guests.delete(self._active(server, _GOOD))
 

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from lab import cloud as clouds
 from lab import layout
+from lab import placement
 from lab.keylime import attestd
 from lab.keylime import tpm
 from nova_isolation.attestation import standing
@@ -100,7 +101,7 @@ class TestCase(base.TestCase):
         )
         self.cloud.supervisor.wait(
             f'{_TRAIT} of {host}',
-            lambda: _TRAIT in self.traits(host),
+            lambda: _TRAIT in placement.traits(self.api, host),
             _SECONDS,
             every=0.5,
         )
@@ -110,17 +111,23 @@ class TestCase(base.TestCase):
         self.attestation.launch(host, OTHER)
         self.verdicts.wait_at_attestd(host, standing.FAILED)
 
-    def traits(self, host: str) -> list[str]:
-        """The traits that placement knows of a host."""
-        placement = self.api.placement
-        (provider,) = placement.get(
-            f'/resource_providers?name={host}', microversion='1.39'
-        ).json()['resource_providers']
-        answer = placement.get(
-            f'/resource_providers/{provider["uuid"]}/traits',
-            microversion='1.39',
+    def wait_reverified(self, server: Any, result: str) -> None:
+        """Until that is the last verdict about a running guest."""
+
+        def last() -> str:
+            found = [
+                str(event['result'])
+                for event in self.guests.events(server)
+                if event['event'] == 'isolation_reverify'
+            ]
+            return found[-1] if found else ''
+
+        self.cloud.supervisor.wait(
+            f'{result} of {server.name}',
+            lambda: last() == result,
+            _SECONDS,
+            every=0.5,
         )
-        return list(answer.json()['traits'])
 
     def assertRefused(self, flavor: Any, host: str, code: str) -> None:
         """It is not started on that host, for that reason; others are."""

@@ -58,9 +58,13 @@ class AttestedTest(attested.TestCase):
         # The other host is as good as before, and untagged guests run.
         self.assertActive(self.boot_flavor(flavor), base.HARDENED)
         self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
+        # What runs there is reported, and goes on.
+        self.wait_reverified(running, 'Error')
         self.assertEqual(
             'ACTIVE', self.api.compute.get_server(running.id).status
         )
+        self.trust(base.PLAIN)
+        self.wait_reverified(running, 'Success')
 
     def test_agent_killed(self) -> None:
         flavor = self.flavor(attested.ATTESTED)
