@@ -20,6 +20,7 @@ under test names them.
 
 from collections.abc import Mapping
 import contextlib
+import itertools
 import time
 import types
 
@@ -193,7 +194,8 @@ class Contract:
         (first,) = known.evidence(host, host, time.time()).values()
         self.assertTrue(first.is_fresh(60))
         ways = 0
-        for way in self.broken():
+        # All of them: test_contract_failures.
+        for way in itertools.islice(self.broken(), 3):
             ways += 1
             failures, _ = known.step(0)
             self.assertEqual(1, failures, way)
