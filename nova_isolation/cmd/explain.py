@@ -108,6 +108,7 @@ def _answers(
     if judge.asks:
         attestation.start()
         attestation.wait(CONF.isolation_attestation.timeout)
+        attestation.stop()
     nodes = []
     for cell in objects.CellMappingList.get_all(context):
         with nova_context.target_cell(context, cell) as cell_context:

@@ -12,14 +12,18 @@
 
 """Hosts that a verifier vouches for, or no longer does."""
 
+import contextlib
+import io
 import os
 import time
 
 import fixtures as base_fixtures
 from nova.tests.functional.api import client
 
+from nova_isolation import reasons
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation import standing
+from nova_isolation.cmd import explain
 from tests.functional import fixtures
 from tests.functional import road
 
@@ -161,6 +165,20 @@ class ScheduleTest(TestCase):
         server = self.boot(self.flavor())
         server = self.act(server, 'reboot', {'type': 'HARD'})
         self.assertEqual('ACTIVE', server['status'])
+
+    def test_explained(self):
+        self.begin('host1', 'host2')
+        self.lose('host1')
+        flavor = self.attested()
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            self.assertEqual(0, explain.run(flavor))
+        self.assertIn('host2: accepted', output.getvalue())
+        self.assertIn('host1: refused', output.getvalue())
+        self.assertIn(
+            'found verdict: invalid quote (state 9)', output.getvalue()
+        )
+        self.assertIn(reasons.ATTESTED_FAILED.remedy, output.getvalue())
 
 
 class NobodyTest(road.TestCase):

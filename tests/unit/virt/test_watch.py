@@ -95,6 +95,25 @@ class WatchTest(base.TestCase):
         self.assertTrue(self.work.wait())
         self.assertEqual([None, {'a'}], self.work.runs)
 
+    def test_hurried(self):
+        self.interval(3600)
+        self.watch.start()
+        self.work.wait()
+        self.watch.wake('a')
+        self.watch.hurry()
+        self.assertTrue(self.work.wait())
+        # All are one more than 'a' is: he who was rung for is among them.
+        while self.work.runs[-1] is not None:
+            self.assertTrue(self.work.wait())
+        self.assertIsNone(self.work.runs[-1])
+
+    def test_hurried_before_it_is_started(self):
+        self.interval(3600)
+        self.watch.hurry()
+        self.assertEqual([], self.work.runs)
+        self.watch.start()
+        self.assertTrue(self.work.wait())
+
     def test_woken_while_it_hangs(self):
         self.interval(3600)
         self.work.hang.clear()
