@@ -110,12 +110,13 @@ class AttestedScenes(stage.Stage):
 
     def _relaunched(self, guest: Any) -> None:
         self._title(f'{_GOOD} is launched again, with something else')
-        since = time.monotonic()
-        self._attestation.launch(_GOOD, _EVIL)
-        print(f'  {self._attestation.pcr(_GOOD):>79}')
         with deciders.Decider(self._cloud.layout) as decider:
+            since = time.monotonic()
+            self._attestation.launch(_GOOD, _EVIL)
             _, _, unmet = decider.wait_refused(_GOOD, _SOON)
-        print(f'  refused {time.monotonic() - since:.1f} s after the launch:')
+        seconds = time.monotonic() - since
+        print(f'  {self._attestation.pcr(_GOOD):>79}')
+        print(f'  refused {seconds:.1f} s after the launch:')
         for line in unmet:
             print(f'    {line}')
         self._refused('attested-3')

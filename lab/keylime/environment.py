@@ -17,7 +17,6 @@ import hashlib
 import os
 from pathlib import Path
 import shutil
-import tarfile
 import tempfile
 import time
 
@@ -178,8 +177,11 @@ def _install(
         variables,
     )
     (archive,) = source.glob('*.tar.gz')
-    with tarfile.open(archive) as file:
-        file.extractall(source, filter='data')
+    supervisor.run(
+        f'{name}-templates',
+        ['tar', 'xzf', archive, '--no-same-owner', '-C', source],
+        _SECONDS,
+    )
     (templates,) = source.glob('*/templates')
     defaults = folder / f'{name}-defaults'
     defaults.mkdir()
