@@ -30,6 +30,8 @@ REVOKED = 'revoked'
 #: Nobody knows which agent is the host's.
 AMBIGUOUS = 'ambiguous'
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'))
+
 STATES = frozenset({GOOD, FAILED, PENDING, REVOKED, AMBIGUOUS})
 
 #: What a PCR from 17 to 22 holds before any launch was measured, for each
@@ -80,9 +82,7 @@ def is_launched(value: str) -> bool:
 
 def dumps(standing: Standing) -> str:
     """The standing as a document: the same text for the same standing."""
-    return json.dumps(
-        section.write(standing), sort_keys=True, separators=(',', ':')
-    )
+    return _ENCODER.encode(section.write(standing))
 
 
 def loads(document: str) -> Standing:
