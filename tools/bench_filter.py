@@ -23,7 +23,7 @@ the database on each request, so no hash of a string is known beforehand.
 """
 
 import argparse
-import dataclasses
+from collections.abc import Callable
 import functools
 import gc
 import os
@@ -73,6 +73,8 @@ _NOVAS = {
     'aggregate_instance_extra_specs:zone': 'a',
 }
 
+_EMPTY, _NOVA_TAGGED = 'empty', 'Nova, tagged'
+
 
 class EmptyFilter(filters.BaseHostFilter):
     """What any filter costs."""
@@ -82,17 +84,32 @@ class EmptyFilter(filters.BaseHostFilter):
         return True
 
 
-@dataclasses.dataclass
-class Row:
-    """One line of the table; times in microseconds a host."""
+class Case(typing.NamedTuple):
+    """What is measured: one filter and one flavor.
+
+    :ivar make: makes the filter
+    :ivar refused: it lets no host pass, not all
+    """
 
     name: str
-    times: list[float] = dataclasses.field(default_factory=list)
+    make: Callable[[], typing.Any]
+    extra_specs: dict[str, str]
+    refused: bool = False
 
-    @property
-    def median(self) -> float:
-        """The median."""
-        return statistics.median(self.times)
+
+def common(warm: Callable[[], typing.Any]) -> tuple[Case, ...]:
+    """The cases that all others are compared with, the empty filter first.
+
+    :param warm: makes our filter
+    """
+    novas = aggregate_instance_extra_specs.AggregateInstanceExtraSpecsFilter
+    return (
+        Case(_EMPTY, EmptyFilter, {}),
+        Case('Nova, untagged', novas, {}),
+        Case(_NOVA_TAGGED, novas, _NOVAS),
+        Case('ours, untagged', warm, {}),
+        Case('ours, tagged, warm', warm, _OURS),
+    )
 
 
 def hosts(number: int, kinds: int) -> list[typing.Any]:
@@ -135,61 +152,73 @@ def spec(extra_specs: dict[str, str]) -> typing.Any:
     )
 
 
-def measure(
-    make: typing.Callable[[], typing.Any],
-    states: list[typing.Any],
-    request: typing.Any,
-) -> float:
+def measure(case: Case, states: list[typing.Any]) -> float:
     """Microseconds a host of one request through one filter.
 
-    :raises RuntimeError: the filter let not all hosts pass
+    :raises RuntimeError: the filter let pass whom it should not, or not all
     """
     refresh(states)
-    one = make()
+    request = spec(case.extra_specs)
+    one = case.make()
     handler = filters.HostFilterHandler()
     gc.collect()
     gc.disable()
     start = time.perf_counter()
-    passed = handler.get_filtered_objects([one], states, request)
+    passed = handler.get_filtered_objects([one], states, request) or []
     taken = time.perf_counter() - start
     gc.enable()
-    if len(passed) != len(states):
-        raise RuntimeError(f'{one} let {len(passed)} pass')
+    if len(passed) != (0 if case.refused else len(states)):
+        raise RuntimeError(f'{case.name}: {len(passed)} pass')
     return taken / len(states) * 1e6
+
+
+def compare(
+    title: str,
+    states: list[typing.Any],
+    cases: tuple[Case, ...],
+    rounds: int,
+) -> None:
+    """Print a table.
+
+    :param cases: those of :func:`common`, and others
+    """
+    for case in cases:
+        measure(case, states)
+    times: dict[str, list[float]] = {case.name: [] for case in cases}
+    # In turns, so that a machine that slows down slows all alike.
+    for _ in range(rounds):
+        for case in cases:
+            times[case.name].append(measure(case, states))
+    medians = {name: statistics.median(all_) for name, all_ in times.items()}
+    base = medians[_EMPTY]
+    novas_share = medians[_NOVA_TAGGED] - base
+    print(f'\n{title}, median of {rounds} rounds')
+    print(f'{"filter":30}{"us/host":>9}{"added":>9}{"added / Nova added":>20}')
+    for name, median in medians.items():
+        added = median - base
+        print(f'{name:30}{median:9.3f}{added:9.3f}{added / novas_share:20.3f}')
 
 
 def bench(number: int, kinds: int, rounds: int) -> None:
     """Print the table for a number of hosts."""
-    states = hosts(number, kinds)
-    warm = functools.cache(isolation_filter.IsolationFilter)
-    empty, novas = (
-        EmptyFilter,
-        (aggregate_instance_extra_specs.AggregateInstanceExtraSpecsFilter),
+    compare(
+        f'{number} hosts of {kinds} kinds',
+        hosts(number, kinds),
+        (
+            *common(functools.cache(isolation_filter.IsolationFilter)),
+            Case(
+                'ours, tagged, cold', isolation_filter.IsolationFilter, _OURS
+            ),
+        ),
+        rounds,
     )
-    cases: tuple[tuple[str, typing.Any, dict[str, str]], ...] = (
-        ('empty', empty, {}),
-        ('Nova, untagged', novas, {}),
-        ('Nova, tagged', novas, _NOVAS),
-        ('ours, untagged', warm, {}),
-        ('ours, tagged, warm', warm, _OURS),
-        ('ours, tagged, cold', isolation_filter.IsolationFilter, _OURS),
-    )
-    measure(warm, states, spec(_OURS))
-    rows = {name: Row(name) for name, _, _ in cases}
-    # In turns, so that a machine that slows down slows all alike.
-    for _ in range(rounds):
-        for name, make, extra_specs in cases:
-            rows[name].times.append(measure(make, states, spec(extra_specs)))
-    base = rows['empty'].median
-    novas_share = rows['Nova, tagged'].median - base
-    print(f'\n{number} hosts of {kinds} kinds, median of {rounds} rounds')
-    print(f'{"filter":22}{"us/host":>9}{"added":>9}{"added / Nova added":>20}')
-    for row in rows.values():
-        added = row.median - base
-        print(
-            f'{row.name:22}{row.median:9.3f}{added:9.3f}'
-            f'{added / novas_share:20.3f}'
-        )
+
+
+def configure() -> None:
+    """As a scheduler without a configuration file."""
+    config.parse_args(['bench'], default_config_files=[])
+    nova.conf.CONF.set_override('debug', False)
+    objects.register_all()
 
 
 def main() -> None:
@@ -201,9 +230,7 @@ def main() -> None:
     parser.add_argument('--kinds', type=int, default=10)
     parser.add_argument('--rounds', type=int, default=7)
     options = parser.parse_args()
-    config.parse_args(['bench'], default_config_files=[])
-    nova.conf.CONF.set_override('debug', False)
-    objects.register_all()
+    configure()
     for number in options.hosts:
         bench(number, options.kinds, options.rounds)
 
