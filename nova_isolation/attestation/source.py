@@ -189,7 +189,8 @@ class Source:
         except Exception as error:
             # Anybody's provider: whatever it raises, this thread lives on.
             foreseen = isinstance(error, provider.ProviderError)
-            if not failures:
+            # What stop() called off is no failure.
+            if not failures and not self._bell.is_set():
                 LOG.warning(
                     'Attestation cannot be refreshed, so what is known runs '
                     'out: %s',
