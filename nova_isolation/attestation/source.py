@@ -116,7 +116,10 @@ class Source:
         :raises nova_isolation.attestation.provider.ProviderError: see there
         """
         before = self._found
-        found = self._provider.fetch(before)
+        found: object = self._provider.fetch(before)
+        if not isinstance(found, snapshot.Snapshot):
+            # Anybody's provider; who reads relies on it.
+            raise TypeError(f'{found!r} is no snapshot')
         with self._lock:
             self._found = found
             known = self._revocations.apply(found)
@@ -170,7 +173,11 @@ class Source:
             return
         self.snapshot = found
         if self._on_change is not None:
-            self._on_change(found)
+            try:
+                self._on_change(found)
+            except Exception:
+                # Or the thread would end here, and all hosts run out.
+                LOG.exception('A change of the attestation is not heard')
 
     def _note(self, trouble: str) -> None:
         with self._lock:

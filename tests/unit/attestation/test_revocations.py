@@ -1,0 +1,119 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+import types
+
+from nova_isolation.attestation import revocations
+from nova_isolation.attestation import snapshot
+from nova_isolation.attestation import standing
+from tests.unit import base
+
+GOOD = standing.Standing(standing.GOOD, '', ('17=ab',), True, True)
+FAILED = standing.Standing(standing.FAILED, 'invalid quote (state 9)')
+SKEW = 5.0
+
+
+def known(one=GOOD, good_at=100.0, **others):
+    """A snapshot of host ``h`` with agent ``a``, and others."""
+    verdicts = {
+        'h': snapshot.Verdict(standing.dumps(one), good_at, 100.0, 'a', 'v'),
+    }
+    for host, agent in others.items():
+        verdicts[host] = verdicts['h']._replace(agent=agent)
+    return snapshot.Snapshot(
+        verdicts=types.MappingProxyType(verdicts), trouble='t', serial='s'
+    )
+
+
+class RevocationsTest(base.TestCase):
+    """Trust that was called back, until it is earned again."""
+
+    def setUp(self):
+        super().setUp()
+        self.revoked = revocations.Revocations(SKEW)
+
+    def standing(self, before, host='h'):
+        found = self.revoked.apply(before)
+        return standing.loads(found.verdicts[host].document)
+
+    def test_nobody(self):
+        before = known()
+        self.assertIs(before, self.revoked.apply(before))
+        self.revoked.add('another', 100.0, 'x')
+        self.assertIs(before, self.revoked.apply(before))
+
+    def test_revoked(self):
+        before = known(i='b')
+        self.revoked.add('a', 101.0, 'revoked by its verifier')
+        after = self.revoked.apply(before)
+        one = after.verdicts['h']
+        self.assertEqual(
+            standing.Standing(
+                standing.REVOKED, 'revoked by its verifier', ('17=ab',),
+                True, True,
+            ),
+            standing.loads(one.document),
+        )  # fmt: skip
+        self.assertEqual((100.0, 101.0), (one.good_at, one.told_at))
+        self.assertEqual(('a', 'v'), (one.agent, one.verifier))
+        self.assertEqual(before.verdicts['i'], after.verdicts['i'])
+        self.assertEqual(('t', 's'), (after.trouble, after.serial))
+        # What was handed out is as it was.
+        self.assertEqual(GOOD, standing.loads(before.verdicts['h'].document))
+
+    def test_trusted_again(self):
+        """By a good quote that is newer, whichever clock is ahead."""
+        self.revoked.add('a', 101.0, 'x')
+        for good_at in (None, 0.0, 100.0, 101.0, 103.0, 106.0):
+            self.assertEqual(
+                standing.REVOKED, self.standing(known(good_at=good_at)).state
+            )
+        self.assertEqual(GOOD, self.standing(known(good_at=106.1)))
+        # And it is over.
+        self.assertEqual(GOOD, self.standing(known(good_at=106.1)))
+
+    def test_older_quote_after_that(self):
+        """It is over for a newer quote, so there is no older one."""
+        self.revoked.add('a', 101.0, 'x')
+        self.standing(known(good_at=110.0))
+        self.revoked.add('a', 120.0, 'y')
+        self.assertEqual('y', self.standing(known(good_at=110.0)).found)
+
+    def test_a_failure_says_more(self):
+        self.revoked.add('a', 101.0, 'x')
+        self.assertEqual(FAILED, self.standing(known(FAILED)))
+        # It goes on: a failure is no newer success.
+        self.assertEqual(FAILED, self.standing(known(FAILED, good_at=200.0)))
+        self.assertEqual(standing.REVOKED, self.standing(known()).state)
+
+    def test_last_call_counts(self):
+        self.revoked.add('a', 200.0, 'second')
+        self.revoked.add('a', 101.0, 'first')
+        self.assertEqual('second', self.standing(known(good_at=150.0)).found)
+
+    def test_two_agents(self):
+        self.revoked.add('a', 101.0, 'x')
+        self.revoked.add('b', 102.0, 'y')
+        after = self.revoked.apply(known(i='b', j='c'))
+        self.assertEqual(
+            ['revoked', 'revoked', 'good'],
+            [
+                standing.loads(after.verdicts[host].document).state
+                for host in 'hij'
+            ],
+        )
+
+    def test_applied_twice(self):
+        self.revoked.add('a', 101.0, 'x')
+        once = self.revoked.apply(known())
+        self.assertEqual(once, self.revoked.apply(once))
