@@ -19,6 +19,7 @@ from lab import cloud as clouds
 from lab import explain
 from lab import placement
 from lab import stage
+from lab.daemons import nova
 from lab.keylime import attestd
 from lab.keylime import decider as deciders
 from lab.keylime import tpm
@@ -121,10 +122,21 @@ class AttestedScenes(stage.Stage):
             print(f'    {line}')
         self._refused('attested-3')
         self._explained(_GOOD, *_REFUSED, any_of=True)
-        self._refused('attested-4', f'nova:{_GOOD}')
+        self._forced()
         server = self._guests.create('untagged-2', _UNTAGGED, host=_GOOD)
         self._guests.delete(self._active(server, _GOOD))
         self._reported(guest, 'Error')
+
+    def _forced(self) -> None:
+        zone = f'nova:{_GOOD}'
+        self._refused('attested-4', zone)
+        # The trait, which Placement no longer has, held it. The host does.
+        self._cloud.restart(
+            nova.SCHEDULER, {'isolation': {'request_traits': False}}
+        )
+        print('  without the trait in the way ([isolation] request_traits):')
+        self._refused('attested-5', zone, f'PCR {tpm.LAUNCH} = ')
+        self._cloud.restart(nova.SCHEDULER)
 
     def _reported(self, guest: Any, result: str) -> None:
         """A running guest is judged again, and goes on."""
@@ -165,7 +177,7 @@ class AttestedScenes(stage.Stage):
             f'  {_TRAIT} in Placement after {time.monotonic() - since:.1f} s'
         )
         self._reported(guest, 'Success')
-        server = self._guests.create('attested-5', FLAVOR)
+        server = self._guests.create('attested-6', FLAVOR)
         self._guests.delete(self._active(server, _GOOD))
 
     def _verifier_stops(self) -> None:
@@ -183,7 +195,7 @@ class AttestedScenes(stage.Stage):
             print(f'    {line}')
         self._check(accepted <= age < refused, 'not before, not after')
         self._check(refused - age < 1, 'at once')
-        self._refused('attested-6')
+        self._refused('attested-7')
         self._explained(_GOOD, _STALE)
         server = self._guests.create('untagged-3', _UNTAGGED, host=_GOOD)
         self._guests.delete(self._active(server, _GOOD))
@@ -203,7 +215,13 @@ class AttestedScenes(stage.Stage):
         print(f'  {server.name}: ACTIVE on {host}')
         return server
 
-    def _refused(self, name: str, availability_zone: str = '') -> None:
+    def _refused(
+        self, name: str, availability_zone: str = '', reason: str = ''
+    ) -> None:
+        """Boot, and be refused.
+
+        :param reason: what the fault says, when that is not the scheduler's
+        """
         server = self._guests.boot(
             name, FLAVOR, availability_zone=availability_zone or None
         )
@@ -211,6 +229,8 @@ class AttestedScenes(stage.Stage):
             server.status == 'ERROR',
             f'{name} is refused, not {server.status} on {server.compute_host}',
         )
+        if reason:
+            server = self._guests.wait_fault(server, reason)
         forced = f' ({availability_zone})' if availability_zone else ''
         fault = str((server.fault or {}).get('message'))
         print(f'  {name}{forced}: {server.status}: {fault}')
