@@ -208,7 +208,8 @@ class DaemonTest(base.TestCase):
                 )
                 for _ in range(5)
             ]
-            time.sleep(0.3)
+            # All are connected, and have asked.
+            time.sleep(1)
             self.daemon.process.send_signal(signal.SIGTERM)
             self.assertEqual(0, self.daemon.process.wait(10))
             self.assertEqual(
