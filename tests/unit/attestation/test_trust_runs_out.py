@@ -1,0 +1,317 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Nothing but a newer good quote prolongs trust.
+
+All parts but the wire: a verifier's answers as it writes them, the provider,
+the daemon's source with its revocations, a client's copy of the snapshot, the
+decision. Time is the machine's.
+"""
+
+import email.utils
+import types
+from unittest import mock
+
+import hypothesis
+from hypothesis import stateful
+from hypothesis import strategies as st
+
+from nova_isolation import decision
+from nova_isolation import requirements
+from nova_isolation.attestation import https
+from nova_isolation.attestation import keylime
+from nova_isolation.attestation import peer_clock
+from nova_isolation.attestation import provider
+from nova_isolation.attestation import snapshot
+from nova_isolation.attestation import source
+from nova_isolation.mechanisms import registry
+from tests.unit import base
+from tests.unit.attestation import verifier
+
+MAX_AGE = 120.0
+SKEW = 5.0
+NODE = verifier.FIRST
+PLAIN = {'isolation:attested': 'true'}
+#: Extra specs, and after how many seconds the quote no longer counts.
+FLAVORS = (
+    (PLAIN, MAX_AGE),
+    ({**PLAIN, 'isolation:attested_max_age': '30'}, 30.0),
+    ({**PLAIN, 'isolation:attested_max_age': '3600'}, MAX_AGE),
+    ({**PLAIN, 'isolation:attested_pcrs': '17'}, MAX_AGE),
+)
+
+
+class World:
+    """A host with its agent, its verifier, and the time."""
+
+    def __init__(self):
+        #: Seconds since the epoch, and by how much the verifier is ahead.
+        self.now = 1_800_000_000.0
+        self.ahead = 0.0
+        self.is_up = True
+        #: What it answers instead of the truth.
+        self.nonsense = None
+        self.status = {
+            **verifier.recorded('two_pass', self.now)[NODE],
+            'operational_state': 1,
+            'attestation_status': 'PENDING',
+            'attestation_count': 0,
+            'last_received_quote': 0,
+            'last_successful_attestation': 0,
+        }
+        #: When quotes were good, by our clock.
+        self.good = []
+
+    def stamp(self):
+        """As Keylime does: int(time.time())."""
+        return int(self.now + self.ahead)
+
+    def get(self, url, headers=None, timeout=None):
+        """As https.Client.get."""
+        if not self.is_up:
+            raise provider.ProviderError(f'{url}: no answer')
+        at = peer_clock.check(
+            url,
+            email.utils.formatdate(self.now + self.ahead, usegmt=True),
+            self.now,
+            self.now,
+            SKEW,
+        )
+        if url.endswith('/version'):
+            body = verifier.body({'supported_versions': ['2.6']})
+        elif self.nonsense is not None:
+            body = self.nonsense
+        else:
+            body = verifier.body({NODE: self.status})
+        return https.Answer(200, {}, body, at)
+
+    def close(self):
+        """As https.Client.close."""
+
+
+class Relay(provider.Provider):
+    """What a client of the daemon has: a copy, over the wire's text."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def fetch(self, before):
+        known = self.daemon().snapshot
+        if not known.verdicts:
+            raise provider.ProviderError('it knows nothing')
+        return snapshot.loads(snapshot.dumps(known))
+
+
+class Machine(stateful.RuleBasedStateMachine):
+    """Any sequence of what can happen."""
+
+    def __init__(self):
+        super().__init__()
+        self.world = World()
+        self.patch = mock.patch.object(
+            source,
+            'time',
+            types.SimpleNamespace(time=lambda: self.world.now),
+        )
+        self.patch.start()
+        known = registry.get()
+        self.wanted = [
+            (requirements.parse(specs, known.vocabulary), age)
+            for specs, age in FLAVORS
+        ]
+        self.judges = [
+            decision.Judge(wanted, base.FRESH, known)
+            for wanted, _ in self.wanted
+        ]
+        self.start_daemon()
+        self.start_client()
+
+    def teardown(self):
+        self.patch.stop()
+
+    @stateful.rule()
+    def start_daemon(self):
+        """It has forgotten everything, revocations too."""
+        with mock.patch.object(
+            keylime.https, 'Client', lambda **_: self.world
+        ):
+            asked = keylime.KeylimeProvider(
+                types.SimpleNamespace(
+                    verifiers=['https://v:1'],
+                    ca_file='ca', cert_file='c', key_file='k',
+                    timeout=20.0, clock_skew=SKEW, poll_interval=1.0,
+                    host_map='node-uuid',
+                )
+            )  # fmt: skip
+        self.daemon = source.Source(asked, max_age=MAX_AGE, clock_skew=SKEW)
+        self.revoked_at = None
+
+    @stateful.rule()
+    def start_client(self):
+        self.client = source.Source(
+            Relay(lambda: self.daemon), max_age=MAX_AGE, clock_skew=SKEW
+        )
+
+    @stateful.rule(
+        seconds=st.one_of(
+            st.floats(0, 10), st.floats(0, 200), st.sampled_from((1, 30, 120))
+        )
+    )
+    def time_passes(self, seconds):
+        self.world.now += seconds
+
+    @stateful.rule(ahead=st.floats(-SKEW, SKEW))
+    def clocks_drift(self, ahead):
+        """Within the skew, whenever there is a quote."""
+        self.world.ahead = ahead
+
+    @stateful.rule(state=st.sampled_from((3, 5)))
+    def good_quote(self, state):
+        if not self.world.is_up:
+            return
+        status = self.world.status
+        if status['operational_state'] in (7, 9):
+            # Until it is reactivated.
+            return
+        status.update(
+            operational_state=state,
+            attestation_status='PASS',
+            attestation_count=status['attestation_count'] + 1,
+            last_received_quote=self.world.stamp(),
+            last_successful_attestation=self.world.stamp(),
+        )
+        self.world.good.append(self.world.now)
+
+    @stateful.rule(state=st.sampled_from((4, 6, 7, 9)), is_told=st.booleans())
+    def bad_quote(self, state, is_told):
+        """With a webhook or, if it gets lost, without."""
+        if not self.world.is_up:
+            return
+        self.world.status.update(
+            operational_state=state,
+            attestation_status='FAIL' if state in (7, 9) else 'PASS',
+            last_received_quote=self.world.stamp(),
+        )
+        if is_told:
+            self.webhook()
+
+    @stateful.rule()
+    def webhook(self):
+        self.daemon.revoke(NODE, 'revoked by its verifier')
+        self.revoked_at = self.world.now
+
+    @stateful.rule()
+    def reactivated(self):
+        self.world.status.update(
+            operational_state=1, attestation_status='PENDING'
+        )
+
+    @stateful.rule()
+    def added_anew(self):
+        """keylime_tenant -c update."""
+        self.world.status.update(
+            operational_state=1,
+            attestation_status='PENDING',
+            attestation_count=0,
+            last_successful_attestation=0,
+        )
+
+    @stateful.rule(is_up=st.booleans())
+    def verifier_goes_or_comes(self, is_up):
+        if is_up and not self.world.is_up:
+            self.reactivated()
+        self.world.is_up = is_up
+
+    @stateful.rule(
+        nonsense=st.none()
+        | st.sampled_from(
+            (
+                b'', b'{', b'[]', b'{"results": {}}',
+                verifier.body({NODE: {}}), verifier.body({NODE: None}),
+                verifier.body({NODE.upper(): {'v': 'x'}, NODE: {}}),
+            )
+        )
+    )  # fmt: skip
+    def verifier_talks_nonsense(self, nonsense):
+        self.world.nonsense = nonsense
+
+    @stateful.rule()
+    def clock_is_wrong_while_asked(self):
+        ahead = self.world.ahead
+        for wrong in (-600.0, 600.0):
+            self.world.ahead = wrong
+            failures, _ = self.daemon.step(0)
+            assert failures
+        self.world.ahead = ahead
+
+    @stateful.rule()
+    def daemon_asks(self):
+        """And the answer is believed if, and only if, it is good."""
+        self.daemon.step(0)
+        world = self.world
+        status = world.status
+        at = status['last_successful_attestation']
+        if not world.is_up or world.nonsense is not None:
+            return
+        is_good = (
+            status['attestation_status'] == 'PASS'
+            and status['operational_state'] in (3, 5)
+            and at > 0
+            and (self.revoked_at is None or at > self.revoked_at + SKEW)
+        )
+        for index, (_, age) in enumerate(self.wanted):
+            assert self.accepts(self.daemon, index) == (
+                is_good and -SKEW <= world.now - at <= age
+            )
+
+    @stateful.rule()
+    def client_asks(self):
+        self.client.step(0)
+
+    def accepts(self, asked, index):
+        """Whether a guest of a flavor may be there."""
+        wanted, _ = self.wanted[index]
+        evidence = asked.evidence('host', NODE, self.world.now)
+        answer = decision.decide(
+            wanted,
+            '{"v":1}',
+            age=0.0,
+            freshness=base.FRESH,
+            mechanisms=registry.get(),
+            evidence=evidence,
+        )
+        kept = self.judges[index].decide('{"v":1}', 0.0, evidence)
+        assert kept.codes == answer.codes
+        return answer.accepted
+
+    @stateful.invariant()
+    def trust_runs_out(self):
+        world = self.world
+        last = world.good[-1] if world.good else float('-inf')
+        for asked in (self.daemon, self.client):
+            for index, (_, age) in enumerate(self.wanted):
+                if self.accepts(asked, index):
+                    assert world.now <= last + age + SKEW
+
+    @stateful.invariant()
+    def revoked_until_a_newer_quote(self):
+        if self.revoked_at is not None and self.accepts(self.daemon, 0):
+            assert self.world.good[-1] > self.revoked_at
+
+
+class TrustRunsOutTest(Machine.TestCase, base.TestCase):
+    """The machine, as a test."""
+
+    settings = hypothesis.settings(
+        max_examples=60, stateful_step_count=30, deadline=None
+    )
