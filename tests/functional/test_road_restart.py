@@ -14,6 +14,7 @@
 
 from nova.compute import task_states
 from nova.compute import vm_states
+from nova.tests.fixtures import libvirt as fakelibvirt
 
 from nova import objects
 from tests.functional import fixtures
@@ -21,6 +22,7 @@ from tests.functional import road
 
 SVIRT_TYPE = 'isolation.svirt.wrong_label'
 INTERRUPTED = 'isolation.verify.interrupted'
+SHUTOFF = fakelibvirt.VIR_DOMAIN_SHUTOFF
 
 
 class RestartTest(road.TestCase):
@@ -136,3 +138,25 @@ class RestartTest(road.TestCase):
         # What the user paused is verified when it is unpaused.
         self.act(paused, 'unpause')
         self.assertVerifiedBefore(self.calls('host1'))
+
+    def test_crash_of_the_destination_of_an_evacuation(self):
+        # The instance gets this host when its guest runs, not before.
+        left = {}
+        for task in (task_states.REBUILD_SPAWNING, task_states.MIGRATING):
+            left[task] = server = self.crash(vm_states.ACTIVE, task)
+            instance = objects.Instance.get_by_uuid(self.context, server['id'])
+            instance.host = 'other'
+            instance.save()
+        self.restart()
+        self._wait_for_assert(
+            lambda: self.assertEqual(
+                SHUTOFF,
+                self.state(left[task_states.REBUILD_SPAWNING], 'host1'),
+            ),
+            max_retries=200,
+        )
+        # It may be arriving here.
+        self.assertEqual(
+            road.PAUSED, self.state(left[task_states.MIGRATING], 'host1')
+        )
+        self.assertNotIn('resume', self.calls('host1'))
