@@ -41,7 +41,10 @@ openstackdocs_pdf_link = False
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
 
-config_generator_config_file = str(
-    _ROOT / 'etc' / 'nova-isolation' / 'config-generator.conf'
-)
-sample_config_basename = '_generated/nova-isolation'
+config_generator_config_file = [
+    (str(_ROOT / 'etc' / 'nova-isolation' / generator), f'_generated/{name}')
+    for generator, name in (
+        ('config-generator.conf', 'nova-isolation'),
+        ('attestd-config-generator.conf', 'attestd'),
+    )
+]
