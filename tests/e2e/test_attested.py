@@ -203,11 +203,12 @@ class AttestedTest(attested.TestCase):
     def lose_host(self, server: Any) -> None:
         """The host of a server is dead; at the end of the test it is back."""
         place = self.cloud.places[base.HARDENED]
-        place.stop_service(self.cloud.supervisor, _HARDENED)
+        # Afterwards: it has to have cleaned up before Nova lets it be up.
+        self.addCleanup(self.force_down, False)
         self.addCleanup(self.cloud.restart, _HARDENED)
+        place.stop_service(self.cloud.supervisor, _HARDENED)
         place.virsh(self.cloud.supervisor, 'destroy', str(server.id))
         self.force_down(True)
-        self.addCleanup(self.force_down, False)
 
     def force_down(self, down: bool) -> None:
         """Tell Nova that cpu-hardened is dead, or is not."""
