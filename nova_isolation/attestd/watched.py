@@ -38,6 +38,8 @@ class Watched(provider.Provider):
         host is then a verdict, before it was ignorance.
         """
         found = self._inner.fetch(before)
+        # It may have found out that it should be another.
+        self.pause = self._inner.pause
         first = self.succeeded_at is None
         self.succeeded_at = time.monotonic()
         return dataclasses.replace(found) if first else found
