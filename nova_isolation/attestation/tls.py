@@ -100,7 +100,7 @@ def session(
         what = f'cert_file {cert_file} with key_file {key_file}'
         if cert_file:
             # No passphrase, or OpenSSL asked for it on the terminal.
-            context.load_cert_chain(cert_file, key_file, password='')
+            context.load_cert_chain(cert_file, key_file, password='')  # nosec B106
     except (OSError, ValueError) as error:
         raise provider.ProviderError(
             f'{what} cannot be used, wanted PEM, found: {error}'
