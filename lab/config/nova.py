@@ -144,6 +144,9 @@ def _compute(site: sites.Site, host: hosts.ComputeHost) -> ini.Settings:
                 # Guests of deleted servers, which a fault has left behind,
                 # are looked for every 30 minutes otherwise.
                 'running_deleted_instance_poll_interval': 15,
+                # The lab's guest does not hear its power button, for which
+                # Nova would wait for 60 s.
+                'shutdown_timeout': 5,
             },
             'libvirt': {
                 'virt_type': 'qemu',
