@@ -26,14 +26,10 @@ import functools
 import gc
 import multiprocessing
 import os
-import signal
 import statistics
 import time
 import tracemalloc
 import typing
-
-# Before anything imports Nova.
-os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', '1')
 
 from nova_isolation import decision
 from nova_isolation import facts
@@ -45,7 +41,6 @@ from nova_isolation.attestation import source
 from nova_isolation.mechanisms import registry
 from tools import attestation_stand
 
-_ROUNDS = 7
 _FORK = multiprocessing.get_context('fork')
 _ATTESTED = {'isolation:attested': 'true', 'isolation:attested_pcrs': '17'}
 
@@ -229,53 +224,11 @@ def _wait(is_so: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
-def bench_filter(stand: attestation_stand.Stand) -> None:
-    """The scheduler's filter beside Nova's own, in one run."""
-    # Here: it imports Nova.
-    import nova.conf
+def _bench_filter(stand: attestation_stand.Stand) -> None:
+    # Here: it imports Nova, which the others need not.
+    from tools import attested_filter
 
-    from nova_isolation.attestation import opts
-    from nova_isolation.scheduler import filter as isolation_filter
-    from tools import bench_filter as filters
-
-    pid = stand.start()
-    filters.configure()
-    opts.register(nova.conf.CONF)
-    for name, value in vars(stand.attestd).items():
-        nova.conf.CONF.set_override(name, value, 'isolation_attestation')
-    warm = functools.cache(isolation_filter.IsolationFilter)
-    _wait(
-        lambda: any(
-            one.age is not None
-            for one in warm()
-            .attestation.evidence('host0', '', time.time())
-            .values()
-        )
-    )
-    states = filters.hosts(stand.hosts, stand.kinds)
-    cases = (
-        *filters.common(warm),
-        filters.Case('ours, attested', warm, _ATTESTED),
-    )
-    title = f'{stand.hosts} hosts of {stand.kinds} kinds'
-    try:
-        filters.compare(title, states, cases, _ROUNDS)
-        # It accepts connections and never answers.
-        os.kill(pid, signal.SIGSTOP)
-        cases += (
-            filters.Case(
-                'ours, attested, too old',
-                warm,
-                {**_ATTESTED, 'isolation:attested_max_age': '1'},
-                refused=True,
-            ),
-        )
-        filters.compare(
-            f'{title}, the daemon black-holed', states, cases, _ROUNDS
-        )
-    finally:
-        os.kill(pid, signal.SIGCONT)
-        warm().attestation.stop()
+    attested_filter.bench(stand, _ATTESTED)
 
 
 def main() -> None:
@@ -305,7 +258,7 @@ _PARTS: dict[
     'schedulers': lambda stand, options: bench_schedulers(
         stand, options.schedulers
     ),
-    'filter': lambda stand, _: bench_filter(stand),
+    'filter': lambda stand, _: _bench_filter(stand),
 }
 
 
