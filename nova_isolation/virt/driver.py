@@ -28,6 +28,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova import exception as nova_exception
+from nova.virt import node
 from nova_isolation import evidence
 from nova_isolation import facts
 from nova_isolation import opts
@@ -105,8 +106,10 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
             self._watch.hurry()
 
     def _said_of_this_host(self) -> Mapping[str, evidence.Evidence]:
+        # Not get_local_node_uuid(), which makes a new identity where there
+        # is none: whether there may be a new one Nova finds out first.
         return self._attestation.evidence(
-            self._name, self._host.get_node_uuid(), time.time()
+            self._name, node.LOCAL_NODE_UUID or '', time.time()
         )
 
     @functools.cached_property

@@ -63,10 +63,13 @@ class Reverification:
         #: whether violations have come or gone that are not published yet
         self._changed = False
 
-    def run(self, only: frozenset[str] | None = None) -> None:
+    def run(
+        self, only: frozenset[str] | None = None, in_turn: bool = True
+    ) -> None:
         """Verify the running guests.
 
-        :param only: the UUIDs of those to verify, out of turn; None: all
+        :param only: the UUIDs of those to verify; None: all
+        :param in_turn: it was time to, nobody asked for it
         :raises Exception: libvirt cannot be asked, or something unforeseen
         """
         start = time.monotonic()
@@ -82,7 +85,7 @@ class Reverification:
             all_guests = self._census()
             for resident in chosen:
                 found = self._examine(resident, measured, all_guests)
-                self._judge(resident, found, only is None, context)
+                self._judge(resident, found, in_turn, context)
         if only is None:
             self._forget(looked)
         try:
@@ -140,7 +143,7 @@ class Reverification:
     ) -> None:
         """Draw the conclusions from an examination.
 
-        :param in_turn: all guests are examined
+        :param in_turn: all guests are examined, and it was time to
         """
         known = self._guard.violations
         is_new = bool(found.unmet) and known.is_new(found)

@@ -29,7 +29,17 @@ _UNKNOWN = (
     reasons.MECHANISM_FAILED,
     reasons.MECHANISM_UNAVAILABLE,
     reasons.VERIFY_FAILED,
+    # What a verifier did not say is no word against the host: it, or who
+    # asks it, may be restarting.
+    reasons.ATTESTED_UNKNOWN,
+    reasons.ATTESTED_PENDING,
+    reasons.ATTESTED_STALE,
+    reasons.ATTESTED_FUTURE,
 )
+
+#: Codes that tell of one thing, which is told once: a verifier calls before
+#: it can be asked what it found.
+_SAME = {reasons.ATTESTED_REVOKED.code: reasons.ATTESTED_FAILED.code}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +61,9 @@ class Violation:
     @property
     def what(self) -> frozenset[tuple[str, str]]:
         """What makes one violation another one: keys and codes, no more."""
-        return frozenset((item.key, item.code) for item in self.unmet)
+        return frozenset(
+            (item.key, _SAME.get(item.code, item.code)) for item in self.unmet
+        )
 
     def __str__(self) -> str:
         codes = ', '.join(sorted({item.code for item in self.unmet}))

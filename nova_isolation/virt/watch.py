@@ -145,10 +145,10 @@ class Watch:
         if self._thread is not None:
             self._thread.join(_PATIENCE)
 
-    def verify(self, only: frozenset[str] | None) -> None:
+    def verify(self, only: frozenset[str] | None, in_turn: bool) -> None:
         """Run once. Whatever goes wrong is logged, once in a row."""
         try:
-            self._work.run(only)
+            self._work.run(only, in_turn)
             self._failure = ''
         except Exception as error:
             failure = type(error).__name__
@@ -167,10 +167,10 @@ def _run(owner: 'weakref.ref[Watch]', bell: _Bell, interval: float) -> None:
         watch = owner()
         if bell.stopped or watch is None:
             return
-        if woken is None or time.monotonic() >= due:
-            woken = None
+        in_turn = time.monotonic() >= due
+        if in_turn:
             due = time.monotonic() + interval
-        watch.verify(woken)
+        watch.verify(None if in_turn else woken, in_turn)
         # Or it would live as long as this thread does.
         del watch
         bell.pause(_PAUSE)

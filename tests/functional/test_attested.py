@@ -180,6 +180,19 @@ class ScheduleTest(TestCase):
         )
         self.assertIn(reasons.ATTESTED_FAILED.remedy, output.getvalue())
 
+    def test_asking_makes_no_identity(self):
+        # Nova refuses to start where it has lost its own.
+        self.begin('host1')
+        driver = self.driver('host1')
+        driver._host._node_uuid = None
+        with (
+            base_fixtures.MockPatch('nova.virt.node.LOCAL_NODE_UUID', None),
+            base_fixtures.MockPatch(
+                'nova.virt.node.get_local_node_uuid', side_effect=OSError
+            ),
+        ):
+            self.assertIn('attested', driver._said_of_this_host())
+
 
 class NobodyTest(road.TestCase):
     """No verifier is asked, or none that can be."""

@@ -48,7 +48,7 @@ class TestCase(base.TestCase):
 
     def look(self, only=None):
         """Verify the guests of host1 once."""
-        self.driver('host1')._watch._work.run(only)
+        self.driver('host1')._watch._work.run(only, only is None)
 
     def told(self):
         """The notifications so far: event type, payload."""
@@ -493,7 +493,7 @@ class ThreadTest(TestCase):
         ) as run:
             self.update('host1')
             self._wait_for_assert(
-                lambda: run.assert_called_once_with(None), 100, 0.1
+                lambda: run.assert_called_once_with(None, True), 100, 0.1
             )
             self.machine.lies['seccomp'] = 0
             for transition in (
@@ -506,8 +506,8 @@ class ThreadTest(TestCase):
             self.assertTold(1)
             self.assertEqual(
                 [
-                    mock.call(None),
-                    mock.call(frozenset([self.server['id']])),
+                    mock.call(None, True),
+                    mock.call(frozenset([self.server['id']]), False),
                 ],
                 run.mock_calls,
             )

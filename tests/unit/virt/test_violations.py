@@ -52,12 +52,20 @@ class ViolationsTest(base.TestCase):
         self.assertIsNone(self.known.end('a'))
         self.assertTrue(self.known.is_new(one))
 
+    def test_a_call_and_what_is_found_then_are_one(self):
+        self.known.add(violation(reasons.ATTESTED_REVOKED))
+        self.assertFalse(self.known.is_new(violation(reasons.ATTESTED_FAILED)))
+        self.assertTrue(self.known.is_new(violation(reasons.ATTESTED_STALE)))
+
     def test_certain_is_not_doubted(self):
         for reason in (
             reasons.QEMU_BINARY,
             reasons.SVIRT_LABEL,
             reasons.SVIRT_CLASH,
             reasons.SVIRT_NOT_ENFORCING,
+            reasons.ATTESTED_FAILED,
+            reasons.ATTESTED_REVOKED,
+            reasons.ATTESTED_NOT_JUDGED,
         ):
             for more in ((), (reasons.VERIFY_FAILED,)):
                 one = violation(reason, *more)
@@ -71,6 +79,11 @@ class ViolationsTest(base.TestCase):
             reasons.FACTS_MISSING,
             reasons.SVIRT_UNKNOWN,
             reasons.QEMU_UNKNOWN,
+            reasons.EVIDENCE_MISSING,
+            reasons.ATTESTED_UNKNOWN,
+            reasons.ATTESTED_PENDING,
+            reasons.ATTESTED_STALE,
+            reasons.ATTESTED_FUTURE,
         ):
             one = violation(reason)
             self.assertTrue(self.known.doubt(one, in_turn=False))

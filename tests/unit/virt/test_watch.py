@@ -33,12 +33,14 @@ class Work:
 
     def __init__(self):
         self.runs = []
+        self.in_turn = []
         self.ran = threading.Semaphore(0)
         self.error = None
         self.hang = threading.Event()
         self.hang.set()
 
-    def run(self, only):
+    def run(self, only, in_turn):
+        self.in_turn.append(in_turn)
         self.runs.append(only)
         self.ran.release()
         self.hang.wait(SECONDS)
@@ -106,6 +108,7 @@ class WatchTest(base.TestCase):
         while self.work.runs[-1] is not None:
             self.assertTrue(self.work.wait())
         self.assertIsNone(self.work.runs[-1])
+        self.assertEqual([True, False], self.work.in_turn[:2])
 
     def test_hurried_before_it_is_started(self):
         self.interval(3600)
@@ -164,7 +167,7 @@ class WatchTest(base.TestCase):
         ):
             for error in (OSError, OSError, ValueError, None, ValueError):
                 self.work.error = error and error('no')
-                self.watch.verify(None)
+                self.watch.verify(None, True)
         self.assertEqual(
             [logging.WARNING, logging.DEBUG, logging.WARNING, logging.WARNING],
             levels,
