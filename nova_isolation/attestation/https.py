@@ -21,7 +21,6 @@ from collections.abc import Mapping
 import itertools
 import os
 import random
-import ssl
 import time
 import typing
 
@@ -222,11 +221,11 @@ class Client:
                 f'whether the server is overloaded'
             )
         cause = _cause(error)
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        if isinstance(error, requests.exceptions.SSLError):
+            found = getattr(cause, 'verify_message', '') or str(cause)
             return (
-                f'its certificate is not trusted: {cause.verify_message}; '
-                f'wanted one for this name, valid now, signed by {self._ca} '
-                f'(ca_file)'
+                f'its TLS is not trusted: {found}; wanted a certificate for '
+                f'this name, valid now, signed by {self._ca} (ca_file)'
             )
         return f'no answer: {cause or type(cause).__name__}'
 
@@ -255,7 +254,7 @@ def _is_passing(error: BaseException) -> bool:
     return isinstance(
         error,
         (requests.ConnectionError, requests.exceptions.ChunkedEncodingError),
-    ) and not isinstance(_cause(error), ssl.SSLCertVerificationError)
+    ) and not isinstance(error, requests.exceptions.SSLError)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -21,6 +21,7 @@ import typing
 
 import requests
 from requests import adapters
+import urllib3
 
 from nova_isolation.attestation import provider
 
@@ -93,6 +94,10 @@ def session(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # urllib3 1 cannot use a context that compares the name where that is an
+    # address. Then, and only then, it compares the name itself.
+    version: str = urllib3.__version__  # type: ignore[attr-defined]
+    context.check_hostname = not version.startswith('1.')
     context.sslsocket_class = _socket_class(limit)
     what = f'ca_file {ca_file}'
     try:

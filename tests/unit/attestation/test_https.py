@@ -319,7 +319,7 @@ class TrustTest(Case):
         context.maximum_version = verifier.ssl.TLSVersion.TLSv1_1
         context.minimum_version = verifier.ssl.TLSVersion.TLSv1
         context.set_ciphers('ALL:@SECLEVEL=0')
-        self.refused('no answer')
+        self.refused('not trusted')
 
     def test_without_our_certificate(self):
         answer = self.get(cert_file='', key_file='')
