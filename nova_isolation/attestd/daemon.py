@@ -164,7 +164,7 @@ def _required(options: typing.Any, name: str) -> str:
     value: str = options[name]
     if not value:
         raise listener.ListenerError(
-            f'[attestd] {name} is not set; all is served over TLS, '
-            f'{"both sides with certificates" if "webhook" in name else ""}'
+            f'[attestd] {name} is not set; wanted a PEM file, for there is no '
+            'port without TLS, and no webhook for who shows no certificate'
         )
     return value

@@ -30,6 +30,8 @@ REQUEST_SECONDS = 10.0
 _IDLE_SECONDS = 15
 #: ... and which those who are being answered have when the daemon ends.
 _GRACE_SECONDS = 2
+#: Seconds after that in which the last answer must have been read.
+READ_SECONDS = 30.0
 
 
 class ListenerError(Exception):
@@ -78,7 +80,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Protocol(h11_impl.H11Protocol):
-    """Does not wait for ever for a request."""
+    """Waits for ever neither for a request nor for who should read."""
 
     def connection_made(self, transport: typing.Any) -> None:
         """Connected, TLS included."""
@@ -93,6 +95,11 @@ class _Protocol(h11_impl.H11Protocol):
             self._arm()
         else:
             self._disarm()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Idle. What it has not read yet is not sent for ever."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(READ_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
@@ -115,6 +122,101 @@ class _Protocol(h11_impl.H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class ListenerError(Exception):
+    """Nobody can be served like that; the message says why."""
+
+
+def tls(cert_file: str, private: str, client_ca_file: str) -> ssl.SSLContext:
+    """How a server speaks TLS.
+
+    :param private: the file with the private key
+    :param client_ca_file: those who have no certificate of this authority
+        are refused; '': no certificate is asked for
+    :raises ListenerError: a file cannot be used
+    :raises nova_isolation.attestation.provider.ProviderError: others may know
+        the key
+    """
+    key_file.check(private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    files = f'{cert_file} with {private}'
+    try:
+        # Without the password OpenSSL would ask on the terminal.
+        context.load_cert_chain(cert_file, private, password='')  # nosec B106
+        if client_ca_file:
+            files = client_ca_file
+            context.load_verify_locations(client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        # ssl.SSLError is one.
+        raise ListenerError(f'{files} cannot be used: {error}') from error
+    return context
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    :raises ListenerError: it cannot
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise ListenerError(
+            f'cannot listen on {host} port {port}: {error.strerror}'
+        ) from error
+
+
+class _Protocol(h11_impl.H11Protocol):
+    """Waits for ever neither for a request nor for who should read."""
+
+    def connection_made(self, transport: typing.Any) -> None:
+        """Connected, TLS included."""
+        self._deadline: asyncio.TimerHandle | None = None
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request, or of its body."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._arm()
+        else:
+            self._disarm()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Idle. What it has not read yet is not sent for ever."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The daemon ends."""
+        super().shutdown()
+        # TLS waits for the client to say good-bye as well.
+        self.loop.call_later(_GRACE_SECONDS / 2, self.transport.abort)
+
+    def _arm(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(
+                REQUEST_SECONDS, self.transport.abort
+            )
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _go_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
 
 class Listener(uvicorn.Server):
