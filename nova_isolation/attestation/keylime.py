@@ -34,8 +34,11 @@ from nova_isolation.attestation import standing
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds, at least, that one verifier's answer waits for another's.
+#: Seconds that one verifier's answer waits for another's.
 _PATIENCE = 3.0
+
+#: Seconds between two looks at who has answered.
+_GLANCE = 0.05
 
 #: Seconds by which a look may end later than its time-out.
 _LAST = 1.0
@@ -85,14 +88,12 @@ class KeylimeProvider(provider.Provider):
         """See the base class.
 
         A verifier that cannot be asked keeps what it said last, with the
-        times of then; it does not delay what others say either.
+        times of then; it delays what others say by a moment at most.
         """
         began = time.monotonic()
         for one in self._verifiers:
             one.start()
-        self._wait(began + max(self._interval, _PATIENCE))
-        if all(one.said().trouble for one in self._verifiers):
-            self._wait(began + self._timeout + _LAST)
+        self._wait(began + self._timeout + _LAST)
         said = {one.url: one.said() for one in self._verifiers}
         failed = {url: one.trouble for url, one in said.items() if one.trouble}
         trouble = '; '.join(failed.values())
@@ -116,8 +117,17 @@ class KeylimeProvider(provider.Provider):
             verifier.close()
 
     def _wait(self, until: float) -> None:
-        for one in self._verifiers:
-            one.wait(until)
+        """Wait for all; once one has answered well, not for long."""
+        answered = False
+        while busy := [one for one in self._verifiers if one.is_busy()]:
+            now = time.monotonic()
+            if not answered and not all(
+                one.said().trouble for one in self._verifiers
+            ):
+                answered, until = True, min(until, now + _PATIENCE)
+            if now >= until:
+                return
+            busy[0].wait(min(until, now + _GLANCE))
 
     def _verdicts(
         self, said: Mapping[str, keylime_verifier.Said]

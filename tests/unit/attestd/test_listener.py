@@ -37,11 +37,12 @@ class ListenerTest(base.TestCase):
             fixtures.MockPatchObject(listener, 'REQUEST_SECONDS', 0.3)
         )
 
-    def go(self, scene, max_clients=10, seconds=0.0):
+    def go(self, scene, max_clients=10, seconds=0.0, body=b'ok'):
         """Run a scene with a listener.
 
         :param scene: called with a function that connects
         :param seconds: that each answer takes
+        :param body: of each answer
         """
 
         async def app(scope, receive, send):
@@ -50,10 +51,10 @@ class ListenerTest(base.TestCase):
                 {
                     'type': 'http.response.start',
                     'status': 200,
-                    'headers': [(b'content-length', b'2')],
+                    'headers': [(b'content-length', b'%d' % len(body))],
                 }
             )
-            await send({'type': 'http.response.body', 'body': b'ok'})
+            await send({'type': 'http.response.body', 'body': body})
 
         async def run():
             served = listener.Listener(app, self.server, max_clients)
@@ -123,6 +124,26 @@ class ListenerTest(base.TestCase):
                 self.assertNotIn(b'\r\nserver: ', answer)
 
         self.go(scene, seconds=0.7)
+
+    def test_does_not_read(self):
+        for name, seconds in (('READ_SECONDS', 0.3), ('_IDLE_SECONDS', 1)):
+            self.useFixture(fixtures.MockPatchObject(listener, name, seconds))
+        body = b'x' * 2**25
+
+        async def scene(connect):
+            clients = [await connect() for _ in range(2)]
+            for reader, writer in clients:
+                # No more than that is taken on.
+                reader._transport.pause_reading()
+                writer.write(ASK)
+            await asyncio.sleep(3.0)
+            reader, writer = await connect()
+            writer.write(ASK)
+            self.assertIn(b'200', await reader.readline())
+            for _, writer in clients:
+                writer.transport.abort()
+
+        self.go(scene, max_clients=2, body=body)
 
     def test_too_many(self):
         async def scene(connect):
