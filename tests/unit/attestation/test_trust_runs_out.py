@@ -50,6 +50,15 @@ FLAVORS = (
     ({**PLAIN, 'isolation:attested_pcrs': '17'}, MAX_AGE),
 )
 
+#: Who asks after something has happened.
+ASKED = st.sampled_from(('', 'daemon', 'both', 'both'))
+MOODS = (
+    'well', 'down', 'down', 'down', 'restarted', 'emptied',
+    b'', b'{', b'[]', b'{"results": {}}',
+    verifier.body({NODE: {}}), verifier.body({NODE: None}),
+    verifier.body({NODE.upper(): {'v': 'x'}, NODE: {}}),
+)  # fmt: skip
+
 
 class World:
     """A host with its agent, its verifier, and the time."""
@@ -139,7 +148,13 @@ class Machine(stateful.RuleBasedStateMachine):
     def teardown(self):
         self.patch.stop()
 
-    @stateful.rule()
+    @stateful.rule(who=st.sampled_from(('daemon', 'client')))
+    def restarts(self, who):
+        if who == 'daemon':
+            self.start_daemon()
+        else:
+            self.start_client()
+
     def start_daemon(self):
         """It has forgotten everything, revocations too."""
         with mock.patch.object(
@@ -156,105 +171,96 @@ class Machine(stateful.RuleBasedStateMachine):
         self.daemon = source.Source(asked, max_age=MAX_AGE, clock_skew=SKEW)
         self.revoked_at = None
 
-    @stateful.rule()
     def start_client(self):
         self.client = source.Source(
             Relay(lambda: self.daemon), max_age=MAX_AGE, clock_skew=SKEW
         )
 
     @stateful.rule(
-        seconds=st.one_of(
-            st.floats(0, 10), st.floats(0, 200), st.sampled_from((1, 30, 120))
-        )
+        seconds=st.sampled_from((1, 29, 36, 60, 119, 126, 300))
+        | st.floats(0, 150)
     )
     def time_passes(self, seconds):
         self.world.now += seconds
 
-    @stateful.rule(ahead=st.floats(-SKEW, SKEW))
-    def clocks_drift(self, ahead):
-        """Within the skew, whenever there is a quote."""
-        self.world.ahead = ahead
-
-    @stateful.rule(state=st.sampled_from((3, 5)))
-    def good_quote(self, state):
-        if not self.world.is_up:
-            return
-        status = self.world.status
-        if status['operational_state'] in (7, 9):
-            # Until it is reactivated.
-            return
+    @stateful.rule(
+        state=st.sampled_from((3, 3, 5)),
+        # Within the skew, whenever there is a quote.
+        ahead=st.sampled_from((0.0, -SKEW, SKEW)) | st.floats(-SKEW, SKEW),
+        asked=ASKED,
+    )
+    def good_quote(self, state, ahead, asked):
+        """Of an agent that is well, or was reactivated just now."""
+        world, status = self.world, self.world.status
+        world.ahead, world.is_up, world.nonsense = ahead, True, None
         status.update(
             operational_state=state,
             attestation_status='PASS',
             attestation_count=status['attestation_count'] + 1,
-            last_received_quote=self.world.stamp(),
-            last_successful_attestation=self.world.stamp(),
+            last_received_quote=world.stamp(),
+            last_successful_attestation=world.stamp(),
         )
-        self.world.good.append(self.world.now)
+        world.good.append(world.now)
+        self.ask(asked)
 
-    @stateful.rule(state=st.sampled_from((4, 6, 7, 9)), is_told=st.booleans())
-    def bad_quote(self, state, is_told):
-        """With a webhook or, if it gets lost, without."""
-        if not self.world.is_up:
-            return
-        self.world.status.update(
-            operational_state=state,
-            attestation_status='FAIL' if state in (7, 9) else 'PASS',
-            last_received_quote=self.world.stamp(),
-        )
-        if is_told:
-            self.webhook()
+    @stateful.rule(
+        state=st.sampled_from((1, 4, 6, 7, 9)),
+        is_told=st.booleans(),
+        asked=ASKED,
+    )
+    def bad_quote(self, state, is_told, asked):
+        """Or none; with a webhook or, if it gets lost, without."""
+        if self.world.is_up:
+            self.world.status.update(
+                operational_state=state,
+                attestation_status={1: 'PENDING', 4: 'PASS', 6: 'PASS'}.get(
+                    state, 'FAIL'
+                ),
+                last_received_quote=self.world.stamp(),
+            )
+            if is_told:
+                self.webhook()
+        self.ask(asked)
 
     @stateful.rule()
     def webhook(self):
         self.daemon.revoke(NODE, 'revoked by its verifier')
         self.revoked_at = self.world.now
 
-    @stateful.rule()
-    def reactivated(self):
-        self.world.status.update(
-            operational_state=1, attestation_status='PENDING'
-        )
-
-    @stateful.rule()
-    def added_anew(self):
-        """keylime_tenant -c update."""
-        self.world.status.update(
-            operational_state=1,
-            attestation_status='PENDING',
-            attestation_count=0,
-            last_successful_attestation=0,
-        )
-
-    @stateful.rule(is_up=st.booleans())
-    def verifier_goes_or_comes(self, is_up):
-        if is_up and not self.world.is_up:
-            self.reactivated()
-        self.world.is_up = is_up
-
-    @stateful.rule(
-        nonsense=st.none()
-        | st.sampled_from(
-            (
-                b'', b'{', b'[]', b'{"results": {}}',
-                verifier.body({NODE: {}}), verifier.body({NODE: None}),
-                verifier.body({NODE.upper(): {'v': 'x'}, NODE: {}}),
+    @stateful.rule(mood=st.sampled_from(MOODS), asked=ASKED)
+    def verifier_is(self, mood, asked):
+        """Down, up again, added anew, or it talks nonsense."""
+        world = self.world
+        world.is_up = mood != 'down'
+        world.nonsense = mood if isinstance(mood, bytes) else None
+        if mood == 'restarted':
+            world.status.update(
+                operational_state=1, attestation_status='PENDING'
             )
-        )
-    )  # fmt: skip
-    def verifier_talks_nonsense(self, nonsense):
-        self.world.nonsense = nonsense
+        if mood == 'emptied':
+            world.status.update(
+                operational_state=1,
+                attestation_status='PENDING',
+                attestation_count=0,
+                last_successful_attestation=0,
+            )
+        self.ask(asked)
 
-    @stateful.rule()
-    def clock_is_wrong_while_asked(self):
-        ahead = self.world.ahead
-        for wrong in (-600.0, 600.0):
-            self.world.ahead = wrong
-            failures, _ = self.daemon.step(0)
-            assert failures
+    @stateful.rule(wrong=st.sampled_from((-600.0, 600.0)))
+    def clock_is_wrong(self, wrong):
+        """It is not believed for that long."""
+        ahead, self.world.ahead = self.world.ahead, wrong
+        failures, _ = self.daemon.step(0)
+        assert failures
         self.world.ahead = ahead
 
-    @stateful.rule()
+    @stateful.rule(asked=ASKED)
+    def ask(self, asked):
+        if asked:
+            self.daemon_asks()
+        if asked == 'both':
+            self.client.step(0)
+
     def daemon_asks(self):
         """And the answer is believed if, and only if, it is good."""
         self.daemon.step(0)
@@ -273,10 +279,6 @@ class Machine(stateful.RuleBasedStateMachine):
             assert self.accepts(self.daemon, index) == (
                 is_good and -SKEW <= world.now - at <= age
             )
-
-    @stateful.rule()
-    def client_asks(self):
-        self.client.step(0)
 
     def accepts(self, asked, index):
         """Whether a guest of a flavor may be there."""
@@ -313,5 +315,5 @@ class TrustRunsOutTest(Machine.TestCase, base.TestCase):
     """The machine, as a test."""
 
     settings = hypothesis.settings(
-        max_examples=60, stateful_step_count=30, deadline=None
+        max_examples=100, stateful_step_count=40, deadline=None
     )
