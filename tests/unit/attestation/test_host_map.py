@@ -49,7 +49,7 @@ class Files(base.TestCase):
         return self.map.map(())
 
 
-class FileTest(Files):
+class MapFileTest(Files):
     """One ``HOST AGENT`` a line."""
 
     def test_file(self):
