@@ -10,21 +10,31 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Trust that was called back, until it is earned again."""
+"""Trust that was lost, until it is earned again."""
 
 import dataclasses
+import functools
 import types
 
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation import standing
 
+#: Seconds by which a clock may differ beside the skew: it is compared with a
+#: header that has whole seconds.
+_RESOLUTION = 1.0
+
 
 class Revocations:
-    """The agents that a verifier has called to distrust.
+    """The agents that are not trusted, whatever state they are said to have.
 
-    Such a call says so sooner than the next look does; that it is over, no
-    call says. An agent is trusted again only for a good quote that is newer
-    than the call, also where the verifier's clock is ahead of ours.
+    A verifier calls to distrust one: sooner than the next look, and before
+    it has that stored. That it is over, no call says: the agent is trusted
+    again for a good quote that is newer than the call, also where the
+    verifier's clock is ahead of ours.
+
+    An agent that a look has shown to have failed is trusted again for a newer
+    good quote than it had then. Keylime counts one that was reactivated as
+    passing before it has given any.
     """
 
     def __init__(self, clock_skew: float) -> None:
@@ -32,6 +42,8 @@ class Revocations:
         self._skew = clock_skew
         #: agent -> when, and what was said
         self._revoked: dict[str, tuple[float, str]] = {}
+        #: agent that has failed -> its last good quote then
+        self._failed: dict[str, float] = {}
 
     def add(self, agent: str, at: float, found: str) -> None:
         """Distrust an agent.
@@ -45,37 +57,56 @@ class Revocations:
 
     def apply(self, known: snapshot.Snapshot) -> snapshot.Snapshot:
         """What is left of a snapshot. Forgets who is trusted again."""
-        if not self._revoked:
-            return known
+        read = functools.cache(standing.loads)
         changed: dict[str, snapshot.Verdict] = {}
         over = set()
         for name, verdict in known.verdicts.items():
-            revoked = self._revoked.get(verdict.agent)
-            if revoked is None:
+            held, agent = read(verdict.document), verdict.agent
+            good_at = verdict.good_at or 0.0
+            if held.state in (standing.FAILED, standing.REVOKED):
+                # The verifier's own words say more than a call.
+                self._failed[agent] = max(
+                    good_at, self._failed.get(agent, 0.0)
+                )
                 continue
-            good = standing.loads(verdict.document)
-            if good.state != standing.GOOD:
-                # The verifier's own words say more.
+            if held.state != standing.GOOD:
                 continue
-            at, found = revoked
-            if verdict.good_at is not None and (
-                verdict.good_at > at + self._skew
-            ):
-                over.add(verdict.agent)
-                continue
-            changed[name] = verdict._replace(
-                document=standing.dumps(
-                    dataclasses.replace(
-                        good, state=standing.REVOKED, found=found
-                    )
-                ),
-                told_at=at,
-            )
+            revoked = self._revoked.get(agent)
+            if revoked and good_at <= revoked[0] + self._skew + _RESOLUTION:
+                changed[name] = _distrusted(
+                    verdict, held, standing.REVOKED, revoked[1], revoked[0]
+                )
+            elif good_at <= self._failed.get(agent, -1.0):
+                changed[name] = _distrusted(
+                    verdict,
+                    held,
+                    standing.FAILED,
+                    'no good quote since it failed',
+                    verdict.told_at,
+                )
+            else:
+                over.add(agent)
         for agent in over:
-            del self._revoked[agent]
+            self._revoked.pop(agent, None)
+            self._failed.pop(agent, None)
         if not changed:
             return known
         return dataclasses.replace(
             known,
             verdicts=types.MappingProxyType({**known.verdicts, **changed}),
         )
+
+
+def _distrusted(
+    verdict: snapshot.Verdict,
+    held: standing.Standing,
+    state: str,
+    found: str,
+    told_at: float | None,
+) -> snapshot.Verdict:
+    return verdict._replace(
+        document=standing.dumps(
+            dataclasses.replace(held, state=state, found=found)
+        ),
+        told_at=told_at,
+    )

@@ -20,6 +20,7 @@ import os
 import random
 import threading
 import time
+import types
 import weakref
 
 from nova_isolation import evidence
@@ -39,6 +40,14 @@ _RETRY = (0.5, 15.0)
 
 #: Seconds that the end of a service waits for a fetch.
 _PATIENCE = 5.0
+
+
+_NOTHING: Mapping[str, evidence.Evidence] = types.MappingProxyType({})
+
+
+def _uptime() -> float:
+    """Seconds, sleep included, by a clock that nobody sets."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Source:
@@ -63,6 +72,9 @@ class Source:
             made it; must be quick
         """
         self.snapshot = snapshot.Snapshot()
+        #: When somebody last confirmed our clock: by it, and by one that is
+        #: never set. None: nobody has answered yet.
+        self._confirmed: tuple[float, float] | None = None
         #: As the provider said it, without revocations and our trouble.
         self._found = self.snapshot
         self._provider = from_
@@ -87,8 +99,15 @@ class Source:
         :param host: the name of its compute service
         :param node: the UUID of its compute node
         :param now: seconds since the epoch
-        :returns: for the decision
+        :returns: for the decision; nothing before the first answer, because
+            what is not known then says nothing of a host
         """
+        confirmed = self._confirmed
+        if confirmed is None:
+            return _NOTHING
+        # A clock that is set back must not make an old quote young. Answers
+        # of others whose clock then differs are not used.
+        now = max(now, confirmed[0] + _uptime() - confirmed[1])
         known = self.snapshot
         one = known.verdicts.get(host if known.by == 'host' else node)
         if one is None:
@@ -121,6 +140,7 @@ class Source:
             # Anybody's provider; who reads relies on it.
             raise TypeError(f'{found!r} is no snapshot')
         with self._lock:
+            self._confirmed = time.time(), _uptime()
             self._found = found
             known = self._revocations.apply(found)
             # That nothing is new can still end a trouble.
@@ -232,9 +252,13 @@ def _restart(owner: 'weakref.ref[Source]') -> Callable[[], None]:
 
     def run() -> None:
         source = owner()
-        if source is not None and source._pid:
+        if source is None or source._bell.is_set():
+            return
+        if source._pid:
             # Whoever held it stayed in the parent.
             source._lock = threading.Lock()
+            source._bell = threading.Event()
+            source._asked = threading.Event()
             source.start()
 
     return run

@@ -74,13 +74,14 @@ class RevocationsTest(base.TestCase):
     def test_trusted_again(self):
         """By a good quote that is newer, whichever clock is ahead."""
         self.revoked.add('a', 101.0, 'x')
-        for good_at in (None, 0.0, 100.0, 101.0, 103.0, 106.0):
+        for good_at in (None, 0.0, 100.0, 101.0, 103.0, 107.0):
             self.assertEqual(
                 standing.REVOKED, self.standing(known(good_at=good_at)).state
             )
-        self.assertEqual(GOOD, self.standing(known(good_at=106.1)))
+        # The skew, and the second that the comparison of clocks grants.
+        self.assertEqual(GOOD, self.standing(known(good_at=107.1)))
         # And it is over.
-        self.assertEqual(GOOD, self.standing(known(good_at=106.1)))
+        self.assertEqual(GOOD, self.standing(known(good_at=107.1)))
 
     def test_older_quote_after_that(self):
         """It is over for a newer quote, so there is no older one."""
@@ -95,6 +96,28 @@ class RevocationsTest(base.TestCase):
         # It goes on: a failure is no newer success.
         self.assertEqual(FAILED, self.standing(known(FAILED, good_at=200.0)))
         self.assertEqual(standing.REVOKED, self.standing(known()).state)
+
+    def test_seen_to_have_failed(self):
+        """Nobody called; and Keylime says PASS of who is only reactivated."""
+        self.standing(known(FAILED, good_at=100.0))
+        for good_at in (None, 99.0, 100.0):
+            found = self.standing(known(good_at=good_at))
+            self.assertEqual(
+                (standing.FAILED, 'no good quote since it failed'),
+                (found.state, found.found),
+            )
+        # Of one that had none before, the first one counts.
+        self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
+        self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
+        self.standing(known(FAILED, good_at=None))
+        self.assertEqual(GOOD, self.standing(known(good_at=1.0)))
+
+    def test_seen_to_be_revoked(self):
+        """By a daemon that has forgotten it since."""
+        revoked = standing.Standing(standing.REVOKED, 'x')
+        self.standing(known(revoked, good_at=100.0))
+        self.assertEqual(standing.FAILED, self.standing(known()).state)
+        self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
 
     def test_last_call_counts(self):
         self.revoked.add('a', 200.0, 'second')

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 import types
+from unittest import mock
 
 import fixtures
 
@@ -106,6 +107,9 @@ class EvidenceTest(Case):
     """What is said of a host, now."""
 
     def evidence(self, one, host='h', node='n', now=None):
+        if now is not None:
+            # The clock of these tests.
+            one._confirmed = (0.0, source._uptime())
         ((name, found),) = one.evidence(
             host, node, time.time() if now is None else now
         ).items()
@@ -136,11 +140,42 @@ class EvidenceTest(Case):
 
     def test_unknown_host(self):
         one = self.source()
-        for _ in range(2):
-            found = self.evidence(one, 'H')
-            self.assertEqual('', found.document)
-            self.assertFalse(found.is_fresh(60))
-            one.refresh()
+        one.refresh()
+        found = self.evidence(one, 'H')
+        self.assertEqual('', found.document)
+        self.assertFalse(found.is_fresh(60))
+
+    def test_before_the_first_answer(self):
+        # That is no word against any host.
+        one = self.source()
+        self.provider.answer = provider.ProviderError('v is down')
+        one.step(0)
+        self.assertEqual({}, dict(one.evidence('h', 'n', time.time())))
+        self.provider.answer = known()
+        one.step(1)
+        self.assertTrue(self.evidence(one).is_fresh(60))
+
+    def test_a_clock_that_is_set_back(self):
+        one = self.source()
+        one.refresh()
+        confirmed, uptime = time.time(), source._uptime()
+        for passed, back, expected in (
+            (0.0, 0.0, 0.0),
+            (40.0, 40.0, 40.0),
+            (3600.0, 3600.0, 3600.0),
+            # Set forward is as ever: too old, if anything.
+            (10.0, -50.0, 60.0),
+        ):
+            with mock.patch.object(
+                source, '_uptime', lambda passed=passed: uptime + passed
+            ):
+                ((_, found),) = one.evidence(
+                    'h', 'n', confirmed + passed - back
+                ).items()
+            self.assertAlmostEqual(expected, found.age, delta=5)
+        # Whoever confirms it again is believed.
+        one.refresh()
+        self.assertTrue(self.evidence(one).is_fresh(60))
 
     def test_by_node(self):
         self.provider.answer = known(by='node', n='a', h='b')

@@ -67,6 +67,8 @@ class World:
         #: Seconds since the epoch, and by how much the verifier is ahead.
         self.now = 1_800_000_000.0
         self.ahead = 0.0
+        #: By how much our own clock is.
+        self.own = 0.0
         self.is_up = True
         #: What it answers instead of the truth.
         self.nonsense = None
@@ -81,6 +83,10 @@ class World:
         #: When quotes were good, by our clock.
         self.good = []
 
+    def clock(self):
+        """Our own."""
+        return self.now + self.own
+
     def stamp(self):
         """As Keylime does: int(time.time())."""
         return int(self.now + self.ahead)
@@ -92,8 +98,8 @@ class World:
         at = peer_clock.check(
             url,
             email.utils.formatdate(self.now + self.ahead, usegmt=True),
-            self.now,
-            self.now,
+            self.clock(),
+            self.clock(),
             SKEW,
         )
         if url.endswith('/version'):
@@ -111,10 +117,13 @@ class World:
 class Relay(provider.Provider):
     """What a client of the daemon has: a copy, over the wire's text."""
 
-    def __init__(self, daemon):
+    def __init__(self, daemon, world):
         self.daemon = daemon
+        self.world = world
 
     def fetch(self, before):
+        if self.world.own:
+            raise provider.ProviderError('its clock differs from ours')
         known = self.daemon().snapshot
         if not known.verdicts:
             raise provider.ProviderError('it knows nothing')
@@ -127,10 +136,10 @@ class Machine(stateful.RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.world = World()
-        self.patch = mock.patch.object(
+        self.patch = mock.patch.multiple(
             source,
-            'time',
-            types.SimpleNamespace(time=lambda: self.world.now),
+            time=types.SimpleNamespace(time=self.world.clock),
+            _uptime=lambda: self.world.now,
         )
         self.patch.start()
         known = registry.get()
@@ -170,10 +179,13 @@ class Machine(stateful.RuleBasedStateMachine):
             )  # fmt: skip
         self.daemon = source.Source(asked, max_age=MAX_AGE, clock_skew=SKEW)
         self.revoked_at = None
+        self.failed = -1
 
     def start_client(self):
         self.client = source.Source(
-            Relay(lambda: self.daemon), max_age=MAX_AGE, clock_skew=SKEW
+            Relay(lambda: self.daemon, self.world),
+            max_age=MAX_AGE,
+            clock_skew=SKEW,
         )
 
     @stateful.rule(
@@ -225,7 +237,7 @@ class Machine(stateful.RuleBasedStateMachine):
     @stateful.rule()
     def webhook(self):
         self.daemon.revoke(NODE, 'revoked by its verifier')
-        self.revoked_at = self.world.now
+        self.revoked_at = self.world.clock()
 
     @stateful.rule(mood=st.sampled_from(MOODS), asked=ASKED)
     def verifier_is(self, mood, asked):
@@ -246,6 +258,7 @@ class Machine(stateful.RuleBasedStateMachine):
             )
         self.ask(asked)
 
+    @stateful.precondition(lambda self: not self.world.own)
     @stateful.rule(wrong=st.sampled_from((-600.0, 600.0)))
     def clock_is_wrong(self, wrong):
         """It is not believed for that long."""
@@ -253,6 +266,11 @@ class Machine(stateful.RuleBasedStateMachine):
         failures, _ = self.daemon.step(0)
         assert failures
         self.world.ahead = ahead
+
+    @stateful.rule(own=st.sampled_from((0.0, -600.0)))
+    def own_clock_is_set(self, own):
+        """Back, or right again."""
+        self.world.own = own
 
     @stateful.rule(asked=ASKED)
     def ask(self, asked):
@@ -267,14 +285,19 @@ class Machine(stateful.RuleBasedStateMachine):
         world = self.world
         status = world.status
         at = status['last_successful_attestation']
-        if not world.is_up or world.nonsense is not None:
+        if not world.is_up or world.nonsense is not None or world.own:
             return
+        if status['attestation_status'] == 'FAIL':
+            self.failed = max(self.failed, at)
         is_good = (
             status['attestation_status'] == 'PASS'
             and status['operational_state'] in (3, 5)
+            and at > self.failed
             and at > 0
-            and (self.revoked_at is None or at > self.revoked_at + SKEW)
+            and (self.revoked_at is None or at > self.revoked_at + SKEW + 1)
         )
+        if is_good:
+            self.failed, self.revoked_at = -1, None
         for index, (_, age) in enumerate(self.wanted):
             assert self.accepts(self.daemon, index) == (
                 is_good and -SKEW <= world.now - at <= age
@@ -283,7 +306,7 @@ class Machine(stateful.RuleBasedStateMachine):
     def accepts(self, asked, index):
         """Whether a guest of a flavor may be there."""
         wanted, _ = self.wanted[index]
-        evidence = asked.evidence('host', NODE, self.world.now)
+        evidence = asked.evidence('host', NODE, self.world.clock())
         answer = decision.decide(
             wanted,
             '{"v":1}',
