@@ -19,8 +19,10 @@ section malformed, because facts that are half understood would be half
 guessed.
 """
 
+from collections.abc import Hashable
 from collections.abc import Mapping
 import dataclasses
+import functools
 import types
 import typing
 
@@ -49,7 +51,8 @@ def read(kind: type[T], value: object) -> T:
     :param value: what the document holds
     :raises nova_isolation.facts.FactsError: it does not fit
     """
-    names = typing.get_type_hints(kind)
+    # mypy takes a type for something that has no hash.
+    names = _hints(typing.cast(Hashable, kind))
     if not isinstance(value, Mapping) or set(value) != set(names):
         raise facts.FactsError(
             reasons.FACTS_MALFORMED, f'not a section {kind.__name__}'
@@ -60,6 +63,12 @@ def read(kind: type[T], value: object) -> T:
             for name, hint in names.items()
         }
     )
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, typing.Any]:
+    """Of each field its type; looking them up takes most of the time."""
+    return typing.get_type_hints(kind)
 
 
 def _field(owner: str, name: str, hint: object, value: object) -> object:
