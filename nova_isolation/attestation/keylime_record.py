@@ -65,8 +65,9 @@ FIELDS = (
     'has_runtime_policy',
     'meta_data',
 )
-#: By which a status is recognised; ``v`` is a share of the agent's key.
-_MARKS = frozenset({'v', *FIELDS})
+#: By which a status is recognised. Any of the fields could be the name of an
+#: agent, hardly both.
+_MARKS = frozenset({'operational_state', 'attestation_status'})
 
 #: Characters of something strange that a message shows.
 _SHOWN = 80
@@ -108,7 +109,10 @@ def reduce(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
     :raises ValueError: a name is there twice
     """
     whole = _unique(pairs)
-    if _MARKS.isdisjoint(whole):
+    if not whole.keys() >= _MARKS:
+        # ``v`` is a share of an agent's key, or an agent of that name.
+        if not isinstance(whole.get('v'), dict):
+            whole.pop('v', None)
         return whole
     return {name: whole[name] for name in FIELDS if name in whole}
 
