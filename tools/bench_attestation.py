@@ -16,8 +16,8 @@ Run from the checkout: .venv/bin/python -m tools.bench_attestation [PART ...]
 Goals: a snapshot of 10,000 hosts is parsed and swapped in 0.5 s and takes
 50 MB; a webhook becomes a refusal within 1 s; in the scheduler's filter
 attestation keeps to the goal of tools/bench_filter.py. Absolute times are
-this machine's; it is no test. From a changed PCR to a refusal: the lab's
-demonstration says.
+this machine's; it is no test. From a changed PCR to a refusal:
+tools/bench_relaunch.py says.
 """
 
 import argparse
@@ -132,7 +132,10 @@ def bench_webhook(stand: attestation_stand.Stand) -> None:
 
     def accepts(host: str) -> bool:
         return judge.decide(
-            document, 0.0, client.evidence(host, '', time.time())
+            document,
+            0.0,
+            client.statements(host, ''),
+            client.clock(time.time()),
         ).accepted
 
     def refuses(host: str) -> bool:
