@@ -39,7 +39,11 @@ LOG = logging.getLogger(__name__)
 #: Name of a mechanism -> what a third party says of a host.
 Evidence = Mapping[str, evidences.Evidence]
 
+#: The same, not yet at a time.
+Statements = Mapping[str, evidences.Statement]
+
 NO_EVIDENCE: Evidence = types.MappingProxyType({})
+NO_STATEMENTS: Statements = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,29 +270,86 @@ class Judge:
         self,
         document: object,
         age: float | None,
-        evidence: Evidence = NO_EVIDENCE,
+        statements: Statements = NO_STATEMENTS,
+        now: float = 0.0,
     ) -> Decision:
-        """Decide about one host, as :func:`decide` does."""
+        """Decide about one host, as :func:`decide` does.
+
+        :param statements: what third parties have said of this host
+        :param now: seconds since the epoch
+        """
         if not self.freshness.accepts(age):
-            return self._decide(document, age, evidence)
+            return self._decide(document, age, statements, now)
         if not isinstance(document, str):
-            return self._decide(document, 0.0, evidence)
-        key: object = document
+            return self._decide(document, 0.0, statements, now)
+        # While all evidence is fresh it is its document alone that counts.
+        fresh: object = document
         for name, limit in self._limits:
-            key = (key, _key(evidence.get(name), limit))
-        known = self.kept.get(key)
+            said = statements.get(name)
+            if said is None or said.good_at is None:
+                fresh = None
+                break
+            since = now - said.good_at
+            if not -said.clock_skew <= since <= limit or since > said.max_age:
+                fresh = None
+                break
+            fresh = (fresh, said.document)
+        known = None if fresh is None else self.kept.get(fresh)
         if known is None:
-            known = self._decide(document, 0.0, evidence)
-            # A mechanism that has failed may do better the next time.
-            if any(
-                item.code == reasons.MECHANISM_FAILED.code
-                for item in known.unmet
-            ):
-                return known
-            if len(self.kept) >= self.MAX_KEPT:
-                self.kept = {}
-            self.kept[key] = known
+            known = self._refused(document, statements, now)
+        if known is None:
+            known = self._decide(document, 0.0, statements, now)
+            self._keep(known, fresh, document, statements, now)
         return known
+
+    def _refused(
+        self, document: object, statements: Statements, now: float
+    ) -> Decision | None:
+        """A refusal that is kept."""
+        if not self._limits:
+            return None
+        return self.kept.get(self._key(document, statements, now))
+
+    def _key(
+        self, document: object, statements: Statements, now: float
+    ) -> object:
+        """What a refusal depends on; its words have ages in them.
+
+        To the second, so that hosts of one verifier that has been away for
+        long are decided about together.
+        """
+        key: list[object] = [document]
+        for name, _ in self._limits:
+            said = statements.get(name)
+            if said is not None:
+                key += (
+                    said.document,
+                    _second(said.good_at, now),
+                    _second(said.told_at, now),
+                    said.trouble,
+                )
+            key.append(None)
+        return tuple(key)
+
+    def _keep(
+        self,
+        known: Decision,
+        fresh: object,
+        document: object,
+        statements: Statements,
+        now: float,
+    ) -> None:
+        # A mechanism that has failed may do better the next time.
+        if any(
+            item.code == reasons.MECHANISM_FAILED.code for item in known.unmet
+        ):
+            return
+        if len(self.kept) >= self.MAX_KEPT:
+            self.kept = {}
+        if fresh is not None and (known.accepted or not self._limits):
+            self.kept[fresh] = known
+        elif not known.accepted:
+            self.kept[self._key(document, statements, now)] = known
 
     @property
     def asks(self) -> bool:
@@ -296,7 +357,11 @@ class Judge:
         return bool(self._limits)
 
     def _decide(
-        self, document: object, age: float | None, evidence: Evidence
+        self,
+        document: object,
+        age: float | None,
+        statements: Statements,
+        now: float,
     ) -> Decision:
         return decide(
             self.wanted,
@@ -304,7 +369,11 @@ class Judge:
             age=age,
             freshness=self.freshness,
             mechanisms=self.mechanisms,
-            evidence=evidence,
+            evidence={
+                name: statements[name].at(now)
+                for name, _ in self._limits
+                if name in statements
+            },
         )
 
 
@@ -334,28 +403,8 @@ def _limits(
             yield name, -math.inf
 
 
-def _key(said: evidences.Evidence | None, limit: float) -> object:
-    """What a decision on evidence depends on.
-
-    While it is fresh, on its document alone. What is not fresh is refused,
-    with its ages in the message: to the second, so that hosts of one verifier
-    that has been away for long are decided about together.
-    """
-    if said is None:
-        return None
-    if said.is_fresh(limit):
-        # In a refusal the verdict's age is told too; it is as good as its
-        # document for all else.
-        return said.document, _second(said.told)
-    return (
-        said.document,
-        _second(said.told),
-        _second(said.age),
-        said.trouble,
-    )
-
-
-def _second(age: float | None) -> float | None:
-    if age is None or not math.isfinite(age):
-        return age
-    return math.floor(age)
+def _second(moment: float | None, now: float) -> object:
+    """How long ago, in whole seconds."""
+    if moment is None or not math.isfinite(now - moment):
+        return moment
+    return math.floor(now - moment)

@@ -55,3 +55,33 @@ class Evidence(typing.NamedTuple):
         return self.age is not None and (
             -self.clock_skew <= self.age <= min(max_age, self.max_age)
         )
+
+
+class Statement(typing.NamedTuple):
+    """What a third party has said of one host; it does not grow old.
+
+    Times are seconds since the epoch.
+
+    :ivar good_at: when it last found the host good; None: never
+    :ivar told_at: when it last said anything about it; None: never
+
+    The others are those of :class:`Evidence`.
+    """
+
+    document: str
+    good_at: float | None
+    told_at: float | None
+    max_age: float
+    clock_skew: float
+    trouble: str = ''
+    agent: str = ''
+    who: str = ''
+
+    def at(self, now: float) -> Evidence:
+        """What it is worth at a time."""
+        return Evidence(
+            self.document,
+            None if self.good_at is None else now - self.good_at,
+            None if self.told_at is None else now - self.told_at,
+            *self[3:],
+        )

@@ -105,7 +105,7 @@ class Client:
         self._max = limit
         self._limit = tls.Limit()
         self._session: requests.Session | None = None
-        self._made_of: object = None
+        self._made_of: tuple[object, ...] = (None,)
 
     def get(
         self,
@@ -239,7 +239,8 @@ class Client:
             *(tls.stamp(path) for path in (self._ca, self._cert, self._key)),
         )
         if self._session is None or self._made_of != made_of:
-            if self._session is not None:
+            if self._session is not None and self._made_of[0] == os.getpid():
+                # That of a parent may be locked for ever: it is dropped.
                 self._session.close()
             self._session = None
             self._session = tls.session(

@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import types
 
+from nova_isolation import facts
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation import standing
 
@@ -57,29 +58,28 @@ class Revocations:
 
     def apply(self, known: snapshot.Snapshot) -> snapshot.Snapshot:
         """What is left of a snapshot. Forgets who is trusted again."""
-        read = functools.cache(standing.loads)
+        read = functools.cache(_state)
         changed: dict[str, snapshot.Verdict] = {}
         over = set()
         for name, verdict in known.verdicts.items():
-            held, agent = read(verdict.document), verdict.agent
+            state, agent = read(verdict.document), verdict.agent
             good_at = verdict.good_at or 0.0
-            if held.state in (standing.FAILED, standing.REVOKED):
+            if state in (standing.FAILED, standing.REVOKED):
                 # The verifier's own words say more than a call.
                 self._failed[agent] = max(
                     good_at, self._failed.get(agent, 0.0)
                 )
                 continue
-            if held.state != standing.GOOD:
+            if state != standing.GOOD:
                 continue
             revoked = self._revoked.get(agent)
             if revoked and good_at <= revoked[0] + self._skew + _RESOLUTION:
                 changed[name] = _distrusted(
-                    verdict, held, standing.REVOKED, revoked[1], revoked[0]
+                    verdict, standing.REVOKED, revoked[1], revoked[0]
                 )
             elif good_at <= self._failed.get(agent, -1.0):
                 changed[name] = _distrusted(
                     verdict,
-                    held,
                     standing.FAILED,
                     'no good quote since it failed',
                     verdict.told_at,
@@ -97,16 +97,25 @@ class Revocations:
         )
 
 
+def _state(document: str) -> str:
+    """The state; '' where nobody will understand it, nor trust it."""
+    try:
+        return standing.loads(document).state
+    except facts.FactsError:
+        return ''
+
+
 def _distrusted(
     verdict: snapshot.Verdict,
-    held: standing.Standing,
     state: str,
     found: str,
     told_at: float | None,
 ) -> snapshot.Verdict:
     return verdict._replace(
         document=standing.dumps(
-            dataclasses.replace(held, state=state, found=found)
+            dataclasses.replace(
+                standing.loads(verdict.document), state=state, found=found
+            )
         ),
         told_at=told_at,
     )

@@ -25,16 +25,25 @@ from nova_isolation.attestation import source
 
 LOG = logging.getLogger(__name__)
 
+_NO_STATEMENTS: Mapping[str, evidence.Statement] = types.MappingProxyType({})
 _NO_EVIDENCE: Mapping[str, evidence.Evidence] = types.MappingProxyType({})
 
 
 class Attestation(typing.Protocol):
     """What a service may ask and tell."""
 
+    def clock(self, now: float) -> float:
+        """See :class:`nova_isolation.attestation.source.Source`."""
+
+    def statements(
+        self, host: str, node: str
+    ) -> Mapping[str, evidence.Statement]:
+        """See there."""
+
     def evidence(
         self, host: str, node: str, now: float
     ) -> Mapping[str, evidence.Evidence]:
-        """See :class:`nova_isolation.attestation.source.Source`."""
+        """See there."""
 
     def start(self) -> None:
         """See there."""
@@ -48,6 +57,16 @@ class Attestation(typing.Protocol):
 
 class Nobody:
     """Where no provider is configured, or none that works."""
+
+    def clock(self, now: float) -> float:
+        """The host's own."""
+        return now
+
+    def statements(
+        self, host: str, node: str
+    ) -> Mapping[str, evidence.Statement]:
+        """None, of no host."""
+        return _NO_STATEMENTS
 
     def evidence(
         self, host: str, node: str, now: float

@@ -42,7 +42,11 @@ _RETRY = (0.5, 15.0)
 _PATIENCE = 5.0
 
 
-_NOTHING: Mapping[str, evidence.Evidence] = types.MappingProxyType({})
+_NOTHING: Mapping[str, evidence.Statement] = types.MappingProxyType({})
+#: Of a host that the snapshot does not have.
+_UNKNOWN = snapshot.Verdict('', None, None, '', '')
+
+_Said = dict[tuple[str, str], Mapping[str, evidence.Statement]]
 
 
 def _uptime() -> float:
@@ -72,6 +76,8 @@ class Source:
             made it; must be quick
         """
         self.snapshot = snapshot.Snapshot()
+        #: What was asked for of this snapshot. Swapped with it.
+        self._said: _Said = {}
         #: When somebody last confirmed our clock: by it, and by one that is
         #: never set. None: nobody has answered yet.
         self._confirmed: tuple[float, float] | None = None
@@ -91,42 +97,69 @@ class Source:
         weakref.finalize(self, self._bell.set)
         os.register_at_fork(after_in_child=_restart(weakref.ref(self)))
 
-    def evidence(
-        self, host: str, node: str, now: float
-    ) -> Mapping[str, evidence.Evidence]:
-        """What is said of a host.
+    def clock(self, now: float) -> float:
+        """The time by which ages are counted.
 
-        :param host: the name of its compute service
-        :param node: the UUID of its compute node
-        :param now: seconds since the epoch
-        :returns: for the decision; nothing before the first answer, because
-            what is not known then says nothing of a host
+        A clock that is set back must not make an old quote young. Answers of
+        others, whose clock then differs, are not used.
+
+        :param now: seconds since the epoch, by the clock of this host
         """
         confirmed = self._confirmed
         if confirmed is None:
+            return now
+        return max(now, confirmed[0] + _uptime() - confirmed[1])
+
+    def statements(
+        self, host: str, node: str
+    ) -> Mapping[str, evidence.Statement]:
+        """What was said of a host.
+
+        :param host: the name of its compute service
+        :param node: the UUID of its compute node
+        :returns: for the decision; nothing before the first answer, because
+            what is not known then says nothing of a host
+        """
+        # Taken first: whoever swaps puts the snapshot there before it.
+        said = self._said
+        known = said.get((host, node))
+        if known is None:
+            known = said[host, node] = self._statements(host, node)
+        return known
+
+    def _statements(
+        self, host: str, node: str
+    ) -> Mapping[str, evidence.Statement]:
+        if self._confirmed is None:
             return _NOTHING
-        # A clock that is set back must not make an old quote young. Answers
-        # of others whose clock then differs are not used.
-        now = max(now, confirmed[0] + _uptime() - confirmed[1])
         known = self.snapshot
-        one = known.verdicts.get(host if known.by == 'host' else node)
-        if one is None:
-            return {
-                MECHANISM: evidence.Evidence(
-                    '', None, None, self._max_age, self._skew, known.trouble
-                )
-            }
+        one = known.verdicts.get(
+            host if known.by == snapshot.BY_HOST else node, _UNKNOWN
+        )
         return {
-            MECHANISM: evidence.Evidence(
+            MECHANISM: evidence.Statement(
                 one.document,
-                None if one.good_at is None else now - one.good_at,
-                None if one.told_at is None else now - one.told_at,
+                one.good_at,
+                one.told_at,
                 self._max_age,
                 self._skew,
                 known.trouble,
                 one.agent,
                 one.verifier,
             )
+        }
+
+    def evidence(
+        self, host: str, node: str, now: float
+    ) -> Mapping[str, evidence.Evidence]:
+        """What is said of a host, now.
+
+        :param now: seconds since the epoch, by the clock of this host
+        """
+        now = self.clock(now)
+        return {
+            name: one.at(now)
+            for name, one in self.statements(host, node).items()
         }
 
     def refresh(self) -> None:
@@ -154,7 +187,7 @@ class Source:
         :returns: whether it is the agent of a host that is known
         """
         with self._lock:
-            self._revocations.add(agent, time.time(), found)
+            self._revocations.add(agent, self.clock(time.time()), found)
             self._swap(self._revocations.apply(self.snapshot))
         return any(
             one.agent == agent for one in self.snapshot.verdicts.values()
@@ -192,6 +225,7 @@ class Source:
         if found is self.snapshot:
             return
         self.snapshot = found
+        self._said = {}
         if self._on_change is not None:
             try:
                 self._on_change(found)

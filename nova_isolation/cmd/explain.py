@@ -131,7 +131,8 @@ def _answers(
             judge.decide(
                 held.get(facts.STAT),
                 stats.age(held, now),
-                attestation.evidence(node.host, node.uuid, now),
+                attestation.statements(node.host, node.uuid),
+                attestation.clock(now),
             ),
         )
 

@@ -115,17 +115,19 @@ class IsolationFilter(filters.BaseHostFilter):
         refused: collections.Counter[str],
     ) -> Iterator[typing.Any]:
         judge = self._judge(wanted)
-        evidence = self.attestation.evidence
+        statements = self.attestation.statements
         now = time.time()
+        confirmed = self.attestation.clock(now)
         for host in hosts:
             # A node that has not reported yet has no stats.
             stats = getattr(host, 'stats', None) or {}
             answer = judge.decide(
                 stats.get(facts.STAT),
                 host_stats.age(stats, now),
-                evidence(host.host, host.uuid, now)
+                statements(host.host, host.uuid)
                 if judge.asks
-                else decision.NO_EVIDENCE,
+                else decision.NO_STATEMENTS,
+                confirmed,
             )
             if answer.accepted:
                 yield host

@@ -237,7 +237,7 @@ class Machine(stateful.RuleBasedStateMachine):
     @stateful.rule()
     def webhook(self):
         self.daemon.revoke(NODE, 'revoked by its verifier')
-        self.revoked_at = self.world.clock()
+        self.revoked_at = self.world.now
 
     @stateful.rule(mood=st.sampled_from(MOODS), asked=ASKED)
     def verifier_is(self, mood, asked):
@@ -315,7 +315,12 @@ class Machine(stateful.RuleBasedStateMachine):
             mechanisms=registry.get(),
             evidence=evidence,
         )
-        kept = self.judges[index].decide('{"v":1}', 0.0, evidence)
+        kept = self.judges[index].decide(
+            '{"v":1}',
+            0.0,
+            asked.statements('host', NODE),
+            asked.clock(self.world.clock()),
+        )
         assert kept.codes == answer.codes
         return answer.accepted
 

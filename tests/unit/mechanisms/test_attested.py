@@ -29,12 +29,27 @@ from tests.unit.mechanisms import contract
 
 LAUNCHED = 'ab' * 32
 NEVER = 'f' * 64
+#: Of binary places enough that ages come out as they went in.
+NOW = 0.0
 ATTESTED = {'isolation:attested': 'true'}
 
 
 def parse(specs):
     """The requirements."""
     return requirements.parse(specs, registry.get().vocabulary)
+
+
+def stated(evidence):
+    """What was said, of which this is the evidence now."""
+    return {
+        name: evidences.Statement(
+            one.document,
+            None if one.age is None else NOW - one.age,
+            None if one.told is None else NOW - one.told,
+            *one[3:],
+        )
+        for name, one in evidence.items()
+    }
 
 
 def said(**more):
@@ -266,14 +281,19 @@ class JudgeTest(base.TestCase):
                 mechanisms=registry.get(),
                 evidence=evidence,
             )
-            kept = judge.decide('{"v":1}', 0.0, evidence)
+            kept = judge.decide('{"v":1}', 0.0, stated(evidence), NOW)
             self.assertEqual(anew.accepted, kept.accepted)
             self.assertEqual(anew.codes, kept.codes)
 
     def test_once_for_alike_hosts(self):
         judge = decision.Judge(parse(ATTESTED), base.FRESH, registry.get())
         for age in range(100):
-            judge.decide('{"v":1}', 0.0, {'attested': said(age=float(age))})
+            judge.decide(
+                '{"v":1}',
+                0.0,
+                stated({'attested': said(age=float(age))}),
+                NOW,
+            )
         self.assertEqual(1, len(judge.kept))
 
     def test_asks_nobody_for_other_flavors(self):
@@ -288,7 +308,9 @@ class JudgeTest(base.TestCase):
         mechanism = registry.get().loaded['attested']
         with mock.patch.object(mechanism, 'max_age', side_effect=KeyError):
             judge = decision.Judge(parse(ATTESTED), base.FRESH, registry.get())
-            answer = judge.decide('{"v":1}', 0.0, {'attested': said()})
+            answer = judge.decide(
+                '{"v":1}', 0.0, stated({'attested': said()}), NOW
+            )
         self.assertEqual(('isolation.mechanism.failed',), answer.codes)
 
 
