@@ -15,7 +15,6 @@
 from collections.abc import Iterable
 import json
 from pathlib import Path
-import shutil
 import types
 
 from openstack import connection
@@ -30,9 +29,8 @@ from lab import processes
 from lab import progress as progresses
 from lab import signals
 from lab import supervisor as supervisors
+from lab.config import files
 from lab.config import ini
-from lab.config import nova as nova_config
-from lab.config import services as service_config
 from lab.config import site as sites
 from lab.daemons import libvirtd
 from lab.daemons import mariadb
@@ -248,68 +246,14 @@ class Cloud:
                 }
             ),
         )
-        layouts.write(
-            layout.etc / 'environment.sh',
-            ''.join(
-                f'export {name}={value}\n'
-                for name, value in connections.environment(site).items()
-            ),
-        )
-        for folder in (
-            'locks',
-            'keystone',
-            'neutron',
-            'nova',
-            'glance/images',
-            'glance/tasks',
-            'glance/staging',
-        ):
-            (layout.data / folder).mkdir(parents=True)
-        for name, settings in (
-            ('keystone/keystone.conf', service_config.keystone(site)),
-            ('placement/placement.conf', service_config.placement(site)),
-            ('glance/glance-api.conf', service_config.glance(site)),
-            ('neutron/neutron.conf', service_config.neutron(site)),
-            ('nova/cell0.conf', nova_config.cell0(site)),
-        ):
-            layouts.write(layout.etc / name, ini.render(settings))
-        self._prepare_nova()
-
-    def _prepare_nova(self) -> None:
-        layout, site = self.layout, self.site
         attested: ini.Settings = {}
         if self.attested:
             self.attestation.make()
             attested = attestd.client(site)
-        ours = any(host.driver == hosts.OUR_DRIVER for host in self._computes)
-        layouts.write(
-            layout.nova_conf,
-            ini.render(
-                ini.merge(
-                    nova_config.control(site, ours), attested, self._control
-                )
-            ),
-        )
-        shutil.copy(
-            layouts.VENV / 'etc' / 'nova' / 'api-paste.ini',
-            layout.etc / 'nova',
-        )
-        daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
-        for name, place in self.places.items():
+        places = self.places
+        files.write(site, places, self._control, attested)
+        for place in places.values():
             place.make(self.supervisor)
-            conf = nova.compute_conf(layout, name)
-            settings: ini.Settings
-            if place.host.machine is None:
-                settings = ini.merge(
-                    nova_config.compute(site, place.host, conf),
-                    attested if place.host.driver == hosts.OUR_DRIVER else {},
-                )
-            else:
-                settings = nova_config.machine_compute(site, place.host, conf)
-            layouts.write(conf, ini.render(settings))
-            daemons.append(nova.compute_name(name))
-        for daemon in daemons:
-            nova.override(layout, daemon, {})
 
     def _stop(self, patience: float) -> None:
         supervisor = self.supervisor

@@ -15,9 +15,14 @@
 import time
 from typing import Any
 
+import requests
+
+from lab.config import site as sites
 from lab.daemons import nova
 from lab.keylime import attestd
+from lab.keylime import certificates
 from lab.keylime import decider
+from lab.keylime import settings
 from lab.keylime import tpm
 from nova_isolation import reasons
 from nova_isolation.attestation import standing
@@ -34,6 +39,24 @@ class AttestedTest(attested.TestCase):
         server = self.boot(attested.LAUNCHED)
         self.assertActive(server)
         self.assertEvent(server, 'isolation_verify', 'Success')
+
+    def test_services_are_no_admins(self) -> None:
+        # Whom Keylime's authority has signed for is one.
+        site = self.cloud.site
+        theirs = attestd.client(site)['isolation_attestation']
+        url = f'https://{sites.LOCALHOST}:{site.ports["verifier"]}'
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = str(
+                certificates.authority_file(settings.authority(site.layout))
+            )
+            session.cert = (str(theirs['cert_file']), str(theirs['key_file']))
+            with self.assertRaises(requests.ConnectionError) as caught:
+                session.get(f'{url}/v2.6/agents/', timeout=10)
+            self.assertIn('UNKNOWN_CA', str(caught.exception))
+            session.cert = None
+            answer = session.get(f'{url}/v2.6/agents/', timeout=10)
+            self.assertEqual(403, answer.status_code)
 
     def test_another_launch(self) -> None:
         flavor = self.flavor(attested.LAUNCHED)
