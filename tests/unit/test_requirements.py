@@ -85,7 +85,7 @@ class ParseTest(base.TestCase):
 
     def test_every_value_of_the_table(self):
         for key, (taken, refused) in test_vocabulary.VALUES.items():
-            beside = {SVIRT: 'selinux'} if key == TYPE else {}
+            beside = dict(KNOWN.rows[key].requires)
             for text in taken:
                 wanted = parse({**beside, key: text})
                 self.assertEqual((), wanted.problems, (key, text))
@@ -98,6 +98,14 @@ class ParseTest(base.TestCase):
                 )
                 self.assertEqual(KNOWN.rows[key].allowed, problem.wanted)
                 self.assertEqual(repr(text), problem.found)
+
+    def test_companions_do_not_stand_alone(self):
+        for key, spec in KNOWN.rows.items():
+            for other, value in spec.requires:
+                problem = self.problem(
+                    {key: spec.example}, 'spec.conflict', key
+                )
+                self.assertIn(f'{other}={value}', problem.wanted)
 
     def test_unknown(self):
         for key in (
