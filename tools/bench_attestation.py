@@ -33,6 +33,7 @@ import typing
 
 from nova_isolation import decision
 from nova_isolation import facts
+from nova_isolation import judge as judges
 from nova_isolation import requirements
 from nova_isolation.attestation import keylime
 from nova_isolation.attestation import provider
@@ -125,7 +126,7 @@ def bench_webhook(stand: attestation_stand.Stand) -> None:
     stand.start()
     mechanisms = registry.get()
     wanted = requirements.parse(_ATTESTED, mechanisms.vocabulary)
-    judge = decision.Judge(wanted, decision.Freshness(), mechanisms)
+    judge = judges.Judge(wanted, decision.Freshness(), mechanisms)
     document = facts.dumps({})
     client = stand.client()
     client.start()

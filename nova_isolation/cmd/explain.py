@@ -25,6 +25,7 @@ from nova import exception
 from nova import objects
 from nova_isolation import decision
 from nova_isolation import facts
+from nova_isolation import judge as judges
 from nova_isolation import opts
 from nova_isolation import requirements
 from nova_isolation.attestation import service
@@ -103,7 +104,7 @@ def _answers(
     wanted: requirements.Requirements,
     mechanisms: registry.Mechanisms,
 ) -> typing.Iterator[Answer]:
-    judge = decision.Judge(wanted, opts.freshness(CONF.isolation), mechanisms)
+    judge = judges.Judge(wanted, opts.freshness(CONF.isolation), mechanisms)
     attestation = service.make(CONF.isolation_attestation)
     if judge.asks:
         attestation.start()

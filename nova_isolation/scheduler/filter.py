@@ -22,8 +22,8 @@ import nova.conf
 from nova.scheduler import filters
 from oslo_log import log as logging
 
-from nova_isolation import decision
 from nova_isolation import facts
+from nova_isolation import judge as judges
 from nova_isolation import opts
 from nova_isolation import requirements
 from nova_isolation.attestation import opts as attestation_opts
@@ -57,7 +57,7 @@ class IsolationFilter(filters.BaseHostFilter):
         self.mechanisms = registry.get()
         self.attestation = service.make(attestation_opts.register(CONF))
         self.attestation.start()
-        self._judges: dict[requirements.Requirements, decision.Judge] = {}
+        self._judges: dict[requirements.Requirements, judges.Judge] = {}
 
     def filter_all(
         self, filter_obj_list: Iterable[typing.Any], spec_obj: typing.Any
@@ -96,12 +96,12 @@ class IsolationFilter(filters.BaseHostFilter):
         """One host alone, for those who call a filter so."""
         return bool(list(self.filter_all([host_state], filter_properties)))
 
-    def _judge(self, wanted: requirements.Requirements) -> decision.Judge:
+    def _judge(self, wanted: requirements.Requirements) -> judges.Judge:
         freshness = opts.freshness(self.options)
         judge = self._judges.get(wanted)
         # The options may have been reloaded.
         if judge is None or judge.freshness != freshness:
-            judge = decision.Judge(wanted, freshness, self.mechanisms)
+            judge = judges.Judge(wanted, freshness, self.mechanisms)
             if len(self._judges) >= _MAX_FLAVORS:
                 self._judges = {}
             self._judges[wanted] = judge
@@ -126,7 +126,7 @@ class IsolationFilter(filters.BaseHostFilter):
                 host_stats.age(stats, now),
                 statements(host.host, host.uuid)
                 if judge.asks
-                else decision.NO_STATEMENTS,
+                else judges.NO_STATEMENTS,
                 confirmed,
             )
             if answer.accepted:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from nova_isolation import decision
 from nova_isolation import facts
+from nova_isolation import judge as judges
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation.mechanisms import registry
@@ -320,7 +321,7 @@ class JudgeTest(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.judge = decision.Judge(parse(SEVERAL), FRESH, registry.get())
+        self.judge = judges.Judge(parse(SEVERAL), FRESH, registry.get())
         patcher = mock.patch.object(
             decision, 'decide', side_effect=decision.decide
         )
@@ -361,13 +362,13 @@ class JudgeTest(base.TestCase):
         self.assertEqual({}, self.judge.kept)
 
     def test_bounded(self):
-        with mock.patch.object(decision.Judge, 'MAX_KEPT', 3):
+        with mock.patch.object(judges.Judge, 'MAX_KEPT', 3):
             for number in range(10):
                 self.judge.decide(str(number), 1)
                 self.assertLessEqual(len(self.judge.kept), 3)
 
     def test_untagged(self):
-        judge = decision.Judge(requirements.NOTHING, FRESH, registry.get())
+        judge = judges.Judge(requirements.NOTHING, FRESH, registry.get())
         for document, age in ((None, None), ('{', 0), (STRONG, 1e9)):
             self.assertTrue(judge.decide(document, age).accepted)
 

@@ -27,6 +27,7 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from nova_isolation import decision
+from nova_isolation import judge as judges
 from nova_isolation import requirements
 from nova_isolation.attestation import https
 from nova_isolation.attestation import keylime
@@ -148,7 +149,7 @@ class Machine(stateful.RuleBasedStateMachine):
             for specs, age in FLAVORS
         ]
         self.judges = [
-            decision.Judge(wanted, base.FRESH, known)
+            judges.Judge(wanted, base.FRESH, known)
             for wanted, _ in self.wanted
         ]
         self.start_daemon()

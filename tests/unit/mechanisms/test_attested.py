@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from nova_isolation import decision
 from nova_isolation import evidence as evidences
+from nova_isolation import judge as judges
 from nova_isolation import requirements
 from nova_isolation.attestation import standing
 from nova_isolation.mechanisms import registry
@@ -269,7 +270,7 @@ class JudgeTest(base.TestCase):
     )
     def test_as_the_decision(self, flavor, hosts):
         wanted = parse(flavor)
-        judge = decision.Judge(wanted, base.FRESH, registry.get())
+        judge = judges.Judge(wanted, base.FRESH, registry.get())
         self.assertTrue(judge.asks)
         for one in hosts:
             evidence = {} if one is None else {'attested': one}
@@ -286,7 +287,7 @@ class JudgeTest(base.TestCase):
             self.assertEqual(anew.codes, kept.codes)
 
     def test_once_for_alike_hosts(self):
-        judge = decision.Judge(parse(ATTESTED), base.FRESH, registry.get())
+        judge = judges.Judge(parse(ATTESTED), base.FRESH, registry.get())
         for age in range(100):
             judge.decide(
                 '{"v":1}',
@@ -297,7 +298,7 @@ class JudgeTest(base.TestCase):
         self.assertEqual(1, len(judge.kept))
 
     def test_asks_nobody_for_other_flavors(self):
-        judge = decision.Judge(
+        judge = judges.Judge(
             parse({'isolation:hypervisor': 'kvm'}),
             base.FRESH,
             registry.get(),
@@ -307,7 +308,7 @@ class JudgeTest(base.TestCase):
     def test_a_mechanism_that_cannot_tell_an_age(self):
         mechanism = registry.get().loaded['attested']
         with mock.patch.object(mechanism, 'max_age', side_effect=KeyError):
-            judge = decision.Judge(parse(ATTESTED), base.FRESH, registry.get())
+            judge = judges.Judge(parse(ATTESTED), base.FRESH, registry.get())
             answer = judge.decide(
                 '{"v":1}', 0.0, stated({'attested': said()}), NOW
             )
