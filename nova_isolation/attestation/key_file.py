@@ -72,7 +72,8 @@ def _check_owner(path: str, here: str, state: os.stat_result) -> None:
     if state.st_uid not in (os.geteuid(), 0):
         what = 'symbolic link' if stat.S_ISLNK(state.st_mode) else 'file'
         raise provider.ProviderError(
-            f'key_file {path}: wanted a key of user {os.geteuid()} or 0, '
+            f'key_file {path}: wanted a key of user '
+            f'{" or ".join(map(str, sorted({0, os.geteuid()})))}, '
             f'found the {what} {here} of user {state.st_uid}; run chown -h '
             f'{os.geteuid()} {here} and chmod 600 {path}'
         )
