@@ -59,7 +59,7 @@ class KeyFileTest(base.TestCase):
 
     def test_another_user(self):
         owner = self.give_away(self.key)
-        self.refused(f'user {owner}', 'or 0', 'chown')
+        self.refused(f'user {owner}', 'a key of user 0', 'chown')
 
     def test_roots(self):
         """Root's, where we are another user."""
