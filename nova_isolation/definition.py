@@ -19,18 +19,21 @@ no I/O, knows no Nova and no libvirt.
 """
 
 from collections.abc import Iterator
-
-from lxml import etree
+import typing
 
 from nova_isolation import decision
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation.mechanisms import registry
 
+if typing.TYPE_CHECKING:
+    # The libvirt hook has another kind, and no time for this one.
+    from lxml import etree
+
 
 def judge(
     wanted: requirements.Requirements,
-    domain: etree._Element,
+    domain: 'etree._Element',
     mechanisms: registry.Mechanisms,
 ) -> decision.Decision:
     """Judge the definition of a guest.
@@ -50,7 +53,7 @@ def judge(
 
 def _unmet(
     wanted: requirements.Requirements,
-    domain: etree._Element,
+    domain: 'etree._Element',
     mechanisms: registry.Mechanisms,
 ) -> Iterator[reasons.Unmet]:
     yield from wanted.problems

@@ -14,7 +14,6 @@
 
 from collections.abc import Mapping
 import dataclasses
-import difflib
 
 from nova_isolation import reasons
 from nova_isolation import vocabulary
@@ -137,6 +136,9 @@ def _unknown(key: str, known: vocabulary.Vocabulary) -> reasons.Unmet:
             'a release that enforces it',
             'a reserved name',
         )
+    # Seldom needed.
+    import difflib
+
     near = difflib.get_close_matches(key, known.rows, n=1)
     return reasons.Unmet(
         reasons.SPEC_UNKNOWN.code,

@@ -26,13 +26,15 @@ import dataclasses
 import enum
 import typing
 
-from lxml import etree
-
 from nova_isolation import evidence
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation import vocabulary
 from nova_isolation.probes import program
+
+if typing.TYPE_CHECKING:
+    # The libvirt hook has another kind, and no time for this one.
+    from lxml import etree
 
 F = typing.TypeVar('F')
 
@@ -221,7 +223,7 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
     def confine(
         self,
-        domain: etree._Element,
+        domain: 'etree._Element',
         wanted: requirements.Requirements,
         facts: F,
     ) -> None:
@@ -236,7 +238,7 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         return
 
     def judge_definition(
-        self, domain: etree._Element, wanted: requirements.Requirements
+        self, domain: 'etree._Element', wanted: requirements.Requirements
     ) -> Iterable[reasons.Unmet]:
         """What a domain's XML lacks of what :meth:`confine` writes.
 

@@ -15,8 +15,7 @@
 from collections.abc import Iterator
 import dataclasses
 import logging
-
-from lxml import etree
+import typing
 
 from nova_isolation import reasons
 from nova_isolation import requirements
@@ -29,6 +28,10 @@ from nova_isolation.mechanisms import svirt_label
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import selinux
+
+if typing.TYPE_CHECKING:
+    # The libvirt hook has another kind, and no time for this one.
+    from lxml import etree
 
 LOG = logging.getLogger(__name__)
 
@@ -173,7 +176,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
 
     def confine(
         self,
-        domain: etree._Element,
+        domain: 'etree._Element',
         wanted: requirements.Requirements,
         facts: SvirtFacts,
     ) -> None:
@@ -190,6 +193,8 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         for old in domain.findall('seclabel'):
             if old.get('model') in (None, *_MODELS):
                 domain.remove(old)
+        from lxml import etree
+
         label = etree.SubElement(
             domain, 'seclabel', type='dynamic', model=model, relabel='yes'
         )
@@ -199,7 +204,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
             base_label.text = svirt_label.base(type_.value)
 
     def judge_definition(
-        self, domain: etree._Element, wanted: requirements.Requirements
+        self, domain: 'etree._Element', wanted: requirements.Requirements
     ) -> Iterator[reasons.Unmet]:
         """The ``<seclabel>`` that :meth:`confine` writes, no other."""
         model, type_ = wanted.get(_MODEL), wanted.get(_TYPE)

@@ -18,16 +18,19 @@ and completes it: src/conf/domain_conf.c, src/security/security_manager.c.
 
 from collections.abc import Iterator
 from collections.abc import Sequence
-
-from lxml import etree
+import typing
 
 from nova_isolation import reasons
 from nova_isolation import requirements
 from nova_isolation.mechanisms import svirt_label
 
+if typing.TYPE_CHECKING:
+    # The libvirt hook has another kind, and no time for this one.
+    from lxml import etree
+
 
 def judge(
-    domain: etree._Element,
+    domain: 'etree._Element',
     models: Sequence[str],
     requirement: requirements.Requirement,
     type_: requirements.Requirement | None,
@@ -66,7 +69,7 @@ def judge(
     )
 
 
-def _dynamic(domain: etree._Element, model: str) -> list[etree._Element]:
+def _dynamic(domain: 'etree._Element', model: str) -> 'list[etree._Element]':
     """The label of a model, if there is exactly one and it is dynamic.
 
     What is left out is libvirt's default: dynamic, relabelled.
@@ -81,7 +84,7 @@ def _dynamic(domain: etree._Element, model: str) -> list[etree._Element]:
 
 
 def _fits(
-    seclabel: etree._Element,
+    seclabel: 'etree._Element',
     uuid: str,
     type_: requirements.Requirement | None,
     base: str | None,
@@ -102,7 +105,14 @@ def _fits(
         return False
 
 
-def _text(seclabel: etree._Element) -> str:
+def _text(seclabel: 'etree._Element') -> str:
     """A label in one line, for a message."""
-    text = etree.tostring(seclabel, encoding='unicode', with_tail=False)
-    return ' '.join(text.split()).replace('> <', '><')
+    # Not items(): of lxml's elements, str or bytes to a type checker.
+    names = map(str, seclabel.keys())
+    own = ''.join(f' {name}="{seclabel.get(name)}"' for name in names)
+    inner = ''.join(
+        f'<{one.tag!s}>{(one.text or "").strip()}</{one.tag!s}>'
+        for one in seclabel
+    )
+    end = f'>{inner}</seclabel>' if inner else '/>'
+    return f'<seclabel{own}{end}'

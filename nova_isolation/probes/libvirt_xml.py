@@ -13,21 +13,31 @@
 """What libvirt says of itself in its capabilities."""
 
 import functools
+import typing
 
-from lxml import etree
-
-# What is parsed comes from the libvirtd of the host, over its own socket.
-# Entities and the network are shut all the same.
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
+if typing.TYPE_CHECKING:
+    from lxml import etree
 
 
-def parse(text: str) -> etree._Element:
+@functools.cache
+def _parser() -> 'etree.XMLParser':
+    from lxml import etree
+
+    # What is parsed comes from the libvirtd of the host, over its own socket.
+    # Entities and the network are shut all the same.
+    return etree.XMLParser(resolve_entities=False, no_network=True)
+
+
+def parse(text: str) -> 'etree._Element':
     """Parse XML of libvirt.
 
     :raises ValueError: it is none
     """
+    # Here: the libvirt hook needs this module, and has no time for that one.
+    from lxml import etree
+
     try:
-        return etree.fromstring(text.encode(), _PARSER)
+        return etree.fromstring(text.encode(), _parser())
     except etree.XMLSyntaxError as error:
         raise ValueError(f'libvirt gave bad XML: {error}') from None
 

@@ -12,8 +12,13 @@
 
 """The flavor's extra specs that Nova writes into the XML of a domain."""
 
+import typing
+
 from nova_isolation import vocabulary
 from nova_isolation.probes import libvirt_xml
+
+if typing.TYPE_CHECKING:
+    from lxml import etree
 
 #: nova.virt.libvirt.config.NOVA_NS, part of the XML that is stored.
 NAMESPACE = 'http://openstack.org/xmlns/libvirt/nova/1.1'
@@ -35,7 +40,11 @@ def read(xml: str) -> tuple[str, dict[str, str]]:
         Nova wrote none
     :raises ValueError: it is no XML
     """
-    domain = libvirt_xml.parse(xml)
+    return of(libvirt_xml.parse(xml))
+
+
+def of(domain: 'etree._Element') -> tuple[str, dict[str, str]]:
+    """As :func:`read`, of the ``<domain>`` element."""
     specs = domain.iterfind(
         'metadata/nova:instance/nova:flavor/nova:extraSpecs/nova:extraSpec',
         {'nova': NAMESPACE},
