@@ -21,6 +21,12 @@ looked at each time.
 import typing
 
 
+def _is_fresh(
+    age: float, limit: float, max_age: float, clock_skew: float
+) -> bool:
+    return -clock_skew <= age <= limit and age <= max_age
+
+
 class Evidence(typing.NamedTuple):
     """What a third party says of one host, now.
 
@@ -52,8 +58,8 @@ class Evidence(typing.NamedTuple):
         :param max_age: seconds after which it does not, as the flavor has
             it; never laxer than the option
         """
-        return self.age is not None and (
-            -self.clock_skew <= self.age <= min(max_age, self.max_age)
+        return self.age is not None and _is_fresh(
+            self.age, max_age, self.max_age, self.clock_skew
         )
 
 
@@ -84,4 +90,10 @@ class Statement(typing.NamedTuple):
             None if self.good_at is None else now - self.good_at,
             None if self.told_at is None else now - self.told_at,
             *self[3:],
+        )
+
+    def is_fresh(self, now: float, max_age: float) -> bool:
+        """Whether it counts at a time, see :class:`Evidence`."""
+        return self.good_at is not None and _is_fresh(
+            now - self.good_at, max_age, self.max_age, self.clock_skew
         )

@@ -57,6 +57,8 @@ class Judge:
         self.freshness = freshness
         self.mechanisms = mechanisms
         self.kept: dict[object, decision.Decision] = {}
+        #: when, and what was refused at that moment on evidence
+        self._refused: tuple[float, dict[object, decision.Decision]] = (0, {})
         #: of mechanisms with a third party: the age that evidence may have
         self._limits = tuple(_limits(wanted, mechanisms))
 
@@ -76,74 +78,66 @@ class Judge:
             return self._decide(document, age, statements, now)
         if not isinstance(document, str):
             return self._decide(document, 0.0, statements, now)
+        if not self._limits:
+            return self._kept(self.kept, document, document, statements, now)
         # While all evidence is fresh it is its document alone that counts.
         fresh: object = document
         for name, limit in self._limits:
             said = statements.get(name)
-            if said is None or said.good_at is None:
-                fresh = None
-                break
-            since = now - said.good_at
-            if not -said.clock_skew <= since <= limit or since > said.max_age:
+            if said is None or not said.is_fresh(now, limit):
                 fresh = None
                 break
             fresh = (fresh, said.document)
         known = None if fresh is None else self.kept.get(fresh)
-        if known is None:
-            known = self._refused(document, statements, now)
-        if known is None:
-            known = self._decide(document, 0.0, statements, now)
-            self._keep(known, fresh, document, statements, now)
+        if known is not None:
+            return known
+        known = self._kept(
+            self._refusals(now),
+            (document, *(_words(statements.get(n)) for n, _ in self._limits)),
+            document,
+            statements,
+            now,
+        )
+        if fresh is not None and known.accepted:
+            self._keep(self.kept, fresh, known)
         return known
 
-    def _refused(
-        self, document: object, statements: Statements, now: float
-    ) -> decision.Decision | None:
-        """A refusal that is kept."""
-        if not self._limits:
-            return None
-        return self.kept.get(self._key(document, statements, now))
+    def _refusals(self, now: float) -> dict[object, decision.Decision]:
+        """Those of this moment: there are ages in their words."""
+        at, kept = self._refused
+        if at != now:
+            kept = {}
+            self._refused = now, kept
+        return kept
 
-    def _key(
-        self, document: object, statements: Statements, now: float
-    ) -> object:
-        """What a refusal depends on; its words have ages in them.
-
-        To the second, so that hosts of one verifier that has been away for
-        long are decided about together.
-        """
-        key: list[object] = [document]
-        for name, _ in self._limits:
-            said = statements.get(name)
-            if said is not None:
-                key += (
-                    said.document,
-                    _second(said.good_at, now),
-                    _second(said.told_at, now),
-                    said.trouble,
-                )
-            key.append(None)
-        return tuple(key)
+    def _kept(
+        self,
+        kept: dict[object, decision.Decision],
+        key: object,
+        document: str,
+        statements: Statements,
+        now: float,
+    ) -> decision.Decision:
+        known = kept.get(key)
+        if known is None:
+            known = self._decide(document, 0.0, statements, now)
+            # A mechanism that has failed may do better the next time.
+            if not any(
+                item.code == reasons.MECHANISM_FAILED.code
+                for item in known.unmet
+            ):
+                self._keep(kept, key, known)
+        return known
 
     def _keep(
         self,
+        kept: dict[object, decision.Decision],
+        key: object,
         known: decision.Decision,
-        fresh: object,
-        document: object,
-        statements: Statements,
-        now: float,
     ) -> None:
-        # A mechanism that has failed may do better the next time.
-        if any(
-            item.code == reasons.MECHANISM_FAILED.code for item in known.unmet
-        ):
-            return
-        if len(self.kept) >= self.MAX_KEPT:
-            self.kept = {}
-        if fresh is not None and (known.accepted or not self._limits):
-            self.kept[fresh] = known
-        elif not known.accepted:
-            self.kept[self._key(document, statements, now)] = known
+        if len(kept) >= self.MAX_KEPT:
+            kept.clear()
+        kept[key] = known
 
     @property
     def asks(self) -> bool:
@@ -185,11 +179,9 @@ def _limits(
         ):
             continue
         try:
-            ages = [mechanism.max_age(item) for item in wanted.of(name)]
-            yield (
-                name,
-                min((a for a in ages if a is not None), default=math.inf),
-            )
+            found = map(mechanism.max_age, wanted.of(name))
+            ages = [float(age) for age in found if age is not None]
+            yield name, min(ages, default=math.inf)
         except base.FAILURES:
             # Anybody's mechanism. No age is fresh then: it is asked about
             # each host, and says each time what is wrong.
@@ -197,8 +189,6 @@ def _limits(
             yield name, -math.inf
 
 
-def _second(moment: float | None, now: float) -> object:
-    """How long ago, in whole seconds."""
-    if moment is None or not math.isfinite(now - moment):
-        return moment
-    return math.floor(now - moment)
+def _words(said: evidence.Statement | None) -> object:
+    """What of a statement is in the words of a refusal, and decides."""
+    return said and said[:6]

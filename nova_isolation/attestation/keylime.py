@@ -117,14 +117,18 @@ class KeylimeProvider(provider.Provider):
             verifier.close()
 
     def _wait(self, until: float) -> None:
-        """Wait for all; once one has answered well, not for long."""
+        """Wait for all; once one has answered well, only for a moment, or for
+        those that usually take longer.
+        """
         answered = False
+        usual = max(one.said().took for one in self._verifiers)
+        patience = max(_PATIENCE, 1.5 * usual)
         while busy := [one for one in self._verifiers if one.is_busy()]:
             now = time.monotonic()
             if not answered and not all(
                 one.said().trouble for one in self._verifiers
             ):
-                answered, until = True, min(until, now + _PATIENCE)
+                answered, until = True, min(until, now + patience)
             if now >= until:
                 return
             busy[0].wait(min(until, now + _GLANCE))

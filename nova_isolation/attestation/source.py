@@ -87,6 +87,8 @@ class Source:
         self._max_age = max_age
         self._skew = clock_skew
         self._on_change = on_change
+        #: Agents that were revoked before our clock was confirmed, and words.
+        self._early: dict[str, str] = {}
         self._revocations = revocations.Revocations(clock_skew)
         #: For those who write.
         self._lock = threading.Lock()
@@ -168,12 +170,21 @@ class Source:
         :raises nova_isolation.attestation.provider.ProviderError: see there
         """
         before = self._found
+        wall, uptime = time.time(), _uptime()
         found: object = self._provider.fetch(before)
         if not isinstance(found, snapshot.Snapshot):
             # Anybody's provider; who reads relies on it.
             raise TypeError(f'{found!r} is no snapshot')
         with self._lock:
-            self._confirmed = time.time(), _uptime()
+            # Of the two the later: it may have been set back meanwhile.
+            passed = _uptime() - uptime
+            self._confirmed = (
+                max(time.time(), wall + passed),
+                uptime + passed,
+            )
+            while self._early:
+                agent, words = self._early.popitem()
+                self._revocations.add(agent, self._confirmed[0], words)
             self._found = found
             known = self._revocations.apply(found)
             # That nothing is new can still end a trouble.
@@ -187,6 +198,10 @@ class Source:
         :returns: whether it is the agent of a host that is known
         """
         with self._lock:
+            if self._confirmed is None:
+                # Nobody knows what time it is.
+                self._early[agent] = found
+                return False
             self._revocations.add(agent, self.clock(time.time()), found)
             self._swap(self._revocations.apply(self.snapshot))
         return any(
@@ -291,6 +306,7 @@ def _restart(owner: 'weakref.ref[Source]') -> Callable[[], None]:
         if source._pid:
             # Whoever held it stayed in the parent.
             source._lock = threading.Lock()
+            source._said = {}
             source._bell = threading.Event()
             source._asked = threading.Event()
             source.start()

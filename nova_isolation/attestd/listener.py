@@ -85,6 +85,7 @@ class _Protocol(h11_impl.H11Protocol):
     def connection_made(self, transport: typing.Any) -> None:
         """Connected, TLS included."""
         self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         self._arm()
 
@@ -101,9 +102,24 @@ class _Protocol(h11_impl.H11Protocol):
         super().timeout_keep_alive_handler()
         self.loop.call_later(READ_SECONDS, self.transport.abort)
 
+    def pause_writing(self) -> None:
+        """The client does not read what is sent to it."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(
+            READ_SECONDS, self.transport.abort
+        )
+
+    def resume_writing(self) -> None:
+        """It does."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._disarm()
+        if self._stalled is not None:
+            self._stalled.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

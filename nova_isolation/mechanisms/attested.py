@@ -37,6 +37,9 @@ _REASONS = {
     standing.AMBIGUOUS: reasons.ATTESTED_AMBIGUOUS,
 }
 
+#: In these nobody says by what policy the host is judged, or nobody can.
+_NO_POLICY = frozenset({standing.AMBIGUOUS, standing.PENDING})
+
 #: Digits of a PCR's value that are enough to recognise it in a message; the
 #: fault of a server has no room for more.
 _DIGITS = 12
@@ -111,7 +114,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
             yield from self._untrusted(requirement, facts)
             return
         held = facts.standing
-        if held is None or held.state == standing.AMBIGUOUS:
+        if held is None or held.state in _NO_POLICY:
             # What isolation:attested, which stands beside it, tells.
             yield from self._untrusted(requirement, facts)
         elif requirement.key == 'isolation:attested_pcrs':

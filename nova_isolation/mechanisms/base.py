@@ -246,7 +246,9 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         XML is known: not the host, not whether the guest will be as asked.
 
         :param domain: the ``<domain>`` element, as it was defined or as
-            libvirt completes it when it starts the guest; not changed here
+            libvirt completes it when it starts the guest; not changed here.
+            One of lxml, or in the libvirt hook one of xml.etree: use what
+            both have
         :param wanted: at least one requirement is of this mechanism; there
             may be problems beside them
         :returns: nothing for what :meth:`confine` wrote, or where it writes

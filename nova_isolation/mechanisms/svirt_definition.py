@@ -115,4 +115,4 @@ def _text(seclabel: 'etree._Element') -> str:
         for one in seclabel
     )
     end = f'>{inner}</seclabel>' if inner else '/>'
-    return f'<seclabel{own}{end}'
+    return ' '.join(f'<seclabel{own}{end}'.split())

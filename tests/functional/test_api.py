@@ -45,6 +45,11 @@ class ExtraSpecsTest(base.TestCase):
             'qemu_hardening': 'pie,nx,relro,bindnow,canary,fortify,cet',
             'qemu_sandbox': 'true',
             'qemu_absent': 'floppy,cirrus,usb-redir',
+            'attested': 'true',
+            'attested_pcrs': '17,18',
+            'attested_max_age': '60',
+            'attested_boot': 'true',
+            'attested_runtime': 'true',
         }
         flavor = self._set(**valid)
         self.assertEqual(
@@ -61,10 +66,15 @@ class ExtraSpecsTest(base.TestCase):
             ('qemu_hardening', 'pie, nx'),
             ('qemu_sandbox', 'True'),
             ('qemu_absent', 'kvm'),
+            ('attested', 'false'),
+            ('attested_pcrs', '24'),
+            ('attested_max_age', '0'),
+            ('attested_boot', '1'),
+            ('attested_runtime', 'yes'),
         ):
             text = self._bad_request(**{key: value})
             self.assertIn('is not of the format', text)
-        for key in ('svrit', 'attested', 'attested_by', 'xsm_label', ''):
+        for key in ('svrit', 'attested_by', 'xsm', 'xsm_label', ''):
             self._bad_request(**{key: 'true'})
 
     def test_what_older_microversions_let_through(self):

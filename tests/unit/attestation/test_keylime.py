@@ -16,6 +16,7 @@ import pathlib
 import threading
 import time
 import types
+from unittest import mock
 
 import fixtures
 
@@ -464,6 +465,17 @@ class SeveralTest(Case):
         asked.fetch(found)
         self.assertEqual(1, len(self.other.paths))
         self.assertEqual(15.0, asked.pause)
+
+    def test_the_slow_are_waited_for_if_that_is_usual(self):
+        self.other.delay = 2.5
+        asked = self.asked(self.other, timeout=20.0, poll_interval=0.1)
+        asked._verifiers[1]._said = (
+            asked._verifiers[1].said()._replace(took=4.0)
+        )
+        with mock.patch.object(keylime, '_PATIENCE', 0.5):
+            found = asked.fetch(NOTHING)
+        self.assertEqual('', found.trouble)
+        self.assertTrue(asked.pause >= 2.5)
 
     def test_all_are_down(self):
         asked = self.asked(self.other)

@@ -180,6 +180,7 @@ class Machine(stateful.RuleBasedStateMachine):
             )  # fmt: skip
         self.daemon = source.Source(asked, max_age=MAX_AGE, clock_skew=SKEW)
         self.revoked_at = None
+        self.is_early = False
         self.failed = -1
 
     def start_client(self):
@@ -239,6 +240,7 @@ class Machine(stateful.RuleBasedStateMachine):
     def webhook(self):
         self.daemon.revoke(NODE, 'revoked by its verifier')
         self.revoked_at = self.world.now
+        self.is_early = self.daemon._confirmed is None
 
     @stateful.rule(mood=st.sampled_from(MOODS), asked=ASKED)
     def verifier_is(self, mood, asked):
@@ -283,6 +285,9 @@ class Machine(stateful.RuleBasedStateMachine):
     def daemon_asks(self):
         """And the answer is believed if, and only if, it is good."""
         self.daemon.step(0)
+        if self.is_early and self.daemon._confirmed is not None:
+            # Said when nobody had confirmed what time it was.
+            self.revoked_at, self.is_early = self.world.now, False
         world = self.world
         status = world.status
         at = status['last_successful_attestation']

@@ -85,6 +85,17 @@ BAD = {
 class ObjectionsTest(base.TestCase):
     """The verdict."""
 
+    def test_document_type(self):
+        # libvirt would not put the label there.
+        text = (
+            '<!DOCTYPE domain [<!ENTITY e "'
+            + FITTING.format(label='').replace('"', "'")
+            + '">]>'
+            + domain(SVIRT, '&e;')
+        )
+        error = self.assertRaises(ValueError, verdict.objections, text)
+        self.assertIn('document type', str(error))
+
     def test_good(self):
         for name, xml in GOOD.items():
             self.assertEqual([], verdict.objections(xml), name)

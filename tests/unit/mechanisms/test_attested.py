@@ -103,6 +103,8 @@ class AttestedContractTest(contract.Contract, base.TestCase):
             [
                 ('attested.pcr_not_judged', said(pcrs=(f'17={LAUNCHED}',))),
                 ('attested.pcr_not_judged', said(pcrs=())),
+                # What nobody can understand is no word about a policy.
+                ('attested.pending', said(state='pending', pcrs=())),
                 (
                     'attested.never_launched',
                     said(pcrs=(f'17={NEVER}', f'18={LAUNCHED}')),
@@ -296,6 +298,19 @@ class JudgeTest(base.TestCase):
                 NOW,
             )
         self.assertEqual(1, len(judge.kept))
+
+    def test_refusals_are_of_one_moment(self):
+        judge = judges.Judge(parse(ATTESTED), base.FRESH, registry.get())
+        lacking = stated({'attested': said(state='failed', told=2.0)})
+        for later in range(5):
+            answer = judge.decide('{"v":1}', 0.0, lacking, NOW + later)
+            self.assertIn(f' {2 + later} s ago', str(answer))
+            again = judge.decide('{"v":1}', 0.0, dict(lacking), NOW + later)
+            self.assertIs(answer, again)
+        self.assertEqual({}, judge.kept)
+        # Whose verdict it is makes no other one.
+        other = {'attested': lacking['attested']._replace(agent='b', who='w')}
+        self.assertIs(answer, judge.decide('{"v":1}', 0.0, other, NOW + 4))
 
     def test_asks_nobody_for_other_flavors(self):
         judge = judges.Judge(
