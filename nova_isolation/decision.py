@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import logging
-import types
 
 from nova_isolation import evidence as evidences
 from nova_isolation import facts
@@ -36,8 +35,6 @@ LOG = logging.getLogger(__name__)
 
 #: Name of a mechanism -> what a third party says of a host.
 Evidence = Mapping[str, evidences.Evidence]
-
-NO_EVIDENCE: Evidence = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +86,7 @@ def decide(
     age: float | None,
     freshness: Freshness,
     mechanisms: registry.Mechanisms,
-    evidence: Evidence = NO_EVIDENCE,
+    evidence: Evidence = evidences.NO_EVIDENCE,
 ) -> Decision:
     """Decide whether a guest may run on a host.
 

@@ -18,6 +18,8 @@ equal ones and are decided about once, and the ages beside it, which are
 looked at each time.
 """
 
+from collections.abc import Mapping
+import types
 import typing
 
 
@@ -97,3 +99,8 @@ class Statement(typing.NamedTuple):
         return self.good_at is not None and _is_fresh(
             now - self.good_at, max_age, self.max_age, self.clock_skew
         )
+
+
+#: By the name of the mechanism: that nobody says or has said anything.
+NO_EVIDENCE: Mapping[str, Evidence] = types.MappingProxyType({})
+NO_STATEMENTS: Mapping[str, Statement] = types.MappingProxyType({})

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import logging
 import math
-import types
 import typing
 
 from nova_isolation import decision
@@ -30,8 +29,6 @@ LOG = logging.getLogger(__name__)
 
 #: Name of a mechanism -> what a third party has said of a host.
 Statements = Mapping[str, evidence.Statement]
-
-NO_STATEMENTS: Statements = types.MappingProxyType({})
 
 
 class Judge:
@@ -66,7 +63,7 @@ class Judge:
         self,
         document: object,
         age: float | None,
-        statements: Statements = NO_STATEMENTS,
+        statements: Statements = evidence.NO_STATEMENTS,
         now: float = 0.0,
     ) -> decision.Decision:
         """Decide about one host.

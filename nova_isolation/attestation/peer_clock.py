@@ -18,7 +18,7 @@ import email.utils
 from nova_isolation.attestation import provider
 
 #: Seconds by which the Date header is exact: RFC 9110, 5.6.7.
-_RESOLUTION = 1.0
+RESOLUTION = 1.0
 
 
 def check(
@@ -48,7 +48,7 @@ def check(
             f'whether its clock is right'
         ) from error
     # Its fraction of a second is cut off.
-    behind = sent - (at + _RESOLUTION)
+    behind = sent - (at + RESOLUTION)
     ahead = at - received
     if max(behind, ahead) > skew:
         raise provider.ProviderError(

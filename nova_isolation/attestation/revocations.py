@@ -17,12 +17,9 @@ import functools
 import types
 
 from nova_isolation import facts
+from nova_isolation.attestation import peer_clock
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation import standing
-
-#: Seconds by which a clock may differ beside the skew: it is compared with a
-#: header that has whole seconds.
-_RESOLUTION = 1.0
 
 
 class Revocations:
@@ -40,7 +37,7 @@ class Revocations:
 
     def __init__(self, clock_skew: float) -> None:
         """:param clock_skew: seconds by which clocks may differ"""
-        self._skew = clock_skew
+        self._margin = clock_skew + peer_clock.RESOLUTION
         #: agent -> when, and what was said
         self._revoked: dict[str, tuple[float, str]] = {}
         #: agent that has failed -> its last good quote then
@@ -73,7 +70,7 @@ class Revocations:
             if state != standing.GOOD:
                 continue
             revoked = self._revoked.get(agent)
-            if revoked and good_at <= revoked[0] + self._skew + _RESOLUTION:
+            if revoked and good_at <= revoked[0] + self._margin:
                 changed[name] = _distrusted(
                     verdict, standing.REVOKED, revoked[1], revoked[0]
                 )

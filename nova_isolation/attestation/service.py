@@ -15,7 +15,6 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import logging
-import types
 import typing
 
 from nova_isolation import evidence
@@ -24,9 +23,6 @@ from nova_isolation.attestation import snapshot
 from nova_isolation.attestation import source
 
 LOG = logging.getLogger(__name__)
-
-_NO_STATEMENTS: Mapping[str, evidence.Statement] = types.MappingProxyType({})
-_NO_EVIDENCE: Mapping[str, evidence.Evidence] = types.MappingProxyType({})
 
 
 class Attestation(typing.Protocol):
@@ -66,13 +62,13 @@ class Nobody:
         self, host: str, node: str
     ) -> Mapping[str, evidence.Statement]:
         """None, of no host."""
-        return _NO_STATEMENTS
+        return evidence.NO_STATEMENTS
 
     def evidence(
         self, host: str, node: str, now: float
     ) -> Mapping[str, evidence.Evidence]:
         """None, of no host."""
-        return _NO_EVIDENCE
+        return evidence.NO_EVIDENCE
 
     def start(self) -> None:
         """Nothing."""

@@ -20,7 +20,6 @@ import os
 import random
 import threading
 import time
-import types
 import weakref
 
 from nova_isolation import evidence
@@ -42,7 +41,6 @@ _RETRY = (0.5, 15.0)
 _PATIENCE = 5.0
 
 
-_NOTHING: Mapping[str, evidence.Statement] = types.MappingProxyType({})
 #: Of a host that the snapshot does not have.
 _UNKNOWN = snapshot.Verdict('', None, None, '', '')
 
@@ -133,7 +131,7 @@ class Source:
         self, host: str, node: str
     ) -> Mapping[str, evidence.Statement]:
         if self._confirmed is None:
-            return _NOTHING
+            return evidence.NO_STATEMENTS
         known = self.snapshot
         one = known.verdicts.get(
             host if known.by == snapshot.BY_HOST else node, _UNKNOWN

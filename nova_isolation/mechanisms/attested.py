@@ -68,7 +68,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
 
     def measure(self, host: base.Host) -> object:
         """See the base class: never called."""
-        raise NotImplementedError('a host does not attest itself')
+        raise ValueError('a host does not attest itself')
 
     def read(self, section: object) -> AttestedFacts:
         """See the base class."""
@@ -130,7 +130,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
                     reasons.ATTESTED_NO_RUNTIME, 'no run-time policy'
                 )
         else:
-            raise NotImplementedError(requirement.key)
+            raise ValueError(f'{requirement.key} is not of {self.name}')
 
     def _untrusted(
         self, requirement: requirements.Requirement, facts: AttestedFacts

@@ -22,6 +22,7 @@ import nova.conf
 from nova.scheduler import filters
 from oslo_log import log as logging
 
+from nova_isolation import evidence
 from nova_isolation import facts
 from nova_isolation import judge as judges
 from nova_isolation import opts
@@ -126,7 +127,7 @@ class IsolationFilter(filters.BaseHostFilter):
                 host_stats.age(stats, now),
                 statements(host.host, host.uuid)
                 if judge.asks
-                else judges.NO_STATEMENTS,
+                else evidence.NO_STATEMENTS,
                 confirmed,
             )
             if answer.accepted:
