@@ -12,8 +12,9 @@
 
 """Count the tests in a subunit stream on standard input.
 
-Prints "PASSED FAILED SKIPPED". Ends with 1 where the stream holds no test,
-so that a suite that was not found does not look like one that passed.
+Prints "PASSED FAILED SKIPPED", and on standard error of each test that failed
+how it ended. Ends with 1 where the stream holds no test, so that a suite that
+was not found does not look like one that passed.
 """
 
 import argparse
@@ -29,9 +30,14 @@ import testtools
 
 #: A test's id and how it ended, see outcomes().
 _Tests = list[tuple[str, str]]
+#: testtools' own words about one test.
+_Told = typing.Any
 _PASSED = {'success', 'xfail'}
 #: 'exists' is a listing, 'unknown' is output outside of any test.
 _NO_TEST = {'exists', 'unknown'}
+#: What is shown of a traceback.
+_LINES = 8
+_COLUMNS = 200
 
 
 def outcomes(stream: typing.BinaryIO) -> _Tests:
@@ -41,24 +47,42 @@ def outcomes(stream: typing.BinaryIO) -> _Tests:
     :returns: a test's id and ``passed``, ``failed`` or ``skipped``. One that
         never ended (its worker died) has failed.
     """
-    found: _Tests = []
+    return [(test['id'], _end(test)) for test in _tests(stream)]
 
-    def ended(test: typing.Any) -> None:
-        status = test['status']
-        if status in _PASSED:
-            found.append((test['id'], 'passed'))
-        elif status == 'skip':
-            found.append((test['id'], 'skipped'))
-        elif status not in _NO_TEST:
-            found.append((test['id'], 'failed'))
 
-    result = testtools.StreamToDict(ended)
+def last_words(stream: typing.BinaryIO) -> Iterator[str]:
+    """Of each test that failed its name and the end of its traceback.
+
+    What is left of a long run is often the end of its output alone.
+    """
+    for test in _tests(stream):
+        if _end(test) != 'failed':
+            continue
+        details = test['details']
+        traces = [name for name in details if name.startswith('traceback')]
+        text = ''.join(details[name].as_text() for name in sorted(traces))
+        yield f'failed: {test["id"]}'
+        for line in text.rstrip().splitlines()[-_LINES:]:
+            yield f'    {line[:_COLUMNS]}'
+
+
+def _tests(stream: typing.BinaryIO) -> list[_Told]:
+    """The tests that began, as testtools tells of them."""
+    found: list[_Told] = []
+    result = testtools.StreamToDict(found.append)
     result.startTestRun()
     subunit.ByteStreamToStreamResult(stream, non_subunit_name='stdout').run(
         result
     )
     result.stopTestRun()
-    return found
+    return [test for test in found if test['status'] not in _NO_TEST]
+
+
+def _end(test: _Told) -> str:
+    """How a test ended."""
+    if test['status'] in _PASSED:
+        return 'passed'
+    return 'skipped' if test['status'] == 'skip' else 'failed'
 
 
 def count(tests: _Tests) -> tuple[int, int, int]:
@@ -143,7 +167,8 @@ def main() -> int:
         'error tells about each',
     )
     arguments = parser.parse_args()
-    tests = outcomes(sys.stdin.buffer)
+    stream = sys.stdin.buffer.read()
+    tests = outcomes(io.BytesIO(stream))
     if arguments.failed:
         for line in selection(tests):
             print(line)
@@ -153,10 +178,10 @@ def main() -> int:
             outcomes(io.BytesIO(path.read_bytes())) for path in arguments.judge
         ]
         judged, told = judge(tests, *runs)
-        for line in told:
-            sys.stderr.write(f'{line}\n')
     else:
-        judged = tests
+        judged, told = tests, list(last_words(io.BytesIO(stream)))
+    for line in told:
+        sys.stderr.write(f'{line}\n')
     print(*count(judged))
     return 0 if tests else 1
 

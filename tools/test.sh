@@ -72,7 +72,7 @@ count() {
         failed=$((failed + 1))
         broken+=("$what: no test ran")
     fi
-    while read -r line; do
+    while IFS= read -r line; do
         told+=("$line")
     done <"$work/told"
 }

@@ -56,6 +56,30 @@ class OutcomesTest(unittest.TestCase):
         written.seek(0)
         self.assertEqual([], count_tests.outcomes(written))
 
+    def test_the_last_words_of_those_that_failed(self) -> None:
+        written = io.BytesIO()
+        result = v2.StreamResultToBytes(written)
+        for name, status in (('a', 'success'), ('b', 'fail')):
+            result.status(
+                test_id=name,
+                file_name='traceback',
+                file_bytes=b'one\n' * 20 + b'AssertionError: 1 != 2\n',
+                mime_type='text/x-traceback; charset="utf8"',
+                eof=True,
+            )
+            result.status(test_id=name, test_status=status)
+        result.status(test_id='c', test_status='inprogress')
+        written.seek(0)
+        self.assertEqual(
+            [
+                'failed: b',
+                *(['    one'] * 7),
+                '    AssertionError: 1 != 2',
+                'failed: c',
+            ],
+            list(count_tests.last_words(written)),
+        )
+
 
 class JudgeTest(unittest.TestCase):
     def judge(
