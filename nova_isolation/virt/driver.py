@@ -286,6 +286,37 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 context, xml, instance, *args, **kwargs
             )
 
+    def reboot(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        reboot_type: typing.Any,
+        block_device_info: typing.Any = None,
+        bad_volumes_callback: typing.Any = None,
+        accel_info: typing.Any = None,
+        share_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver.
+
+        :raises nova_isolation.virt.exception.GuestRefused: here before the
+            guest is stopped: a guest that runs, runs on
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        # Audit mode records it when the domain is written.
+        if order.wanted and self.guard.enforces:
+            self.guard.admit(order)
+        super().reboot(
+            context,
+            instance,
+            network_info,
+            reboot_type,
+            block_device_info,
+            bad_volumes_callback,
+            accel_info,
+            share_info,
+        )
+
     def suspend(self, context: typing.Any, instance: typing.Any) -> None:
         """See Nova's driver. A cold snapshot calls it too, and then starts
         the guest again.

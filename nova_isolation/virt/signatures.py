@@ -49,6 +49,10 @@ EXPECTED: dict[tuple[type, str], str] = {
         libvirt_driver.LibvirtDriver,
         'get_available_resource',
     ): 'self nodename',
+    (libvirt_driver.LibvirtDriver, 'reboot'): (
+        'self context instance network_info reboot_type block_device_info '
+        'bad_volumes_callback accel_info share_info'
+    ),
     (libvirt_driver.LibvirtDriver, 'suspend'): 'self context instance',
     (libvirt_driver.LibvirtDriver, 'resume'): (
         'self context instance network_info block_device_info share_info'

@@ -245,8 +245,9 @@ class RoadTest(TestCase):
         self.assertEqual('ACTIVE', server['status'])
         self.lose('host1')
         server = self.act(server, 'reboot', {'type': 'HARD'})
-        self.assertNothingRuns(server)
-        self.assertFault(server, FAILED)
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertEqual(road.RUNNING, self.state(server, 'host1'))
+        self.assertRefused(server, 'isolation_decide', 'host1', FAILED)
 
     def test_evacuation(self):
         self.begin('host1', 'host2')

@@ -65,19 +65,35 @@ class PowerTest(road.TestCase):
         self.assertEqual('ACTIVE', server['status'])
         self.assertVerified(server)
 
+        # Refused before it is stopped: it runs on, untouched.
+        domain = self.domain(server)
+        self.permissive('host1')
+        server = self.act(self.server, 'reboot', {'type': kind})
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertEqual(road.RUNNING, self.state(server, 'host1'))
+        self.assertIs(domain, self.domain(server))
+        self.assertRefused(
+            server, 'isolation_decide', 'host1', road.NOT_ENFORCING
+        )
+        self.assertEqual({'host1'}, self.allocations(server['id']))
+
     def test_soft_reboot(self):
         self._reboot('SOFT')
 
     def test_hard_reboot(self):
         self._reboot('HARD')
-        self.permissive('host1')
+        # One that is off has nothing to run on; it stays off.
+        self.domain(self.server).destroy()
         server = self.act(self.server, 'reboot', {'type': 'HARD'})
         self.assertEqual('ERROR', server['status'])
         self.assertNothingRuns(server)
         self.assertRefused(
             server, 'isolation_decide', 'host1', road.NOT_ENFORCING
         )
-        self.assertEqual({'host1'}, self.allocations(server['id']))
+        self.enforcing('host1')
+        server = self.act(self.server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertVerified(server)
 
     def test_pause_and_unpause(self):
         self.act(self.server, 'pause')
