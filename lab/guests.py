@@ -27,8 +27,8 @@ from lab import guestfiles
 #: Emulated guests on a busy machine are slow, but never this slow.
 _BOOT_SECONDS = 180.0
 _CONSOLE_SECONDS = 120.0
-_DELETE_SECONDS = 60.0
-_FAULT_SECONDS = 30.0
+_DELETE_SECONDS = 180.0
+_FAULT_SECONDS = 120.0
 _FLAVOR_RAM_MIB = 128
 
 

@@ -51,8 +51,9 @@ run_stestr() {
     mkdir "$repository"
     # stestr's workers run what PYTHON names, which for us chooses the
     # interpreter of a new .venv.
-    # No stage takes that long; one that hangs must end, and fails.
-    PYTHON=$PWD/$bin/python OS_TEST_PATH=$folder timeout -k 60 2700 \
+    # No stage takes that long, on a slow machine either; one that hangs must
+    # end, and fails.
+    PYTHON=$PWD/$bin/python OS_TEST_PATH=$folder timeout -k 60 4500 \
         $bin/python -m stestr --repo-url "$repository" run "$@"
     # Nothing in a repository that was empty: no test began.
     $bin/python -m stestr --repo-url "$repository" last --subunit >"$stream"

@@ -147,7 +147,7 @@ def verifier(site: sites.Site, webhook: str) -> ini.Settings:
             'num_workers': 1,
             'max_workers': 1,
             'quote_interval': QUOTE_INTERVAL,
-            'request_timeout': 5,
+            'request_timeout': 15,
             'shutdown_drain_timeout': 1,
             **_RETRY,
             **_server(site),

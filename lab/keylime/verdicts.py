@@ -45,7 +45,10 @@ class Verdicts:
         self._site = site
 
     def at_verifier(self, host: str) -> dict[str, Any] | None:
-        """What the verifier holds of a host; None: nothing."""
+        """What the verifier holds of a host; None: nothing.
+
+        :raises LabError: it does not say
+        """
         folder = settings.authority(self._site.layout)
         certificate, key = settings.reader_certificate(self._site.layout)
         answer = _get(
@@ -56,7 +59,10 @@ class Verdicts:
         )
         if answer.status_code == 404:
             return None
-        answer.raise_for_status()
+        if answer.status_code != 200:
+            raise errors.LabError(
+                f'the verifier: {answer.status_code}: {answer.text}'
+            )
         found: dict[str, Any] = answer.json()['results']
         # A share of a key, which is for nobody to see.
         found.pop('v', None)
@@ -71,11 +77,16 @@ class Verdicts:
         :returns: all that it holds of the host then
         :raises LabError: when it does not after ``seconds``
         """
-        found: dict[str, Any] | None = None
+        last = 'nothing'
 
         def says() -> dict[str, Any] | None:
-            nonlocal found
-            found = self.at_verifier(host)
+            nonlocal last
+            try:
+                found = self.at_verifier(host)
+            except errors.LabError as error:
+                last = str(error)
+                return None
+            last = str(found)
             right = found and found['attestation_status'] == status
             return found if right else None
 
@@ -84,7 +95,7 @@ class Verdicts:
                 f'{status} of {host} at the verifier', says, seconds, every=0.2
             )
         except errors.LabError as error:
-            raise errors.LabError(f'{error}; found {found}') from error
+            raise errors.LabError(f'{error}; found {last}') from error
 
     def at_attestd(self, host: str) -> Told:
         """What nova-isolation-attestd tells Nova's services of a host.
@@ -140,6 +151,9 @@ def _get(
     with requests.Session() as session:
         # No proxy may stand in between.
         session.trust_env = False
-        return session.get(
-            url, cert=certificate, verify=authority, timeout=_TIMEOUT
-        )
+        try:
+            return session.get(
+                url, cert=certificate, verify=authority, timeout=_TIMEOUT
+            )
+        except requests.RequestException as error:
+            raise errors.LabError(f'{url}: {error}') from error

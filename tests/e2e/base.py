@@ -52,7 +52,7 @@ class TestCase(unittest.TestCase):
     maxDiff = None
     #: How long a guest may take to start, and to go.
     boot_seconds = 180.0
-    delete_seconds = 60.0
+    delete_seconds = 180.0
 
     @classmethod
     def use_cloud(cls) -> clouds.Cloud:
@@ -140,7 +140,7 @@ class TestCase(unittest.TestCase):
             )
             return not answer.json()['allocations']
 
-        self.cloud.supervisor.wait('no allocations', none, 20, every=0.3)
+        self.cloud.supervisor.wait('no allocations', none, 60, every=0.3)
 
     def assertActive(self, server: Any, host: str | None = None) -> None:
         """It is ACTIVE, on that host, and its guest has printed."""

@@ -25,7 +25,7 @@ from lab import processes
 
 #: Nova undoes some things after the server is gone; for the guests of deleted
 #: servers it looks every 15 s (lab.config.nova).
-_SECONDS = 90
+_SECONDS = 180
 
 
 def check(cloud: clouds.Cloud, api: connection.Connection) -> None:

@@ -12,6 +12,8 @@
 
 """Hosts that Keylime attests: real TPMs' quotes decide where guests run."""
 
+import socket
+import ssl
 import time
 from typing import Any
 
@@ -44,19 +46,33 @@ class AttestedTest(attested.TestCase):
         # Whom Keylime's authority has signed for is one.
         site = self.cloud.site
         theirs = attestd.client(site)['isolation_attestation']
-        url = f'https://{sites.LOCALHOST}:{site.ports["verifier"]}'
+        verifier = (sites.LOCALHOST, site.ports['verifier'])
+        authority = certificates.authority_file(
+            settings.authority(site.layout)
+        )
+        context = ssl.create_default_context(cafile=str(authority))
+        context.load_cert_chain(
+            str(theirs['cert_file']), str(theirs['key_file'])
+        )
+        with (
+            self.assertRaises(ssl.SSLError) as caught,
+            socket.create_connection(verifier, timeout=10) as connection,
+            context.wrap_socket(
+                connection, server_hostname=sites.LOCALHOST
+            ) as secured,
+        ):
+            # With TLS 1.3 the server's word on our certificate comes after
+            # the handshake. Who writes first may find the connection reset,
+            # and never read it.
+            secured.recv(1)
+        self.assertIn('UNKNOWN_CA', str(caught.exception))
         with requests.Session() as session:
             session.trust_env = False
-            session.verify = str(
-                certificates.authority_file(settings.authority(site.layout))
+            session.verify = str(authority)
+            answer = session.get(
+                'https://{}:{}/v2.6/agents/'.format(*verifier), timeout=10
             )
-            session.cert = (str(theirs['cert_file']), str(theirs['key_file']))
-            with self.assertRaises(requests.ConnectionError) as caught:
-                session.get(f'{url}/v2.6/agents/', timeout=10)
-            self.assertIn('UNKNOWN_CA', str(caught.exception))
-            session.cert = None
-            answer = session.get(f'{url}/v2.6/agents/', timeout=10)
-            self.assertEqual(403, answer.status_code)
+        self.assertEqual(403, answer.status_code)
 
     def test_another_launch(self) -> None:
         flavor = self.flavor(attested.LAUNCHED)
@@ -102,13 +118,13 @@ class AttestedTest(attested.TestCase):
         with decider.Decider(self.cloud.layout) as deciding:
             self.attestation.stop_verifier()
             server = self.boot_flavor(flavor, host=base.PLAIN)
-            self.assertActive(server, base.PLAIN)
             accepted, refused, unmet = deciding.wait_refused(
                 base.PLAIN, 2 * attestd.MAX_AGE
             )
         self.assertLessEqual(accepted, attestd.MAX_AGE)
         self.assertGreater(refused, attestd.MAX_AGE)
-        self.assertLess(refused - accepted, 1)
+        self.assertLess(refused - accepted, 3)
+        self.assertActive(server, base.PLAIN)
         self.assertIn(reasons.ATTESTED_STALE.code, unmet[0])
         self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_STALE.code)
         self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)

@@ -125,7 +125,7 @@ class LibvirtdTest(TestCase):
         daemon = self.cloud.supervisor.daemons()[self.place.daemon]
         if not daemon.alive():
             self.place.start(self.cloud.supervisor)
-            self.wait('Nova', lambda: self.service().status == 'enabled', 90)
+            self.wait('Nova', lambda: self.service().status == 'enabled', 180)
 
     def service(self) -> Any:
         """What Nova says of this nova-compute."""

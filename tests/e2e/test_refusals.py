@@ -12,6 +12,7 @@
 
 """Who refuses, how the user is told, and that nothing is left behind."""
 
+import contextlib
 from typing import Any
 
 from openstack import exceptions
@@ -19,6 +20,7 @@ from openstack import exceptions
 from lab import guestfiles
 from lab.daemons import nova
 from tests.e2e import base
+from tests.e2e import paused_start
 
 _SANDBOX = {'isolation:qemu_sandbox': 'true'}
 
@@ -142,9 +144,15 @@ class VerificationTest(base.TestCase):
         server = self.guests.create(flavor.name, flavor.id, host=base.PLAIN)
         self.addCleanup(self.guests.delete, server)
         path = self.instance_folder(base.PLAIN, server) / 'console.log'
-        self.cloud.supervisor.wait('its console', path.exists, 60, every=0.01)
+        start = paused_start.PausedStart(
+            self.place, self.cloud.supervisor, server
+        )
         # The open file outlives the folder, which Nova removes.
-        with path.open(encoding='utf-8', errors='replace') as console:
+        with contextlib.ExitStack() as files:
+            with start.lasting():
+                console = files.enter_context(
+                    path.open(encoding='utf-8', errors='replace')
+                )
             server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
             self.assertNeverRan(server, console.read())
         # Admitted, and refused for what its process is.
