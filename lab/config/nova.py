@@ -112,6 +112,9 @@ def machine_compute(
                 'state_path': str(recipe.STATE),
                 'instances_path': str(recipe.INSTANCES),
                 'reserved_host_memory_mb': 256,
+                # Nova's default is a minute. Its security module is switched
+                # off and on, and what it says of itself is waited for.
+                'update_resources_interval': 15,
             },
             'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
         },

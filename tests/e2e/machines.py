@@ -106,7 +106,7 @@ class TestCase(base.TestCase):
                 return False
             return True
 
-        # It measures itself once a minute.
+        # It measures itself every 15 s (lab.config.nova).
         self.cloud.supervisor.wait(words, said, 300, every=2)
 
     def assertRuns(self, server: Any) -> None:
