@@ -41,6 +41,10 @@ _PROJECT = (
     'nova_isolation-*.dist-info',
     'nova/virt/isolation',
 )
+#: What its console script would do.
+_HOOK = (
+    'import sys; from nova_isolation.cmd import hook; sys.exit(hook.main())'
+)
 #: $1 is the folder to pack; "--" ends what to pack; then the command that
 #: unpacks.
 _PUSH = """
@@ -101,7 +105,10 @@ class Host:
         cache.copy(supervisor, image, self.module, self.folder)
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
-        """Start it, check that it confines, put this project on it."""
+        """Start it, check that it confines, put this project on it.
+
+        With the libvirt hook, as on every other host of the lab.
+        """
         machine = qemu.Machine(
             supervisor,
             images.Image(self.folder),
@@ -122,6 +129,17 @@ class Host:
         security.check(ssh, self.module)
         if self.host.driver == hosts.OUR_DRIVER:
             self._push(supervisor, ssh)
+            self.hook(supervisor, 'install')
+            ssh.check(['systemctl', 'reload', 'libvirtd'])
+
+    def hook(self, supervisor: supervisors.Supervisor, command: str) -> str:
+        """What ``nova-isolation-hook COMMAND`` printed on this host.
+
+        :raises LabError: when it failed
+        """
+        return self.ssh(supervisor).check(
+            [recipe.VENV / 'bin' / 'python', '-c', _HOOK, command]
+        )
 
     def start_service(
         self,

@@ -19,6 +19,7 @@ into it. It needs neither Nova nor its configuration.
 
 import argparse
 
+from nova_isolation.hook import label
 from nova_isolation.hook import script
 from nova_isolation.hook import trial
 
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(script.Script()))
-    except script.HookError as error:
+    except (script.HookError, label.LabelError) as error:
         print(error)
         return 2
 
@@ -84,6 +85,7 @@ def _status(file: script.Script) -> int:
             'nova-isolation-hook install.'
         )
         return 2
+    file.check()
     print(f'{file.path}: is there')
     return _try(file)
 

@@ -27,6 +27,8 @@ import site
 import sys
 import tempfile
 
+from nova_isolation.hook import label
+
 #: libvirt has it compiled in (LIBVIRT_HOOK_DIR).
 FOLDER = Path('/etc/libvirt/hooks')
 
@@ -89,13 +91,19 @@ class Script:
     """
 
     def __init__(
-        self, folder: Path = FOLDER, python: str = sys.executable
+        self,
+        folder: Path = FOLDER,
+        python: str = sys.executable,
+        labels: label.Labels | None = None,
     ) -> None:
         """:param folder: where libvirt looks for hooks
 
         :param python: the interpreter that judges
+        :param labels: in place of those of this host
         """
         self._folder = folder
+        self._python = Path(python)
+        self._labels = labels or label.Labels()
         folders = [p for p in site.getsitepackages() if os.path.isdir(p)]
         # After an admin's own, which may still change the XML of a migration.
         self.path = folder / 'qemu.d' / '50-nova-isolation'
@@ -127,8 +135,20 @@ class Script:
         """Whether the file is there as this installation writes it.
 
         :raises HookError: as :meth:`found`
+        :raises LabelError: what label it should have cannot be found out
         """
-        return self.found() == self.text and os.access(self.path, os.X_OK)
+        return (
+            self.found() == self.text
+            and os.access(self.path, os.X_OK)
+            and self._labels.fits(self.path)
+        )
+
+    def check(self) -> None:
+        """See that libvirt may run it, once it is there.
+
+        :raises LabelError: it may not
+        """
+        self._labels.check(self.path, self._python)
 
     def others(self) -> list[Path]:
         """The other hooks that libvirt runs for guests of QEMU."""
@@ -149,7 +169,9 @@ class Script:
         :returns: whether there was anything to do
         :raises HookError: there is no libvirt, or a file that is not ours, or
             it cannot be written
+        :raises LabelError: libvirt may not run it; nothing was done
         """
+        self.check()
         if self.is_current():
             return False
         if not self._folder.parent.is_dir():
@@ -190,6 +212,9 @@ class Script:
             with os.fdopen(handle, 'w', encoding='utf-8') as file:
                 file.write(self.text)
                 os.fchmod(handle, 0o755)  # nosec B103: it is a program
+                wanted = self._labels.wanted(self.path)
+                if wanted is not None:
+                    label.give(Path(name), wanted)
                 file.flush()
                 os.fsync(handle)
             os.replace(name, self.path)

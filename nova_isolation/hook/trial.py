@@ -12,10 +12,13 @@
 
 """Whether the installed hook judges: tried as libvirt would run it."""
 
+from collections.abc import Callable
 from pathlib import Path
 import subprocess  # nosec B404: to run the installed file
 
 from nova_isolation import reasons
+from nova_isolation.hook import label
+from nova_isolation.probes import apparmor
 from nova_isolation.virt import domain_metadata
 
 _SECONDS = 60
@@ -29,18 +32,39 @@ _TAGGED = (
 _UNTAGGED = '<domain><name>trial</name></domain>'
 
 
-def fault(path: Path) -> str:
+#: The profiles of the daemons that run hooks for guests of QEMU.
+_PROFILES = ('libvirtd', 'virtqemud')
+
+
+def fault(path: Path, read: Callable[[str], str] = label.text) -> str:
     """What is wrong with the installed file; '' if it judges as it should.
 
+    Where AppArmor confines libvirt's daemon it is tried as confined. No
+    process can be put into a domain of SELinux like that; see
+    :meth:`nova_isolation.hook.label.Labels.check`.
+
     :param path: the file
+    :param read: gives the text of a file
     """
+    try:
+        loaded = apparmor.profiles(read)
+    except OSError as error:
+        return f'the profiles of AppArmor cannot be read: {error}'
+    found = ''
+    for profile in [name for name in _PROFILES if name in loaded] or ['']:
+        confine = ['aa-exec', '-p', profile, '--'] if profile else []
+        found = found or _fault([*confine, str(path)])
+    return found
+
+
+def _fault(command: list[str]) -> str:
     for xml, status, words in (
         (_UNTAGGED, 0, ''),
         (_TAGGED, 1, reasons.SVIRT_DEFINITION.code),
     ):
         try:
             result = subprocess.run(  # noqa: S603  # nosec B603: our own file
-                [path, 'trial', 'prepare', 'begin', '-'],
+                [*command, 'trial', 'prepare', 'begin', '-'],
                 input=xml,
                 capture_output=True,
                 text=True,
@@ -55,7 +79,7 @@ def fault(path: Path) -> str:
             or words not in result.stderr
         ):
             return (
-                f'exit status {result.returncode} in place of {status}, '
-                f'output {result.stdout + result.stderr!r}'
+                f'{" ".join(command)}: exit status {result.returncode} in '
+                f'place of {status}, output {result.stdout + result.stderr!r}'
             )
     return ''

@@ -36,3 +36,16 @@ def mode(read: Callable[[str], str]) -> str:
         return 'disabled'
     enforced = read(MODE).strip() == 'enforce'
     return 'enforcing' if enforced else 'complain'
+
+
+def profiles(read: Callable[[str], str]) -> set[str]:
+    """The names of the profiles that are loaded; none without AppArmor.
+
+    :param read: gives the text of a file
+    :raises OSError: the kernel's answer cannot be had
+    """
+    if mode(read) == 'disabled':
+        return set()
+    lines = read('/sys/kernel/security/apparmor/profiles').splitlines()
+    # Each with its mode: "libvirtd (enforce)".
+    return {line.rpartition(' ')[0] for line in lines}

@@ -17,6 +17,7 @@ The configuration in /etc/selinux is what somebody asked for; it is not read.
 
 from collections.abc import Callable
 import errno
+import os
 import re
 
 #: A probe: takes a reader of files, gives a word.
@@ -30,6 +31,22 @@ _FS = '/sys/fs/selinux'
 _PERMISSIVE = 1
 
 _SENSITIVITY = re.compile('s[0-9]+')
+
+#: Bytes. The kernel's limit for such answers (SIMPLE_TRANSACTION_LIMIT).
+_ANSWER = 4096
+
+
+def ask(path: str, question: str) -> str:
+    """The answer of a file of selinuxfs to a question.
+
+    :raises OSError: there is none
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, question.encode())
+        return os.read(descriptor, _ANSWER).decode('ascii')
+    finally:
+        os.close(descriptor)
 
 
 def mode(read: Callable[[str], str]) -> str:
@@ -91,16 +108,70 @@ def enforced(
     :returns: False also where the policy has no such context
     :raises OSError, ValueError: the kernel's answer cannot be had
     """
-    number = int(read(f'{_FS}/class/process/index'))
     try:
-        answer = ask(f'{_FS}/access', f'{context} {context} {number}')
+        _, flags = _decision(context, context, 'process', read, ask)
     except OSError as error:
         # The policy has no such type, or forbids it that role.
         if error.errno == errno.EINVAL:
             return False
         raise
+    return not flags & _PERMISSIVE
+
+
+def allows(
+    source: str,
+    target: str,
+    kind: str,
+    permission: str,
+    read: Callable[[str], str],
+    ask: Callable[[str, str], str],
+) -> bool:
+    """Whether the policy has this permission, in whatever mode it is.
+
+    :param source: the context of who does it
+    :param target: the context of what it is done to
+    :param kind: the class of that, such as ``file``
+    :param permission: one of that class, such as ``execute``
+    :param read: gives the text of a file
+    :param ask: gives the answer of a file to a question
+    :raises OSError, ValueError: the kernel's answer cannot be had
+    """
+    number = int(read(f'{_FS}/class/{kind}/perms/{permission}'))
+    allowed, _ = _decision(source, target, kind, read, ask)
+    return bool(allowed & 1 << number - 1)
+
+
+def domain(
+    source: str,
+    program: str,
+    read: Callable[[str], str],
+    ask: Callable[[str, str], str],
+) -> str:
+    """The context that a process has once it has executed a program.
+
+    :param source: the context that it has before
+    :param program: the context of the program's file
+    :param read: gives the text of a file
+    :param ask: gives the answer of a file to a question
+    :raises OSError, ValueError: the kernel's answer cannot be had
+    """
+    number = int(read(f'{_FS}/class/process/index'))
+    answer = ask(f'{_FS}/create', f'{source} {program} {number}')
+    return answer.strip('\0\n ')
+
+
+def _decision(
+    source: str,
+    target: str,
+    kind: str,
+    read: Callable[[str], str],
+    ask: Callable[[str, str], str],
+) -> tuple[int, int]:
+    """What the policy allows, a bit for each permission, and the flags."""
+    number = int(read(f'{_FS}/class/{kind}/index'))
+    answer = ask(f'{_FS}/access', f'{source} {target} {number}')
     # allowed decided auditallow auditdeny seqno flags
     fields = answer.strip('\0\n ').split()
     if len(fields) != 6:
         raise ValueError(f'{_FS}/access answers {answer!r}')
-    return not int(fields[5], 16) & _PERMISSIVE
+    return int(fields[0], 16), int(fields[5], 16)

@@ -15,7 +15,6 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
-import os
 import time
 import typing
 
@@ -24,6 +23,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
+from nova_isolation.probes import selinux
 from nova_isolation.virt import privileged
 
 #: Seconds for which the examination of an emulator is kept, at most: modules
@@ -32,9 +32,6 @@ _EXAMINATION = 3600.0
 
 #: Seconds for which a failed one is.
 _FAILURE = 60.0
-
-#: Bytes. The kernel's limit for such answers (SIMPLE_TRANSACTION_LIMIT).
-_ANSWER = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,12 +89,7 @@ class ComputeHost(base.Host):
 
     def ask(self, path: str, question: str) -> str:
         """See the base class."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, question.encode())
-            return os.read(descriptor, _ANSWER).decode('ascii')
-        finally:
-            os.close(descriptor)
+        return selinux.ask(path, question)
 
     def capabilities(self) -> str:
         """See the base class."""
