@@ -58,6 +58,15 @@ tar --create --exclude=__pycache__ "${files[@]}" | "$@"
 """
 
 
+#: The interpreter of the machine's Nova.
+PYTHON = recipe.VENV / 'bin' / 'python'
+
+
+def hook_command(command: str, python: Path = PYTHON) -> list[str | Path]:
+    """The command line of ``nova-isolation-hook COMMAND`` on a machine."""
+    return [python, '-c', _HOOK, command]
+
+
 @dataclasses.dataclass(frozen=True)
 class Host:
     """See lab.place."""
@@ -129,17 +138,8 @@ class Host:
         security.check(ssh, self.module)
         if self.host.driver == hosts.OUR_DRIVER:
             self._push(supervisor, ssh)
-            self.hook(supervisor, 'install')
+            ssh.check(hook_command('install'))
             ssh.check(['systemctl', 'reload', 'libvirtd'])
-
-    def hook(self, supervisor: supervisors.Supervisor, command: str) -> str:
-        """What ``nova-isolation-hook COMMAND`` printed on this host.
-
-        :raises LabError: when it failed
-        """
-        return self.ssh(supervisor).check(
-            [recipe.VENV / 'bin' / 'python', '-c', _HOOK, command]
-        )
 
     def start_service(
         self,

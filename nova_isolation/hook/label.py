@@ -155,9 +155,12 @@ class Labels:
 
     def _faults(self, path: Path, label: str, python: Path) -> Iterator[str]:
         init = self._read('/proc/1/attr/current').strip('\0\n ')
-        for daemon in _DAEMONS:
-            if not daemon.exists():
-                continue
+        daemons = [daemon for daemon in _DAEMONS if self._is_there(daemon)]
+        if not daemons:
+            raise ValueError(
+                f'there is no {" and no ".join(map(str, _DAEMONS))}'
+            )
+        for daemon in daemons:
             source = self._domain(init, self._of_file(daemon))
             if not self._may_run(source, label):
                 yield (
@@ -167,21 +170,32 @@ class Labels:
                     'give the file such a label: semanage fcontext -a -t '
                     f"bin_t '{path}'"
                 )
-            source = self._domain(source, label)
-            for program in (*_PROGRAMS, python):
-                target = self._of_file(program)
-                if not self._may_run(source, target):
-                    yield (
-                        f'SELinux does not let the hook ({source}) execute '
-                        f'{program}, whose label is {target}: {_WAY_OUT}'
-                    )
-            for module in _MODULES:
-                target = self._of_file(module)
-                if not self._allows(source, target, 'file', 'read'):
-                    yield (
-                        f'SELinux does not let the hook ({source}) read '
-                        f'{module}, whose label is {target}: {_WAY_OUT}'
-                    )
+            yield from self._faults_of_hook(
+                self._domain(source, label), python
+            )
+
+    def _faults_of_hook(self, source: str, python: Path) -> Iterator[str]:
+        for program in (*_PROGRAMS, python):
+            target = self._of_file(program)
+            if not self._may_run(source, target):
+                yield (
+                    f'SELinux does not let the hook ({source}) execute '
+                    f'{program}, whose label is {target}: {_WAY_OUT}'
+                )
+        for module in _MODULES:
+            target = self._of_file(module)
+            if not self._allows(source, target, 'file', 'read'):
+                yield (
+                    f'SELinux does not let the hook ({source}) read '
+                    f'{module}, whose label is {target}: {_WAY_OUT}'
+                )
+
+    def _is_there(self, path: Path) -> bool:
+        try:
+            self._of_file(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _may_run(self, source: str, program: str) -> bool:
         if not self._allows(source, program, 'file', 'execute'):

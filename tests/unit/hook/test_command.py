@@ -15,8 +15,12 @@ import pathlib
 import fixtures
 
 from nova_isolation.cmd import hook
+from nova_isolation.hook import label
 from nova_isolation.hook import script
 from tests.unit import base
+from tests.unit import fakes
+
+_NO_SELINUX = label.Labels(fakes.Host().read)
 
 
 class CommandTest(base.TestCase):
@@ -27,10 +31,16 @@ class CommandTest(base.TestCase):
         self.folder = pathlib.Path(
             self.useFixture(fixtures.TempDir()).path, 'hooks'
         )
-        self.script = script.Script(self.folder)
+        self.script = script.Script(self.folder, labels=_NO_SELINUX)
         self.useFixture(
             fixtures.MonkeyPatch(
                 'nova_isolation.hook.script.Script', lambda: self.script
+            )
+        )
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.probes.apparmor.profiles', lambda read: set()
             )
         )
 
@@ -70,12 +80,30 @@ class CommandTest(base.TestCase):
 
     def test_of_another_installation(self):
         script_ = self.script
-        self.script = type(script_)(self.folder, '/no/such/python')
+        self.script = type(script_)(
+            self.folder, '/no/such/python', _NO_SELINUX
+        )
         self.expect(2, 'install', 'does not judge', '/no/such/python')
         self.script = script_
         self.expect(2, 'status', 'is not as this installation writes it')
         text = self.expect(0, 'install', 'installed')
         self.assertNotIn('Reload', text)
+
+    def test_selinux(self):
+        self.expect(0, 'install')
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.label.Labels.check', self._may_not
+            )
+        )
+        for command in ('install', 'status'):
+            text = self.expect(2, command, 'may not', str(self.script.path))
+            self.assertNotIn('trial', text)
+        self.expect(0, 'remove')
+
+    @staticmethod
+    def _may_not(self, path, python):
+        raise label.LabelError(f'may not: {path}')
 
     def test_foreign(self):
         self.script.path.parent.mkdir(parents=True)

@@ -17,8 +17,12 @@ import sys
 
 import fixtures
 
+from nova_isolation.hook import label
 from nova_isolation.hook import script
 from tests.unit import base
+from tests.unit import fakes
+
+_NO_SELINUX = label.Labels(fakes.Host().read)
 
 
 class ScriptTest(base.TestCase):
@@ -28,8 +32,12 @@ class ScriptTest(base.TestCase):
         super().setUp()
         self.etc = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.folder = self.etc / 'hooks'
-        self.script = script.Script(self.folder)
+        self.script = self.of_folder(self.folder)
         self.path = self.script.path
+
+    @staticmethod
+    def of_folder(folder, python=sys.executable, labels=_NO_SELINUX):
+        return script.Script(folder, python, labels)
 
     def write(self, path, text, mode=0o755):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +87,7 @@ class ScriptTest(base.TestCase):
         for change in (
             lambda: self.path.chmod(0o644),
             lambda: self.path.write_text(self.script.text + 'exit 0\n'),
-            lambda: script.Script(self.folder, '/other/python').install(),
+            lambda: self.of_folder(self.folder, '/other/python').install(),
         ):
             change()
             self.assertFalse(self.script.is_current())
@@ -87,7 +95,7 @@ class ScriptTest(base.TestCase):
             self.assertTrue(self.script.is_current())
 
     def test_no_libvirt(self):
-        away = script.Script(self.etc / 'no' / 'hooks')
+        away = self.of_folder(self.etc / 'no' / 'hooks')
         self.assertRaisesText(
             script.HookError, 'install libvirt first', away.install
         )
@@ -133,7 +141,7 @@ class ScriptTest(base.TestCase):
         self.assertFalse(self.script.remove())
 
     def test_remove_one_of_another_installation(self):
-        script.Script(self.folder, '/other/python').install()
+        self.of_folder(self.folder, '/other/python').install()
         self.assertTrue(self.script.remove())
 
     def test_others(self):
@@ -153,3 +161,88 @@ class ScriptTest(base.TestCase):
             )
         odd = script.Script(self.folder, "/opt/my venv's/python")
         self.assertIn("""python='/opt/my venv'"'"'s/python'\n""", odd.text)
+
+
+class Labels:
+    """As nova_isolation.hook.label.Labels, on a host with SELinux."""
+
+    def __init__(self):
+        self.given = {}
+        self.refusal = ''
+
+    def wanted(self, path):
+        return f'label of {path}'
+
+    def fits(self, path):
+        return self.given.get(path) == self.wanted(path)
+
+    def check(self, path, python):
+        if self.refusal:
+            raise label.LabelError(f'{self.refusal}: {path}, {python}')
+
+    def give(self, path, wanted):
+        # libvirt runs it from the moment it has its name.
+        if path.parent.name == 'qemu.d' or not path.exists():
+            raise AssertionError(path)
+        self.given[path.parent / 'qemu.d' / '50-nova-isolation'] = wanted
+
+
+class LabelledTest(base.TestCase):
+    """The same on a host with SELinux."""
+
+    def setUp(self):
+        super().setUp()
+        self.labels = Labels()
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.label.give', self.labels.give
+            )
+        )
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.script = script.Script(
+            folder / 'hooks', '/its/python', self.labels
+        )
+
+    def test_labelled_before_it_is_there(self):
+        self.assertTrue(self.script.install())
+        self.assertTrue(self.labels.fits(self.script.path))
+        self.assertTrue(self.script.is_current())
+        self.assertFalse(self.script.install())
+
+    def test_relabelled(self):
+        self.script.install()
+        self.labels.given.clear()
+        self.assertFalse(self.script.is_current())
+        self.assertTrue(self.script.install())
+        self.assertTrue(self.script.is_current())
+
+    def test_libvirt_may_not_run_it(self):
+        self.labels.refusal = 'may not'
+        for words in ('may not', str(self.script.path), '/its/python'):
+            self.assertRaisesText(label.LabelError, words, self.script.install)
+            self.assertRaisesText(label.LabelError, words, self.script.check)
+        self.assertIsNone(self.script.found())
+        self.assertFalse(self.script.path.parent.parent.exists())
+
+    def test_one_that_is_there_stays(self):
+        self.script.install()
+        self.labels.refusal = 'may not'
+        self.assertRaises(label.LabelError, self.script.install)
+        self.assertEqual(self.script.text, self.script.found())
+        self.assertTrue(self.script.remove())
+
+    def test_label_cannot_be_given(self):
+        def refuse(path, wanted):
+            raise OSError(22, 'Invalid argument')
+
+        self.useFixture(
+            fixtures.MonkeyPatch('nova_isolation.hook.label.give', refuse)
+        )
+        self.assertRaisesText(
+            script.HookError, 'Invalid argument', self.script.install
+        )
+        self.assertIsNone(self.script.found())
+        self.assertEqual(
+            [self.script.path.parent],
+            list(self.script.path.parent.parent.iterdir()),
+        )

@@ -47,3 +47,38 @@ class ModeTest(base.TestCase):
         self.assertRaises(OSError, self.mode, error)
         self.assertRaises(OSError, self.mode, 'Y', error)
         self.assertRaises(OSError, self.mode, 'Y', None)
+
+
+class ProfilesTest(base.TestCase):
+    """/sys/kernel/security/apparmor/profiles."""
+
+    PATH = '/sys/kernel/security/apparmor/profiles'
+
+    def profiles(self, text, enabled='Y'):
+        host = fakes.Host(
+            {
+                fakes.APPARMOR: enabled,
+                fakes.APPARMOR_MODE: 'enforce',
+                self.PATH: text,
+            }
+        )
+        return apparmor.profiles(host.read)
+
+    def test_names(self):
+        for text, names in (
+            ('', set()),
+            ('libvirtd (enforce)\n', {'libvirtd'}),
+            (
+                'libvirtd (enforce)\n/usr/bin/a b (complain)\n',
+                {'libvirtd', '/usr/bin/a b'},
+            ),
+        ):
+            self.assertEqual(names, self.profiles(text))
+
+    def test_disabled(self):
+        self.assertEqual(set(), self.profiles(None, enabled='N'))
+        self.assertEqual(set(), self.profiles('a (enforce)', enabled=None))
+
+    def test_unreadable(self):
+        for error in (None, PermissionError('no')):
+            self.assertRaises(OSError, self.profiles, error)

@@ -12,6 +12,9 @@
 
 """Tests of nova_isolation.probes.selinux."""
 
+import pathlib
+
+import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
@@ -157,3 +160,76 @@ class EnforcedTest(base.TestCase):
         self.assertRaises(
             PermissionError, selinux.enforced, self.CONTEXT, host.read, refuse
         )
+
+
+#: The numbers are of one policy.
+_CLASSES = {
+    '/sys/fs/selinux/class/file/index': '6',
+    '/sys/fs/selinux/class/file/perms/execute': '18',
+    '/sys/fs/selinux/class/file/perms/read': '2',
+    '/sys/fs/selinux/class/process/index': '2',
+}
+
+
+class QuestionTest(base.TestCase):
+    """What the policy says about two contexts."""
+
+    def asked(self, answer):
+        self.questions = []
+
+        def ask(path, question):
+            self.questions.append((path, question))
+            return answer
+
+        return reader(_CLASSES), ask
+
+    def test_allows(self):
+        for answer, permission, allowed in (
+            ('20000 ffffffff 0 ffffffff 14 0\0', 'execute', True),
+            ('dffff ffffffff 0 ffffffff 14 0\0', 'execute', False),
+            ('fffdffff ffffffff 0 ffffffff 14 0\0', 'execute', False),
+            ('2 ffffffff 0 ffffffff 14 0\0', 'read', True),
+            ('0 ffffffff 0 ffffffff 14 1\0', 'read', False),
+        ):
+            self.assertEqual(
+                allowed,
+                selinux.allows(
+                    'a:b:c:s0', 'd:e:f:s0', 'file', permission,
+                    *self.asked(answer),
+                ),
+            )  # fmt: skip
+            self.assertEqual(
+                [('/sys/fs/selinux/access', 'a:b:c:s0 d:e:f:s0 6')],
+                self.questions,
+            )
+
+    def test_allows_no_answer(self):
+        for answer in ('', '1 2 3', 'x 0 0 0 0 0'):
+            self.assertRaises(
+                ValueError, selinux.allows,
+                'a:b:c:s0', 'd:e:f:s0', 'file', 'read', *self.asked(answer),
+            )  # fmt: skip
+        # Not all policies have all permissions.
+        self.assertRaises(
+            OSError, selinux.allows,
+            'a:b:c:s0', 'd:e:f:s0', 'file', 'fly', *self.asked(''),
+        )  # fmt: skip
+
+    def test_domain(self):
+        self.assertEqual(
+            'a:b:new:s0',
+            selinux.domain(
+                'a:b:c:s0', 'd:e:f_exec_t:s0', *self.asked('a:b:new:s0\0')
+            ),
+        )
+        self.assertEqual(
+            [('/sys/fs/selinux/create', 'a:b:c:s0 d:e:f_exec_t:s0 2')],
+            self.questions,
+        )
+
+    def test_ask(self):
+        file = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'access')
+        self.assertRaises(OSError, selinux.ask, str(file), 'what')
+        # No file of selinuxfs, but it takes the question.
+        file.write_text('a b 2: no')
+        self.assertEqual(': no', selinux.ask(str(file), 'a b 2'))
