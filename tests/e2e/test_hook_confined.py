@@ -1,0 +1,184 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The libvirt hook on hosts where a security module confines libvirtd too."""
+
+from pathlib import Path
+from typing import Any
+from typing import ClassVar
+import uuid
+
+from lab import errors
+from lab.machine import place
+from lab.machine import recipe
+from nova_isolation.mechanisms import svirt_label
+from tests.e2e import libvirt_hosts
+from tests.e2e import machines
+
+_HOOK = Path('/etc/libvirt/hooks/qemu.d/50-nova-isolation')
+_WRONG = 'isolation.svirt.wrong_definition'
+#: What the policy gives every other file there.
+_NOT_EXECUTABLE = 'virt_etc_rw_t'
+
+
+class HookTestCase(machines.TestCase):
+    """A test with guests that are started past Nova."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.name = f'guest-{uuid.uuid4().hex[:8]}'
+
+    def hook(
+        self, command: str, python: Path = place.PYTHON
+    ) -> tuple[int, str]:
+        """The exit status and the words of nova-isolation-hook."""
+        result = self.place.run(
+            self.cloud.supervisor, place.hook_command(command, python)
+        )
+        return result.returncode, result.stdout + result.stderr
+
+    def assertHook(self, status: int, words: str, *arguments: Any) -> None:
+        """It ends so, and says that."""
+        found, text = self.hook(*arguments)
+        self.assertEqual(status, found, text)
+        self.assertIn(words, text)
+
+    def own_python(self) -> Path:
+        """Another interpreter of the machine's Nova, for this test."""
+        own = recipe.VENV / 'bin' / 'python-of-its-own'
+        self.addCleanup(self.on_host, 'rm', '-f', own)
+        self.on_host('cp', '--dereference', place.PYTHON, own)
+        return own
+
+    def virsh(self, *arguments: str | Path) -> str:
+        """What virsh on the machine printed."""
+        return self.place.virsh(self.cloud.supervisor, *map(str, arguments))
+
+    def define(self, specs: dict[str, str], seclabel: str = '') -> None:
+        """Define the guest of this test by hand."""
+        xml = libvirt_hosts.domain(self.name, specs, seclabel)
+        path = Path('/root') / f'{self.name}.xml'
+        self.on_host('sh', '-c', 'printf %s "$1" >"$2"', 'sh', xml, path)
+        self.addCleanup(self.on_host, 'rm', '-f', path)
+        self.addCleanup(self._remove)
+        self.virsh('define', path)
+
+    def _remove(self) -> None:
+        for options, command in (((), 'destroy'), (('--all',), 'undefine')):
+            if self.name in self.virsh('list', '--name', *options).split():
+                self.virsh(command, self.name)
+
+    def assertStarts(self, label: str) -> None:
+        """It does, and its QEMU's label has these words in it."""
+        self.virsh('start', self.name)
+        found = self.on_host(
+            'sh',
+            '-c',
+            'cat "/proc/$(cat "$1")/attr/current"',
+            'sh',
+            f'{self.place.pids}/{self.name}.pid',
+        )
+        self.assertIn(label, found)
+
+    def assertVetoed(self, *words: str) -> None:
+        """It is refused by the hook, with these words."""
+        with self.assertRaises(errors.LabError) as caught:
+            self.virsh('start', self.name)
+        for word in ('nova-isolation does not let the guest', *words):
+            self.assertIn(word, str(caught.exception))
+        self.assertNotIn(self.name, self.virsh('list', '--name').split())
+
+
+class SelinuxTest(HookTestCase):
+    """libvirtd runs as virtd_t, and so does the hook."""
+
+    HOST = machines.SELINUX
+
+    _SPECS: ClassVar = {
+        'isolation:svirt': 'selinux',
+        'isolation:svirt_type': recipe.PERMISSIVE_TYPE,
+    }
+
+    def test_as_the_driver_writes_it(self) -> None:
+        self.define(self._SPECS, self._seclabel(recipe.PERMISSIVE_TYPE))
+        self.assertStarts(f':{recipe.PERMISSIVE_TYPE}:s0:c')
+
+    def test_edited_by_hand(self) -> None:
+        for seclabel, words in (
+            ('', 'no seclabel'),
+            ('<seclabel type="none" model="selinux"/>', 'type="none"'),
+            (self._seclabel('svirt_t'), 'svirt_t'),
+        ):
+            self.define(self._SPECS, seclabel)
+            self.assertVetoed(_WRONG, words)
+
+    def test_label_of_the_file(self) -> None:
+        self.define({})
+        self.addCleanup(self.hook, 'install')
+        self.assertHook(0, 'refuses a tagged', 'status')
+        self.assertIn(':bin_t:', self._label())
+        self.on_host('chcon', '-t', _NOT_EXECUTABLE, _HOOK)
+        self.assertHook(2, 'is not as this', 'status')
+        # What the command is there to prevent.
+        with self.assertRaisesRegex(errors.LabError, 'Permission denied'):
+            self.virsh('start', self.name)
+        self.assertHook(0, 'installed', 'install')
+        self.assertIn(':bin_t:', self._label())
+        self.assertStarts(':svirt_t:')
+
+    def test_interpreter_that_the_policy_does_not_allow(self) -> None:
+        own = self.own_python()
+        self.on_host('chcon', '-t', 'user_home_t', own)
+        before = self.on_host('cat', _HOOK)
+        self.assertHook(
+            2, f'virtd_t:s0) execute {own}, whose label is ', 'install', own
+        )
+        self.assertEqual(before, self.on_host('cat', _HOOK))
+
+    def _label(self) -> str:
+        return self.on_host('stat', '-c', '%C', _HOOK)
+
+    @staticmethod
+    def _seclabel(type_: str) -> str:
+        return (
+            '<seclabel type="dynamic" model="selinux" relabel="yes">'
+            f'<baselabel>{svirt_label.base(type_)}</baselabel></seclabel>'
+        )
+
+
+class AppArmorTest(HookTestCase):
+    """libvirtd has a profile, and the hook has the same."""
+
+    HOST = machines.APPARMOR
+
+    _SPECS: ClassVar = {'isolation:svirt': 'apparmor'}
+
+    def test_as_the_driver_writes_it(self) -> None:
+        self.define(
+            self._SPECS,
+            '<seclabel type="dynamic" model="apparmor" relabel="yes"/>',
+        )
+        self.assertStarts('libvirt-')
+
+    def test_edited_by_hand(self) -> None:
+        for seclabel, words in (
+            ('', 'no seclabel'),
+            ('<seclabel type="none" model="apparmor"/>', 'type="none"'),
+        ):
+            self.define(self._SPECS, seclabel)
+            self.assertVetoed(_WRONG, words)
+
+    def test_interpreter_that_the_profile_does_not_name(self) -> None:
+        self.assertHook(0, 'refuses a tagged', 'status')
+        own = self.own_python()
+        self.addCleanup(self.hook, 'install')
+        self.assertHook(2, f'{own}: Permission denied', 'install', own)
