@@ -16,36 +16,24 @@
 admin changes.
 """
 
-from collections.abc import Mapping
 import functools
-import time
 import typing
 
 from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
-from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
-from nova import exception as nova_exception
-from nova.virt import node
-from nova_isolation import evidence
 from nova_isolation import facts
 from nova_isolation import opts
 from nova_isolation import traits
 from nova_isolation.attestation import opts as attestation_opts
-from nova_isolation.attestation import service
-from nova_isolation.attestation import snapshot
 from nova_isolation.mechanisms import registry
-from nova_isolation.virt import compute_host
 from nova_isolation.virt import exception
-from nova_isolation.virt import guard
-from nova_isolation.virt import guest
-from nova_isolation.virt import late_fault
-from nova_isolation.virt import live_migration
+from nova_isolation.virt import live_migration_roads
 from nova_isolation.virt import placement
+from nova_isolation.virt import power_roads
 from nova_isolation.virt import recovery
-from nova_isolation.virt import report
 from nova_isolation.virt import reverification
 from nova_isolation.virt import signatures
 from nova_isolation.virt import watch
@@ -64,53 +52,10 @@ attestation_opts.register(CONF)
 _FIRST_WORD = 5.0
 
 
-class IsolationDriver(libvirt_driver.LibvirtDriver):
+class IsolationDriver(
+    power_roads.PowerRoads, live_migration_roads.LiveMigrationRoads
+):
     """See Nova's driver for all that is not here."""
-
-    def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
-        self._name: str = CONF.host
-        self._watch: watch.Watch | None = None
-        #: mechanism -> what a third party said of this host last
-        self._said: dict[str, str] = {}
-        super().__init__(virtapi, read_only)
-        guest.GuardedHost.take(self._host, self.guard)
-
-    @functools.cached_property
-    def guard(self) -> guard.Guard:
-        """The guard of this host."""
-        return guard.Guard(
-            self._host,
-            compute_host.ComputeHost(
-                self._host,
-                CONF.isolation,
-                CONF.libvirt.virt_type,
-                self._said_of_this_host,
-            ),
-            registry.get(),
-            report.Reporter(
-                CONF.host,
-                late_fault.LateFaults(CONF.isolation.fault_timeout),
-            ),
-            self._attestation,
-        )
-
-    @functools.cached_property
-    def _attestation(self) -> service.Attestation:
-        return service.make(CONF.isolation_attestation, self._attested_anew)
-
-    def _attested_anew(self, known: snapshot.Snapshot) -> None:
-        """Publish and verify soon if something else is said of this host."""
-        now = {n: e.document for n, e in self._said_of_this_host().items()}
-        before, self._said = self._said, now
-        if now != before and self._watch is not None:
-            self._watch.hurry()
-
-    def _said_of_this_host(self) -> Mapping[str, evidence.Evidence]:
-        # Not get_local_node_uuid(), which makes a new identity where there
-        # is none: whether there may be a new one Nova finds out first.
-        return self._attestation.evidence(
-            self._name, node.LOCAL_NODE_UUID or '', time.time()
-        )
 
     @functools.cached_property
     def _announcement(self) -> placement.Announcement:
@@ -286,77 +231,6 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
                 context, xml, instance, *args, **kwargs
             )
 
-    def reboot(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        network_info: typing.Any,
-        reboot_type: typing.Any,
-        block_device_info: typing.Any = None,
-        bad_volumes_callback: typing.Any = None,
-        accel_info: typing.Any = None,
-        share_info: typing.Any = None,
-    ) -> None:
-        """See Nova's driver.
-
-        :raises nova_isolation.virt.exception.GuestRefused: here before the
-            guest is stopped: a guest that runs, runs on
-        """
-        order = self.guard.orders.of_instance(instance, context)
-        # Audit mode records it when the domain is written.
-        if order.wanted and self.guard.enforces:
-            self.guard.admit(order)
-        super().reboot(
-            context,
-            instance,
-            network_info,
-            reboot_type,
-            block_device_info,
-            bad_volumes_callback,
-            accel_info,
-            share_info,
-        )
-
-    def suspend(self, context: typing.Any, instance: typing.Any) -> None:
-        """See Nova's driver. A cold snapshot calls it too, and then starts
-        the guest again.
-
-        :raises nova_isolation.virt.exception.GuestRefused: that start would
-            be refused; the guest runs on, there is no snapshot
-        """
-        if instance.task_state != task_states.SUSPENDING:
-            order = self.guard.orders.of_instance(instance, context)
-            if order.wanted:
-                self.guard.admit(order)
-        super().suspend(context, instance)
-
-    def resume(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        network_info: typing.Any,
-        block_device_info: typing.Any = None,
-        share_info: typing.Any = None,
-    ) -> None:
-        """See Nova's driver.
-
-        :raises nova.exception.InstanceFaultRollback: refused before anything
-            is touched: the guest stays suspended. Nova would undefine it,
-            and with it delete its memory.
-        """
-        order = self.guard.orders.of_instance(instance, context)
-        # Audit mode records it when the domain is written.
-        if order.wanted and self.guard.enforces:
-            try:
-                self.guard.admit(order)
-            except exception.GuestRefused as refusal:
-                raise nova_exception.InstanceFaultRollback(
-                    inner_exception=refusal
-                ) from refusal
-        super().resume(
-            context, instance, network_info, block_device_info, share_info
-        )
-
     def process_instances_at_startup(
         self, context: typing.Any, instances: typing.Any
     ) -> typing.Any:
@@ -364,128 +238,3 @@ class IsolationDriver(libvirt_driver.LibvirtDriver):
         instances = super().process_instances_at_startup(context, instances)
         recovery.recover(self.guard, self._host, instances)
         return instances
-
-    def resume_state_on_host_boot(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        network_info: typing.Any,
-        share_info: typing.Any,
-        block_device_info: typing.Any = None,
-    ) -> None:
-        """See Nova's driver; a refusal is a fault, Nova would write none."""
-        try:
-            super().resume_state_on_host_boot(
-                context, instance, network_info, share_info, block_device_info
-            )
-        except exception.GuestRefused as refusal:
-            self.guard.reporter.fault(instance, refusal)
-            raise
-
-    def check_can_live_migrate_destination(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        src_compute_info: typing.Any,
-        dst_compute_info: typing.Any,
-        block_migration: typing.Any = False,
-        disk_over_commit: typing.Any = False,
-    ) -> typing.Any:
-        """See Nova's driver. Called for forced destinations too.
-
-        :raises nova.exception.MigrationPreCheckError: this host does not
-            offer what the guest's flavor asks for
-        """
-        order = self.guard.orders.of_instance(instance, context)
-        if order.wanted:
-            live_migration.check_destination(self.guard, order)
-        return super().check_can_live_migrate_destination(
-            context,
-            instance,
-            src_compute_info,
-            dst_compute_info,
-            block_migration,
-            disk_over_commit,
-        )
-
-    def pre_live_migration(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        block_device_info: typing.Any,
-        network_info: typing.Any,
-        disk_info: typing.Any,
-        migrate_data: typing.Any,
-    ) -> typing.Any:
-        """See Nova's driver; the last word of the destination.
-
-        :raises nova.exception.MigrationPreCheckError: see
-            :meth:`check_can_live_migrate_destination`
-        """
-        order = self.guard.orders.of_instance(instance, context)
-        # Audit mode has recorded it a moment ago.
-        if order.wanted and self.guard.enforces:
-            live_migration.check_destination(self.guard, order)
-        return super().pre_live_migration(
-            context,
-            instance,
-            block_device_info,
-            network_info,
-            disk_info,
-            migrate_data,
-        )
-
-    def _live_migration(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        dest: str,
-        post_method: typing.Any,
-        recover_method: typing.Any,
-        block_migration: typing.Any,
-        migrate_data: typing.Any,
-    ) -> None:
-        order = self.guard.orders.of_instance(instance, context)
-        if order.wanted:
-            if not live_migration.may_leave(self.guard, instance, order, dest):
-                # An exception would mean that it is too late to roll back.
-                recover_method(context, instance, dest, migrate_data)
-                return
-            post_method = live_migration.releasing(post_method, migrate_data)
-        super()._live_migration(
-            context,
-            instance,
-            dest,
-            post_method,
-            recover_method,
-            block_migration,
-            migrate_data,
-        )
-
-    def post_live_migration_at_destination(
-        self,
-        context: typing.Any,
-        instance: typing.Any,
-        network_info: typing.Any,
-        block_migration: typing.Any = False,
-        block_device_info: typing.Any = None,
-    ) -> None:
-        """See Nova's driver; the guest has arrived, paused if it is tagged.
-
-        :raises nova_isolation.virt.exception.GuestRefused: it is not as
-            asked; it stays paused
-        """
-        order = live_migration.asked_for_arrival(
-            self.guard, self._host, instance, context
-        )
-        try:
-            if order.wanted:
-                live_migration.arrive(self.guard, self._host, instance, order)
-        finally:
-            super().post_live_migration_at_destination(
-                context,
-                instance,
-                network_info,
-                block_migration,
-                block_device_info,
-            )

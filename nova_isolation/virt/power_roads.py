@@ -1,0 +1,117 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The roads on which a guest of this host is started again."""
+
+import typing
+
+from nova.compute import task_states
+
+from nova import exception as nova_exception
+from nova_isolation.virt import exception
+from nova_isolation.virt import guarded_driver
+
+
+class PowerRoads(guarded_driver.GuardedDriver):
+    """Reboot, suspend, resume, boot of the host.
+
+    Where Nova would stop a guest first, or lose its memory, it is decided
+    before that.
+    """
+
+    def reboot(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        reboot_type: typing.Any,
+        block_device_info: typing.Any = None,
+        bad_volumes_callback: typing.Any = None,
+        accel_info: typing.Any = None,
+        share_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver.
+
+        :raises nova_isolation.virt.exception.GuestRefused: here before the
+            guest is stopped: a guest that runs, runs on
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        # Audit mode records it when the domain is written.
+        if order.wanted and self.guard.enforces:
+            self.guard.admit(order)
+        super().reboot(
+            context,
+            instance,
+            network_info,
+            reboot_type,
+            block_device_info,
+            bad_volumes_callback,
+            accel_info,
+            share_info,
+        )
+
+    def suspend(self, context: typing.Any, instance: typing.Any) -> None:
+        """See Nova's driver. A cold snapshot calls it too, and then starts
+        the guest again.
+
+        :raises nova_isolation.virt.exception.GuestRefused: that start would
+            be refused; the guest runs on, there is no snapshot
+        """
+        if instance.task_state != task_states.SUSPENDING:
+            order = self.guard.orders.of_instance(instance, context)
+            if order.wanted:
+                self.guard.admit(order)
+        super().suspend(context, instance)
+
+    def resume(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        share_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver.
+
+        :raises nova.exception.InstanceFaultRollback: refused before anything
+            is touched: the guest stays suspended. Nova would undefine it,
+            and with it delete its memory.
+        """
+        order = self.guard.orders.of_instance(instance, context)
+        # Audit mode records it when the domain is written.
+        if order.wanted and self.guard.enforces:
+            try:
+                self.guard.admit(order)
+            except exception.GuestRefused as refusal:
+                raise nova_exception.InstanceFaultRollback(
+                    inner_exception=refusal
+                ) from refusal
+        super().resume(
+            context, instance, network_info, block_device_info, share_info
+        )
+
+    def resume_state_on_host_boot(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        share_info: typing.Any,
+        block_device_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver; a refusal is a fault, Nova would write none."""
+        try:
+            super().resume_state_on_host_boot(
+                context, instance, network_info, share_info, block_device_info
+            )
+        except exception.GuestRefused as refusal:
+            self.guard.reporter.fault(instance, refusal)
+            raise
