@@ -13,11 +13,11 @@
 """The libvirt hook on hosts where a security module confines libvirtd too."""
 
 from pathlib import Path
+import subprocess
 from typing import Any
 from typing import ClassVar
 import uuid
 
-from lab import errors
 from lab.machine import place
 from lab.machine import recipe
 from nova_isolation.mechanisms import svirt_label
@@ -59,27 +59,29 @@ class HookTestCase(machines.TestCase):
         self.on_host('cp', '--dereference', place.PYTHON, own)
         return own
 
-    def virsh(self, *arguments: str | Path) -> str:
-        """What virsh on the machine printed."""
-        return self.place.virsh(self.cloud.supervisor, *map(str, arguments))
-
-    def define(self, specs: dict[str, str], seclabel: str = '') -> None:
-        """Define the guest of this test by hand."""
+    def create(
+        self, specs: dict[str, str], seclabel: str = ''
+    ) -> subprocess.CompletedProcess[str]:
+        """Start the guest of this test by hand."""
         xml = libvirt_hosts.domain(self.name, specs, seclabel)
-        path = Path('/root') / f'{self.name}.xml'
-        self.on_host('sh', '-c', 'printf %s "$1" >"$2"', 'sh', xml, path)
-        self.addCleanup(self.on_host, 'rm', '-f', path)
-        self.addCleanup(self._remove)
-        self.virsh('define', path)
+        return self.place.run(
+            self.cloud.supervisor,
+            [
+                'sh',
+                '-c',
+                'printf %s "$1" | virsh -q create /dev/stdin',
+                'sh',
+                xml,
+            ],
+        )
 
-    def _remove(self) -> None:
-        for options, command in (((), 'destroy'), (('--all',), 'undefine')):
-            if self.name in self.virsh('list', '--name', *options).split():
-                self.virsh(command, self.name)
-
-    def assertStarts(self, label: str) -> None:
+    def assertStarts(
+        self, label: str, specs: dict[str, str], seclabel: str
+    ) -> None:
         """It does, and its QEMU's label has these words in it."""
-        self.virsh('start', self.name)
+        result = self.create(specs, seclabel)
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.addCleanup(self.on_host, 'virsh', '-q', 'destroy', self.name)
         found = self.on_host(
             'sh',
             '-c',
@@ -89,13 +91,14 @@ class HookTestCase(machines.TestCase):
         )
         self.assertIn(label, found)
 
-    def assertVetoed(self, *words: str) -> None:
+    def assertVetoed(
+        self, words: str, specs: dict[str, str], seclabel: str
+    ) -> None:
         """It is refused by the hook, with these words."""
-        with self.assertRaises(errors.LabError) as caught:
-            self.virsh('start', self.name)
-        for word in ('nova-isolation does not let the guest', *words):
-            self.assertIn(word, str(caught.exception))
-        self.assertNotIn(self.name, self.virsh('list', '--name').split())
+        result = self.create(specs, seclabel)
+        self.assertEqual(1, result.returncode, result.stdout)
+        for word in ('nova-isolation does not let the guest', _WRONG, words):
+            self.assertIn(word, result.stderr)
 
 
 class SelinuxTest(HookTestCase):
@@ -108,32 +111,31 @@ class SelinuxTest(HookTestCase):
         'isolation:svirt_type': recipe.PERMISSIVE_TYPE,
     }
 
-    def test_as_the_driver_writes_it(self) -> None:
-        self.define(self._SPECS, self._seclabel(recipe.PERMISSIVE_TYPE))
-        self.assertStarts(f':{recipe.PERMISSIVE_TYPE}:s0:c')
-
     def test_edited_by_hand(self) -> None:
-        for seclabel, words in (
-            ('', 'no seclabel'),
-            ('<seclabel type="none" model="selinux"/>', 'type="none"'),
-            (self._seclabel('svirt_t'), 'svirt_t'),
+        for words, seclabel in (
+            ('no seclabel', ''),
+            ('type="none"', '<seclabel type="none" model="selinux"/>'),
+            ('svirt_t:', self._seclabel('svirt_t')),
         ):
-            self.define(self._SPECS, seclabel)
-            self.assertVetoed(_WRONG, words)
+            self.assertVetoed(words, self._SPECS, seclabel)
 
     def test_label_of_the_file(self) -> None:
-        self.define({})
-        self.addCleanup(self.hook, 'install')
         self.assertHook(0, 'refuses a tagged', 'status')
         self.assertIn(':bin_t:', self._label())
+        self.addCleanup(self.hook, 'install')
         self.on_host('chcon', '-t', _NOT_EXECUTABLE, _HOOK)
         self.assertHook(2, 'is not as this', 'status')
         # What the command is there to prevent.
-        with self.assertRaisesRegex(errors.LabError, 'Permission denied'):
-            self.virsh('start', self.name)
+        result = self.create({})
+        self.assertEqual(1, result.returncode, result.stdout)
+        self.assertIn(f'{_HOOK}: Permission denied', result.stderr)
         self.assertHook(0, 'installed', 'install')
         self.assertIn(':bin_t:', self._label())
-        self.assertStarts(':svirt_t:')
+        self.assertStarts(
+            f':{recipe.PERMISSIVE_TYPE}:s0:c',
+            self._SPECS,
+            self._seclabel(recipe.PERMISSIVE_TYPE),
+        )
 
     def test_interpreter_that_the_policy_does_not_allow(self) -> None:
         own = self.own_python()
@@ -163,22 +165,17 @@ class AppArmorTest(HookTestCase):
     _SPECS: ClassVar = {'isolation:svirt': 'apparmor'}
 
     def test_as_the_driver_writes_it(self) -> None:
-        self.define(
-            self._SPECS,
-            '<seclabel type="dynamic" model="apparmor" relabel="yes"/>',
-        )
-        self.assertStarts('libvirt-')
+        seclabel = '<seclabel type="dynamic" model="apparmor" relabel="yes"/>'
+        self.assertStarts('libvirt-', self._SPECS, seclabel)
 
     def test_edited_by_hand(self) -> None:
-        for seclabel, words in (
-            ('', 'no seclabel'),
-            ('<seclabel type="none" model="apparmor"/>', 'type="none"'),
+        for words, seclabel in (
+            ('no seclabel', ''),
+            ('type="none"', '<seclabel type="none" model="apparmor"/>'),
         ):
-            self.define(self._SPECS, seclabel)
-            self.assertVetoed(_WRONG, words)
+            self.assertVetoed(words, self._SPECS, seclabel)
 
     def test_interpreter_that_the_profile_does_not_name(self) -> None:
-        self.assertHook(0, 'refuses a tagged', 'status')
         own = self.own_python()
         self.addCleanup(self.hook, 'install')
         self.assertHook(2, f'{own}: Permission denied', 'install', own)
