@@ -60,7 +60,11 @@ def last_words(stream: typing.BinaryIO) -> Iterator[str]:
             continue
         details = test['details']
         traces = [name for name in details if name.startswith('traceback')]
-        text = ''.join(details[name].as_text() for name in sorted(traces))
+        text = b''.join(
+            part
+            for name in sorted(traces)
+            for part in details[name].iter_bytes()
+        ).decode(errors='replace')
         yield f'failed: {test["id"]}'
         for line in text.rstrip().splitlines()[-_LINES:]:
             yield f'    {line[:_COLUMNS]}'

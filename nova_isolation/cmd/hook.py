@@ -91,9 +91,11 @@ def _status(file: script.Script) -> int:
 
 
 def _try(file: script.Script) -> int:
-    fault = trial.fault(file.path)
-    if fault:
-        print(f'It does not judge: {fault}')
+    tried = trial.run(file.path)
+    if tried.fault:
+        print(f'It does not judge: {tried.fault}')
         return 2
     print('A trial run lets an untagged guest start and refuses a tagged one.')
+    if tried.untried:
+        print(f'It was not run as AppArmor confines libvirt: {tried.untried}')
     return 0

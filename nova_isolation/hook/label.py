@@ -23,6 +23,7 @@ import os
 from pathlib import Path
 import subprocess  # nosec B404: to ask libselinux
 
+from nova_isolation.hook import programs
 from nova_isolation.probes import selinux
 
 #: The daemons that run hooks for guests of QEMU.
@@ -62,7 +63,14 @@ def of_policy(path: Path) -> str:
 
     :raises OSError: libselinux's program is not there, or does not answer
     """
-    command = ['matchpathcon', '-n', '-m', 'file', str(path)]
+    program = programs.find('matchpathcon')
+    if program is None:
+        raise OSError(
+            'matchpathcon is not there (Debian has it in selinux-utils, '
+            'Fedora in libselinux-utils)'
+        )
+    # -N: the kernel does not know what mcstransd calls levels.
+    command = [program, '-n', '-N', '-m', 'file', str(path)]
     try:
         result = subprocess.run(  # noqa: S603  # nosec B603: a fixed program
             command,
@@ -71,16 +79,14 @@ def of_policy(path: Path) -> str:
             timeout=_SECONDS,
             check=False,
         )
-    except FileNotFoundError:
-        raise OSError(
-            f'{command[0]} is not there (Debian has it in selinux-utils, '
-            'Fedora in libselinux-utils)'
-        ) from None
     except subprocess.TimeoutExpired as error:
         raise OSError(str(error)) from None
     label = result.stdout.strip()
-    if result.returncode or not label:
-        raise OSError(f'{" ".join(command)}: {result.stderr or "no answer"}')
+    # "<<none>>" where the policy has none.
+    if result.returncode or label.count(':') < 2:
+        raise OSError(
+            f'{" ".join(command)}: {result.stderr or label or "no answer"}'
+        )
     return label
 
 
@@ -203,7 +209,9 @@ class Labels:
         target = self._domain(source, program)
         if target == source:
             return self._allows(source, program, 'file', 'execute_no_trans')
-        return self._allows(source, target, 'process', 'transition')
+        return self._allows(
+            source, target, 'process', 'transition'
+        ) and self._allows(target, program, 'file', 'entrypoint')
 
     def _domain(self, source: str, program: str) -> str:
         return selinux.domain(source, program, self._read, self._ask)

@@ -15,9 +15,11 @@
 from collections.abc import Callable
 from pathlib import Path
 import subprocess  # nosec B404: to run the installed file
+import typing
 
 from nova_isolation import reasons
 from nova_isolation.hook import label
+from nova_isolation.hook import programs
 from nova_isolation.probes import apparmor
 from nova_isolation.virt import domain_metadata
 
@@ -36,11 +38,24 @@ _UNTAGGED = '<domain><name>trial</name></domain>'
 _PROFILES = ('libvirtd', 'virtqemud')
 
 
-def fault(path: Path, read: Callable[[str], str] = label.text) -> str:
-    """What is wrong with the installed file; '' if it judges as it should.
+class Result(typing.NamedTuple):
+    """What came of it.
 
-    Where AppArmor confines libvirt's daemon it is tried as confined. No
-    process can be put into a domain of SELinux like that; see
+    :ivar fault: what is wrong with the installed file; '' if it judges as it
+        should
+    :ivar untried: why it was not tried as AppArmor confines it; '' if it
+        was, or is not confined
+    """
+
+    fault: str
+    untried: str
+
+
+def run(path: Path, read: Callable[[str], str] = label.text) -> Result:
+    """Try the installed file.
+
+    Where AppArmor confines libvirt's daemon, as confined. No process can be
+    put into a domain of SELinux like that; see
     :meth:`nova_isolation.hook.label.Labels.check`.
 
     :param path: the file
@@ -49,12 +64,19 @@ def fault(path: Path, read: Callable[[str], str] = label.text) -> str:
     try:
         loaded = apparmor.profiles(read)
     except OSError as error:
-        return f'the profiles of AppArmor cannot be read: {error}'
-    found = ''
-    for profile in [name for name in _PROFILES if name in loaded] or ['']:
-        confine = ['aa-exec', '-p', profile, '--'] if profile else []
-        found = found or _fault([*confine, str(path)])
-    return found
+        # Of a container, or for somebody who is not root.
+        untried = f'its profiles cannot be read: {error}'
+        return Result(_fault([str(path)]), untried)
+    profiles = [name for name in _PROFILES if name in loaded]
+    program = programs.find('aa-exec')
+    if not profiles or program is None:
+        untried = 'aa-exec is not there' if profiles else ''
+        return Result(_fault([str(path)]), untried)
+    for profile in profiles:
+        found = _fault([program, '-p', profile, '--', str(path)])
+        if found:
+            return Result(found, '')
+    return Result('', '')
 
 
 def _fault(command: list[str]) -> str:

@@ -33,7 +33,6 @@ from nova_isolation.virt import exception
 from nova_isolation.virt import live_migration_roads
 from nova_isolation.virt import placement
 from nova_isolation.virt import power_roads
-from nova_isolation.virt import recovery
 from nova_isolation.virt import reverification
 from nova_isolation.virt import signatures
 from nova_isolation.virt import watch
@@ -111,6 +110,7 @@ class IsolationDriver(
         resources['stats'].update(self.guard.publish().stats)
         resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
         self._kept.restore()
+        self.end_of_start_up()
         # Not in init_host already: Nova has then not yet dealt with what was
         # left of the guests, nor can it publish anything.
         if self._watch is not None:
@@ -230,11 +230,3 @@ class IsolationDriver(
             return super()._create_guest(
                 context, xml, instance, *args, **kwargs
             )
-
-    def process_instances_at_startup(
-        self, context: typing.Any, instances: typing.Any
-    ) -> typing.Any:
-        """See Nova's driver; what was left unverified comes first."""
-        instances = super().process_instances_at_startup(context, instances)
-        recovery.recover(self.guard, self._host, instances)
-        return instances

@@ -15,18 +15,27 @@
 import typing
 
 from nova.compute import task_states
+from nova.compute import vm_states
+from oslo_log import log as logging
 
 from nova import exception as nova_exception
 from nova_isolation.virt import exception
 from nova_isolation.virt import guarded_driver
+from nova_isolation.virt import recovery
+
+LOG = logging.getLogger(__name__)
 
 
 class PowerRoads(guarded_driver.GuardedDriver):
-    """Reboot, suspend, resume, boot of the host.
+    """Reboot, suspend, resume, start of the service, boot of the host.
 
     Where Nova would stop a guest first, or lose its memory, it is decided
     before that.
     """
+
+    #: While Nova deals with what was left of its guests, and nobody asks it
+    #: yet: the instances whose reboot was refused. Else None.
+    _refused: list[typing.Any] | None = None
 
     def reboot(
         self,
@@ -45,19 +54,27 @@ class PowerRoads(guarded_driver.GuardedDriver):
             guest is stopped: a guest that runs, runs on
         """
         order = self.guard.orders.of_instance(instance, context)
-        # Audit mode records it when the domain is written.
-        if order.wanted and self.guard.enforces:
-            self.guard.admit(order)
-        super().reboot(
-            context,
-            instance,
-            network_info,
-            reboot_type,
-            block_device_info,
-            bad_volumes_callback,
-            accel_info,
-            share_info,
-        )
+        try:
+            # Audit mode records it when the domain is written.
+            if order.wanted and self.guard.enforces:
+                self.guard.admit(order)
+            super().reboot(
+                context,
+                instance,
+                network_info,
+                reboot_type,
+                block_device_info,
+                bad_volumes_callback,
+                accel_info,
+                share_info,
+            )
+        except exception.GuestRefused as refusal:
+            if self._refused is None:
+                raise
+            # Nova does again what its end has interrupted, and does not start
+            # where that fails. It will take the guest for running.
+            self._refused.append(instance)
+            self.guard.reporter.fault(instance, refusal)
 
     def suspend(self, context: typing.Any, instance: typing.Any) -> None:
         """See Nova's driver. A cold snapshot calls it too, and then starts
@@ -98,6 +115,26 @@ class PowerRoads(guarded_driver.GuardedDriver):
         super().resume(
             context, instance, network_info, block_device_info, share_info
         )
+
+    def process_instances_at_startup(
+        self, context: typing.Any, instances: typing.Any
+    ) -> typing.Any:
+        """See Nova's driver; what was left unverified comes first."""
+        self._refused = []
+        instances = super().process_instances_at_startup(context, instances)
+        recovery.recover(self.guard, self._host, instances)
+        return instances
+
+    def end_of_start_up(self) -> None:
+        """Nova is through with what was left of its guests."""
+        refused, self._refused = self._refused, None
+        for instance in refused or ():
+            try:
+                instance.vm_state = vm_states.ERROR
+                instance.save()
+            except Exception:
+                # Nova finds out some time that it is off.
+                LOG.exception('It is off, and not in ERROR', instance=instance)
 
     def resume_state_on_host_boot(
         self,

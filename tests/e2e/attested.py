@@ -88,15 +88,22 @@ class TestCase(base.TestCase):
             attestation.reactivate(host)
 
     def wait_fresh(self, host: str) -> None:
-        """Until the host counts as attested, and has the trait."""
+        """Until the host counts as attested, and has the trait.
+
+        Once it may fail meanwhile: it was pending when :meth:`trust` looked
+        at it, because of what a test before did to it.
+        """
+        failed = False
 
         def fresh() -> bool:
             try:
                 told, verdict = self.verdicts.at_attestd(host)
             except errors.LabError:
                 return False
-            if told.state == standing.FAILED:
-                # It was pending when it was looked at, and then it failed.
+            nonlocal failed
+            if told.state == standing.FAILED and not failed:
+                failed = True
+                print(f'{host} failed, {told.found}: trusted once more')
                 self.trust(host)
             return (
                 told.state == standing.GOOD

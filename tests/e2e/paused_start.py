@@ -115,7 +115,9 @@ class PausedStart:
     def _wait_emulator(self) -> None:
         """Until QEMU is a process: sooner than anybody can verify it."""
         usual = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        # It is mostly quick enough without.
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
         try:
             self._pid = self._supervisor.wait(
                 'QEMU', self._find, 120, self.compute, every=0.003

@@ -106,7 +106,9 @@ class RestartTest(libvirt_hosts.TestCase):
 
         def veto() -> str:
             text = log.read_text(encoding='utf-8', errors='replace')
-            return text.partition(f'does not let the guest {self.name} ')[2]
+            _, _, after = text.partition(f'let the guest {self.name} start')
+            # Of this guest, not of the next one that is refused.
+            return after.partition('let the guest')[0]
 
         self.supervisor.wait('the veto', lambda: _WRONG in veto(), 30)
         self.assertEqual([other], self.guests(self.here))

@@ -95,6 +95,21 @@ class PowerTest(road.TestCase):
         self.assertEqual('ACTIVE', server['status'])
         self.assertVerified(server)
 
+    def test_hard_reboot_of_a_paused_one(self):
+        self.act(self.server, 'pause')
+        self.permissive('host1')
+        server = self.act(self.server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ERROR', server['status'])
+        # Its memory is there.
+        self.assertEqual(road.PAUSED, self.state(server, 'host1'))
+        self.assertRefused(
+            server, 'isolation_decide', 'host1', road.NOT_ENFORCING
+        )
+        self.enforcing('host1')
+        server = self.act(self.server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertVerified(server)
+
     def test_pause_and_unpause(self):
         self.act(self.server, 'pause')
         server = self.act(self.server, 'unpause')

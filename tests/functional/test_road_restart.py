@@ -139,6 +139,37 @@ class RestartTest(road.TestCase):
         self.act(paused, 'unpause')
         self.assertVerifiedBefore(self.calls('host1'))
 
+    def test_reboot_that_is_refused_when_it_is_done_again(self):
+        refusals = (
+            (self.permissive, 'isolation_decide', road.NOT_ENFORCING),
+            (self.unsandboxed, 'isolation_verify', road.NO_SANDBOX),
+        )
+        for refuse, event, code in refusals:
+            server = self.crash(
+                vm_states.ACTIVE, task_states.REBOOT_STARTED_HARD
+            )
+            untagged = self.boot(self.flavor())
+            self.left(
+                untagged, vm_states.ACTIVE, task_states.REBOOT_STARTED_HARD
+            )
+            self.domain(untagged).end()
+            refuse('host1')
+            # The service starts; for others' guests too.
+            self.restart()
+            self.assertEqual(road.RUNNING, self.state(untagged, 'host1'))
+            self.assertNotEqual(road.RUNNING, self.state(server, 'host1'))
+            (found, *_) = self.ours(server, event, 'host1')
+            self.assertEvent(found, 'Error', 'host1')
+            self.assertFault(server, code)
+            server = self._wait_for_state_change(server, 'ERROR')
+            self.assertIn(f'[{code}]', server['fault']['message'])
+            # When the service runs, a refusal is Nova's to handle again.
+            server = self.act(server, 'reboot', {'type': 'HARD'})
+            self.assertEqual('ERROR', server['status'])
+            self.assertRefused(server, event, 'host1', code)
+            self.enforcing('host1')
+            self.assertVerified(self.act(server, 'reboot', {'type': 'HARD'}))
+
     def test_crash_of_the_destination_of_an_evacuation(self):
         # The instance gets this host when its guest runs, not before.
         left = {}

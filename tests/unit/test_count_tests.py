@@ -63,7 +63,8 @@ class OutcomesTest(unittest.TestCase):
             result.status(
                 test_id=name,
                 file_name='traceback',
-                file_bytes=b'one\n' * 20 + b'AssertionError: 1 != 2\n',
+                # Not UTF-8, as what a program prints may be.
+                file_bytes=b'one\n' * 20 + b'AssertionError: \xff != 2\n',
                 mime_type='text/x-traceback; charset="utf8"',
                 eof=True,
             )
@@ -74,7 +75,7 @@ class OutcomesTest(unittest.TestCase):
             [
                 'failed: b',
                 *(['    one'] * 7),
-                '    AssertionError: 1 != 2',
+                '    AssertionError: \ufffd != 2',
                 'failed: c',
             ],
             list(count_tests.last_words(written)),

@@ -12,6 +12,7 @@
 
 """Tests of nova_isolation.hook.label."""
 
+import os
 import pathlib
 
 import fixtures
@@ -29,7 +30,12 @@ _LIBVIRTD = pathlib.Path('/usr/sbin/libvirtd')
 _VIRTQEMUD = pathlib.Path('/usr/sbin/virtqemud')
 _NUMBERS = {
     'process': {'transition': 2},
-    'file': {'read': 2, 'execute': 14, 'execute_no_trans': 18},
+    'file': {
+        'read': 2,
+        'execute': 14,
+        'execute_no_trans': 18,
+        'entrypoint': 19,
+    },
 }
 _FS = '/sys/fs/selinux'
 
@@ -145,6 +151,7 @@ class CheckTest(base.TestCase):
         rules = (
             'virtd_t virt_hook_t file execute',
             'virtd_t virt_hook_unconfined_t process transition',
+            'virt_hook_unconfined_t virt_hook_t file entrypoint',
             'virt_hook_unconfined_t bin_t file execute',
             'virt_hook_unconfined_t bin_t file execute_no_trans',
             'virt_hook_unconfined_t lib_t file read',
@@ -239,12 +246,13 @@ class OfPolicyTest(base.TestCase):
         )
 
     def test_answer(self):
-        self.program('printf "%s|" "$@"')
-        self.assertEqual(f'-n|-m|file|{_HOOK}|', label.of_policy(_HOOK))
+        self.program('printf "%s:" "$@"')
+        self.assertEqual(f'-n:-N:-m:file:{_HOOK}:', label.of_policy(_HOOK))
 
     def test_no_answer(self):
         for text, words in (
             ('exit 0', 'no answer'),
+            ('echo "<<none>>"', '<<none>>'),
             ('echo broken >&2; echo label; exit 1', 'broken'),
         ):
             self.program(text)
@@ -252,7 +260,21 @@ class OfPolicyTest(base.TestCase):
 
     def test_no_program(self):
         self.useFixture(fixtures.EnvironmentVariable('PATH', '/nowhere'))
+        self.useFixture(
+            fixtures.MonkeyPatch('nova_isolation.hook.programs._FOLDERS', ())
+        )
         self.assertRaisesText(OSError, 'selinux-utils', label.of_policy, _HOOK)
+
+    def test_program_that_is_not_in_path(self):
+        self.program('printf "%s:" "$@"')
+        folder = os.environ['PATH'].split(':')[0]
+        self.useFixture(fixtures.EnvironmentVariable('PATH', '/nowhere'))
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.programs._FOLDERS', (folder, '/bin')
+            )
+        )
+        self.assertIn(str(_HOOK), label.of_policy(_HOOK))
 
     def test_hangs(self):
         self.program('exec sleep 60')

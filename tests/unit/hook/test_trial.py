@@ -55,7 +55,10 @@ class TrialTest(base.TestCase):
         if profiles is not None:
             files = {fakes.APPARMOR: 'Y\n', fakes.APPARMOR_MODE: 'enforce\n'}
             files[_PROFILES] = profiles
-        return trial.fault(self.script.path, fakes.Host(files).read)
+        return self.run_trial(files).fault
+
+    def run_trial(self, files):
+        return trial.run(self.script.path, fakes.Host(files).read)
 
     def aa_exec(self, more=''):
         """Put our own in the place of aa-exec."""
@@ -103,9 +106,30 @@ class TrialTest(base.TestCase):
         self.assertIn('aa-exec -p virtqemud', fault)
         self.assertIn('exit status 126 in place of 0', fault)
 
+    def assertUntried(self, words, profiles):
+        """It judges, and nobody knows whether it does when confined."""
+        files = {
+            fakes.APPARMOR: 'Y\n',
+            fakes.APPARMOR_MODE: 'enforce\n',
+            _PROFILES: profiles,
+        }
+        result = self.run_trial(files)
+        self.assertEqual('', result.fault)
+        self.assertIn(words, result.untried)
+        # What is wrong anyway is found anyway.
+        self.script.path.write_text('#!/bin/sh\nexit 0\n')
+        self.assertIn('exit status 0', self.run_trial(files).fault)
+
     def test_no_aa_exec(self):
-        self.useFixture(fixtures.EnvironmentVariable('PATH', '/nowhere'))
-        self.assertIn('aa-exec', self.fault('libvirtd (enforce)\n'))
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.programs.find', lambda name: None
+            )
+        )
+        self.assertUntried('aa-exec is not there', 'libvirtd (enforce)\n')
 
     def test_profiles_cannot_be_read(self):
-        self.assertIn('cannot be read: no', self.fault(PermissionError('no')))
+        self.assertUntried('cannot be read: no', PermissionError('no'))
+
+    def test_not_confined(self):
+        self.assertEqual(('', ''), self.run_trial({}))

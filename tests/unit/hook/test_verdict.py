@@ -273,13 +273,13 @@ class ProgramTest(base.TestCase):
         self.assertEqual(int(requirements.is_tagged(specs)), status)
 
     def test_trial(self):
-        self.assertEqual('', trial.fault(self.hook))
+        self.assertEqual('', trial.run(self.hook).fault)
         self.hook = self.install('/no/such/python')
-        self.assertIn('/no/such/python', trial.fault(self.hook))
+        self.assertIn('/no/such/python', trial.run(self.hook).fault)
         for body in ('exit 0', 'exit 1', 'cat; exit 1', 'echo; exit 0'):
             self.hook.write_text(f'#!/bin/sh\n{body}\n')
-            self.assertIn('exit status', trial.fault(self.hook))
+            self.assertIn('exit status', trial.run(self.hook).fault)
         self.hook.chmod(0o644)
-        self.assertIn('Permission denied', trial.fault(self.hook))
+        self.assertIn('Permission denied', trial.run(self.hook).fault)
         self.hook.unlink()
-        self.assertIn('No such file', trial.fault(self.hook))
+        self.assertIn('No such file', trial.run(self.hook).fault)
