@@ -14,6 +14,7 @@
 
 import typing
 
+from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
@@ -129,6 +130,9 @@ class PowerRoads(guarded_driver.GuardedDriver):
         """Nova is through with what was left of its guests."""
         refused, self._refused = self._refused, None
         for instance in refused or ():
+            if instance.power_state == power_state.RUNNING:
+                # It was not even stopped.
+                continue
             try:
                 instance.vm_state = vm_states.ERROR
                 instance.save()

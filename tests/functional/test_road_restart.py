@@ -170,6 +170,19 @@ class RestartTest(road.TestCase):
             self.enforcing('host1')
             self.assertVerified(self.act(server, 'reboot', {'type': 'HARD'}))
 
+    def test_reboot_that_had_not_begun(self):
+        server = self.boot(self.tagged())
+        self.left(server, vm_states.ACTIVE, task_states.REBOOT_PENDING_HARD)
+        domain = self.domain(server)
+        self.permissive('host1')
+        self.restart()
+        self.assertIs(domain, self.domain(server))
+        self.assertEqual(road.RUNNING, self.state(server, 'host1'))
+        self.assertFault(server, road.NOT_ENFORCING)
+        server = self.api.get_server(server['id'])
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertIsNone(server['OS-EXT-STS:task_state'])
+
     def test_crash_of_the_destination_of_an_evacuation(self):
         # The instance gets this host when its guest runs, not before.
         left = {}
