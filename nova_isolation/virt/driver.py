@@ -110,7 +110,7 @@ class IsolationDriver(
         resources['stats'].update(self.guard.publish().stats)
         resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
         self._kept.restore()
-        self.end_of_start_up()
+        self._end_start_up()
         # Not in init_host already: Nova has then not yet dealt with what was
         # left of the guests, nor can it publish anything.
         if self._watch is not None:

@@ -126,7 +126,7 @@ class PowerRoads(guarded_driver.GuardedDriver):
         recovery.recover(self.guard, self._host, instances)
         return instances
 
-    def end_of_start_up(self) -> None:
+    def _end_start_up(self) -> None:
         """Nova is through with what was left of its guests."""
         refused, self._refused = self._refused, None
         for instance in refused or ():
