@@ -155,9 +155,7 @@ def domain(
     :param ask: gives the answer of a file to a question
     :raises OSError, ValueError: the kernel's answer cannot be had
     """
-    number = int(read(f'{_FS}/class/process/index'))
-    answer = ask(f'{_FS}/create', f'{source} {program} {number}')
-    return answer.strip('\0\n ')
+    return _answer('create', source, program, 'process', read, ask)
 
 
 def _decision(
@@ -168,10 +166,22 @@ def _decision(
     ask: Callable[[str, str], str],
 ) -> tuple[int, int]:
     """What the policy allows, a bit for each permission, and the flags."""
-    number = int(read(f'{_FS}/class/{kind}/index'))
-    answer = ask(f'{_FS}/access', f'{source} {target} {number}')
+    answer = _answer('access', source, target, kind, read, ask)
     # allowed decided auditallow auditdeny seqno flags
-    fields = answer.strip('\0\n ').split()
+    fields = answer.split()
     if len(fields) != 6:
         raise ValueError(f'{_FS}/access answers {answer!r}')
     return int(fields[0], 16), int(fields[5], 16)
+
+
+def _answer(
+    file: str,
+    source: str,
+    target: str,
+    kind: str,
+    read: Callable[[str], str],
+    ask: Callable[[str, str], str],
+) -> str:
+    """What a file of selinuxfs answers about two contexts and a class."""
+    number = int(read(f'{_FS}/class/{kind}/index'))
+    return ask(f'{_FS}/{file}', f'{source} {target} {number}').strip('\0\n ')

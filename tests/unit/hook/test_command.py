@@ -71,6 +71,18 @@ class CommandTest(base.TestCase):
         self.expect(0, 'remove', 'is not there')
         self.expect(1, 'status')
 
+    def test_not_tried_as_confined(self):
+        def not_mounted(read):
+            raise FileNotFoundError('not mounted')
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_isolation.probes.apparmor.profiles', not_mounted
+            )
+        )
+        for command in ('install', 'status'):
+            self.expect(0, command, 'refuses a', 'AppArmor', 'not mounted')
+
     def test_another_hook_is_there(self):
         other = self.folder / 'qemu'
         self.folder.mkdir()
