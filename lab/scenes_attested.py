@@ -23,7 +23,7 @@ from lab.daemons import nova
 from lab.keylime import attestd
 from lab.keylime import decider as deciders
 from lab.keylime import tpm
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 
 FLAVOR = 'demo.attested'
 _SPECS = {
@@ -96,8 +96,8 @@ class AttestedScenes(stage.Stage):
         self._flavor(FLAVOR, _SPECS)
         self._flavor(_UNTAGGED, {})
         verdicts = self._attestation.verdicts
-        verdicts.wait_at_attestd(_GOOD, standing.GOOD)
-        verdicts.wait_at_attestd(_OTHER, standing.FAILED)
+        verdicts.wait_at_attestd(_GOOD, attestation_result.GOOD)
+        verdicts.wait_at_attestd(_OTHER, attestation_result.FAILED)
         created = [
             self._guests.create(f'attested-{number}', FLAVOR)
             for number in (1, 2)
@@ -165,7 +165,9 @@ class AttestedScenes(stage.Stage):
         since = time.monotonic()
         self._attestation.reactivate(_GOOD)
         self._verdict(_GOOD, 'PASS')
-        self._attestation.verdicts.wait_at_attestd(_GOOD, standing.GOOD)
+        self._attestation.verdicts.wait_at_attestd(
+            _GOOD, attestation_result.GOOD
+        )
         print(f'  trusted again after {time.monotonic() - since:.1f} s')
         self._cloud.supervisor.wait(
             f'{_TRAIT} of {_GOOD}',

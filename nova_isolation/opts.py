@@ -18,7 +18,7 @@ import typing
 from oslo_config import cfg
 from oslo_config import types
 
-from nova_isolation import decision
+from nova_isolation.model import facts
 
 GROUP = cfg.OptGroup(
     'isolation',
@@ -273,9 +273,9 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
     return conf.isolation
 
 
-def freshness(group: typing.Any) -> decision.Freshness:
+def freshness(group: typing.Any) -> facts.Freshness:
     """How old facts may be, by the options.
 
     :param group: the ``[isolation]`` group
     """
-    return decision.Freshness(group.facts_max_age, group.clock_skew)
+    return facts.Freshness(group.facts_max_age, group.clock_skew)

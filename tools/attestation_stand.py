@@ -25,9 +25,9 @@ import os
 import types
 import typing
 
-from nova_isolation.attestation import proxy
+from nova_isolation.attestation import attestd_client
+from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import source
 
 # They are untyped, as all tests are.
 _verifier: typing.Any = importlib.import_module(
@@ -169,17 +169,17 @@ class Stand(contextlib.ExitStack):
         :returns: its process
         """
         self.daemon.start()
-        asked = proxy.AttestdProvider(self.attestd)
+        asked = attestd_client.AttestdProvider(self.attestd)
         asked.fetch(snapshot.Snapshot(serial='"none"'))
         asked.close()
         return int(self.daemon.process.pid)
 
     def client(
         self, on_change: Callable[[snapshot.Snapshot], object] | None = None
-    ) -> source.Source:
+    ) -> refresher.Refresher:
         """What a scheduler has; to be started, and stopped."""
-        return source.Source(
-            proxy.AttestdProvider(self.attestd),
+        return refresher.Refresher(
+            attestd_client.AttestdProvider(self.attestd),
             max_age=MAX_AGE,
             clock_skew=5.0,
             on_change=on_change,

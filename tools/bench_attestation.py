@@ -31,23 +31,22 @@ import time
 import tracemalloc
 import typing
 
-from nova_isolation import decision
-from nova_isolation import facts
-from nova_isolation import judge as judges
-from nova_isolation import requirements
-from nova_isolation.attestation import keylime
+from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import provider
-from nova_isolation.attestation import proxy
-from nova_isolation.attestation import source
+from nova_isolation.attestation import refresher
+from nova_isolation.attestation.keylime import keylime_provider
+from nova_isolation.decision import cache
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import facts
+from nova_isolation.model import requirements
 from tools import attestation_stand
 
 _FORK = multiprocessing.get_context('fork')
 _ATTESTED = {'isolation:attested': 'true', 'isolation:attested_pcrs': '17'}
 
 
-def _source(asked: provider.Provider) -> source.Source:
-    return source.Source(
+def _source(asked: provider.Provider) -> refresher.Refresher:
+    return refresher.Refresher(
         asked, max_age=attestation_stand.MAX_AGE, clock_skew=5.0
     )
 
@@ -108,14 +107,14 @@ def bench_snapshot(stand: attestation_stand.Stand) -> None:
     _in_child(
         lambda: _refresh(
             'verifier to daemon',
-            lambda: keylime.KeylimeProvider(stand.keylime),
+            lambda: keylime_provider.KeylimeProvider(stand.keylime),
         )
     )
     pid = stand.start()
     _in_child(
         lambda: _refresh(
             'daemon to scheduler',
-            lambda: proxy.AttestdProvider(stand.attestd),
+            lambda: attestd_client.AttestdProvider(stand.attestd),
         )
     )
     print(f'daemon: {attestation_stand.resident(pid):.0f} MB resident')
@@ -126,7 +125,7 @@ def bench_webhook(stand: attestation_stand.Stand) -> None:
     stand.start()
     mechanisms = registry.get()
     wanted = requirements.parse(_ATTESTED, mechanisms.vocabulary)
-    judge = judges.Judge(wanted, decision.Freshness(), mechanisms)
+    judge = cache.DecisionCache(wanted, facts.Freshness(), mechanisms)
     document = facts.dumps({})
     client = stand.client()
     client.start()

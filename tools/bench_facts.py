@@ -28,9 +28,9 @@ import libvirt
 import nova.conf
 
 from nova_isolation import opts
+from nova_isolation.host import compute_host
+from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
-from nova_isolation.virt import compute_host
-from nova_isolation.virt import measurement
 
 
 class Connection:

@@ -40,8 +40,8 @@ from nova.scheduler.filters import aggregate_instance_extra_specs
 
 from nova import config
 from nova import objects
-from nova_isolation import facts
 from nova_isolation import qemu_catalogue
+from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter
 
 #: What a hardened host says; the kinds of hosts differ in one declaration.

@@ -29,7 +29,7 @@ import tempfile
 import time
 
 from nova_isolation.hook import script
-from nova_isolation.virt import domain_metadata
+from nova_isolation.host import domain_metadata
 
 _DOMAIN = """<domain type='kvm'>
   <name>instance-00000001</name>

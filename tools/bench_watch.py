@@ -30,14 +30,14 @@ import libvirt
 import nova.conf
 
 from nova_isolation import opts
-from nova_isolation import requirements
+from nova_isolation.host import compute_host
+from nova_isolation.host import measurement
+from nova_isolation.host import process_labels
+from nova_isolation.host import running_guest
 from nova_isolation.mechanisms import registry
-from nova_isolation.virt import census
-from nova_isolation.virt import compute_host
-from nova_isolation.virt import examination
-from nova_isolation.virt import measurement
-from nova_isolation.virt import orders
-from nova_isolation.virt import running_guest
+from nova_isolation.model import requirements
+from nova_isolation.virt.guard import guest_request
+from nova_isolation.virt.guard import verification
 
 _SPECS = (
     'isolation:hypervisor=qemu',
@@ -95,13 +95,13 @@ def main() -> None:
         measured = measure(host, mechanisms)
         begun = time.perf_counter()
         used -= time.process_time()
-        shared = census.Census(libvirt_host, options.run_dir)
+        shared = process_labels.ProcessLabels(libvirt_host, options.run_dir)
         for domain in domains:
-            found = examination.examine(
+            found = verification.verify(
                 running_guest.RunningGuest(
                     domain, libvirt_host, options.run_dir, shared
                 ),
-                orders.Order(domain.UUIDString(), wanted),
+                guest_request.GuestRequest(domain.UUIDString(), wanted),
                 measured,
                 host,
                 mechanisms,

@@ -32,12 +32,12 @@ isolation:smt: wanted off, found SMT is active [isolation.smt.active]
 from collections.abc import Iterator
 import dataclasses
 
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import section
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import typed_section
+from nova_isolation.model import vocabulary
 
 UNKNOWN = reasons.Reason(
     'isolation.smt.unknown',
@@ -81,11 +81,11 @@ class SmtMechanism(base.Mechanism[SmtFacts]):
         text = host.read('/sys/devices/system/cpu/smt/active').strip()
         if text not in ('0', '1'):
             raise ValueError(f'smt/active holds {text!r}')
-        return section.write(SmtFacts(off=text == '0'))
+        return typed_section.write(SmtFacts(off=text == '0'))
 
     def read(self, section_: object) -> SmtFacts:
         """See the base class."""
-        return section.read(SmtFacts, section_)
+        return typed_section.read(SmtFacts, section_)
 
     def unknown(self) -> reasons.Reason:
         """See the base class."""

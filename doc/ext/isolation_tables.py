@@ -15,7 +15,7 @@
 Directives, all without content:
 
 ``isolation-vocabulary``
-    the extra specs (:data:`nova_isolation.vocabulary.EXTRA_SPECS`)
+    the extra specs (:data:`nova_isolation.model.vocabulary.EXTRA_SPECS`)
 ``isolation-reserved``
     the names that are refused until a later release
 ``isolation-catalogue``
@@ -24,8 +24,8 @@ Directives, all without content:
     what certifications presuppose
     (:mod:`nova_isolation.mechanisms.certification`)
 ``isolation-reasons``
-    the reason codes (:data:`nova_isolation.reasons.REASONS`). Each row is a
-    target: ``#isolation-svirt-no-model``.
+    the reason codes (:data:`nova_isolation.model.reasons.REASONS`). Each row
+    is a target: ``#isolation-svirt-no-model``.
 """
 
 import abc
@@ -41,9 +41,9 @@ from sphinx.util import docutils
 from sphinx.util import typing as sphinx_typing
 
 from nova_isolation import qemu_catalogue
-from nova_isolation import reasons
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import certification
+from nova_isolation.model import reasons
+from nova_isolation.model import vocabulary
 
 #: What stands in one cell, one line.
 Cell = Sequence[nodes.Node]

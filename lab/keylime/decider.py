@@ -23,12 +23,12 @@ from oslo_config import cfg
 
 from lab import errors
 from lab import layout as layouts
-from nova_isolation import evidence
-from nova_isolation import requirements
 from nova_isolation.attestation import opts
 from nova_isolation.attestation import service
 from nova_isolation.mechanisms import attested
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import evidence
+from nova_isolation.model import requirements
 
 _SECONDS = 30.0
 _EVERY = 0.02

@@ -24,7 +24,7 @@ from lab.keylime import attestd
 from lab.keylime import certificates
 from lab.keylime import settings
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 
 _API = 'v2.6'
 _TIMEOUT = 10
@@ -32,7 +32,7 @@ _TIMEOUT = 10
 _SECONDS = 60.0
 
 #: What attestd holds of a host, and since when.
-Told = tuple[standing.Standing, snapshot.Verdict]
+Told = tuple[attestation_result.AttestationResult, snapshot.Verdict]
 
 
 class Verdicts:
@@ -115,14 +115,15 @@ class Verdicts:
         found = snapshot.loads(answer.content).verdicts.get(host)
         if found is None:
             raise errors.LabError(f'attestd tells nothing of {host}')
-        return standing.loads(found.document), found
+        return attestation_result.loads(found.document), found
 
     def wait_at_attestd(
         self, host: str, state: str, seconds: float = _SECONDS
     ) -> Told:
         """Wait until attestd tells that a host is in that state.
 
-        :param state: one of :data:`nova_isolation.attestation.standing.STATES`
+        :param state: one of
+            :data:`nova_isolation.model.attestation_result.STATES`
         :raises LabError: when it does not after ``seconds``
         """
         last = 'nothing'

@@ -23,8 +23,8 @@ admin: scheduler and compute host parse again, and refuse what they cannot.
 
 from nova.api.validation.extra_specs import base
 
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import vocabulary
 
 
 def register() -> list[base.ExtraSpecValidator]:

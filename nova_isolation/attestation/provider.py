@@ -15,8 +15,8 @@
 A provider is a class, named in the entry-point group
 ``nova_isolation.attestation`` and chosen by ``[isolation_attestation]
 provider``. It asks a third party about all hosts at once;
-:mod:`nova_isolation.attestation.source` calls it from one thread, keeps what
-it says and judges no verdict.
+:mod:`nova_isolation.attestation.refresher` calls it from one thread, keeps
+what it says and judges no verdict.
 """
 
 import abc

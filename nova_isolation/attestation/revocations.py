@@ -16,10 +16,10 @@ import dataclasses
 import functools
 import types
 
-from nova_isolation import facts
-from nova_isolation.attestation import peer_clock
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.https import peer_clock
+from nova_isolation.model import attestation_result
+from nova_isolation.model import facts
 
 
 class Revocations:
@@ -61,23 +61,26 @@ class Revocations:
         for name, verdict in known.verdicts.items():
             state, agent = read(verdict.document), verdict.agent
             good_at = verdict.good_at or 0.0
-            if state in (standing.FAILED, standing.REVOKED):
+            if state in (
+                attestation_result.FAILED,
+                attestation_result.REVOKED,
+            ):
                 # The verifier's own words say more than a call.
                 self._failed[agent] = max(
                     good_at, self._failed.get(agent, 0.0)
                 )
                 continue
-            if state != standing.GOOD:
+            if state != attestation_result.GOOD:
                 continue
             revoked = self._revoked.get(agent)
             if revoked and good_at <= revoked[0] + self._margin:
                 changed[name] = _distrusted(
-                    verdict, standing.REVOKED, revoked[1], revoked[0]
+                    verdict, attestation_result.REVOKED, revoked[1], revoked[0]
                 )
             elif good_at <= self._failed.get(agent, -1.0):
                 changed[name] = _distrusted(
                     verdict,
-                    standing.FAILED,
+                    attestation_result.FAILED,
                     'no good quote since it failed',
                     verdict.told_at,
                 )
@@ -97,7 +100,7 @@ class Revocations:
 def _state(document: str) -> str:
     """The state; '' where nobody will understand it, nor trust it."""
     try:
-        return standing.loads(document).state
+        return attestation_result.loads(document).state
     except facts.FactsError:
         return ''
 
@@ -109,9 +112,11 @@ def _distrusted(
     told_at: float | None,
 ) -> snapshot.Verdict:
     return verdict._replace(
-        document=standing.dumps(
+        document=attestation_result.dumps(
             dataclasses.replace(
-                standing.loads(verdict.document), state=state, found=found
+                attestation_result.loads(verdict.document),
+                state=state,
+                found=found,
             )
         ),
         told_at=told_at,

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 import logging
 import typing
 
-from nova_isolation import evidence
 from nova_isolation.attestation import provider
+from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import source
+from nova_isolation.model import evidence
 
 LOG = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Attestation(typing.Protocol):
     """What a service may ask and tell."""
 
     def clock(self, now: float) -> float:
-        """See :class:`nova_isolation.attestation.source.Source`."""
+        """See :class:`nova_isolation.attestation.refresher.Refresher`."""
 
     def statements(
         self, host: str, node: str
@@ -91,12 +91,13 @@ def make(
     not notice.
 
     :param options: the ``[isolation_attestation]`` group
-    :param on_change: see :class:`nova_isolation.attestation.source.Source`
+    :param on_change: see
+        :class:`nova_isolation.attestation.refresher.Refresher`
     """
     if not options.provider:
         return Nobody()
     try:
-        return source.Source(
+        return refresher.Refresher(
             load(options),
             max_age=options.max_age,
             clock_skew=options.clock_skew,

@@ -35,7 +35,8 @@ class SnapshotError(ValueError):
 class Verdict(typing.NamedTuple):
     """What a verifier says of one host.
 
-    :ivar document: its :class:`~nova_isolation.attestation.standing.Standing`
+    :ivar document: its
+        :class:`~nova_isolation.model.attestation_result.AttestationResult`
         as text
     :ivar good_at: when its last good quote was verified: seconds since the
         epoch by the verifier's clock; None: never

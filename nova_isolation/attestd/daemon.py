@@ -20,9 +20,9 @@ import ssl
 import time
 import typing
 
+from nova_isolation.attestation import refresher
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import source
 from nova_isolation.attestd import api
 from nova_isolation.attestd import hub
 from nova_isolation.attestd import listener
@@ -85,7 +85,7 @@ class Daemon:
             if self._provider.succeeded_at is not None:
                 pages.publish(known)
 
-        asked = source.Source(
+        asked = refresher.Refresher(
             self._provider,
             max_age=self._attestation.max_age,
             clock_skew=self._attestation.clock_skew,
@@ -132,7 +132,7 @@ class Daemon:
                 await asyncio.gather(asyncio.to_thread(asked.stop), *tasks)
 
     def _listeners(
-        self, pages: hub.Hub, asked: source.Source
+        self, pages: hub.Hub, asked: refresher.Refresher
     ) -> dict[int, listener.Listener]:
         """By their ports."""
         options = self._options
@@ -150,7 +150,7 @@ class Daemon:
         )
         return result
 
-    def _health(self, asked: source.Source) -> dict[str, object]:
+    def _health(self, asked: refresher.Refresher) -> dict[str, object]:
         """For monitors: when verifiers were last asked with success."""
         at = self._provider.succeeded_at
         return {

@@ -21,7 +21,7 @@ import typing
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 
-from nova_isolation.attestation import key_file
+from nova_isolation.https import key_file
 
 #: Seconds in which a request has to be there once a client has connected or
 #: begun it, ...

@@ -30,7 +30,7 @@ from starlette import requests
 from starlette import responses
 from starlette import routing
 
-from nova_isolation.attestation import host_map
+from nova_isolation.attestation.keylime import host_map
 
 LOG = logging.getLogger(__name__)
 

@@ -23,14 +23,13 @@ import nova.conf
 from nova import context as nova_context
 from nova import exception
 from nova import objects
-from nova_isolation import decision
-from nova_isolation import facts
-from nova_isolation import judge as judges
 from nova_isolation import opts
-from nova_isolation import requirements
 from nova_isolation.attestation import service
+from nova_isolation.decision import cache
+from nova_isolation.decision import decision
 from nova_isolation.mechanisms import registry
-from nova_isolation.scheduler import stats
+from nova_isolation.model import facts
+from nova_isolation.model import requirements
 
 CONF = nova.conf.CONF
 
@@ -104,7 +103,9 @@ def _answers(
     wanted: requirements.Requirements,
     mechanisms: registry.Mechanisms,
 ) -> typing.Iterator[Answer]:
-    judge = judges.Judge(wanted, opts.freshness(CONF.isolation), mechanisms)
+    judge = cache.DecisionCache(
+        wanted, opts.freshness(CONF.isolation), mechanisms
+    )
     attestation = service.make(CONF.isolation_attestation)
     if judge.asks:
         attestation.start()
@@ -131,7 +132,7 @@ def _answers(
             _state(record),
             judge.decide(
                 held.get(facts.STAT),
-                stats.age(held, now),
+                facts.age(held, now),
                 attestation.statements(node.host, node.uuid),
                 attestation.clock(now),
             ),

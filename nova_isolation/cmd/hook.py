@@ -19,8 +19,8 @@ into it. It needs neither Nova nor its configuration.
 
 import argparse
 
-from nova_isolation.hook import label
 from nova_isolation.hook import script
+from nova_isolation.hook import selinux_label
 from nova_isolation.hook import trial
 
 _RELOAD = (
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(script.Script()))
-    except (script.HookError, label.LabelError) as error:
+    except (script.HookError, selinux_label.LabelError) as error:
         print(error)
         return 2
 

@@ -27,7 +27,7 @@ import site
 import sys
 import tempfile
 
-from nova_isolation.hook import label
+from nova_isolation.hook import selinux_label
 
 #: libvirt has it compiled in (LIBVIRT_HOOK_DIR).
 FOLDER = Path('/etc/libvirt/hooks')
@@ -75,7 +75,7 @@ printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@" >&2
 # packages are written down instead.
 _PROGRAM = (
     'import sys; sys.path += {folders}; '
-    'from nova_isolation.hook import verdict; sys.exit(verdict.main())'
+    'from nova_isolation.hook import check; sys.exit(check.main())'
 )
 
 
@@ -94,7 +94,7 @@ class Script:
         self,
         folder: Path = FOLDER,
         python: str = sys.executable,
-        labels: label.Labels | None = None,
+        labels: selinux_label.Labels | None = None,
     ) -> None:
         """:param folder: where libvirt looks for hooks
 
@@ -103,7 +103,7 @@ class Script:
         """
         self._folder = folder
         self._python = Path(python)
-        self._labels = labels or label.Labels()
+        self._labels = labels or selinux_label.Labels()
         folders = [p for p in site.getsitepackages() if os.path.isdir(p)]
         # After an admin's own, which may still change the XML of a migration.
         self.path = folder / 'qemu.d' / '50-nova-isolation'
@@ -214,7 +214,7 @@ class Script:
                 os.fchmod(handle, 0o755)  # nosec B103: it is a program
                 wanted = self._labels.wanted(self.path)
                 if wanted is not None:
-                    label.give(Path(name), wanted)
+                    selinux_label.give(Path(name), wanted)
                 file.flush()
                 os.fsync(handle)
             os.replace(name, self.path)

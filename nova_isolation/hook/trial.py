@@ -17,11 +17,11 @@ from pathlib import Path
 import subprocess  # nosec B404: to run the installed file
 import typing
 
-from nova_isolation import reasons
-from nova_isolation.hook import label
 from nova_isolation.hook import programs
+from nova_isolation.hook import selinux_label
+from nova_isolation.host import domain_metadata
+from nova_isolation.model import reasons
 from nova_isolation.probes import apparmor
-from nova_isolation.virt import domain_metadata
 
 _SECONDS = 60
 # It is tagged, and nothing in it would confine it.
@@ -51,12 +51,12 @@ class Result(typing.NamedTuple):
     untried: str
 
 
-def run(path: Path, read: Callable[[str], str] = label.text) -> Result:
+def run(path: Path, read: Callable[[str], str] = selinux_label.text) -> Result:
     """Try the installed file.
 
     Where AppArmor confines libvirt's daemon, as confined. No process can be
     put into a domain of SELinux like that; see
-    :meth:`nova_isolation.hook.label.Labels.check`.
+    :meth:`nova_isolation.hook.selinux_label.Labels.check`.
 
     :param path: the file
     :param read: gives the text of a file

@@ -21,24 +21,26 @@ verdict counts, that of its age included.
 from collections.abc import Iterator
 import dataclasses
 
-from nova_isolation import evidence
-from nova_isolation import facts
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import traits
-from nova_isolation import vocabulary
-from nova_isolation.attestation import standing
 from nova_isolation.mechanisms import base
+from nova_isolation.model import attestation_result
+from nova_isolation.model import evidence
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import vocabulary
 
 _REASONS = {
-    standing.FAILED: reasons.ATTESTED_FAILED,
-    standing.PENDING: reasons.ATTESTED_PENDING,
-    standing.REVOKED: reasons.ATTESTED_REVOKED,
-    standing.AMBIGUOUS: reasons.ATTESTED_AMBIGUOUS,
+    attestation_result.FAILED: reasons.ATTESTED_FAILED,
+    attestation_result.PENDING: reasons.ATTESTED_PENDING,
+    attestation_result.REVOKED: reasons.ATTESTED_REVOKED,
+    attestation_result.AMBIGUOUS: reasons.ATTESTED_AMBIGUOUS,
 }
 
 #: In these nobody says by what policy the host is judged, or nobody can.
-_NO_POLICY = frozenset({standing.AMBIGUOUS, standing.PENDING})
+_NO_POLICY = frozenset(
+    {attestation_result.AMBIGUOUS, attestation_result.PENDING}
+)
 
 #: Digits of a PCR's value that are enough to recognise it in a message; the
 #: fault of a server has no room for more.
@@ -54,7 +56,7 @@ class AttestedFacts:
     :ivar evidence: with the ages
     """
 
-    standing: standing.Standing | None
+    standing: attestation_result.AttestationResult | None
     approved: dict[int, tuple[str, ...]]
     evidence: evidence.Evidence
 
@@ -78,7 +80,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
             )
         if not section.document:
             return AttestedFacts(None, {}, section)
-        held = standing.loads(section.document)
+        held = attestation_result.loads(section.document)
         return AttestedFacts(held, held.approved(), section)
 
     def unknown(self) -> reasons.Reason:
@@ -143,7 +145,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
                 reasons.ATTESTED_UNKNOWN, f'no agent of this host{trouble}'
             )
             return
-        if held.state != standing.GOOD:
+        if held.state != attestation_result.GOOD:
             ago = '' if said.told is None else f' {said.told:.0f} s ago'
             yield requirement.unmet(
                 _REASONS[held.state],
@@ -186,7 +188,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
                     else 'a policy for no PCR',
                     f'PCR {number} judged',
                 )
-            elif not all(map(standing.is_launched, values)):
+            elif not all(map(attestation_result.is_launched, values)):
                 yield requirement.unmet(
                     reasons.ATTESTED_NEVER_LAUNCHED,
                     f'a policy that approves of {values[0][:_DIGITS]}..., '

@@ -26,10 +26,10 @@ import dataclasses
 import enum
 import typing
 
-from nova_isolation import evidence
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import vocabulary
+from nova_isolation.model import evidence
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import program
 
 if typing.TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Mechanism(abc.ABC, typing.Generic[F]):
     :cvar name: as in the entry point; also names its section of the facts
     :cvar extra_specs: the extra specs it owns
     :cvar own_reasons: reason codes beside those of
-        :mod:`nova_isolation.reasons`
+        :mod:`nova_isolation.model.reasons`
     :cvar source: who says what its facts are
     """
 
@@ -180,8 +180,8 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
         :param section: as :meth:`measure` made it, but from the network:
             anything can come; or a third party's
-            :class:`~nova_isolation.evidence.Evidence`. Never None.
-        :raises nova_isolation.facts.FactsError: it is malformed
+            :class:`~nova_isolation.model.evidence.Evidence`. Never None.
+        :raises nova_isolation.model.facts.FactsError: it is malformed
         """
 
     @abc.abstractmethod

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import types
 
-from nova_isolation import facts
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import selinux
 
 

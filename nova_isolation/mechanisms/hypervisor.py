@@ -15,12 +15,12 @@
 from collections.abc import Iterator
 import dataclasses
 
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import section
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import typed_section
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import libvirt_xml
 
 
@@ -39,7 +39,7 @@ class HypervisorMechanism(base.Mechanism[HypervisorFacts]):
 
     def measure(self, host: base.Host) -> object:
         """libvirt's word, which for kvm includes that /dev/kvm works."""
-        return section.write(
+        return typed_section.write(
             HypervisorFacts(
                 libvirt_xml.domain_type(host.domain_capabilities())
             )
@@ -47,7 +47,7 @@ class HypervisorMechanism(base.Mechanism[HypervisorFacts]):
 
     def read(self, section_: object) -> HypervisorFacts:
         """See the base class."""
-        return section.read(HypervisorFacts, section_)
+        return typed_section.read(HypervisorFacts, section_)
 
     def unknown(self) -> reasons.Reason:
         """See the base class."""

@@ -16,14 +16,14 @@ from collections.abc import Iterator
 import dataclasses
 import re
 
-from nova_isolation import facts
 from nova_isolation import qemu_catalogue
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import section
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import typed_section
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import program
 
 _HARDENING = 'isolation:qemu_hardening'
@@ -79,7 +79,7 @@ class QemuMechanism(base.Mechanism[QemuFacts]):
             for index, component in enumerate(_COMPONENTS)
             if emulator.types & set(qemu_catalogue.CATALOGUE[component])
         )
-        return section.write(
+        return typed_section.write(
             QemuFacts(
                 tuple(sorted(emulator.hardening)),
                 _sandbox(emulator, host),
@@ -90,7 +90,7 @@ class QemuMechanism(base.Mechanism[QemuFacts]):
 
     def read(self, section_: object) -> QemuFacts:
         """See the base class."""
-        result = section.read(QemuFacts, section_)
+        result = typed_section.read(QemuFacts, section_)
         if result.known < 0 or not re.fullmatch('[0-9a-f]+', result.present):
             raise facts.FactsError(
                 reasons.FACTS_MALFORMED, 'not a map of components'

@@ -22,11 +22,11 @@ import re
 import types
 import typing
 
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import vocabulary
 
 LOG = logging.getLogger(__name__)
 

@@ -17,14 +17,14 @@ import dataclasses
 import logging
 import typing
 
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import section
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import svirt_definition
 from nova_isolation.mechanisms import svirt_label
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.model import typed_section
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import selinux
@@ -89,7 +89,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         models = tuple(m for m in _MODELS if m in drivers)
         mode = _state(selinux.mode, host)
         on = mode not in (None, 'disabled')
-        return section.write(
+        return typed_section.write(
             SvirtFacts(
                 models,
                 mode,
@@ -118,7 +118,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
 
     def read(self, section_: object) -> SvirtFacts:
         """See the base class."""
-        return section.read(SvirtFacts, section_)
+        return typed_section.read(SvirtFacts, section_)
 
     def unknown(self) -> reasons.Reason:
         """See the base class."""

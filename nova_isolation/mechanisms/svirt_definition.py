@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import typing
 
-from nova_isolation import reasons
-from nova_isolation import requirements
 from nova_isolation.mechanisms import svirt_label
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
 
 if typing.TYPE_CHECKING:
     # The libvirt hook has another kind, and no time for this one.

@@ -22,8 +22,8 @@ import dataclasses
 import functools
 import re
 
-from nova_isolation import reasons
-from nova_isolation import requirements
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
 
 _LABEL = re.compile(
     r'(?P<user>[^:\s]+):(?P<role>[^:\s]+):(?P<type>[^:\s]+):'

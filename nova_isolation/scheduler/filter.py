@@ -22,16 +22,15 @@ import nova.conf
 from nova.scheduler import filters
 from oslo_log import log as logging
 
-from nova_isolation import evidence
-from nova_isolation import facts
-from nova_isolation import judge as judges
 from nova_isolation import opts
-from nova_isolation import requirements
 from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.attestation import service
+from nova_isolation.decision import cache
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import evidence
+from nova_isolation.model import facts
+from nova_isolation.model import requirements
 from nova_isolation.scheduler import prefilter
-from nova_isolation.scheduler import stats as host_stats
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class IsolationFilter(filters.BaseHostFilter):
         self.mechanisms = registry.get()
         self.attestation = service.make(attestation_opts.register(CONF))
         self.attestation.start()
-        self._judges: dict[requirements.Requirements, judges.Judge] = {}
+        self._judges: dict[requirements.Requirements, cache.DecisionCache] = {}
 
     def filter_all(
         self, filter_obj_list: Iterable[typing.Any], spec_obj: typing.Any
@@ -97,12 +96,12 @@ class IsolationFilter(filters.BaseHostFilter):
         """One host alone, for those who call a filter so."""
         return bool(list(self.filter_all([host_state], filter_properties)))
 
-    def _judge(self, wanted: requirements.Requirements) -> judges.Judge:
+    def _judge(self, wanted: requirements.Requirements) -> cache.DecisionCache:
         freshness = opts.freshness(self.options)
         judge = self._judges.get(wanted)
         # The options may have been reloaded.
         if judge is None or judge.freshness != freshness:
-            judge = judges.Judge(wanted, freshness, self.mechanisms)
+            judge = cache.DecisionCache(wanted, freshness, self.mechanisms)
             if len(self._judges) >= _MAX_FLAVORS:
                 self._judges = {}
             self._judges[wanted] = judge
@@ -124,7 +123,7 @@ class IsolationFilter(filters.BaseHostFilter):
             stats = getattr(host, 'stats', None) or {}
             answer = judge.decide(
                 stats.get(facts.STAT),
-                host_stats.age(stats, now),
+                facts.age(stats, now),
                 statements(host.host, host.uuid)
                 if judge.asks
                 else evidence.NO_STATEMENTS,

@@ -24,13 +24,13 @@ from nova.scheduler import request_filter
 from oslo_log import log as logging
 
 from nova import exception
-from nova_isolation import fault_message
 from nova_isolation import opts
-from nova_isolation import reasons
-from nova_isolation import requirements
-from nova_isolation import traits
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import fault_message
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)

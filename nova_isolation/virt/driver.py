@@ -24,18 +24,18 @@ from nova.compute import vm_states
 import nova.conf
 from oslo_log import log as logging
 
-from nova_isolation import facts
 from nova_isolation import opts
-from nova_isolation import traits
 from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import facts
+from nova_isolation.model import traits
 from nova_isolation.virt import exception
-from nova_isolation.virt import live_migration_roads
-from nova_isolation.virt import placement
-from nova_isolation.virt import power_roads
-from nova_isolation.virt import reverification
 from nova_isolation.virt import signatures
-from nova_isolation.virt import watch
+from nova_isolation.virt.roads import live_migration
+from nova_isolation.virt.roads import placement
+from nova_isolation.virt.roads import power
+from nova_isolation.virt.watch import periodic_verification
+from nova_isolation.virt.watch import watch_thread
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -51,9 +51,7 @@ attestation_opts.register(CONF)
 _FIRST_WORD = 5.0
 
 
-class IsolationDriver(
-    power_roads.PowerRoads, live_migration_roads.LiveMigrationRoads
-):
+class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
     """See Nova's driver for all that is not here."""
 
     @functools.cached_property
@@ -77,8 +75,8 @@ class IsolationDriver(
                 'facts': self.guard.measure().document,
             },
         )
-        self._watch = watch.Watch(
-            reverification.Reverification(
+        self._watch = watch_thread.WatchThread(
+            periodic_verification.PeriodicVerification(
                 host,
                 self._host,
                 self.guard,
@@ -98,7 +96,7 @@ class IsolationDriver(
 
     def emit_event(self, event: typing.Any) -> None:
         """See Nova's driver. Runs on the thread of libvirt's events."""
-        if self._watch is not None and watch.is_start(event):
+        if self._watch is not None and watch_thread.is_start(event):
             self._watch.wake(event.get_instance_uuid())
         super().emit_event(event)
 
@@ -163,12 +161,12 @@ class IsolationDriver(
             disk or a domain is made, or after the paused start; Nova tries
             the next host
         """
-        order = self.guard.orders.of_instance(instance, context)
+        request = self.guard.requests.of_instance(instance, context)
         try:
             # Before an image is fetched. Audit mode gains nothing by it and
             # would record each refusal twice.
-            if order.wanted and self.guard.enforces:
-                self.guard.admit(order)
+            if request.wanted and self.guard.enforces:
+                self.guard.admit(request)
             super().spawn(
                 context,
                 instance,
@@ -214,7 +212,7 @@ class IsolationDriver(
             if self.instance_exists(instance):
                 self.guard.power_off(
                     self._host.get_guest(instance),
-                    self.guard.orders.of_instance(instance, context),
+                    self.guard.requests.of_instance(instance, context),
                 )
             raise
 
@@ -226,7 +224,7 @@ class IsolationDriver(
         *args: typing.Any,
         **kwargs: typing.Any,
     ) -> typing.Any:
-        with self.guard.orders.working_on(instance, context):
+        with self.guard.requests.working_on(instance, context):
             return super()._create_guest(
                 context, xml, instance, *args, **kwargs
             )

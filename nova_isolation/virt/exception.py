@@ -15,8 +15,8 @@
 from collections.abc import Iterable
 
 from nova import exception
-from nova_isolation import fault_message
-from nova_isolation import reasons
+from nova_isolation.model import fault_message
+from nova_isolation.model import reasons
 
 
 class GuestRefused(exception.GroupAffinityViolation):

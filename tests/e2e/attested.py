@@ -25,7 +25,7 @@ from lab import layout
 from lab import placement
 from lab.keylime import attestd
 from lab.keylime import tpm
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 from tests.e2e import base
 
 APPROVED, OTHER = 'an approved hypervisor', 'another hypervisor'
@@ -101,12 +101,12 @@ class TestCase(base.TestCase):
             except errors.LabError:
                 return False
             nonlocal failed
-            if told.state == standing.FAILED and not failed:
+            if told.state == attestation_result.FAILED and not failed:
                 failed = True
                 print(f'{host} failed, {told.found}: trusted once more')
                 self.trust(host)
             return (
-                told.state == standing.GOOD
+                told.state == attestation_result.GOOD
                 and time.time() - (verdict.good_at or 0) < attestd.MAX_AGE / 2
             )
 
@@ -123,7 +123,7 @@ class TestCase(base.TestCase):
     def lose_trust(self, host: str) -> None:
         """Another hypervisor is launched there, and Nova is told."""
         self.attestation.launch(host, OTHER)
-        self.verdicts.wait_at_attestd(host, standing.FAILED)
+        self.verdicts.wait_at_attestd(host, attestation_result.FAILED)
 
     def wait_reverified(self, server: Any, result: str) -> None:
         """Until that is the last verdict about a running guest."""

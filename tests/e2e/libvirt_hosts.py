@@ -24,7 +24,7 @@ from lab import processes
 from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.daemons import libvirtd
-from nova_isolation.virt import domain_metadata
+from nova_isolation.host import domain_metadata
 
 _DOMAIN = """<domain type='qemu'>
   <name>{name}</name>

@@ -26,8 +26,8 @@ from lab.keylime import certificates
 from lab.keylime import decider
 from lab.keylime import settings
 from lab.keylime import tpm
-from nova_isolation import reasons
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
+from nova_isolation.model import reasons
 from tests.e2e import attested
 from tests.e2e import base
 
@@ -83,7 +83,7 @@ class AttestedTest(attested.TestCase):
         began = time.monotonic()
         self.attestation.launch(base.PLAIN, attested.OTHER)
         self.verdicts.wait_at_verifier(base.PLAIN, 'FAIL')
-        self.verdicts.wait_at_attestd(base.PLAIN, standing.FAILED)
+        self.verdicts.wait_at_attestd(base.PLAIN, attestation_result.FAILED)
         # A quote every 2 s, and a look at the verifier every second.
         self.assertLess(time.monotonic() - began, 15)
         self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_FAILED.code)
@@ -109,7 +109,7 @@ class AttestedTest(attested.TestCase):
     def test_agent_killed(self) -> None:
         flavor = self.flavor(attested.ATTESTED)
         self.attestation.kill_agent(base.PLAIN)
-        self.verdicts.wait_at_attestd(base.PLAIN, standing.FAILED)
+        self.verdicts.wait_at_attestd(base.PLAIN, attestation_result.FAILED)
         self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_FAILED.code)
 
     def test_verifier_stopped(self) -> None:
@@ -135,7 +135,9 @@ class AttestedTest(attested.TestCase):
         with self.attestation.frozen_agent(base.PLAIN):
             self.attestation.stop_verifier()
             self.attestation.start_verifier()
-            self.verdicts.wait_at_attestd(base.PLAIN, standing.PENDING)
+            self.verdicts.wait_at_attestd(
+                base.PLAIN, attestation_result.PENDING
+            )
             self.assertRefused(
                 flavor, base.PLAIN, reasons.ATTESTED_PENDING.code
             )

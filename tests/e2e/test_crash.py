@@ -23,7 +23,7 @@ from typing import Any
 
 from lab import guestfiles
 from lab.daemons import nova
-from nova_isolation import reasons
+from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from tests.e2e import base
 from tests.e2e import paused_start

@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from lab.daemons import nova
-from nova_isolation import reasons
+from nova_isolation.model import reasons
 from tests.e2e import base
 
 #: What both hosts offer, and what cpu-hardened alone does.

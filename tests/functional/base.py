@@ -121,7 +121,7 @@ class TestCase(base.ServersTestBase):
         super().start_compute(hostname, *args, **kwargs)
         guard = getattr(self.driver(hostname), 'guard', None)
         if guard is not None:
-            for pending in (guard.reporter._faults, guard.unproven):
+            for pending in (guard.reporter._faults, guard.deferred_power_off):
                 self.addCleanup(_settle, pending)
         return hostname
 

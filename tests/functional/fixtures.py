@@ -28,8 +28,8 @@ import fixtures
 from lxml import etree
 from nova.tests.fixtures import libvirt as fakelibvirt
 
+from nova_isolation.host import compute_host
 from nova_isolation.probes import program
-from nova_isolation.virt import compute_host
 
 #: [isolation] qemu_run_dir, by default
 RUN_DIR = '/run/libvirt/qemu'
@@ -434,22 +434,22 @@ class IsolationFixture(fixtures.Fixture):
     def _setUp(self) -> None:
         Processes.current = Processes()
         Connection.of_host.clear()
-        host = 'nova_isolation.virt.compute_host.ComputeHost'
+        host = 'nova_isolation.host.compute_host.ComputeHost'
         for target, fake in (
             (f'{host}.read', _host_read),
             (f'{host}.ask', _host_ask),
             (f'{host}.emulator', _host_emulator),
             (f'{host}.options', property(_host_options)),
             (
-                'nova_isolation.virt.privileged.read',
+                'nova_isolation.host.privileged.read',
                 Processes.current.read,
             ),
             (
-                'nova_isolation.virt.privileged.executable',
+                'nova_isolation.host.privileged.executable',
                 Processes.current.executable,
             ),
             # Nova gives up at once here.
-            ('nova_isolation.virt.late_fault._INTERVAL', 0.02),
+            ('nova_isolation.virt.guard.late_fault._INTERVAL', 0.02),
         ):
             self.useFixture(fixtures.MonkeyPatch(target, fake))
         # Nova does not use it, so its fake does not have it.

@@ -20,10 +20,10 @@ import time
 import fixtures as base_fixtures
 from nova.tests.functional.api import client
 
-from nova_isolation import reasons
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
 from nova_isolation.cmd import explain
+from nova_isolation.model import attestation_result
+from nova_isolation.model import reasons
 from tests.functional import fixtures
 from tests.functional import road
 
@@ -83,7 +83,9 @@ class TestCase(road.TestCase):
         for host in hosts:
             now = time.time()
             self.verdicts[host] = snapshot.Verdict(
-                standing.dumps(standing.Standing(state, found, pcrs)),
+                attestation_result.dumps(
+                    attestation_result.AttestationResult(state, found, pcrs)
+                ),
                 now - ago,
                 now,
                 f'agent of {host}',

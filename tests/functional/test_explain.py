@@ -22,8 +22,8 @@ import nova.conf
 from oslo_config import cfg
 
 from nova import config
-from nova_isolation import reasons
 from nova_isolation.cmd import manage
+from nova_isolation.model import reasons
 from tests.functional import base
 from tests.functional import fixtures
 

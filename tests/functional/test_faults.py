@@ -45,7 +45,7 @@ class LibvirtdTest(base.TestCase):
         super().setUp()
         self.useFixture(
             base_fixtures.MonkeyPatch(
-                'nova_isolation.virt.unproven._INTERVAL', 0.02
+                'nova_isolation.virt.guard.deferred_power_off._INTERVAL', 0.02
             )
         )
         self.start(fixtures.Machine())
@@ -109,7 +109,7 @@ class LibvirtdTest(base.TestCase):
         self.machine.on_start = self.die
         server = self.refused(self.tagged, 'isolation.qemu.unknown')
         # Not this process, but the one that comes.
-        self.guard('host1').unproven.discard(server['id'])
+        self.guard('host1').deferred_power_off.discard(server['id'])
         self.away.close()
         self.assertEqual(1, len(self.hypervisor._running_vms))
         self.restart_compute_service('host1')
@@ -127,11 +127,13 @@ class LibvirtdTest(base.TestCase):
         ):
             # Nova's list is without them, as it is for guests of other hosts.
             self.driver('host1').process_instances_at_startup(self.context, [])
-            self.assertEqual(set(), self.guard('host1').unproven._pending)
+            self.assertEqual(
+                set(), self.guard('host1').deferred_power_off._pending
+            )
 
     def test_guest_that_was_started_anew_runs_on(self):
         server = self.boot(self.tagged)
-        waiting = self.guard('host1').unproven
+        waiting = self.guard('host1').deferred_power_off
         with mock.patch.object(
             self.driver('host1')._host,
             'get_connection',
@@ -172,7 +174,7 @@ class UnreadableTest(base.TestCase):
                 return read(path)
 
             for flavor in flavors:
-                with mock.patch('nova_isolation.virt.privileged.read', refuse):
+                with mock.patch('nova_isolation.host.privileged.read', refuse):
                     server = self.refused(flavor, 'isolation.verify.failed')
                 self.assertNothingLeft(server, 'host1')
         self.assertNotIn('resume', self.machines['host1'].calls)

@@ -19,8 +19,8 @@ import fixtures as base_fixtures
 from oslo_privsep import comm
 from oslotest import base as oslo_base
 
+from nova_isolation.host import privileged
 from nova_isolation.probes import program
-from nova_isolation.virt import privileged
 
 DENIED = PermissionError('denied')
 

@@ -16,7 +16,7 @@ from unittest import mock
 
 from nova.tests.functional.api import client
 
-from nova_isolation import facts
+from nova_isolation.model import facts
 from tests.functional import fixtures
 from tests.functional import road
 

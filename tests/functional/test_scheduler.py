@@ -17,8 +17,8 @@ from unittest import mock
 
 from nova.tests.functional.api import client
 
-from nova_isolation import facts
 from nova_isolation.mechanisms import svirt
+from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter
 from tests.functional import base
 from tests.functional import fixtures

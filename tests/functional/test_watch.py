@@ -26,9 +26,9 @@ from oslo_messaging.notify import _impl_test
 from nova import exception as nova_exception
 from nova import objects
 from nova.virt import event
-from nova_isolation import facts
 from nova_isolation.mechanisms import qemu
-from nova_isolation.virt import watch
+from nova_isolation.model import facts
+from nova_isolation.virt.watch import watch_thread
 from tests.functional import base
 from tests.functional import fixtures
 
@@ -461,7 +461,7 @@ class ThreadTest(TestCase):
 
     def setUp(self):
         super().setUp()
-        patch = mock.patch.object(watch, '_PAUSE', 0.05)
+        patch = mock.patch.object(watch_thread, '_PAUSE', 0.05)
         patch.start()
         self.addCleanup(patch.stop)
         self.server = self.boot(self.flavor(qemu_sandbox='true'))

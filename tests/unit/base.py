@@ -17,8 +17,8 @@ import re
 import hypothesis
 from oslotest import base
 
-from nova_isolation import decision
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import facts
 
 # Two cores that others use too: no deadline for one example. No database of
 # failures, which would be one more folder in the checkout.
@@ -32,7 +32,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile('unit')
 
-FRESH = decision.Freshness()
+FRESH = facts.Freshness()
 
 
 class TestCase(base.BaseTestCase):

@@ -16,9 +16,9 @@ import dataclasses
 import errno
 import types
 
-from nova_isolation import evidence as evidences
 from nova_isolation import qemu_catalogue
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
+from nova_isolation.model import evidence as evidences
 from nova_isolation.probes import program
 
 UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
@@ -100,7 +100,11 @@ def evidence(
 ):
     """What a verifier says of a host; by default all that one could wish."""
     return evidences.Evidence(
-        standing.dumps(standing.Standing(state, found, pcrs, boot, runtime)),
+        attestation_result.dumps(
+            attestation_result.AttestationResult(
+                state, found, pcrs, boot, runtime
+            )
+        ),
         age,
         told,
         120.0,

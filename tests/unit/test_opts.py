@@ -14,8 +14,8 @@
 
 from oslo_config import cfg
 
-from nova_isolation import decision
 from nova_isolation import opts
+from nova_isolation.model import facts
 from tests.unit import base
 
 
@@ -35,10 +35,8 @@ class OptsTest(base.TestCase):
         self.assertEqual('enforce', self.group.mode)
         self.assertTrue(self.group.request_traits)
         self.assertEqual([], self.group.certifications)
-        self.assertEqual(
-            decision.Freshness(180, 30), opts.freshness(self.group)
-        )
-        self.assertEqual(decision.Freshness(), opts.freshness(self.group))
+        self.assertEqual(facts.Freshness(180, 30), opts.freshness(self.group))
+        self.assertEqual(facts.Freshness(), opts.freshness(self.group))
         self.assertEqual(60, self.group.verify_interval)
         self.assertTrue(self.group.violation_closes_host)
         # The one that is not: nobody's guests end unless an admin says so.

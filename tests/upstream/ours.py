@@ -70,7 +70,7 @@ def put_facts() -> None:
     """
     if STOCK:
         return
-    from nova_isolation.virt import compute_host
+    from nova_isolation.host import compute_host
     from tests.functional import fixtures
 
     machine = fixtures.Machine()

@@ -19,7 +19,7 @@ from nova import exception
 from nova_isolation.api import validators
 from nova_isolation.mechanisms import registry
 from tests.unit import base
-from tests.unit import test_vocabulary
+from tests.unit.model import test_vocabulary
 
 
 class ValidatorsTest(base.TestCase):

@@ -25,10 +25,10 @@ import time
 import types
 
 from nova_isolation.attestation import provider
+from nova_isolation.attestation import refresher
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import source
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 
 #: Seconds by which a time may be off: of whole seconds, and of the road.
 NEAR = 3.0
@@ -73,7 +73,7 @@ class Contract:
         """All hosts are good, since."""
         self.say(
             {
-                host: (standing.GOOD, age)
+                host: (attestation_result.GOOD, age)
                 for host, age in zip(self.hosts, ages, strict=False)
             }
         )
@@ -91,7 +91,7 @@ class Contract:
         for host, one in found.verdicts.items():
             self.assertIsInstance(host, str)
             self.assertIsInstance(one, snapshot.Verdict)
-            standing.loads(one.document)
+            attestation_result.loads(one.document)
         text = snapshot.dumps(found)
         self.assertEqual(found, snapshot.loads(text, found.serial))
         return found
@@ -104,18 +104,21 @@ class Contract:
     def test_contract_says_what_is_said(self):
         self.say(
             {
-                self.hosts[0]: (standing.GOOD, 3.0),
-                self.hosts[1]: (standing.FAILED, 60.0),
+                self.hosts[0]: (attestation_result.GOOD, 3.0),
+                self.hosts[1]: (attestation_result.FAILED, 60.0),
             }
         )
         now = time.time()
         found = self.assertSnapshot(self.make().fetch(snapshot.Snapshot()))
         self.assertEqual(set(self.hosts), set(found.verdicts))
         good, failed = (found.verdicts[host] for host in self.hosts)
-        self.assertEqual(standing.GOOD, standing.loads(good.document).state)
+        self.assertEqual(
+            attestation_result.GOOD,
+            attestation_result.loads(good.document).state,
+        )
         self.assertNear(now - 3.0, good.good_at)
-        failure = standing.loads(failed.document)
-        self.assertEqual(standing.FAILED, failure.state)
+        failure = attestation_result.loads(failed.document)
+        self.assertEqual(attestation_result.FAILED, failure.state)
         self.assertTrue(failure.found)
         self.assertTrue(good.agent and good.verifier)
         self.assertEqual('', found.trouble)
@@ -127,11 +130,14 @@ class Contract:
         self.assertEqual(first.document, second.document)
 
     def test_contract_never_quoted(self):
-        self.say({self.hosts[0]: (standing.PENDING, None)})
+        self.say({self.hosts[0]: (attestation_result.PENDING, None)})
         found = self.assertSnapshot(self.make().fetch(snapshot.Snapshot()))
         one = found.verdicts[self.hosts[0]]
         self.assertIsNone(one.good_at)
-        self.assertEqual(standing.PENDING, standing.loads(one.document).state)
+        self.assertEqual(
+            attestation_result.PENDING,
+            attestation_result.loads(one.document).state,
+        )
 
     def test_contract_only_a_newer_quote_renews(self):
         """Neither asking again, nor what we knew before."""
@@ -188,7 +194,7 @@ class Contract:
     def test_contract_in_a_source(self):
         """A failure leaves the last good quote as it was, to run out."""
         self.good(1.0)
-        known = source.Source(self.make(), max_age=60, clock_skew=5)
+        known = refresher.Refresher(self.make(), max_age=60, clock_skew=5)
         known.refresh()
         host = self.hosts[0]
         (first,) = known.evidence(host, host, time.time()).values()

@@ -21,7 +21,7 @@ import fixtures
 from nova_isolation.attestation import fixture
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 from tests.unit import base
 from tests.unit.attestation import contract
 
@@ -51,8 +51,8 @@ class FixtureTest(contract.Contract, base.TestCase):
                 snapshot.Snapshot(
                     verdicts={
                         host: snapshot.Verdict(
-                            standing.dumps(
-                                standing.Standing(
+                            attestation_result.dumps(
+                                attestation_result.AttestationResult(
                                     state,
                                     '' if state == 'good' else 'bad',
                                 )

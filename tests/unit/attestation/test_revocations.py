@@ -15,18 +15,24 @@ import types
 
 from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 from tests.unit import base
 
-GOOD = standing.Standing(standing.GOOD, '', ('17=ab',), True, True)
-FAILED = standing.Standing(standing.FAILED, 'invalid quote (state 9)')
+GOOD = attestation_result.AttestationResult(
+    attestation_result.GOOD, '', ('17=ab',), True, True
+)
+FAILED = attestation_result.AttestationResult(
+    attestation_result.FAILED, 'invalid quote (state 9)'
+)
 SKEW = 5.0
 
 
 def known(one=GOOD, good_at=100.0, **others):
     """A snapshot of host ``h`` with agent ``a``, and others."""
     verdicts = {
-        'h': snapshot.Verdict(standing.dumps(one), good_at, 100.0, 'a', 'v'),
+        'h': snapshot.Verdict(
+            attestation_result.dumps(one), good_at, 100.0, 'a', 'v'
+        ),
     }
     for host, agent in others.items():
         verdicts[host] = verdicts['h']._replace(agent=agent)
@@ -44,7 +50,7 @@ class RevocationsTest(base.TestCase):
 
     def standing(self, before, host='h'):
         found = self.revoked.apply(before)
-        return standing.loads(found.verdicts[host].document)
+        return attestation_result.loads(found.verdicts[host].document)
 
     def test_nobody(self):
         before = known()
@@ -58,25 +64,28 @@ class RevocationsTest(base.TestCase):
         after = self.revoked.apply(before)
         one = after.verdicts['h']
         self.assertEqual(
-            standing.Standing(
-                standing.REVOKED, 'revoked by its verifier', ('17=ab',),
-                True, True,
+            attestation_result.AttestationResult(
+                attestation_result.REVOKED, 'revoked by its verifier',
+                ('17=ab',), True, True,
             ),
-            standing.loads(one.document),
+            attestation_result.loads(one.document),
         )  # fmt: skip
         self.assertEqual((100.0, 101.0), (one.good_at, one.told_at))
         self.assertEqual(('a', 'v'), (one.agent, one.verifier))
         self.assertEqual(before.verdicts['i'], after.verdicts['i'])
         self.assertEqual(('t', 's'), (after.trouble, after.serial))
         # What was handed out is as it was.
-        self.assertEqual(GOOD, standing.loads(before.verdicts['h'].document))
+        self.assertEqual(
+            GOOD, attestation_result.loads(before.verdicts['h'].document)
+        )
 
     def test_trusted_again(self):
         """By a good quote that is newer, whichever clock is ahead."""
         self.revoked.add('a', 101.0, 'x')
         for good_at in (None, 0.0, 100.0, 101.0, 103.0, 107.0):
             self.assertEqual(
-                standing.REVOKED, self.standing(known(good_at=good_at)).state
+                attestation_result.REVOKED,
+                self.standing(known(good_at=good_at)).state,
             )
         # The skew, and the second that the comparison of clocks grants.
         self.assertEqual(GOOD, self.standing(known(good_at=107.1)))
@@ -95,7 +104,9 @@ class RevocationsTest(base.TestCase):
         self.assertEqual(FAILED, self.standing(known(FAILED)))
         # It goes on: a failure is no newer success.
         self.assertEqual(FAILED, self.standing(known(FAILED, good_at=200.0)))
-        self.assertEqual(standing.REVOKED, self.standing(known()).state)
+        self.assertEqual(
+            attestation_result.REVOKED, self.standing(known()).state
+        )
 
     def test_seen_to_have_failed(self):
         """Nobody called; and Keylime says PASS of who is only reactivated."""
@@ -103,7 +114,7 @@ class RevocationsTest(base.TestCase):
         for good_at in (None, 99.0, 100.0):
             found = self.standing(known(good_at=good_at))
             self.assertEqual(
-                (standing.FAILED, 'no good quote since it failed'),
+                (attestation_result.FAILED, 'no good quote since it failed'),
                 (found.state, found.found),
             )
         # Of one that had none before, the first one counts.
@@ -114,9 +125,13 @@ class RevocationsTest(base.TestCase):
 
     def test_seen_to_be_revoked(self):
         """By a daemon that has forgotten it since."""
-        revoked = standing.Standing(standing.REVOKED, 'x')
+        revoked = attestation_result.AttestationResult(
+            attestation_result.REVOKED, 'x'
+        )
         self.standing(known(revoked, good_at=100.0))
-        self.assertEqual(standing.FAILED, self.standing(known()).state)
+        self.assertEqual(
+            attestation_result.FAILED, self.standing(known()).state
+        )
         self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
 
     def test_last_call_counts(self):
@@ -131,7 +146,7 @@ class RevocationsTest(base.TestCase):
         self.assertEqual(
             ['revoked', 'revoked', 'good'],
             [
-                standing.loads(after.verdicts[host].document).state
+                attestation_result.loads(after.verdicts[host].document).state
                 for host in 'hij'
             ],
         )

@@ -20,14 +20,14 @@ import hypothesis
 from hypothesis import strategies as st
 
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 from tests.unit import base
-from tests.unit.attestation import test_standing
+from tests.unit.model import test_attestation_result
 
 moments = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 verdicts = st.builds(
     snapshot.Verdict,
-    test_standing.standings.map(standing.dumps),
+    test_attestation_result.standings.map(attestation_result.dumps),
     moments,
     moments,
     st.text(max_size=10),

@@ -26,16 +26,16 @@ import hypothesis
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from nova_isolation import decision
-from nova_isolation import judge as judges
-from nova_isolation import requirements
-from nova_isolation.attestation import https
-from nova_isolation.attestation import keylime
-from nova_isolation.attestation import peer_clock
 from nova_isolation.attestation import provider
+from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import source
+from nova_isolation.attestation.keylime import keylime_provider
+from nova_isolation.decision import cache
+from nova_isolation.decision import host_facts
+from nova_isolation.https import https_client
+from nova_isolation.https import peer_clock
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import requirements
 from tests.unit import base
 from tests.unit.attestation import verifier
 
@@ -109,7 +109,7 @@ class World:
             body = self.nonsense
         else:
             body = verifier.body({NODE: self.status})
-        return https.Answer(200, {}, body, at)
+        return https_client.Answer(200, {}, body, at)
 
     def close(self):
         """As https.Client.close."""
@@ -138,7 +138,7 @@ class Machine(stateful.RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.patch = mock.patch.multiple(
-            source,
+            refresher,
             time=types.SimpleNamespace(time=self.world.clock),
             _uptime=lambda: self.world.now,
         )
@@ -149,7 +149,7 @@ class Machine(stateful.RuleBasedStateMachine):
             for specs, age in FLAVORS
         ]
         self.judges = [
-            judges.Judge(wanted, base.FRESH, known)
+            cache.DecisionCache(wanted, base.FRESH, known)
             for wanted, _ in self.wanted
         ]
         self.start_daemon()
@@ -168,9 +168,9 @@ class Machine(stateful.RuleBasedStateMachine):
     def start_daemon(self):
         """It has forgotten everything, revocations too."""
         with mock.patch.object(
-            keylime.https, 'Client', lambda **_: self.world
+            keylime_provider.https_client, 'Client', lambda **_: self.world
         ):
-            asked = keylime.KeylimeProvider(
+            asked = keylime_provider.KeylimeProvider(
                 types.SimpleNamespace(
                     verifiers=['https://v:1'],
                     ca_file='ca', cert_file='c', key_file='k',
@@ -178,13 +178,15 @@ class Machine(stateful.RuleBasedStateMachine):
                     host_map='node-uuid',
                 )
             )  # fmt: skip
-        self.daemon = source.Source(asked, max_age=MAX_AGE, clock_skew=SKEW)
+        self.daemon = refresher.Refresher(
+            asked, max_age=MAX_AGE, clock_skew=SKEW
+        )
         self.revoked_at = None
         self.is_early = False
         self.failed = -1
 
     def start_client(self):
-        self.client = source.Source(
+        self.client = refresher.Refresher(
             Relay(lambda: self.daemon, self.world),
             max_age=MAX_AGE,
             clock_skew=SKEW,
@@ -313,7 +315,7 @@ class Machine(stateful.RuleBasedStateMachine):
         """Whether a guest of a flavor may be there."""
         wanted, _ = self.wanted[index]
         evidence = asked.evidence('host', NODE, self.world.clock())
-        answer = decision.decide(
+        answer = host_facts.decide(
             wanted,
             '{"v":1}',
             age=0.0,

@@ -24,9 +24,9 @@ import types
 import fixtures
 import requests
 
-from nova_isolation.attestation import proxy
+from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 from tests.unit.attestation import pki
 
 #: Seconds for what takes less than one on a quiet machine.
@@ -38,7 +38,11 @@ _MAIN = (
 )
 
 AGENT = 'd432fbb3-d2f1-4a97-9ef7-75bd81c00000'
-GOOD = standing.dumps(standing.Standing(standing.GOOD, pcrs=('17=ab',)))
+GOOD = attestation_result.dumps(
+    attestation_result.AttestationResult(
+        attestation_result.GOOD, pcrs=('17=ab',)
+    )
+)
 
 
 def free_port():
@@ -193,7 +197,7 @@ class Attestd(fixtures.Fixture):
 
     def provider(self, **options):
         """The provider that asks it."""
-        return proxy.AttestdProvider(
+        return attestd_client.AttestdProvider(
             types.SimpleNamespace(
                 **{
                     'url': f'https://127.0.0.1:{self.options["port"]}',

@@ -16,7 +16,7 @@ import time
 import types
 
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
+from nova_isolation.model import attestation_result
 from tests.unit import base
 from tests.unit.attestation import contract
 from tests.unit.attestd import process
@@ -52,8 +52,8 @@ class AttestdTest(contract.Contract, base.TestCase):
             verdicts=types.MappingProxyType(
                 {
                     host: snapshot.Verdict(
-                        standing.dumps(
-                            standing.Standing(
+                        attestation_result.dumps(
+                            attestation_result.AttestationResult(
                                 state, '' if state == 'good' else 'bad'
                             )
                         ),

@@ -27,10 +27,10 @@ import requests
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
-from nova_isolation.attestation import standing
 from nova_isolation.attestd import daemon
 from nova_isolation.attestd import webhook
 from nova_isolation.cmd import attestd
+from nova_isolation.model import attestation_result
 from tests.unit import base
 from tests.unit.attestation import pki
 from tests.unit.attestd import process
@@ -55,7 +55,7 @@ class DaemonTest(base.TestCase):
     def state(self, answer, host='host0'):
         """A host's standing in an answer."""
         known = snapshot.loads(answer.content)
-        return standing.loads(known.verdicts[host].document)
+        return attestation_result.loads(known.verdicts[host].document)
 
     def test_news_reach_all_who_wait(self):
         with futures.ThreadPoolExecutor(50) as pool:
@@ -82,7 +82,7 @@ class DaemonTest(base.TestCase):
         known = snapshot.loads(answer.content)
         self.assertIn('no snapshot', known.trouble)
         # What is known stays, with the time that it had.
-        self.assertEqual(standing.GOOD, self.state(answer).state)
+        self.assertEqual(attestation_result.GOOD, self.state(answer).state)
         health = self.daemon.get('/healthz').json()
         self.assertEqual(known.trouble, health['trouble'])
         self.assertEqual(1, health['hosts'])
@@ -97,22 +97,24 @@ class DaemonTest(base.TestCase):
             )
             answer = waiting.result(process.PATIENCE)
         found = self.state(answer)
-        self.assertEqual(standing.REVOKED, found.state)
+        self.assertEqual(attestation_result.REVOKED, found.state)
         self.assertIn('invalid_pcr_17', found.found)
         # Only a newer good quote ends it, ...
         self.daemon.write(process.known(2))
         answer = self.daemon.newer(answer.headers['ETag'])
-        self.assertEqual(standing.REVOKED, self.state(answer).state)
-        self.assertEqual(standing.GOOD, self.state(answer, 'host1').state)
+        self.assertEqual(attestation_result.REVOKED, self.state(answer).state)
+        self.assertEqual(
+            attestation_result.GOOD, self.state(answer, 'host1').state
+        )
         # ... newer by more than clocks may differ.
         self.daemon.write(process.known(3, good_at=time.time() + 6))
         answer = self.daemon.newer(answer.headers['ETag'])
-        self.assertEqual(standing.GOOD, self.state(answer).state)
+        self.assertEqual(attestation_result.GOOD, self.state(answer).state)
 
     def test_agent_that_cannot_be_reached(self):
         self.daemon.post(process.message(type_='comm_error'))
         found = self.state(self.daemon.newer(self.tag))
-        self.assertEqual(standing.REVOKED, found.state)
+        self.assertEqual(attestation_result.REVOKED, found.state)
         self.assertIn('cannot reach it', found.found)
 
     def test_agent_that_is_unknown(self):
@@ -131,7 +133,7 @@ class DaemonTest(base.TestCase):
             )
         )
         found = self.state(self.daemon.newer(self.tag))
-        self.assertEqual(standing.REVOKED, found.state)
+        self.assertEqual(attestation_result.REVOKED, found.state)
 
     def test_messages_that_are_refused(self):
         stranger = pki.Authority(self.daemon.folder / 'x', 'x').issue('x')

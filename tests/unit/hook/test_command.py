@@ -15,12 +15,12 @@ import pathlib
 import fixtures
 
 from nova_isolation.cmd import hook
-from nova_isolation.hook import label
 from nova_isolation.hook import script
+from nova_isolation.hook import selinux_label
 from tests.unit import base
 from tests.unit import fakes
 
-_NO_SELINUX = label.Labels(fakes.Host().read)
+_NO_SELINUX = selinux_label.Labels(fakes.Host().read)
 
 
 class CommandTest(base.TestCase):
@@ -105,7 +105,7 @@ class CommandTest(base.TestCase):
         self.expect(0, 'install')
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_isolation.hook.label.Labels.check', self._may_not
+                'nova_isolation.hook.selinux_label.Labels.check', self._may_not
             )
         )
         for command in ('install', 'status'):
@@ -115,7 +115,7 @@ class CommandTest(base.TestCase):
 
     @staticmethod
     def _may_not(self, path, python):
-        raise label.LabelError(f'may not: {path}')
+        raise selinux_label.LabelError(f'may not: {path}')
 
     def test_foreign(self):
         self.script.path.parent.mkdir(parents=True)

@@ -17,12 +17,12 @@ import sys
 
 import fixtures
 
-from nova_isolation.hook import label
 from nova_isolation.hook import script
+from nova_isolation.hook import selinux_label
 from tests.unit import base
 from tests.unit import fakes
 
-_NO_SELINUX = label.Labels(fakes.Host().read)
+_NO_SELINUX = selinux_label.Labels(fakes.Host().read)
 
 
 class ScriptTest(base.TestCase):
@@ -164,7 +164,7 @@ class ScriptTest(base.TestCase):
 
 
 class Labels:
-    """As nova_isolation.hook.label.Labels, on a host with SELinux."""
+    """As nova_isolation.hook.selinux_label.Labels, on a host with SELinux."""
 
     def __init__(self):
         self.given = {}
@@ -178,7 +178,7 @@ class Labels:
 
     def check(self, path, python):
         if self.refusal:
-            raise label.LabelError(f'{self.refusal}: {path}, {python}')
+            raise selinux_label.LabelError(f'{self.refusal}: {path}, {python}')
 
     def give(self, path, wanted):
         # libvirt runs it from the moment it has its name.
@@ -195,7 +195,7 @@ class LabelledTest(base.TestCase):
         self.labels = Labels()
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_isolation.hook.label.give', self.labels.give
+                'nova_isolation.hook.selinux_label.give', self.labels.give
             )
         )
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
@@ -219,15 +219,19 @@ class LabelledTest(base.TestCase):
     def test_libvirt_may_not_run_it(self):
         self.labels.refusal = 'may not'
         for words in ('may not', str(self.script.path), '/its/python'):
-            self.assertRaisesText(label.LabelError, words, self.script.install)
-            self.assertRaisesText(label.LabelError, words, self.script.check)
+            self.assertRaisesText(
+                selinux_label.LabelError, words, self.script.install
+            )
+            self.assertRaisesText(
+                selinux_label.LabelError, words, self.script.check
+            )
         self.assertIsNone(self.script.found())
         self.assertFalse(self.script.path.parent.parent.exists())
 
     def test_one_that_is_there_stays(self):
         self.script.install()
         self.labels.refusal = 'may not'
-        self.assertRaises(label.LabelError, self.script.install)
+        self.assertRaises(selinux_label.LabelError, self.script.install)
         self.assertEqual(self.script.text, self.script.found())
         self.assertTrue(self.script.remove())
 
@@ -236,7 +240,9 @@ class LabelledTest(base.TestCase):
             raise OSError(22, 'Invalid argument')
 
         self.useFixture(
-            fixtures.MonkeyPatch('nova_isolation.hook.label.give', refuse)
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.selinux_label.give', refuse
+            )
         )
         self.assertRaisesText(
             script.HookError, 'Invalid argument', self.script.install

@@ -17,8 +17,8 @@ import sys
 
 import fixtures
 
-from nova_isolation.hook import label
 from nova_isolation.hook import script
+from nova_isolation.hook import selinux_label
 from nova_isolation.hook import trial
 from tests.unit import base
 from tests.unit import fakes
@@ -45,7 +45,9 @@ class TrialTest(base.TestCase):
 
     def installed(self, python):
         made = script.Script(
-            self.folder / 'hooks', python, label.Labels(fakes.Host().read)
+            self.folder / 'hooks',
+            python,
+            selinux_label.Labels(fakes.Host().read),
         )
         made.install()
         return made

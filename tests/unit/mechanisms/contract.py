@@ -25,11 +25,11 @@ import typing
 import hypothesis
 from lxml import etree
 
-from nova_isolation import decision
-from nova_isolation import definition
-from nova_isolation import facts
-from nova_isolation import requirements
+from nova_isolation.decision import domain_definition
+from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import base
+from nova_isolation.model import facts
+from nova_isolation.model import requirements
 from tests.unit import base as unit
 from tests.unit import fakes
 from tests.unit import strategies
@@ -128,7 +128,7 @@ class Contract:
         """The decision about a host with this section alone."""
         sections = {} if self.third_party else {self.NAME: section}
         evidence = {self.NAME: section} if self.third_party else {}
-        return decision.decide(
+        return host_facts.decide(
             dataclasses.replace(
                 self.wanted(case), items=self.wanted(case).of(self.NAME)
             ),
@@ -303,7 +303,7 @@ class Contract:
         """All that is unmet of a case's own requirements in a domain."""
         wanted = self.wanted(case)
         before = etree.tostring(domain)
-        answer = definition.judge(
+        answer = domain_definition.decide(
             dataclasses.replace(wanted, items=wanted.of(self.NAME)),
             domain,
             self.mechanisms,

@@ -22,13 +22,13 @@ import typing
 
 from lxml import etree
 
-from nova_isolation import facts as facts_
-from nova_isolation import reasons
-from nova_isolation import section
-from nova_isolation import traits
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import facts as facts_
+from nova_isolation.model import reasons
+from nova_isolation.model import traits
+from nova_isolation.model import typed_section
+from nova_isolation.model import vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +69,12 @@ class LockdownMechanism(base.Mechanism[LockdownFacts]):
         """The word in brackets."""
         for word in host.read(self.FILE).split():
             if word.startswith('['):
-                return section.write(LockdownFacts(word.strip('[]')))
+                return typed_section.write(LockdownFacts(word.strip('[]')))
         raise ValueError('no word in brackets')
 
     def read(self, section_):
         """Strict."""
-        result = section.read(LockdownFacts, section_)
+        result = typed_section.read(LockdownFacts, section_)
         if result.mode not in self.LEVELS:
             raise facts_.FactsError(reasons.FACTS_MALFORMED, result.mode)
         return result
@@ -213,13 +213,13 @@ class FlaskMechanism(base.Mechanism[FlaskFacts]):
 
     def measure(self, host):
         """A label a line."""
-        return section.write(
+        return typed_section.write(
             FlaskFacts(tuple(sorted(host.read(self.FILE).split())))
         )
 
     def read(self, section_):
         """Strict."""
-        return section.read(FlaskFacts, section_)
+        return typed_section.read(FlaskFacts, section_)
 
     def unknown(self):
         """One reason for both."""

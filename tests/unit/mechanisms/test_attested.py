@@ -18,12 +18,12 @@ from unittest import mock
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation import decision
-from nova_isolation import evidence as evidences
-from nova_isolation import judge as judges
-from nova_isolation import requirements
-from nova_isolation.attestation import standing
+from nova_isolation.decision import cache
+from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import attestation_result
+from nova_isolation.model import evidence as evidences
+from nova_isolation.model import requirements
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -166,7 +166,7 @@ class MessagesTest(base.TestCase):
     """They name the wanted, the found and its age."""
 
     def decide(self, evidence, **specs):
-        return decision.decide(
+        return host_facts.decide(
             parse({**ATTESTED, **specs}),
             '{"v":1}',
             age=0.0,
@@ -201,7 +201,7 @@ class MessagesTest(base.TestCase):
         )
 
     def test_nobody_is_asked(self):
-        answer = decision.decide(
+        answer = host_facts.decide(
             parse(ATTESTED),
             '{"v":1}',
             age=0.0,
@@ -211,7 +211,7 @@ class MessagesTest(base.TestCase):
         self.assertEqual(('isolation.facts.no_evidence',), answer.codes)
 
     def test_the_host_cannot_attest_itself(self):
-        answer = decision.decide(
+        answer = host_facts.decide(
             parse(ATTESTED),
             '{"v":1,"attested":' + said().document + '}',
             age=0.0,
@@ -258,7 +258,7 @@ class JudgeTest(base.TestCase):
                 st.none(),
                 st.builds(
                     fakes.evidence,
-                    state=st.sampled_from(sorted(standing.STATES)),
+                    state=st.sampled_from(sorted(attestation_result.STATES)),
                     age=_AGES,
                     told=st.one_of(st.none(), st.floats(0, 9)),
                     pcrs=st.sampled_from(
@@ -272,11 +272,11 @@ class JudgeTest(base.TestCase):
     )
     def test_as_the_decision(self, flavor, hosts):
         wanted = parse(flavor)
-        judge = judges.Judge(wanted, base.FRESH, registry.get())
+        judge = cache.DecisionCache(wanted, base.FRESH, registry.get())
         self.assertTrue(judge.asks)
         for one in hosts:
             evidence = {} if one is None else {'attested': one}
-            anew = decision.decide(
+            anew = host_facts.decide(
                 wanted,
                 '{"v":1}',
                 age=0.0,
@@ -289,7 +289,9 @@ class JudgeTest(base.TestCase):
             self.assertEqual(anew.codes, kept.codes)
 
     def test_once_for_alike_hosts(self):
-        judge = judges.Judge(parse(ATTESTED), base.FRESH, registry.get())
+        judge = cache.DecisionCache(
+            parse(ATTESTED), base.FRESH, registry.get()
+        )
         for age in range(100):
             judge.decide(
                 '{"v":1}',
@@ -300,7 +302,9 @@ class JudgeTest(base.TestCase):
         self.assertEqual(1, len(judge.kept))
 
     def test_refusals_are_of_one_moment(self):
-        judge = judges.Judge(parse(ATTESTED), base.FRESH, registry.get())
+        judge = cache.DecisionCache(
+            parse(ATTESTED), base.FRESH, registry.get()
+        )
         lacking = stated({'attested': said(state='failed', told=2.0)})
         for later in range(5):
             answer = judge.decide('{"v":1}', 0.0, lacking, NOW + later)
@@ -313,7 +317,7 @@ class JudgeTest(base.TestCase):
         self.assertIs(answer, judge.decide('{"v":1}', 0.0, other, NOW + 4))
 
     def test_asks_nobody_for_other_flavors(self):
-        judge = judges.Judge(
+        judge = cache.DecisionCache(
             parse({'isolation:hypervisor': 'kvm'}),
             base.FRESH,
             registry.get(),
@@ -323,7 +327,9 @@ class JudgeTest(base.TestCase):
     def test_a_mechanism_that_cannot_tell_an_age(self):
         mechanism = registry.get().loaded['attested']
         with mock.patch.object(mechanism, 'max_age', side_effect=KeyError):
-            judge = judges.Judge(parse(ATTESTED), base.FRESH, registry.get())
+            judge = cache.DecisionCache(
+                parse(ATTESTED), base.FRESH, registry.get()
+            )
             answer = judge.decide(
                 '{"v":1}', 0.0, stated({'attested': said()}), NOW
             )
@@ -352,12 +358,17 @@ class EvidenceTest(base.TestCase):
 
 class StandingTest(base.TestCase):
     def test_round_trip(self):
-        one = standing.Standing('good', 'x', ('17=ab,cd', '18=ef'), True)
-        self.assertEqual(one, standing.loads(standing.dumps(one)))
+        one = attestation_result.AttestationResult(
+            'good', 'x', ('17=ab,cd', '18=ef'), True
+        )
+        self.assertEqual(
+            one, attestation_result.loads(attestation_result.dumps(one))
+        )
         self.assertEqual({17: ('ab', 'cd'), 18: ('ef',)}, one.approved())
 
     def test_equal_ones_have_equal_documents(self):
-        one = standing.Standing('good')
+        one = attestation_result.AttestationResult('good')
         self.assertEqual(
-            standing.dumps(one), standing.dumps(dataclasses.replace(one))
+            attestation_result.dumps(one),
+            attestation_result.dumps(dataclasses.replace(one)),
         )

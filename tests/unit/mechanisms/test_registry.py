@@ -24,12 +24,12 @@ import textwrap
 import fixtures
 from stevedore import extension
 
-from nova_isolation import reasons
-from nova_isolation import vocabulary
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import reasons
+from nova_isolation.model import vocabulary
 from tests.unit import base
-from tests.unit import test_vocabulary
 from tests.unit.mechanisms import examples
+from tests.unit.model import test_vocabulary
 
 ROOT = pathlib.Path(registry.__file__).parents[2]
 LOCKDOWN = examples.LockdownMechanism
@@ -223,13 +223,15 @@ class BuildTest(base.TestCase):
 SCRIPT = """
 import json, logging, sys
 logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
-from nova_isolation import decision, requirements
+from nova_isolation.decision import host_facts
+from nova_isolation.model import facts
+from nova_isolation.model import requirements
 from nova_isolation.mechanisms import registry
 mechanisms = registry.get()
 def decide(key, value, document):
-    return decision.decide(
+    return host_facts.decide(
         requirements.parse({key: value}, mechanisms.vocabulary), document,
-        age=0, freshness=decision.Freshness(), mechanisms=mechanisms,
+        age=0, freshness=facts.Freshness(), mechanisms=mechanisms,
     ).codes
 print(json.dumps({
     'loaded': sorted(mechanisms.loaded),

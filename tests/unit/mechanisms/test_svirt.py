@@ -14,8 +14,8 @@
 
 from lxml import etree
 
-from nova_isolation import requirements
 from nova_isolation.mechanisms import base as mechanisms_base
+from nova_isolation.model import requirements
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract

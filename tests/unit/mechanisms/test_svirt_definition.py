@@ -16,9 +16,9 @@ import hypothesis
 from hypothesis import strategies as st
 from lxml import etree
 
-from nova_isolation import definition
-from nova_isolation import requirements
+from nova_isolation.decision import domain_definition
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import requirements
 from tests.unit import base
 from tests.unit import fakes
 
@@ -126,7 +126,7 @@ BAD = (
 def judge(specs, labels):
     """What is unmet of a domain with these labels."""
     mechanisms = registry.get()
-    return definition.judge(
+    return domain_definition.decide(
         requirements.parse(specs, mechanisms.vocabulary),
         etree.fromstring(
             f'<domain><uuid>{fakes.UUID}</uuid>{"".join(labels)}</domain>'

@@ -21,8 +21,8 @@ import itertools
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation import requirements
 from nova_isolation.mechanisms import svirt_label
+from nova_isolation.model import requirements
 from tests.unit import base
 
 #: label -> type, categories, is_range

@@ -23,7 +23,7 @@ import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation import vocabulary
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import elf
 from tests.unit import base
 from tests.unit.probes import programs

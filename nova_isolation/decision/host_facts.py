@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The decision: may a guest with these requirements run on this host?
+
+There is one place that decides, :func:`decide`. The scheduler, the compute
+driver and the command line call it; none judges by itself. It does no I/O,
+knows no Nova and has no clock of its own.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import logging
+
+from nova_isolation.decision import answers
+from nova_isolation.decision import decision
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import evidence as evidences
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+
+LOG = logging.getLogger(__name__)
+
+#: Name of a mechanism -> what a third party says of a host.
+Evidence = Mapping[str, evidences.Evidence]
+
+
+def decide(
+    wanted: requirements.Requirements,
+    document: object,
+    *,
+    age: float | None,
+    freshness: facts.Freshness,
+    mechanisms: registry.Mechanisms,
+    evidence: Evidence = evidences.NO_EVIDENCE,
+) -> decision.Decision:
+    """Decide whether a guest may run on a host.
+
+    :param wanted: what the flavor asks for
+    :param document: the host's facts as they came, a JSON text; None for
+        none
+    :param age: seconds since they were measured; None: nobody knows
+    :param freshness: how old they may be
+    :param mechanisms: the mechanisms of this process
+    :param evidence: name of a mechanism -> what a third party says of
+        this host, now, for mechanisms that do not take the host's word
+    :returns: accepted, or all that is unmet. An untagged flavor is accepted
+        whatever the host says or does not say.
+    """
+    if not wanted:
+        return decision.ACCEPTED
+    return decision.Decision(
+        tuple(
+            dict.fromkeys(
+                _unmet(wanted, document, age, freshness, mechanisms, evidence)
+            )
+        )
+    )
+
+
+def _unmet(
+    wanted: requirements.Requirements,
+    document: object,
+    age: float | None,
+    freshness: facts.Freshness,
+    mechanisms: registry.Mechanisms,
+    evidence: Evidence,
+) -> Iterator[reasons.Unmet]:
+    yield from wanted.problems
+    try:
+        measured = facts.loads(document)
+    except facts.FactsError as error:
+        yield reasons.Unmet(
+            error.reason.code,
+            '',
+            f'facts of schema {facts.VERSION}',
+            error.found,
+        )
+        return
+    yield from _stale(age, freshness)
+    for requirement in wanted.items:
+        yield from _judge(requirement, measured, mechanisms, evidence)
+
+
+def _stale(
+    age: float | None, freshness: facts.Freshness
+) -> Iterator[reasons.Unmet]:
+    if freshness.accepts(age):
+        return
+    if age is None:
+        reason, found = reasons.FACTS_STALE, 'facts without a time'
+    elif age < 0:
+        reason = reasons.FACTS_FUTURE
+        found = f'facts measured {-age:.0f} s in the future'
+    else:
+        reason, found = reasons.FACTS_STALE, f'facts {age:.0f} s old'
+    yield reasons.Unmet(
+        reason.code, '', f'facts at most {freshness.max_age:.0f} s old', found
+    )
+
+
+def _judge(
+    requirement: requirements.Requirement,
+    measured: facts.Facts,
+    mechanisms: registry.Mechanisms,
+    evidence: Evidence,
+) -> Iterator[reasons.Unmet]:
+    """What is unmet of one requirement."""
+    yield from answers.answers(
+        (requirement,),
+        mechanisms,
+        lambda mechanism: _ask(mechanism, requirement, measured, evidence),
+    )
+
+
+def _ask(
+    mechanism: registry.AnyMechanism,
+    requirement: requirements.Requirement,
+    measured: facts.Facts,
+    evidence: Evidence,
+) -> tuple[reasons.Unmet, ...]:
+    """What a mechanism finds unmet in the facts."""
+    by = facts.violated_by(measured.sections.get(requirement.mechanism))
+    if by is not None:
+        return (
+            requirement.unmet(
+                reasons.HOST_VIOLATED, by or 'a running guest without it'
+            ),
+        )
+    if mechanism.source is base.Source.THIRD_PARTY:
+        section: object = evidence.get(requirement.mechanism)
+        nothing = reasons.EVIDENCE_MISSING
+    else:
+        section = measured.sections.get(requirement.mechanism)
+        nothing = mechanism.unknown()
+    if section is None:
+        return (requirement.unmet(nothing, 'unknown'),)
+    try:
+        return tuple(mechanism.judge(requirement, mechanism.read(section)))
+    except facts.FactsError as error:
+        return (requirement.unmet(error.reason, error.found),)

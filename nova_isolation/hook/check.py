@@ -1,0 +1,89 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The verdict of the libvirt hook: may this domain start?
+
+The installed script (:mod:`nova_isolation.hook.script`) runs it, once for
+each operation on a guest that seems tagged, with libvirt's arguments (guest,
+operation, sub-operation, extra) and the domain's XML on standard input. It
+knows nothing else: it never calls libvirt, which waits for it and would not
+answer, and imports no Nova, which would take seconds.
+"""
+
+import sys
+import typing
+
+# Not lxml, which takes longer to import than the verdict itself.
+from xml.etree import ElementTree  # nosec B405
+
+from nova_isolation.decision import domain_definition
+from nova_isolation.host import domain_metadata
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import requirements
+
+
+def objections(xml: str) -> list[str]:
+    """Why a domain must not start, one a line; nothing where it may.
+
+    :param xml: the domain's XML
+    :raises ValueError: it is no XML
+    """
+    if '<!DOCTYPE' in xml:
+        # libvirt does not replace its entities, and writes none itself.
+        raise ValueError('it has a document type')
+    try:
+        domain: typing.Any = ElementTree.fromstring(xml)  # noqa: S314  # nosec B314
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from None
+    _, extra_specs = domain_metadata.of(domain)
+    if not requirements.is_tagged(extra_specs):
+        return []
+    mechanisms = registry.owning(extra_specs)
+    unmet = domain_definition.decide(
+        requirements.parse(extra_specs, mechanisms.vocabulary),
+        domain,
+        mechanisms,
+    ).unmet
+    lines = []
+    for item in unmet:
+        lines.append(f'- {item}')
+        reason = mechanisms.reasons.get(item.code)
+        if reason is not None:
+            lines.append(f'  {reason.remedy}')
+    return lines
+
+
+def main() -> int:
+    """The program. libvirt shows its standard error to whoever asked.
+
+    :returns: 0: libvirt goes on; 1: it does not
+    """
+    guest = sys.argv[1] if len(sys.argv) > 1 else '?'
+    try:
+        lines = objections(sys.stdin.buffer.read().decode())
+    except ValueError as error:
+        lines = [f'- its XML cannot be read: {error}']
+    except BaseException:
+        # What is not judged does not start, also where a mechanism of
+        # somebody else ends this program with 0.
+        import traceback
+
+        lines = ['- it could not be judged:', traceback.format_exc()]
+    if not lines:
+        return 0
+    print(
+        f'nova-isolation does not let the guest {guest} start:',
+        *lines,
+        sep='\n',
+        file=sys.stderr,
+    )
+    return 1

@@ -1,0 +1,146 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The compute host, as the mechanisms ask it."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import time
+import typing
+
+from nova_isolation.host import privileged
+from nova_isolation.mechanisms import base
+from nova_isolation.model import evidence
+from nova_isolation.probes import emulator
+from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes import program
+from nova_isolation.probes import selinux
+
+#: Seconds for which the examination of an emulator is kept, at most: modules
+#: of QEMU may lie where nobody looks for them.
+_EXAMINATION = 3600.0
+
+#: Seconds for which a failed one is.
+_FAILURE = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Examination:
+    """An examination of the emulator.
+
+    :ivar key: what it depends on
+    :ivar result: what came of it
+    :ivar until: when it ends to count, by the monotonic clock
+    """
+
+    key: object
+    result: program.Emulator | Exception
+    until: float
+
+
+class ComputeHost(base.Host):
+    """Answers from the real host; see the base class for each method.
+
+    What is expensive is kept for as long as what it depends on stays equal:
+    libvirt's capabilities for the life of a connection (libvirtd reads its
+    configuration when it starts), the emulator for the identity of its
+    files. The rest is read anew each time.
+    """
+
+    def __init__(
+        self,
+        libvirt_host: typing.Any,
+        options: typing.Any,
+        virt_type: str,
+        third_party: Callable[[], Mapping[str, evidence.Evidence]],
+    ) -> None:
+        """:param libvirt_host: Nova's Host; all libvirt calls go through its
+            connection, which may be a proxy
+        :param options: the ``[isolation]`` group
+        :param virt_type: ``[libvirt] virt_type``
+        :param third_party: tells what third parties say of this host, now
+        """
+        self._third_party = third_party
+        self._libvirt = libvirt_host
+        self._options = options
+        self._virt_type = virt_type
+        self._connection: typing.Any = None
+        self._texts: tuple[str, str] = ('', '')
+        self._emulator: _Examination | None = None
+
+    @property
+    def options(self) -> typing.Any:
+        """See the base class."""
+        return self._options
+
+    def read(self, path: str) -> str:
+        """See the base class."""
+        return privileged.read(path)
+
+    def ask(self, path: str, question: str) -> str:
+        """See the base class."""
+        return selinux.ask(path, question)
+
+    def capabilities(self) -> str:
+        """See the base class."""
+        return self._of_connection()[0]
+
+    def domain_capabilities(self) -> str:
+        """See the base class."""
+        return self._of_connection()[1]
+
+    def evidence(self, mechanism: str) -> evidence.Evidence | None:
+        """See the base class."""
+        return self._third_party().get(mechanism)
+
+    def emulator(self) -> program.Emulator:
+        """See the base class."""
+        path = libvirt_xml.emulator(self.domain_capabilities())
+        key = emulator.fingerprint(path)
+        # Read and replaced in one step each: two threads may both examine
+        # the binary, neither sees half a result.
+        kept = self._emulator
+        if kept is None or kept.key != key or kept.until < time.monotonic():
+            kept = self._examine(path, key)
+            self._emulator = kept
+        if isinstance(kept.result, Exception):
+            raise OSError(f'{path} cannot be examined: {kept.result}')
+        return kept.result
+
+    def _examine(self, path: str, key: object) -> '_Examination':
+        # A failure is kept too, for a while: this is called under Nova's
+        # lock of the resources, for untagged guests as well.
+        result: program.Emulator | Exception
+        try:
+            result = emulator.examine(path, self._options.probe_timeout)
+        except (OSError, ValueError) as error:
+            result = error
+        lifetime = _FAILURE if isinstance(result, Exception) else _EXAMINATION
+        return _Examination(key, result, time.monotonic() + lifetime)
+
+    def _of_connection(self) -> tuple[str, str]:
+        import libvirt
+
+        try:
+            connection = self._libvirt.get_connection()
+            if connection is not self._connection:
+                self._texts = (
+                    connection.getCapabilities(),
+                    connection.getDomainCapabilities(
+                        None, None, None, self._virt_type, 0
+                    ),
+                )
+                self._connection = connection
+        except libvirt.libvirtError as error:
+            raise OSError(f'libvirt: {error}') from error
+        return self._texts

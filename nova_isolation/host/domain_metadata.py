@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The flavor's extra specs that Nova writes into the XML of a domain."""
+
+import typing
+
+from nova_isolation.model import vocabulary
+from nova_isolation.probes import libvirt_xml
+
+if typing.TYPE_CHECKING:
+    from lxml import etree
+
+#: nova.virt.libvirt.config.NOVA_NS, part of the XML that is stored.
+NAMESPACE = 'http://openstack.org/xmlns/libvirt/nova/1.1'
+
+
+def may_be_tagged(xml: str) -> bool:
+    """Whether the XML can hold an extra spec of ours: a look, no parsing.
+
+    Untagged guests pay for no more than this.
+    """
+    return vocabulary.NAMESPACE in xml.lower()
+
+
+def read(xml: str) -> tuple[str, dict[str, str]]:
+    """The UUID of a domain and the extra specs in its metadata.
+
+    :param xml: the domain's XML
+    :returns: the UUID, '' where there is none; the extra specs, empty where
+        Nova wrote none
+    :raises ValueError: it is no XML
+    """
+    return of(libvirt_xml.parse(xml))
+
+
+def of(domain: 'etree._Element') -> tuple[str, dict[str, str]]:
+    """As :func:`read`, of the ``<domain>`` element."""
+    specs = domain.iterfind(
+        'metadata/nova:instance/nova:flavor/nova:extraSpecs/nova:extraSpec',
+        {'nova': NAMESPACE},
+    )
+    return (
+        domain.findtext('uuid') or '',
+        {spec.get('name', ''): spec.text or '' for spec in specs},
+    )

@@ -1,0 +1,96 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The labels of all running guests of the host, each read once."""
+
+import functools
+import time
+import typing
+
+from nova_isolation.host import qemu_process
+
+#: How often, and with how many seconds between, a guest is looked at that is
+#: just starting or ending.
+_TRIES = 20
+_PAUSE = 0.1
+
+
+class ProcessLabels:
+    """What ran when it was first asked. Made anew for each look at the host.
+
+    Where many guests are examined at once they share it: each guest would
+    else read the labels of all others.
+    """
+
+    def __init__(self, libvirt_host: typing.Any, run_dir: str) -> None:
+        """:param libvirt_host: Nova's Host
+        :param run_dir: where libvirt keeps the pid files
+        """
+        self._libvirt = libvirt_host
+        self._run_dir = run_dir
+        self._labels: dict[str, str | Exception | None] = {}
+
+    def others(self, uuid: str) -> dict[str, str]:
+        """Domain name -> process label, of every other running guest.
+
+        :param uuid: the domain that asks
+        :raises OSError, ValueError: one runs and cannot be read, so it might
+            have any label
+        """
+        labels = {}
+        for domain in self._domains:
+            other = domain.UUIDString()
+            if other == uuid:
+                continue
+            if other not in self._labels:
+                self._labels[other] = self._read(domain)
+            label = self._labels[other]
+            if isinstance(label, Exception):
+                raise label
+            if label is not None:
+                labels[domain.name()] = label
+        return labels
+
+    @functools.cached_property
+    def _domains(self) -> list[typing.Any]:
+        return list(self._libvirt.list_instance_domains(only_running=True))
+
+    def _read(self, domain: typing.Any) -> str | Exception | None:
+        """The label of a guest's process; None: the guest has ended.
+
+        A guest that is just starting is active before it has a process, one
+        that is ending after it had one; both are waited for.
+        """
+        failure: Exception | None = None
+        for _ in range(_TRIES):
+            try:
+                return qemu_process.QemuProcess.find(
+                    self._run_dir, domain.name(), domain.UUIDString()
+                ).label()
+            except (OSError, ValueError) as error:
+                failure = error
+            if not _is_active(domain):
+                return None
+            time.sleep(_PAUSE)
+        return failure
+
+
+def _is_active(domain: typing.Any) -> bool:
+    """Whether a domain runs; one that is gone does not."""
+    import libvirt
+
+    try:
+        return bool(domain.isActive())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise

@@ -1,0 +1,86 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A started guest, as the mechanisms verify it."""
+
+import functools
+import typing
+
+from nova_isolation.host import process_labels
+from nova_isolation.host import qemu_process
+from nova_isolation.mechanisms import base
+from nova_isolation.probes import program
+
+
+class RunningGuest(base.Guest):
+    """Answers from libvirt and the kernel; see the base class."""
+
+    def __init__(
+        self,
+        domain: typing.Any,
+        host: typing.Any,
+        run_dir: str,
+        all_guests: process_labels.ProcessLabels | None = None,
+    ) -> None:
+        """:param domain: libvirt's domain, through Nova's connection
+            proxy
+        :param host: Nova's Host
+        :param run_dir: where libvirt keeps the pid files
+        :param all_guests: with whom it is compared; by default with those
+            that run when that is asked for
+        """
+        self._domain = domain
+        self._run_dir = run_dir
+        self._census = all_guests or process_labels.ProcessLabels(
+            host, run_dir
+        )
+
+    @functools.cached_property
+    def _process(self) -> qemu_process.QemuProcess:
+        return qemu_process.QemuProcess.find(
+            self._run_dir, self.name, self.uuid
+        )
+
+    @functools.cached_property
+    def uuid(self) -> str:
+        """See the base class."""
+        return str(self._domain.UUIDString())
+
+    @functools.cached_property
+    def name(self) -> str:
+        """See the base class."""
+        return str(self._domain.name())
+
+    def domain_xml(self) -> str:
+        """See the base class."""
+        return str(self._domain.XMLDesc(0))
+
+    def security_label(self) -> tuple[str, bool]:
+        """See the base class."""
+        label, enforced = self._domain.securityLabel()
+        return str(label), bool(enforced)
+
+    def process_label(self) -> str:
+        """See the base class."""
+        return self._process.label()
+
+    def other_process_labels(self) -> dict[str, str]:
+        """See the base class."""
+        return self._census.others(self.uuid)
+
+    def seccomp(self) -> int:
+        """See the base class."""
+        return self._process.seccomp()
+
+    def executable(self) -> program.Identity:
+        """See the base class."""
+        return self._process.executable()

@@ -1,0 +1,186 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a flavor asks for, parsed from its extra specs."""
+
+from collections.abc import Mapping
+import dataclasses
+
+from nova_isolation.model import reasons
+from nova_isolation.model import vocabulary
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """One extra spec that was understood.
+
+    :ivar key: the extra spec
+    :ivar mechanism: the name of its owner
+    :ivar values: the words of its value, sorted, each once
+    """
+
+    key: str
+    mechanism: str
+    values: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        """The value as a flavor would hold it."""
+        return ','.join(self.values)
+
+    def unmet(
+        self, reason: reasons.Reason, found: str, wanted: str = ''
+    ) -> reasons.Unmet:
+        """This requirement as an unmet one.
+
+        :param reason: why
+        :param found: what there is instead
+        :param wanted: the part of the value that is missing, by default all
+        """
+        return reasons.Unmet(
+            reason.code, self.key, wanted or self.value, found
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirements:
+    """All that a flavor asks for.
+
+    :ivar items: the requirements, sorted by key
+    :ivar problems: why the extra specs cannot be enforced as they stand. Not
+        empty means that no host will do
+        (:func:`nova_isolation.decision.host_facts.decide`)
+    """
+
+    items: tuple[Requirement, ...] = ()
+    problems: tuple[reasons.Unmet, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether the flavor is tagged at all."""
+        return bool(self.items or self.problems)
+
+    def get(self, key: str) -> Requirement | None:
+        """The requirement of an extra spec, or None."""
+        return next((r for r in self.items if r.key == key), None)
+
+    def of(self, mechanism: str) -> tuple[Requirement, ...]:
+        """The requirements that a mechanism owns."""
+        return tuple(r for r in self.items if r.mechanism == mechanism)
+
+    @property
+    def extra_specs(self) -> dict[str, str]:
+        """The extra specs that these requirements are parsed from."""
+        return {r.key: r.value for r in self.items}
+
+
+#: What an untagged flavor asks for.
+NOTHING = Requirements()
+
+
+def is_tagged(extra_specs: Mapping[str, str] | None) -> bool:
+    """Whether a flavor has any extra spec of ours, valid or not."""
+    return any(map(vocabulary.is_ours, extra_specs or ()))
+
+
+def parse(
+    extra_specs: Mapping[str, str] | None,
+    known: vocabulary.Vocabulary,
+) -> Requirements:
+    """Understand the extra specs of a flavor.
+
+    Nothing is raised for what cannot be understood: it becomes a problem of
+    the result, which no host meets. A caller cannot forget to look.
+
+    :param extra_specs: all extra specs of the flavor; those of other
+        namespaces are passed over
+    :param known: the vocabulary
+    """
+    items: list[Requirement] = []
+    problems: list[reasons.Unmet] = []
+    for key in sorted(filter(vocabulary.is_ours, extra_specs or ())):
+        text = (extra_specs or {})[key]
+        row = known.rows.get(key)
+        if row is None:
+            problems.append(_unknown(key, known))
+            continue
+        try:
+            words = row.parse(text)
+        except ValueError as error:
+            problems.append(
+                reasons.Unmet(
+                    reasons.SPEC_INVALID.code, key, str(error), repr(text)
+                )
+            )
+        else:
+            items.append(Requirement(key, row.mechanism, words))
+    result = Requirements(tuple(items), tuple(problems))
+    return dataclasses.replace(
+        result, problems=(*problems, *_conflicts(result, known))
+    )
+
+
+def _unknown(key: str, known: vocabulary.Vocabulary) -> reasons.Unmet:
+    if vocabulary.is_reserved(key):
+        return reasons.Unmet(
+            reasons.SPEC_RESERVED.code,
+            key,
+            'a release that enforces it',
+            'a reserved name',
+        )
+    # Seldom needed.
+    import difflib
+
+    near = difflib.get_close_matches(key, known.rows, n=1)
+    return reasons.Unmet(
+        reasons.SPEC_UNKNOWN.code,
+        key,
+        near[0] if near else 'one of ' + ', '.join(sorted(known.rows)),
+        'an unknown extra spec',
+    )
+
+
+def _conflicts(
+    wanted: Requirements, known: vocabulary.Vocabulary
+) -> list[reasons.Unmet]:
+    """The pairs of extra specs that no host could ever meet together."""
+    found = []
+    present = {r.key: r for r in wanted.items}
+    # A neighbour that is there but not valid is a problem already.
+    broken = {p.key for p in wanted.problems}
+    hypervisor = present.get('isolation:hypervisor')
+    for item in wanted.items:
+        row = known.rows[item.key]
+        for key, value in row.requires:
+            other = present.get(key)
+            if key in broken or (other and other.value == value):
+                continue
+            found.append(
+                item.unmet(
+                    reasons.SPEC_CONFLICT,
+                    f'{key}={other.value}' if other else f'no {key}',
+                    f'{key}={value} beside {item.key}={item.value}',
+                )
+            )
+        if (
+            hypervisor
+            and row.hypervisors
+            and not set(row.hypervisors) & set(hypervisor.values)
+        ):
+            found.append(
+                item.unmet(
+                    reasons.SPEC_CONFLICT,
+                    f'isolation:hypervisor={hypervisor.value}',
+                    f'a hypervisor of {", ".join(row.hypervisors)} beside '
+                    f'{item.key}={item.value}',
+                )
+            )
+    return found

@@ -1,0 +1,89 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""From a mechanism's part of the facts to a typed object and back.
+
+A section is a frozen dataclass. Its fields are ``str``, ``int``, ``bool`` or
+``tuple[str, ...]``, or one of these ``| None``, where None means unknown.
+Reading is strict: a missing, unknown or wrongly typed field makes the whole
+section malformed, because facts that are half understood would be half
+guessed.
+"""
+
+from collections.abc import Hashable
+from collections.abc import Mapping
+import dataclasses
+import functools
+import types
+import typing
+
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+
+T = typing.TypeVar('T')
+
+
+def write(section: typing.Any) -> dict[str, object]:
+    """The section as JSON values.
+
+    :param section: a dataclass as described above
+    """
+    return {
+        field.name: list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(section)
+        for value in (getattr(section, field.name),)
+    }
+
+
+def read(kind: type[T], value: object) -> T:
+    """The typed section of JSON values.
+
+    :param kind: the dataclass
+    :param value: what the document holds
+    :raises nova_isolation.model.facts.FactsError: it does not fit
+    """
+    # mypy takes a type for something that has no hash.
+    names = _hints(typing.cast(Hashable, kind))
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        raise facts.FactsError(
+            reasons.FACTS_MALFORMED, f'not a section {kind.__name__}'
+        )
+    return kind(
+        **{
+            name: _field(kind.__name__, name, hint, value[name])
+            for name, hint in names.items()
+        }
+    )
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, typing.Any]:
+    """Of each field its type; looking them up takes most of the time."""
+    return typing.get_type_hints(kind)
+
+
+def _field(owner: str, name: str, hint: object, value: object) -> object:
+    """The value of a field, or FactsError."""
+    allowed = (
+        typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    )
+    for kind in allowed:
+        if typing.get_origin(kind) is tuple:
+            if isinstance(value, list) and all(
+                type(word) is str for word in value
+            ):
+                return tuple(value)
+        elif type(value) is kind:
+            return value
+    raise facts.FactsError(
+        reasons.FACTS_MALFORMED, f'{owner}.{name} is {value!r}'
+    )

@@ -1,0 +1,134 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The road of a live migration, as both hosts walk it."""
+
+import typing
+
+from nova_isolation.virt.roads import guarded_driver
+from nova_isolation.virt.roads import migration_steps
+
+
+class LiveMigrationRoads(guarded_driver.GuardedDriver):
+    """Decided on both hosts before memory moves, verified at arrival."""
+
+    def check_can_live_migrate_destination(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        src_compute_info: typing.Any,
+        dst_compute_info: typing.Any,
+        block_migration: typing.Any = False,
+        disk_over_commit: typing.Any = False,
+    ) -> typing.Any:
+        """See Nova's driver. Called for forced destinations too.
+
+        :raises nova.exception.MigrationPreCheckError: this host does not
+            offer what the guest's flavor asks for
+        """
+        request = self.guard.requests.of_instance(instance, context)
+        if request.wanted:
+            migration_steps.check_destination(self.guard, request)
+        return super().check_can_live_migrate_destination(
+            context,
+            instance,
+            src_compute_info,
+            dst_compute_info,
+            block_migration,
+            disk_over_commit,
+        )
+
+    def pre_live_migration(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        block_device_info: typing.Any,
+        network_info: typing.Any,
+        disk_info: typing.Any,
+        migrate_data: typing.Any,
+    ) -> typing.Any:
+        """See Nova's driver; the last word of the destination.
+
+        :raises nova.exception.MigrationPreCheckError: see
+            :meth:`check_can_live_migrate_destination`
+        """
+        request = self.guard.requests.of_instance(instance, context)
+        # Audit mode has recorded it a moment ago.
+        if request.wanted and self.guard.enforces:
+            migration_steps.check_destination(self.guard, request)
+        return super().pre_live_migration(
+            context,
+            instance,
+            block_device_info,
+            network_info,
+            disk_info,
+            migrate_data,
+        )
+
+    def _live_migration(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        dest: str,
+        post_method: typing.Any,
+        recover_method: typing.Any,
+        block_migration: typing.Any,
+        migrate_data: typing.Any,
+    ) -> None:
+        request = self.guard.requests.of_instance(instance, context)
+        if request.wanted:
+            if not migration_steps.may_leave(
+                self.guard, instance, request, dest
+            ):
+                # An exception would mean that it is too late to roll back.
+                recover_method(context, instance, dest, migrate_data)
+                return
+            post_method = migration_steps.releasing(post_method, migrate_data)
+        super()._live_migration(
+            context,
+            instance,
+            dest,
+            post_method,
+            recover_method,
+            block_migration,
+            migrate_data,
+        )
+
+    def post_live_migration_at_destination(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_migration: typing.Any = False,
+        block_device_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver; the guest has arrived, paused if it is tagged.
+
+        :raises nova_isolation.virt.exception.GuestRefused: it is not as
+            asked; it stays paused
+        """
+        request = migration_steps.asked_for_arrival(
+            self.guard, self._host, instance, context
+        )
+        try:
+            if request.wanted:
+                migration_steps.arrive(
+                    self.guard, self._host, instance, request
+                )
+        finally:
+            super().post_live_migration_at_destination(
+                context,
+                instance,
+                network_info,
+                block_migration,
+                block_device_info,
+            )

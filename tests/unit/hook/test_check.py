@@ -1,0 +1,285 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import io
+import itertools
+import pathlib
+import subprocess
+import sys
+
+import fixtures
+import hypothesis
+from hypothesis import strategies as st
+
+from nova_isolation.hook import check
+from nova_isolation.hook import script
+from nova_isolation.hook import trial
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import requirements
+from tests.unit import base
+from tests.unit.host import test_domain_metadata
+
+SVIRT = {'isolation:svirt': 'selinux', 'isolation:svirt_type': 'own_t'}
+FITTING = (
+    '<seclabel type="dynamic" model="selinux" relabel="yes">'
+    '{label}<baselabel>system_u:system_r:own_t:s0</baselabel></seclabel>'
+)
+LABEL = '<label>system_u:system_r:own_t:s0:c1,c2</label>'
+
+
+def domain(specs, more=''):
+    """The XML of a guest of Nova."""
+    text = test_domain_metadata.domain(specs)
+    return text.replace('</domain>', more + '</domain>')
+
+
+#: Guests that may start.
+GOOD = {
+    'untagged': domain({'hw:cpu_policy': 'shared'}),
+    'not of Nova': '<domain/>',
+    'tagged otherwise': domain({'isolation:qemu_sandbox': 'true'}),
+    'before it has a label': domain(SVIRT, FITTING.format(label='')),
+    'with its label': domain(SVIRT, FITTING.format(label=LABEL)),
+    'a name that looks like a tag': domain({}).replace(
+        'm1', 'isolation:svirt'
+    ),
+    'a project that looks like a tag': domain({'hw:x': 'y'}).replace(
+        '</metadata>', '<extra>isolation:svirt</extra></metadata>'
+    ),
+}
+#: Guests that may not, and what they are told.
+BAD = {
+    'no label': (domain(SVIRT), 'isolation.svirt.wrong_definition'),
+    'another label': (
+        domain(SVIRT, FITTING.format(label=LABEL.replace('own', 'virtd'))),
+        'isolation.svirt.wrong_definition',
+    ),
+    'unknown': (domain({'isolation:x': 'y'}), 'isolation.spec.unknown'),
+    'capitals': (domain({' ISOLATION:x': 'y'}), 'isolation.spec.unknown'),
+    'reserved': (
+        domain({'isolation:xsm': 'y'}),
+        'isolation.spec.reserved',
+    ),
+    'invalid': (
+        domain({'isolation:svirt': 'maybe'}),
+        'isolation.spec.invalid_value',
+    ),
+    'contradictory': (
+        domain({'isolation:svirt_type': 'own_t'}),
+        'isolation.spec.conflict',
+    ),
+    'malformed': (domain(SVIRT)[:-3], 'cannot be read'),
+    'two documents': (2 * domain(SVIRT), 'cannot be read'),
+}
+
+
+class ObjectionsTest(base.TestCase):
+    """The verdict."""
+
+    def test_document_type(self):
+        # libvirt would not put the label there.
+        text = (
+            '<!DOCTYPE domain [<!ENTITY e "'
+            + FITTING.format(label='').replace('"', "'")
+            + '">]>'
+            + domain(SVIRT, '&e;')
+        )
+        error = self.assertRaises(ValueError, check.objections, text)
+        self.assertIn('document type', str(error))
+
+    def test_good(self):
+        for name, xml in GOOD.items():
+            self.assertEqual([], check.objections(xml), name)
+
+    def test_bad(self):
+        for name, (xml, words) in BAD.items():
+            if words == 'cannot be read':
+                self.assertRaises(ValueError, check.objections, xml)
+            else:
+                self.assertIn(words, '\n'.join(check.objections(xml)), name)
+
+    def test_the_way_out_of_each(self):
+        lines = check.objections(
+            domain({**SVIRT, 'isolation:x': 'y'}, FITTING.replace('own', 'a'))
+        )
+        self.assertEqual(
+            ['- ', '  ', '- ', '  '], [line[:2] for line in lines]
+        )
+        for line in lines[1::2]:
+            self.assertIn(
+                line.strip(),
+                {r.remedy for r in registry.get().reasons.values()},
+            )
+
+
+class MainTest(base.TestCase):
+    """What libvirt is told when the verdict fails."""
+
+    def test_whatever_ends_it(self):
+        self.useFixture(
+            fixtures.MonkeyPatch('sys.argv', ['hook', 'instance-1'])
+        )
+        for error in (SystemExit(0), KeyError('no'), KeyboardInterrupt()):
+
+            def fail(_, error=error):
+                raise error
+
+            stdin = io.TextIOWrapper(io.BytesIO(BAD['no label'][0].encode()))
+            stderr = io.StringIO()
+            with (
+                fixtures.MonkeyPatch(
+                    'nova_isolation.mechanisms.registry.owning', fail
+                ),
+                fixtures.MonkeyPatch('sys.stdin', stdin),
+                fixtures.MonkeyPatch('sys.stderr', stderr),
+            ):
+                self.assertEqual(1, check.main())
+            self.assertIn('could not be judged', stderr.getvalue())
+            self.assertIn(type(error).__name__, stderr.getvalue())
+
+
+class ProgramTest(base.TestCase):
+    """The installed file, run as libvirt runs it."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'hooks'
+        )
+        self.hook = self.install()
+
+    def install(self, python=sys.executable):
+        file = script.Script(self.folder, python)
+        file.install()
+        return file.path
+
+    def run_hook(self, xml, operation='prepare'):
+        """Its exit status and standard error; it never prints."""
+        arguments = [] if operation is None else [operation, 'begin', '-']
+        data = xml.encode() if isinstance(xml, str) else xml
+        result = subprocess.run(
+            [self.hook, 'instance-1', *arguments],
+            input=data,
+            capture_output=True,
+            env={'LC_ALL': 'C', 'PATH': '/usr/bin:/bin'},
+            timeout=60,
+        )
+        # libvirt would take it for the XML of the guest.
+        self.assertEqual(b'', result.stdout)
+        return result.returncode, result.stderr.decode()
+
+    def passed(self, xml, operation='prepare'):
+        self.assertEqual((0, ''), self.run_hook(xml, operation))
+
+    def vetoed(self, words, xml, operation='prepare'):
+        status, error = self.run_hook(xml, operation)
+        self.assertEqual(1, status, error)
+        self.assertIn(words, error)
+        self.assertIn('instance-1', error)
+
+    def test_good(self):
+        for name, operation in zip(
+            GOOD,
+            itertools.cycle(('prepare', 'start', 'migrate', 'restore')),
+            strict=False,
+        ):
+            self.passed(GOOD[name], operation)
+
+    def test_bad(self):
+        for (xml, words), operation in zip(
+            BAD.values(),
+            itertools.cycle(('prepare', 'start', 'migrate', 'restore')),
+            strict=False,
+        ):
+            self.vetoed(words, xml, operation)
+
+    def test_never_where_it_would_kill_or_is_over(self):
+        self.assertIn('reconnect', script.PASSED_OVER)
+        for operation in script.PASSED_OVER:
+            self.passed(BAD['no label'][0], operation)
+            self.passed('', operation)
+
+    def test_unknown_operations_are_judged(self):
+        xml, words = BAD['no label']
+        for operation in ('import', '', 'reconnected', None):
+            self.vetoed(words, xml, operation)
+            self.passed(GOOD['with its label'], operation)
+
+    def test_nothing_at_all(self):
+        self.vetoed('there is no XML', '')
+        self.vetoed('there is no XML', '\n\n')
+
+    def test_no_text(self):
+        self.vetoed('cannot be read', b'\xff' + BAD['unknown'][0].encode())
+        self.passed(b'\xff' + GOOD['untagged'].encode())
+
+    def test_a_name_that_the_locale_cannot_print(self):
+        xml = domain({'isolation:\u00e9t\u00e9': 'oui'})
+        self.vetoed('isolation.spec.unknown', xml)
+
+    def test_nova_is_gone_and_untagged_guests_start(self):
+        self.hook = self.install('/no/such/python')
+        self.passed(GOOD['untagged'])
+        self.passed(GOOD['a name that looks like a tag'])
+        self.vetoed('/no/such/python', GOOD['with its label'])
+
+    def test_what_it_needs_is_gone_and_untagged_guests_start(self):
+        self.hook.write_text(
+            self.hook.read_text().replace('-packages', '-packages-gone')
+        )
+        self.passed(GOOD['untagged'])
+        status, error = self.run_hook(GOOD['with its label'])
+        self.assertEqual(1, status)
+        self.assertIn('nova_isolation', error)
+
+    def test_no_nova_is_imported(self):
+        code = (
+            'import sys; from nova_isolation.hook import check; '
+            f'assert check.objections({BAD["no label"][0]!r}); '
+            'print(sorted({m.partition(".")[0] for m in sys.modules}))'
+        )
+        result = subprocess.run(
+            [sys.executable, '-c', code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual('', result.stderr)
+        self.assertIn("'nova_isolation'", result.stdout)
+        for name in ('nova', 'libvirt', 'oslo_config', 'stevedore'):
+            self.assertNotIn(f"'{name}'", result.stdout)
+
+    @hypothesis.settings(max_examples=40)
+    @hypothesis.given(
+        st.text(st.characters(min_codepoint=33, max_codepoint=0x17F)),
+        st.sampled_from(('', ' ', '\u00a0', 'x')),
+        st.sampled_from(('isolation:', 'Isolation:', 'iSOLATION', '\u0130s')),
+    )
+    def test_whatever_is_tagged_is_judged(self, key, before, namespace):
+        hypothesis.assume(not any(0x7F <= ord(c) < 0xA0 for c in key))
+        specs = {f'{before}{namespace}{key}': 'x'}
+        xml = domain({'hw:x': 'y', **specs})
+        status, _ = self.run_hook(xml)
+        # No such extra spec is known: judged and vetoed are the same.
+        self.assertEqual(int(requirements.is_tagged(specs)), status)
+
+    def test_trial(self):
+        self.assertEqual('', trial.run(self.hook).fault)
+        self.hook = self.install('/no/such/python')
+        self.assertIn('/no/such/python', trial.run(self.hook).fault)
+        for body in ('exit 0', 'exit 1', 'cat; exit 1', 'echo; exit 0'):
+            self.hook.write_text(f'#!/bin/sh\n{body}\n')
+            self.assertIn('exit status', trial.run(self.hook).fault)
+        self.hook.chmod(0o644)
+        self.assertIn('Permission denied', trial.run(self.hook).fault)
+        self.hook.unlink()
+        self.assertIn('No such file', trial.run(self.hook).fault)

@@ -1,0 +1,137 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is kept of a host, and for how long."""
+
+import os
+from unittest import mock
+
+import fixtures
+
+from nova_isolation.host import compute_host
+from nova_isolation.probes import emulator
+from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes import program
+from tests.unit import base
+
+GOOD = program.Emulator(
+    '/q',
+    program.Identity(1, 2, 3, 4, 5),
+    frozenset(),
+    frozenset(),
+    True,
+)
+
+
+class Connection:
+    def __init__(self):
+        self.asked = 0
+
+    def getCapabilities(self):
+        self.asked += 1
+        return f'capabilities {self.asked}'
+
+    def getDomainCapabilities(self, *arguments):
+        return f'domain capabilities {self.asked}'
+
+
+class LibvirtHost:
+    def __init__(self):
+        self.connection = Connection()
+
+    def get_connection(self):
+        return self.connection
+
+
+class ComputeHostTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.libvirt = LibvirtHost()
+        self.host = compute_host.ComputeHost(
+            self.libvirt,
+            mock.Mock(probe_timeout=1.0),
+            'qemu',
+            lambda: {'attested': 'good'},
+        )
+        self.now = 1000.0
+        self.key = ('key',)
+        self.examine = mock.Mock(return_value=GOOD)
+        for owner, name, new in (
+            (libvirt_xml, 'emulator', lambda text: '/q'),
+            (emulator, 'fingerprint', lambda path: self.key),
+            (emulator, 'examine', self.examine),
+            (compute_host.time, 'monotonic', lambda: self.now),
+        ):
+            patch = mock.patch.object(owner, name, new)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def test_evidence(self):
+        self.assertEqual('good', self.host.evidence('attested'))
+        self.assertIsNone(self.host.evidence('other'))
+
+    def test_ask(self):
+        # The kernel's own files of this kind are in selinuxfs; this one,
+        # too, answers what it was asked.
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'file')
+        for question in ('x', 'longer'):
+            with open(path, 'w', encoding='ascii') as file:
+                file.write('-' * len(question) + 'answer')
+            self.assertEqual('answer', self.host.ask(path, question))
+
+    def test_ask_where_there_is_none(self):
+        self.assertRaises(
+            FileNotFoundError, self.host.ask, '/no/such/file', 'x'
+        )
+
+    def test_capabilities_of_a_connection(self):
+        self.assertEqual('capabilities 1', self.host.capabilities())
+        self.assertEqual(
+            'domain capabilities 1', self.host.domain_capabilities()
+        )
+        self.assertEqual(1, self.libvirt.connection.asked)
+
+    def test_another_connection(self):
+        self.host.capabilities()
+        self.libvirt.connection = Connection()
+        self.host.capabilities()
+        self.assertEqual(1, self.libvirt.connection.asked)
+
+    def test_examined_once(self):
+        for _ in range(3):
+            self.assertIs(GOOD, self.host.emulator())
+        self.assertEqual(1, self.examine.call_count)
+
+    def test_examined_anew_when_it_changes(self):
+        self.host.emulator()
+        self.key = ('other',)
+        self.host.emulator()
+        self.assertEqual(2, self.examine.call_count)
+
+    def test_examined_anew_after_an_hour(self):
+        self.host.emulator()
+        self.now += 3601
+        self.host.emulator()
+        self.assertEqual(2, self.examine.call_count)
+
+    def test_a_failure_is_not_repeated_at_once(self):
+        self.examine.side_effect = OSError('gave no answer')
+        for _ in range(3):
+            error = self.assertRaises(OSError, self.host.emulator)
+            self.assertIn('gave no answer', str(error))
+        self.assertEqual(1, self.examine.call_count)
+
+    def test_a_failure_is_forgotten(self):
+        self.examine.side_effect = [ValueError('no QEMU'), GOOD]
+        self.assertRaises(OSError, self.host.emulator)
+        self.now += 61
+        self.assertIs(GOOD, self.host.emulator())

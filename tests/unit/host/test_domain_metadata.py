@@ -1,0 +1,96 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.host.domain_metadata."""
+
+import hypothesis
+from hypothesis import strategies as st
+from lxml import etree
+
+from nova_isolation.host import domain_metadata
+from nova_isolation.model import requirements
+from tests.unit import base
+from tests.unit import fakes
+
+NOVA = domain_metadata.NAMESPACE
+
+
+def domain(specs, uuid=fakes.UUID):
+    """The XML of a domain as Nova makes it."""
+    root = etree.Element('domain', type='kvm')
+    if uuid is not None:
+        etree.SubElement(root, 'uuid').text = uuid
+    instance = etree.SubElement(
+        etree.SubElement(root, 'metadata'),
+        f'{{{NOVA}}}instance',
+        nsmap={'nova': NOVA},
+    )
+    flavor = etree.SubElement(instance, f'{{{NOVA}}}flavor', name='m1')
+    parent = etree.SubElement(flavor, f'{{{NOVA}}}extraSpecs')
+    for key, value in specs.items():
+        spec = etree.SubElement(parent, f'{{{NOVA}}}extraSpec', name=key)
+        spec.text = value
+    return etree.tostring(root, encoding='unicode')
+
+
+class DomainMetadataTest(base.TestCase):
+    """The extra specs in the XML of a domain."""
+
+    def test_read(self):
+        specs = {'isolation:svirt': 'selinux', 'hw:cpu_policy': 'dedicated'}
+        self.assertEqual(
+            (fakes.UUID, specs), domain_metadata.read(domain(specs))
+        )
+
+    def test_none(self):
+        self.assertEqual((fakes.UUID, {}), domain_metadata.read(domain({})))
+        self.assertEqual(('', {}), domain_metadata.read('<domain/>'))
+        self.assertEqual(('', {}), domain_metadata.read(domain({}, None)))
+
+    def test_specs_elsewhere_do_not_count(self):
+        good = domain({'isolation:svirt': 'any'})
+        for text in (
+            good.replace(NOVA, 'http://example.org'),
+            good.replace('metadata', 'devices'),
+            good.replace('extraSpecs', 'other'),
+        ):
+            self.assertEqual({}, domain_metadata.read(text)[1])
+
+    def test_no_xml(self):
+        for text in ('', 'x', '<domain>', '<a/><b/>'):
+            self.assertRaises(ValueError, domain_metadata.read, text)
+
+    @hypothesis.given(
+        st.dictionaries(
+            st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF)),
+            st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF)),
+            max_size=3,
+        ),
+        st.sampled_from(
+            ('isolation:svirt', ' Isolation:x', 'ISOLATION:\u00c9', 'hw:x')
+        ),
+    )
+    def test_whatever_is_tagged_may_be_tagged(self, specs, key):
+        specs = {
+            k: v
+            for k, v in {**specs, key: 'any'}.items()
+            if not any(0x7F <= ord(c) < 0xA0 for c in k + v)
+        }
+        text = domain(specs)
+        self.assertEqual(specs, domain_metadata.read(text)[1])
+        if requirements.is_tagged(specs):
+            self.assertTrue(domain_metadata.may_be_tagged(text))
+
+    def test_a_look_is_enough_for_the_others(self):
+        self.assertFalse(
+            domain_metadata.may_be_tagged(domain({'hw:cpu_policy': 'x'}))
+        )
