@@ -40,7 +40,7 @@ from nova.scheduler.filters import aggregate_instance_extra_specs
 
 from nova import config
 from nova import objects
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter
 
@@ -57,8 +57,8 @@ _SECTIONS: dict[str, object] = {
     'qemu': {
         'hardening': ['bindnow', 'canary', 'fortify', 'nx', 'pie', 'relro'],
         'sandbox': True,
-        'known': len(qemu_catalogue.CATALOGUE),
-        'present': f'{(1 << len(qemu_catalogue.CATALOGUE)) - 1:x}',
+        'known': len(catalogue.CATALOGUE),
+        'present': f'{(1 << len(catalogue.CATALOGUE)) - 1:x}',
     },
 }
 

@@ -19,7 +19,7 @@ Directives, all without content:
 ``isolation-reserved``
     the names that are refused until a later release
 ``isolation-catalogue``
-    the components of QEMU (:mod:`nova_isolation.qemu_catalogue`)
+    the components of QEMU (:mod:`nova_isolation.mechanisms.qemu.catalogue`)
 ``isolation-certifications``
     what certifications presuppose
     (:mod:`nova_isolation.mechanisms.certification`)
@@ -40,8 +40,8 @@ from sphinx import application
 from sphinx.util import docutils
 from sphinx.util import typing as sphinx_typing
 
-from nova_isolation import qemu_catalogue
 from nova_isolation.mechanisms import certification
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import reasons
 from nova_isolation.model import vocabulary
 
@@ -132,7 +132,7 @@ class VocabularyTable(_Table):
 def _value(spec: vocabulary.ExtraSpec) -> Cell:
     """What a value may be, in words."""
     start = 'comma list of ' if spec.several else ''
-    if spec.values == tuple(qemu_catalogue.CATALOGUE):
+    if spec.values == tuple(catalogue.CATALOGUE):
         return _text(f'{start}components, see below')
     if not spec.values:
         return [*_text(f'{start}text that matches '), *_words([spec.pattern])]
@@ -169,11 +169,11 @@ class CatalogueTable(_Table):
 
     head = ('Component', 'QOM types that reveal it')
     widths = (30, 70)
-    sources = (qemu_catalogue,)
+    sources = (catalogue,)
 
     def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
         """See the base class."""
-        for component, qom_types in qemu_catalogue.CATALOGUE.items():
+        for component, qom_types in catalogue.CATALOGUE.items():
             yield '', (_words([component]), _words(qom_types))
 
 

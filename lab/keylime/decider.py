@@ -25,8 +25,8 @@ from lab import errors
 from lab import layout as layouts
 from nova_isolation.attestation import opts
 from nova_isolation.attestation import service
-from nova_isolation.mechanisms import attested
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.attested import mechanism
 from nova_isolation.model import evidence
 from nova_isolation.model import requirements
 
@@ -45,7 +45,7 @@ class Decider:
         conf([], default_config_files=[str(layout.nova_conf)])
         self._options = opts.register(conf)
         self._source = service.make(self._options)
-        self._mechanism = attested.AttestedMechanism()
+        self._mechanism = mechanism.AttestedMechanism()
         wanted = requirements.parse(
             {'isolation:attested': 'true'}, registry.get().vocabulary
         )

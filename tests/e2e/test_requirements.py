@@ -17,7 +17,7 @@ from typing import ClassVar
 import unittest
 
 from lab import execstack
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from tests.e2e import base
 from tests.e2e import emulator
 
@@ -123,7 +123,7 @@ class AbsentTest(base.TestCase):
         there = emulator.types(self.cloud.places[base.HARDENED].emulator())
         self.present: list[str] = []
         self.absent: list[str] = []
-        for component, types in qemu_catalogue.CATALOGUE.items():
+        for component, types in catalogue.CATALOGUE.items():
             found = there.intersection(types)
             (self.present if found else self.absent).append(component)
 

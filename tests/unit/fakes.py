@@ -16,7 +16,7 @@ import dataclasses
 import errno
 import types
 
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.probes import program
@@ -54,7 +54,7 @@ HARDENING = frozenset(
     {'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'}
 )
 ALL_TYPES = frozenset(
-    name for names in qemu_catalogue.CATALOGUE.values() for name in names
+    name for names in catalogue.CATALOGUE.values() for name in names
 )
 
 

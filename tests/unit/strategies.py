@@ -16,10 +16,10 @@ import copy
 
 from hypothesis import strategies as st
 
-from nova_isolation import qemu_catalogue
 from nova_isolation.mechanisms import certification
+from nova_isolation.mechanisms.qemu import catalogue
 
-COMPONENTS = tuple(qemu_catalogue.CATALOGUE)
+COMPONENTS = tuple(catalogue.CATALOGUE)
 HARDENING = ('bindnow', 'canary', 'cet', 'fortify', 'nx', 'pie', 'relro')
 CERTIFICATIONS = (*certification.CERTIFICATIONS, 'EAL4')
 PRECONDITIONS = tuple(certification.PRECONDITIONS)

@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.qemu_catalogue."""
+"""Tests of nova_isolation.mechanisms.qemu.catalogue."""
 
 import re
 
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from tests.unit import base
 
 #: The schema of release 1: bit N of the facts is component N. A component
@@ -35,13 +35,13 @@ class CatalogueTest(base.TestCase):
     """The catalogue is part of the schema."""
 
     def test_order_is_never_changed(self):
-        self.assertEqual(ORDER, list(qemu_catalogue.CATALOGUE))
+        self.assertEqual(ORDER, list(catalogue.CATALOGUE))
 
     def test_names_fit_a_comma_list(self):
-        for name in qemu_catalogue.CATALOGUE:
+        for name in catalogue.CATALOGUE:
             self.assertTrue(re.fullmatch('[a-z0-9-]+', name), name)
 
     def test_no_type_reveals_two_components(self):
-        types = [t for ts in qemu_catalogue.CATALOGUE.values() for t in ts]
+        types = [t for ts in catalogue.CATALOGUE.values() for t in ts]
         self.assertEqual(len(types), len(set(types)))
-        self.assertNotIn((), qemu_catalogue.CATALOGUE.values())
+        self.assertNotIn((), catalogue.CATALOGUE.values())

@@ -14,7 +14,7 @@
 
 import json
 
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.probes import program
 from tests.unit import base
 from tests.unit import fakes
@@ -26,7 +26,7 @@ ABSENT = 'isolation:qemu_absent'
 NOT_HARDENED, NO_SANDBOX = 'qemu.not_hardened', 'qemu.no_sandbox'
 PRESENT, UNKNOWN = 'qemu.component_present', 'qemu.unknown'
 BINARY = 'qemu.other_binary'
-COMPONENTS = tuple(qemu_catalogue.CATALOGUE)
+COMPONENTS = tuple(catalogue.CATALOGUE)
 
 
 def host(conf=None, **emulator):
@@ -108,13 +108,13 @@ class QemuContractTest(contract.Contract, base.TestCase):
         contract.Case(
             {ABSENT: 'floppy,cirrus'},
             [BEST, host(types=fakes.ALL_TYPES - {
-                *qemu_catalogue.CATALOGUE['floppy'],
-                *qemu_catalogue.CATALOGUE['cirrus'],
+                *catalogue.CATALOGUE['floppy'],
+                *catalogue.CATALOGUE['cirrus'],
             })],
             [
                 (PRESENT, host(types={name}))
                 for component in ('floppy', 'cirrus')
-                for name in qemu_catalogue.CATALOGUE[component]
+                for name in catalogue.CATALOGUE[component]
             ],
             [fakes.Guest()],
             [(BINARY, OTHER_PROGRAM)],
@@ -143,7 +143,7 @@ class QemuContractTest(contract.Contract, base.TestCase):
     )  # fmt: skip
 
     def test_each_component_by_each_of_its_types(self):
-        for component, types in qemu_catalogue.CATALOGUE.items():
+        for component, types in catalogue.CATALOGUE.items():
             case = contract.Case({ABSENT: component}, [], [], [], [])
             for name in types:
                 answer = self.decide(case, self.section(host(types={name})))

@@ -22,19 +22,20 @@ from collections.abc import Iterator
 import dataclasses
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.attested import extra_specs
+from nova_isolation.mechanisms.attested import reason_codes
 from nova_isolation.model import attestation_result
-from nova_isolation.model import evidence
+from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.model import vocabulary
 
 _REASONS = {
-    attestation_result.FAILED: reasons.ATTESTED_FAILED,
-    attestation_result.PENDING: reasons.ATTESTED_PENDING,
-    attestation_result.REVOKED: reasons.ATTESTED_REVOKED,
-    attestation_result.AMBIGUOUS: reasons.ATTESTED_AMBIGUOUS,
+    attestation_result.FAILED: reason_codes.FAILED,
+    attestation_result.PENDING: reason_codes.PENDING,
+    attestation_result.REVOKED: reason_codes.REVOKED,
+    attestation_result.AMBIGUOUS: reason_codes.AMBIGUOUS,
 }
 
 #: In these nobody says by what policy the host is judged, or nobody can.
@@ -51,41 +52,33 @@ _DIGITS = 12
 class AttestedFacts:
     """A verdict, read.
 
-    :ivar standing: what the verifier holds of the host; None: nothing
+    :ivar result: the verifier's result for the host; None: there is none
     :ivar approved: the PCRs that it judges, and the values it approves of
     :ivar evidence: with the ages
     """
 
-    standing: attestation_result.AttestationResult | None
+    result: attestation_result.AttestationResult | None
     approved: dict[int, tuple[str, ...]]
-    evidence: evidence.Evidence
+    evidence: evidences.Evidence
 
 
-class AttestedMechanism(base.Mechanism[AttestedFacts]):
+class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
     """``isolation:attested`` and its companions."""
 
     name = 'attested'
-    extra_specs = vocabulary.owned_by('attested')
-    source = base.Source.THIRD_PARTY
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
 
-    def measure(self, host: base.Host) -> object:
-        """See the base class: never called."""
-        raise ValueError('a host does not attest itself')
-
-    def read(self, section: object) -> AttestedFacts:
+    def read(self, evidence: evidences.Evidence) -> AttestedFacts:
         """See the base class."""
-        if not isinstance(section, evidence.Evidence):
+        if not isinstance(evidence, evidences.Evidence):
             raise facts.FactsError(
-                reasons.FACTS_MALFORMED, f'evidence {section!r}'
+                reasons.FACTS_MALFORMED, f'evidence {evidence!r}'
             )
-        if not section.document:
-            return AttestedFacts(None, {}, section)
-        held = attestation_result.loads(section.document)
-        return AttestedFacts(held, held.approved(), section)
-
-    def unknown(self) -> reasons.Reason:
-        """See the base class."""
-        return reasons.EVIDENCE_MISSING
+        if not evidence.document:
+            return AttestedFacts(None, {}, evidence)
+        held = attestation_result.loads(evidence.document)
+        return AttestedFacts(held, held.approved(), evidence)
 
     def traits(self, facts: AttestedFacts) -> frozenset[str]:
         """One trait, of a host whose last good quote is fresh."""
@@ -115,7 +108,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
         if requirement.key in (_PLAIN.key, 'isolation:attested_max_age'):
             yield from self._untrusted(requirement, facts)
             return
-        held = facts.standing
+        held = facts.result
         if held is None or held.state in _NO_POLICY:
             # What isolation:attested, which stands beside it, tells.
             yield from self._untrusted(requirement, facts)
@@ -124,12 +117,12 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
         elif requirement.key == 'isolation:attested_boot':
             if not held.boot:
                 yield requirement.unmet(
-                    reasons.ATTESTED_NO_BOOT, 'no reference state of the boot'
+                    reason_codes.NO_BOOT, 'no reference state of the boot'
                 )
         elif requirement.key == 'isolation:attested_runtime':
             if not held.runtime:
                 yield requirement.unmet(
-                    reasons.ATTESTED_NO_RUNTIME, 'no run-time policy'
+                    reason_codes.NO_RUNTIME, 'no run-time policy'
                 )
         else:
             raise ValueError(f'{requirement.key} is not of {self.name}')
@@ -138,11 +131,11 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
         self, requirement: requirements.Requirement, facts: AttestedFacts
     ) -> Iterator[reasons.Unmet]:
         """Why the verdict is not good, or no longer."""
-        held, said = facts.standing, facts.evidence
+        held, said = facts.result, facts.evidence
         trouble = f' ({said.trouble})' if said.trouble else ''
         if held is None:
             yield requirement.unmet(
-                reasons.ATTESTED_UNKNOWN, f'no agent of this host{trouble}'
+                reason_codes.UNKNOWN, f'no agent of this host{trouble}'
             )
             return
         if held.state != attestation_result.GOOD:
@@ -158,17 +151,15 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
         if said.is_fresh(limit):
             return
         if said.age is None:
-            yield requirement.unmet(
-                reasons.ATTESTED_PENDING, 'never a good quote'
-            )
+            yield requirement.unmet(reason_codes.PENDING, 'never a good quote')
         elif said.age < 0:
             yield requirement.unmet(
-                reasons.ATTESTED_FUTURE,
+                reason_codes.FUTURE,
                 f'a good quote {-said.age:.0f} s in the future',
             )
         else:
             yield requirement.unmet(
-                reasons.ATTESTED_STALE,
+                reason_codes.STALE,
                 f'the last good quote {said.age:.1f} s ago{trouble}',
                 f'one of the last {limit:.0f} s',
             )
@@ -182,7 +173,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
             if values is None:
                 judged = ', '.join(map(str, sorted(facts.approved)))
                 yield requirement.unmet(
-                    reasons.ATTESTED_NOT_JUDGED,
+                    reason_codes.NOT_JUDGED,
                     f'a policy for PCR {judged}'
                     if judged
                     else 'a policy for no PCR',
@@ -190,7 +181,7 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
                 )
             elif not all(map(attestation_result.is_launched, values)):
                 yield requirement.unmet(
-                    reasons.ATTESTED_NEVER_LAUNCHED,
+                    reason_codes.NEVER_LAUNCHED,
                     f'a policy that approves of {values[0][:_DIGITS]}..., '
                     'which it is before any launch',
                     f'PCR {number} of a measured launch',

@@ -13,18 +13,19 @@
 """sVirt: libvirt confines each guest with a label of SELinux or AppArmor."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
 import logging
 import typing
 
 from nova_isolation.mechanisms import base
-from nova_isolation.mechanisms import svirt_definition
-from nova_isolation.mechanisms import svirt_label
+from nova_isolation.mechanisms.svirt import extra_specs
+from nova_isolation.mechanisms.svirt import reason_codes
+from nova_isolation.mechanisms.svirt import seclabel_xml
+from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.model import typed_section
-from nova_isolation.model import vocabulary
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import selinux
@@ -32,6 +33,7 @@ from nova_isolation.probes import selinux
 if typing.TYPE_CHECKING:
     # The libvirt hook has another kind, and no time for this one.
     from lxml import etree
+    from oslo_config import cfg
 
 LOG = logging.getLogger(__name__)
 
@@ -77,37 +79,45 @@ class SvirtFacts:
         )
 
 
-class SvirtMechanism(base.Mechanism[SvirtFacts]):
+class SvirtMechanism(base.HostMechanism[SvirtFacts]):
     """``isolation:svirt`` and ``isolation:svirt_type``."""
 
     name = 'svirt'
-    extra_specs = vocabulary.owned_by('svirt')
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+    facts_class = SvirtFacts
+    unknown = reason_codes.UNKNOWN
 
-    def measure(self, host: base.Host) -> object:
+    @classmethod
+    def options(cls) -> 'Sequence[cfg.Opt]':
+        """See the base class."""
+        from nova_isolation.mechanisms.svirt import options
+
+        return options.OPTIONS
+
+    def measure(self, host: base.Host) -> SvirtFacts:
         """libvirt's drivers, and the kernel's word on each module."""
         drivers = libvirt_xml.security_models(host.capabilities())
         models = tuple(m for m in _MODELS if m in drivers)
         mode = _state(selinux.mode, host)
         on = mode not in (None, 'disabled')
-        return typed_section.write(
-            SvirtFacts(
-                models,
-                mode,
-                _state(selinux.policy, host) if on else None,
-                _state(apparmor.mode, host),
-                self._types(host) if on and 'selinux' in models else (),
-            )
+        return SvirtFacts(
+            models,
+            mode,
+            _state(selinux.policy, host) if on else None,
+            _state(apparmor.mode, host),
+            self._types(host) if on and 'selinux' in models else (),
         )
 
     def _types(self, host: base.Host) -> tuple[str, ...]:
-        """The types of ``[isolation] svirt_types`` that are enforced."""
+        """The types of ``[isolation_svirt] types`` that are enforced."""
         (spec,) = (s for s in self.extra_specs if s.key == _TYPE)
         found = []
-        for text in sorted(set(host.options.svirt_types)):
+        for text in sorted(set(host.options(self.name).types)):
             for type_ in spec.parse(text):
                 try:
                     enforced = selinux.enforced(
-                        svirt_label.base(type_), host.read, host.ask
+                        security_label.base(type_), host.read, host.ask
                     )
                 except (OSError, ValueError) as error:
                     LOG.warning('Cannot tell about %s: %s', type_, error)
@@ -115,14 +125,6 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
                 if enforced:
                     found.append(type_)
         return tuple(found)
-
-    def read(self, section_: object) -> SvirtFacts:
-        """See the base class."""
-        return typed_section.read(SvirtFacts, section_)
-
-    def unknown(self) -> reasons.Reason:
-        """See the base class."""
-        return reasons.SVIRT_UNKNOWN
 
     def traits(self, facts: SvirtFacts) -> frozenset[str]:
         """A trait for each enforced model, for any, and for each type."""
@@ -147,11 +149,11 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         if requirement.key == _TYPE:
             if 'selinux' not in facts.enforced:
                 yield requirement.unmet(
-                    reasons.SVIRT_TYPE, 'no guests confined by SELinux'
+                    reason_codes.TYPE, 'no guests confined by SELinux'
                 )
             elif requirement.value not in facts.types:
                 yield requirement.unmet(
-                    reasons.SVIRT_TYPE,
+                    reason_codes.TYPE,
                     'allowed: ' + (', '.join(facts.types) or 'none'),
                 )
             return
@@ -161,15 +163,15 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         there = [m for m in models if m in facts.models]
         if not there:
             yield requirement.unmet(
-                reasons.SVIRT_NO_MODEL,
+                reason_codes.NO_MODEL,
                 'libvirt confines with: '
                 + (', '.join(facts.models) or 'no security module'),
             )
         elif any(facts.mode(m) is None for m in there):
-            yield requirement.unmet(reasons.SVIRT_UNKNOWN, 'unknown')
+            yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
         else:
             yield requirement.unmet(
-                reasons.SVIRT_NOT_ENFORCING,
+                reason_codes.NOT_ENFORCING,
                 ', '.join(f'{m} {facts.mode(m)}' for m in there),
                 f'{requirement.value}, enforcing',
             )
@@ -201,7 +203,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         type_ = wanted.get(_TYPE)
         if type_ is not None:
             base_label = etree.SubElement(label, 'baselabel')
-            base_label.text = svirt_label.base(type_.value)
+            base_label.text = security_label.base(type_.value)
 
     def judge_definition(
         self, domain: 'etree._Element', wanted: requirements.Requirements
@@ -209,7 +211,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         """The ``<seclabel>`` that :meth:`confine` writes, no other."""
         model, type_ = wanted.get(_MODEL), wanted.get(_TYPE)
         if model is not None:
-            yield from svirt_definition.judge(
+            yield from seclabel_xml.judge(
                 domain, _candidates(model), model, type_
             )
 
@@ -225,13 +227,20 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
         requirement = wanted.get(_MODEL)
         if requirement is None or model is None:
             for item in wanted.of(self.name):
-                yield item.unmet(reasons.SVIRT_NOT_ENFORCING, 'no model')
+                yield item.unmet(reason_codes.NOT_ENFORCING, 'no model')
             return
         label, enforced = guest.security_label()
-        process = guest.process_label()
+        running = guest.process()
+        if running is None:
+            for item in wanted.of(self.name):
+                yield item.unmet(
+                    reasons.VERIFY_NO_PROCESS, 'a guest without a process'
+                )
+            return
+        process = running.label()
         if not enforced:
             yield requirement.unmet(
-                reasons.SVIRT_NOT_ENFORCING,
+                reason_codes.NOT_ENFORCING,
                 f'{label}, which libvirt says is not enforced',
                 f'{model}, enforcing',
             )
@@ -244,7 +253,7 @@ class SvirtMechanism(base.Mechanism[SvirtFacts]):
             t for t in facts.types if type_ is None or t in type_.values
         )
         unmet = tuple(
-            svirt_label.check(
+            security_label.check(
                 type_ or requirement,
                 label,
                 process,
@@ -290,11 +299,11 @@ def _verify_apparmor(
     process: str,
 ) -> base.Proof | reasons.Unmet:
     """The profile is the guest's own, in the kernel's mode enforce."""
-    profile = svirt_label.profile(uuid)
+    profile = security_label.profile(uuid)
     if label == profile and process == f'{profile} (enforce)':
         return base.Proof(requirement.key, process)
     return requirement.unmet(
-        reasons.SVIRT_LABEL,
+        reason_codes.LABEL,
         f'libvirt: {label}, kernel: {process}',
         f'{profile} (enforce)',
     )

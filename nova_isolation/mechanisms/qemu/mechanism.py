@@ -13,24 +13,29 @@
 """The emulator: how it was built, what is in it, whether it is sandboxed."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
 import re
+import typing
 
-from nova_isolation import qemu_catalogue
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import extra_specs
+from nova_isolation.mechanisms.qemu import reason_codes
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.model import typed_section
-from nova_isolation.model import vocabulary
 from nova_isolation.probes import program
+
+if typing.TYPE_CHECKING:
+    from oslo_config import cfg
 
 _HARDENING = 'isolation:qemu_hardening'
 _SANDBOX = 'isolation:qemu_sandbox'
 _ABSENT = 'isolation:qemu_absent'
 
-_COMPONENTS = tuple(qemu_catalogue.CATALOGUE)
+_COMPONENTS = tuple(catalogue.CATALOGUE)
 
 # An assignment that is not commented out, as libvirt's virConfReadFile
 # takes it; lines end with either character.
@@ -57,6 +62,12 @@ class QemuFacts:
     known: int
     present: str
 
+    def __post_init__(self) -> None:
+        if self.known < 0 or not re.fullmatch('[0-9a-f]+', self.present):
+            raise facts.FactsError(
+                reasons.FACTS_MALFORMED, 'not a map of components'
+            )
+
     def is_absent(self, component: str) -> bool | None:
         """Whether a component is absent; None: the host does not know it."""
         index = _COMPONENTS.index(component)
@@ -65,41 +76,60 @@ class QemuFacts:
         return not int(self.present, 16) >> index & 1
 
 
-class QemuMechanism(base.Mechanism[QemuFacts]):
+class QemuMechanism(base.HostMechanism[QemuFacts]):
     """``isolation:qemu_*``."""
 
     name = 'qemu'
-    extra_specs = vocabulary.owned_by('qemu')
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+    facts_class = QemuFacts
+    unknown = reason_codes.UNKNOWN
 
-    def measure(self, host: base.Host) -> object:
+    @classmethod
+    def options(cls) -> 'Sequence[cfg.Opt]':
+        """See the base class."""
+        from nova_isolation.mechanisms.qemu import options
+
+        return options.OPTIONS
+
+    def measure(self, host: base.Host) -> QemuFacts:
         """The file of the emulator and its answers; libvirt's qemu.conf."""
         emulator = host.emulator()
         present = sum(
             1 << index
             for index, component in enumerate(_COMPONENTS)
-            if emulator.types & set(qemu_catalogue.CATALOGUE[component])
+            if emulator.types & set(catalogue.CATALOGUE[component])
         )
-        return typed_section.write(
-            QemuFacts(
-                tuple(sorted(emulator.hardening)),
-                _sandbox(emulator, host),
-                len(_COMPONENTS),
-                f'{present:x}',
-            )
+        return QemuFacts(
+            tuple(sorted(emulator.hardening)),
+            self._sandbox(emulator, host),
+            len(_COMPONENTS),
+            f'{present:x}',
         )
 
-    def read(self, section_: object) -> QemuFacts:
-        """See the base class."""
-        result = typed_section.read(QemuFacts, section_)
-        if result.known < 0 or not re.fullmatch('[0-9a-f]+', result.present):
-            raise facts.FactsError(
-                reasons.FACTS_MALFORMED, 'not a map of components'
-            )
-        return result
+    def _sandbox(
+        self, emulator: program.Emulator, host: base.Host
+    ) -> bool | None:
+        """Whether libvirt starts this emulator with its seccomp filter.
 
-    def unknown(self) -> reasons.Reason:
-        """See the base class."""
-        return reasons.QEMU_UNKNOWN
+        The default of libvirt's ``seccomp_sandbox`` is to use the filter
+        where QEMU has it (libvirt, src/qemu/qemu.conf.in).
+        """
+        if not emulator.sandbox:
+            return False
+        try:
+            text = host.read(host.options(self.name).conf)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            # The rest of the emulator's facts is known all the same.
+            return None
+        values = [v.strip() for v in _SECCOMP_OPTION.findall(text)]
+        if not all(map(_NUMBER.fullmatch, values)):
+            return None
+        # Which of two assignments counts is libvirt's decision; here both
+        # must switch the filter on.
+        return all(int(value) != 0 for value in values)
 
     def traits(self, facts: QemuFacts) -> frozenset[str]:
         """One trait each: a hardening, the sandbox, an absent component."""
@@ -128,16 +158,16 @@ class QemuMechanism(base.Mechanism[QemuFacts]):
         """See the base class."""
         if requirement.key == _SANDBOX:
             if facts.sandbox is None:
-                yield requirement.unmet(reasons.QEMU_UNKNOWN, 'unknown')
+                yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
             elif not facts.sandbox:
                 yield requirement.unmet(
-                    reasons.QEMU_NO_SANDBOX, 'no seccomp filter'
+                    reason_codes.NO_SANDBOX, 'no seccomp filter'
                 )
         elif requirement.key == _HARDENING:
             lacking = set(requirement.values) - set(facts.hardening)
             if lacking:
                 yield requirement.unmet(
-                    reasons.QEMU_NOT_HARDENED,
+                    reason_codes.NOT_HARDENED,
                     'built with ' + (','.join(facts.hardening) or 'none'),
                     ','.join(sorted(lacking)),
                 )
@@ -152,41 +182,25 @@ class QemuMechanism(base.Mechanism[QemuFacts]):
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """The process's seccomp mode and program, from the kernel."""
+        process = guest.process()
         for requirement in wanted.of(self.name):
-            if requirement.key == _SANDBOX:
-                mode = guest.seccomp()
-                if mode == _SECCOMP_FILTER:
-                    yield base.Proof(requirement.key, f'Seccomp: {mode}')
-                else:
-                    yield requirement.unmet(
-                        reasons.QEMU_NO_SANDBOX,
-                        f'Seccomp: {mode}',
-                        f'Seccomp: {_SECCOMP_FILTER}',
-                    )
+            if process is None:
+                yield requirement.unmet(
+                    reasons.VERIFY_NO_PROCESS, 'a guest without a process'
+                )
+                continue
+            if requirement.key != _SANDBOX:
+                yield _verify_program(requirement, process, host)
+                continue
+            mode = process.seccomp()
+            if mode == _SECCOMP_FILTER:
+                yield base.Proof(requirement.key, f'Seccomp: {mode}')
             else:
-                yield _verify_program(requirement, guest, host)
-
-
-def _sandbox(emulator: program.Emulator, host: base.Host) -> bool | None:
-    """Whether libvirt starts this emulator with its seccomp filter.
-
-    The default of libvirt's ``seccomp_sandbox`` is to use the filter where
-    QEMU has it (libvirt, src/qemu/qemu.conf.in).
-    """
-    if not emulator.sandbox:
-        return False
-    try:
-        text = host.read(host.options.qemu_conf)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        # The rest of the emulator's facts is known all the same.
-        return None
-    values = [v.strip() for v in _SECCOMP_OPTION.findall(text)]
-    if not all(map(_NUMBER.fullmatch, values)):
-        return None
-    # Which of two counts is libvirt's affair; here both must be on.
-    return all(int(value) != 0 for value in values)
+                yield requirement.unmet(
+                    reason_codes.NO_SANDBOX,
+                    f'Seccomp: {mode}',
+                    f'Seccomp: {_SECCOMP_FILTER}',
+                )
 
 
 def _judge_absent(
@@ -197,13 +211,13 @@ def _judge_absent(
     unknown = [c for c, gone in absent.items() if gone is None]
     if present:
         yield requirement.unmet(
-            reasons.QEMU_PRESENT,
+            reason_codes.PRESENT,
             ','.join(present) + ' present',
             'no ' + ','.join(present),
         )
     if unknown:
         yield requirement.unmet(
-            reasons.QEMU_UNKNOWN,
+            reason_codes.UNKNOWN,
             ','.join(unknown) + ' unknown to the host',
             'no ' + ','.join(unknown),
         )
@@ -211,19 +225,19 @@ def _judge_absent(
 
 def _verify_program(
     requirement: requirements.Requirement,
-    guest: base.Guest,
+    process: base.Process,
     host: base.Host,
 ) -> base.Proof | reasons.Unmet:
     """Whether the process runs the very file whose facts were judged."""
     measured = host.emulator()
-    running = guest.executable()
+    running = process.executable()
     if running == measured.identity:
         return base.Proof(
             requirement.key,
             f'runs {measured.path}, inode {running.inode}, as measured',
         )
     return requirement.unmet(
-        reasons.QEMU_BINARY,
+        reason_codes.BINARY,
         f'inode {running.inode} of device {running.device}',
         f'{measured.path}, inode {measured.identity.inode} of device '
         f'{measured.identity.device}',

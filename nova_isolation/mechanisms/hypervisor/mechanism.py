@@ -16,11 +16,11 @@ from collections.abc import Iterator
 import dataclasses
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.hypervisor import extra_specs
+from nova_isolation.mechanisms.hypervisor import reason_codes
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.model import typed_section
-from nova_isolation.model import vocabulary
 from nova_isolation.probes import libvirt_xml
 
 
@@ -31,27 +31,20 @@ class HypervisorFacts:
     type: str
 
 
-class HypervisorMechanism(base.Mechanism[HypervisorFacts]):
+class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
     """``isolation:hypervisor``."""
 
     name = 'hypervisor'
-    extra_specs = vocabulary.owned_by('hypervisor')
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+    facts_class = HypervisorFacts
+    unknown = reason_codes.UNKNOWN
 
-    def measure(self, host: base.Host) -> object:
+    def measure(self, host: base.Host) -> HypervisorFacts:
         """libvirt's word, which for kvm includes that /dev/kvm works."""
-        return typed_section.write(
-            HypervisorFacts(
-                libvirt_xml.domain_type(host.domain_capabilities())
-            )
+        return HypervisorFacts(
+            libvirt_xml.domain_type(host.domain_capabilities())
         )
-
-    def read(self, section_: object) -> HypervisorFacts:
-        """See the base class."""
-        return typed_section.read(HypervisorFacts, section_)
-
-    def unknown(self) -> reasons.Reason:
-        """See the base class."""
-        return reasons.HYPERVISOR_UNKNOWN
 
     def traits(self, facts: HypervisorFacts) -> frozenset[str]:
         """One trait, of the type."""
@@ -70,7 +63,7 @@ class HypervisorMechanism(base.Mechanism[HypervisorFacts]):
     ) -> Iterator[reasons.Unmet]:
         """See the base class."""
         if facts.type not in requirement.values:
-            yield requirement.unmet(reasons.HYPERVISOR_OTHER, facts.type)
+            yield requirement.unmet(reason_codes.OTHER, facts.type)
 
     def verify(
         self,
@@ -85,4 +78,4 @@ class HypervisorMechanism(base.Mechanism[HypervisorFacts]):
             if found in requirement.values:
                 yield base.Proof(requirement.key, f'domain type {found}')
             else:
-                yield requirement.unmet(reasons.HYPERVISOR_OTHER, found)
+                yield requirement.unmet(reason_codes.OTHER, found)

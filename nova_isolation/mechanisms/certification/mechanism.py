@@ -14,15 +14,23 @@
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
 import types
+import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.certification import extra_specs
+from nova_isolation.mechanisms.certification import reason_codes
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.model import vocabulary
 from nova_isolation.probes import selinux
+
+if typing.TYPE_CHECKING:
+    from oslo_config import cfg
 
 
 def _enforcing(host: base.Host) -> bool:
@@ -66,33 +74,63 @@ CERTIFICATIONS = types.MappingProxyType(
     }
 )
 
-#: name of a declared certification -> preconditions that were measured to
-#: hold. What does not hold is left out, so that a fact which is lost, or which
-#: a host of an older release does not know, counts as not so.
-CertificationFacts = dict[str, tuple[str, ...]]
+
+@dataclasses.dataclass(frozen=True)
+class CertificationFacts:
+    """What the host declares.
+
+    :ivar holding: name of a declared certification -> preconditions that
+        were measured to hold. A precondition that does not hold is left out,
+        so that one which is lost, or which a host of an older release does
+        not know, counts as not holding.
+    """
+
+    holding: Mapping[str, tuple[str, ...]]
+
+    def lacking(self, name: str) -> tuple[str, ...]:
+        """The preconditions of a declared certification that do not hold."""
+        return tuple(
+            condition
+            for condition in CERTIFICATIONS.get(name, ())
+            if condition not in self.holding[name]
+        )
 
 
-class CertificationMechanism(base.Mechanism[CertificationFacts]):
+class CertificationMechanism(base.HostMechanism[CertificationFacts]):
     """``isolation:certification``."""
 
     name = 'certification'
-    extra_specs = vocabulary.owned_by('certification')
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+    facts_class = CertificationFacts
+    unknown = reason_codes.UNKNOWN
 
-    def measure(self, host: base.Host) -> object:
+    @classmethod
+    def options(cls) -> 'Sequence[cfg.Opt]':
+        """See the base class."""
+        from nova_isolation.mechanisms.certification import options
+
+        return options.OPTIONS
+
+    def measure(self, host: base.Host) -> CertificationFacts:
         """Each declared name with the preconditions that hold."""
         (spec,) = self.extra_specs
-        measured: dict[str, list[str]] = {}
-        for name in host.options.certifications:
+        measured: dict[str, tuple[str, ...]] = {}
+        for name in host.options(self.name).declared:
             spec.parse(name)
-            measured[name] = [
+            measured[name] = tuple(
                 condition
                 for condition in CERTIFICATIONS.get(name, ())
                 if PRECONDITIONS[condition](host)
-            ]
-        return measured
+            )
+        return CertificationFacts(measured)
+
+    def write(self, facts: CertificationFacts) -> object:
+        """The names are the keys: what a host declares is not known here."""
+        return {name: list(words) for name, words in facts.holding.items()}
 
     def read(self, section: object) -> CertificationFacts:
-        """See the base class."""
+        """See :meth:`write`."""
         if not isinstance(section, dict) or not all(
             isinstance(holding, list) and all(type(w) is str for w in holding)
             for holding in section.values()
@@ -100,18 +138,16 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
             raise facts.FactsError(
                 reasons.FACTS_MALFORMED, 'not a section of certifications'
             )
-        return {name: tuple(holding) for name, holding in section.items()}
-
-    def unknown(self) -> reasons.Reason:
-        """See the base class."""
-        return reasons.CERTIFICATION_UNKNOWN
+        return CertificationFacts(
+            {name: tuple(holding) for name, holding in section.items()}
+        )
 
     def traits(self, facts: CertificationFacts) -> frozenset[str]:
         """A trait for each certification whose preconditions hold."""
         return frozenset(
             traits.name('CERTIFICATION', name)
-            for name in facts
-            if not _lacking(name, facts)
+            for name in facts.holding
+            if not facts.lacking(name)
         )
 
     def required_traits(
@@ -129,15 +165,16 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
     ) -> Iterator[reasons.Unmet]:
         """See the base class."""
         for name in requirement.values:
-            if name not in facts:
+            if name not in facts.holding:
                 yield requirement.unmet(
-                    reasons.CERTIFICATION_UNDECLARED,
-                    'declared: ' + (', '.join(sorted(facts)) or 'none'),
+                    reason_codes.UNDECLARED,
+                    'declared: '
+                    + (', '.join(sorted(facts.holding)) or 'none'),
                     name,
                 )
-            elif lacking := _lacking(name, facts):
+            elif lacking := facts.lacking(name):
                 yield requirement.unmet(
-                    reasons.CERTIFICATION_PRECONDITION,
+                    reason_codes.PRECONDITION,
                     'not so: ' + ', '.join(lacking),
                     f'{name} with {", ".join(CERTIFICATIONS[name])}',
                 )
@@ -161,12 +198,3 @@ class CertificationMechanism(base.Mechanism[CertificationFacts]):
                     requirement.key,
                     f'{requirement.value}: preconditions hold',
                 )
-
-
-def _lacking(name: str, facts: CertificationFacts) -> tuple[str, ...]:
-    """The preconditions of a declared certification that do not hold."""
-    return tuple(
-        condition
-        for condition in CERTIFICATIONS.get(name, ())
-        if condition not in facts[name]
-    )

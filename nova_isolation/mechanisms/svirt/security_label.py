@@ -22,6 +22,7 @@ import dataclasses
 import functools
 import re
 
+from nova_isolation.mechanisms.svirt import reason_codes
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
@@ -124,21 +125,21 @@ def check(
     wanted = f'type {" or ".join(types) or "(none allowed)"}, own categories'
     if label != process:
         yield requirement.unmet(
-            reasons.SVIRT_LABEL, f'libvirt: {label}, kernel: {process}', wanted
+            reason_codes.LABEL, f'libvirt: {label}, kernel: {process}', wanted
         )
         return
     try:
         mine = parse(process)
     except ValueError as error:
-        yield requirement.unmet(reasons.SVIRT_LABEL, str(error), wanted)
+        yield requirement.unmet(reason_codes.LABEL, str(error), wanted)
         return
     if not is_confined(mine, types):
-        yield requirement.unmet(reasons.SVIRT_LABEL, process, wanted)
+        yield requirement.unmet(reason_codes.LABEL, process, wanted)
         return
     for name, text in sorted(others.items()):
         if _reach(mine, text):
             yield requirement.unmet(
-                reasons.SVIRT_CLASH, f'{name} has {text}', wanted
+                reason_codes.CLASH, f'{name} has {text}', wanted
             )
 
 

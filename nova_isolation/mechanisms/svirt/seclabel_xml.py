@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import typing
 
-from nova_isolation.mechanisms import svirt_label
+from nova_isolation.mechanisms.svirt import reason_codes
+from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
@@ -51,18 +52,18 @@ def judge(
     dynamic = [s for m in models for s in _dynamic(domain, m)]
     if not dynamic:
         yield requirement.unmet(
-            reasons.SVIRT_DEFINITION,
+            reason_codes.DEFINITION,
             ', '.join(map(_text, domain.iterfind('seclabel')))
             or 'no seclabel',
             label,
         )
         return
     uuid = domain.findtext('uuid') or ''
-    base = None if type_ is None else svirt_label.base(type_.value)
+    base = None if type_ is None else security_label.base(type_.value)
     if any(_fits(seclabel, uuid, type_, base) for seclabel in dynamic):
         return
     yield (type_ or requirement).unmet(
-        reasons.SVIRT_DEFINITION,
+        reason_codes.DEFINITION,
         ', '.join(map(_text, dynamic)),
         f'{label}, {f"baselabel {base}" if base else "no baselabel"}, a '
         'label of its own',
@@ -96,10 +97,11 @@ def _fits(
     if label is None:
         return True
     if seclabel.get('model') == 'apparmor':
-        return label == svirt_label.profile(uuid)
+        return label == security_label.profile(uuid)
     try:
-        return svirt_label.is_confined(
-            svirt_label.parse(label), None if type_ is None else type_.values
+        return security_label.is_confined(
+            security_label.parse(label),
+            None if type_ is None else type_.values,
         )
     except ValueError:
         return False
