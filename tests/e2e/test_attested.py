@@ -26,8 +26,8 @@ from lab.keylime import certificates
 from lab.keylime import decider
 from lab.keylime import settings
 from lab.keylime import tpm
+from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
 from nova_isolation.model import attestation_result
-from nova_isolation.model import reasons
 from tests.e2e import attested
 from tests.e2e import base
 
@@ -86,7 +86,7 @@ class AttestedTest(attested.TestCase):
         self.verdicts.wait_at_attestd(base.PLAIN, attestation_result.FAILED)
         # A quote every 2 s, and a look at the verifier every second.
         self.assertLess(time.monotonic() - began, 15)
-        self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_FAILED.code)
+        self.assertRefused(flavor, base.PLAIN, attested_reasons.FAILED.code)
         self.assertExplained(flavor, 'invalid quote')
         # Not only the next look at the verifier has told it.
         agent = self.attestation.uuid(base.PLAIN)
@@ -110,7 +110,7 @@ class AttestedTest(attested.TestCase):
         flavor = self.flavor(attested.ATTESTED)
         self.attestation.kill_agent(base.PLAIN)
         self.verdicts.wait_at_attestd(base.PLAIN, attestation_result.FAILED)
-        self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_FAILED.code)
+        self.assertRefused(flavor, base.PLAIN, attested_reasons.FAILED.code)
 
     def test_verifier_stopped(self) -> None:
         flavor = self.flavor(attested.ATTESTED)
@@ -125,8 +125,8 @@ class AttestedTest(attested.TestCase):
         self.assertGreater(refused, attestd.MAX_AGE)
         self.assertLess(refused - accepted, 3)
         self.assertActive(server, base.PLAIN)
-        self.assertIn(reasons.ATTESTED_STALE.code, unmet[0])
-        self.assertRefused(flavor, base.PLAIN, reasons.ATTESTED_STALE.code)
+        self.assertIn(attested_reasons.STALE.code, unmet[0])
+        self.assertRefused(flavor, base.PLAIN, attested_reasons.STALE.code)
         self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
 
     def test_verifier_restarted(self) -> None:
@@ -139,7 +139,7 @@ class AttestedTest(attested.TestCase):
                 base.PLAIN, attestation_result.PENDING
             )
             self.assertRefused(
-                flavor, base.PLAIN, reasons.ATTESTED_PENDING.code
+                flavor, base.PLAIN, attested_reasons.PENDING.code
             )
         self.trust(base.PLAIN)
         self.wait_fresh(base.PLAIN)
@@ -156,7 +156,7 @@ class AttestedTest(attested.TestCase):
         self.assertRefused(
             self.flavor(attested.LAUNCHED),
             base.PLAIN,
-            reasons.ATTESTED_NEVER_LAUNCHED.code,
+            attested_reasons.NEVER_LAUNCHED.code,
         )
 
     def test_policy_without_the_pcr(self) -> None:
@@ -167,7 +167,7 @@ class AttestedTest(attested.TestCase):
         self.assertRefused(
             self.flavor(attested.LAUNCHED),
             base.PLAIN,
-            reasons.ATTESTED_NOT_JUDGED.code,
+            attested_reasons.NOT_JUDGED.code,
         )
         server = self.boot(attested.ATTESTED, host=base.PLAIN)
         self.assertActive(server, base.PLAIN)
@@ -177,7 +177,7 @@ class AttestedTest(attested.TestCase):
 
     def assertRefusedThere(self, server: Any, host: str) -> None:
         """The host refused it, and no guest of it runs anywhere."""
-        server = self.guests.wait_fault(server, reasons.ATTESTED_FAILED.code)
+        server = self.guests.wait_fault(server, attested_reasons.FAILED.code)
         self.assertIn('invalid quote', server.fault['message'])
         self.assertIn(
             ('isolation_decide', 'Error', host),

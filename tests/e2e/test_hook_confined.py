@@ -20,7 +20,7 @@ import uuid
 
 from lab.machine import place
 from lab.machine import recipe
-from nova_isolation.mechanisms import svirt_label
+from nova_isolation.mechanisms.svirt import security_label
 from tests.e2e import libvirt_hosts
 from tests.e2e import machines
 
@@ -151,7 +151,7 @@ class SelinuxTest(HookTestCase):
     def _seclabel(type_: str) -> str:
         return (
             '<seclabel type="dynamic" model="selinux" relabel="yes">'
-            f'<baselabel>{svirt_label.base(type_)}</baselabel></seclabel>'
+            f'<baselabel>{security_label.base(type_)}</baselabel></seclabel>'
         )
 
 

@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from lab.daemons import nova
-from nova_isolation.model import reasons
+from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from tests.e2e import base
 
 #: What both hosts offer, and what cpu-hardened alone does.
@@ -171,7 +171,7 @@ class RefusedTest(TestCase):
             with self.subTest('forced', version=version):
                 answer = self.migrate(server, base.PLAIN, version, **more)
                 self.assertEqual(400, answer.status_code, answer.text)
-                self.assertIn(reasons.QEMU_NO_SANDBOX.code, answer.text)
+                self.assertIn(qemu_reasons.NO_SANDBOX.code, answer.text)
                 self.assertStayed(server)
         self.assertTold(server, 'isolation_decide', 'Error', base.PLAIN)
 
@@ -208,7 +208,7 @@ class ArrivalTest(TestCase):
         _, server = self.wait_migration(server)
         self.assertEqual('ERROR', server.status)
         # The source writes a fault as well, which says nothing.
-        server = self.guests.wait_fault(server, reasons.QEMU_NO_SANDBOX.code)
+        server = self.guests.wait_fault(server, qemu_reasons.NO_SANDBOX.code)
         self.assertArrived(server, 'paused')
         self.assertEqual([], self.ticks(base.PLAIN, server))
         self.assertTold(server, 'isolation_verify', 'Error', base.PLAIN)

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from lab import intruder
 from lab.machine import recipe
-from nova_isolation.mechanisms import svirt_label
+from nova_isolation.mechanisms.svirt import security_label
 from tests.e2e import base
 from tests.e2e import machines
 
@@ -35,9 +35,9 @@ class SelinuxTestCase(machines.TestCase):
 
     HOST = machines.SELINUX
 
-    def label(self, server: Any) -> svirt_label.Label:
+    def label(self, server: Any) -> security_label.Label:
         """The kernel's word on a guest's QEMU, taken apart."""
-        return svirt_label.parse(self.guests.label(server))
+        return security_label.parse(self.guests.label(server))
 
 
 class ConfinedTest(SelinuxTestCase):

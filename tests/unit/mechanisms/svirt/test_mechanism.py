@@ -10,11 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.mechanisms.svirt."""
+"""Tests of nova_isolation.mechanisms.svirt.mechanism."""
 
 from lxml import etree
 
 from nova_isolation.mechanisms import base as mechanisms_base
+from nova_isolation.mechanisms.svirt import mechanism
 from nova_isolation.model import requirements
 from tests.unit import base
 from tests.unit import fakes
@@ -56,11 +57,11 @@ OWN_TYPE = fakes.Host(
 PROFILE = f'libvirt-{fakes.UUID}'
 
 
-def confined(profile=PROFILE, process=None, **more):
+def confined(profile=PROFILE, process_label=None, **more):
     """A guest that AppArmor confines."""
-    if process is None:
-        process = f'{profile} (enforce)'
-    return fakes.Guest(label=profile, process=process, **more)
+    if process_label is None:
+        process_label = f'{profile} (enforce)'
+    return fakes.Guest(label=profile, process_label=process_label, **more)
 
 
 def labelled(type_='svirt_t', level='s0:c1,c2', **more):
@@ -70,9 +71,9 @@ def labelled(type_='svirt_t', level='s0:c1,c2', **more):
 
 WRONG_SELINUX = [
     (OFF, labelled(enforced=False)),
-    (LABEL, labelled(process='system_u:system_r:svirt_t:s0:c1,c3')),
-    (LABEL, labelled(process='unconfined')),
-    (LABEL, labelled(process='')),
+    (LABEL, labelled(process_label='system_u:system_r:svirt_t:s0:c1,c3')),
+    (LABEL, labelled(process_label='unconfined')),
+    (LABEL, labelled(process_label='')),
     (LABEL, labelled('unconfined_t')),
     (LABEL, labelled('virtd_t', 's0-s0:c0.c1023')),
     (LABEL, labelled(level='s0')),
@@ -84,21 +85,21 @@ WRONG_SELINUX = [
 
 WRONG_APPARMOR = [
     (OFF, confined(enforced=False)),
-    (LABEL, confined(process=f'{PROFILE} (complain)')),
-    (LABEL, confined(process=f'{PROFILE} (kill)')),
-    (LABEL, confined(process=f'{PROFILE} (unconfined)')),
-    (LABEL, confined(process=PROFILE)),
-    (LABEL, confined(process='unconfined')),
-    (LABEL, confined(process='')),
-    (LABEL, confined(process=f'{PROFILE}//child (enforce)')),
-    (LABEL, confined(process=f'{PROFILE} (enforce) ')),
+    (LABEL, confined(process_label=f'{PROFILE} (complain)')),
+    (LABEL, confined(process_label=f'{PROFILE} (kill)')),
+    (LABEL, confined(process_label=f'{PROFILE} (unconfined)')),
+    (LABEL, confined(process_label=PROFILE)),
+    (LABEL, confined(process_label='unconfined')),
+    (LABEL, confined(process_label='')),
+    (LABEL, confined(process_label=f'{PROFILE}//child (enforce)')),
+    (LABEL, confined(process_label=f'{PROFILE} (enforce) ')),
     (LABEL, confined(profile='libvirt-other')),
     (LABEL, confined(profile='libvirtd')),
     (LABEL, confined(profile='')),
     (LABEL, confined(profile=PROFILE.upper())),
     (
         LABEL,
-        fakes.Guest(label='unconfined', process=f'{PROFILE} (enforce)'),
+        fakes.Guest(label='unconfined', process_label=f'{PROFILE} (enforce)'),
     ),
     (LABEL, labelled()),
 ]
@@ -107,8 +108,8 @@ WRONG_APPARMOR = [
 class SvirtContractTest(contract.Contract, base.TestCase):
     """The contract."""
 
-    NAME = 'svirt'
-    MALFORMED = (
+    mechanism_class = mechanism.SvirtMechanism
+    malformed = (
         {'models': ['selinux'], 'selinux': 'enforcing'},
         {
             'models': 'selinux', 'selinux': 'enforcing', 'policy': None,
@@ -127,7 +128,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
             'types': [], 'more': 1,
         },
     )  # fmt: skip
-    CASES = (
+    cases = (
         contract.Case(
             {MODEL: 'selinux'},
             [SELINUX, SELINUX_MLS, EITHER, OWN_TYPE],
@@ -194,7 +195,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
     def seclabels(self, case, host, text=contract.DOMAIN):
         """The <seclabel> elements of a confined domain, without dac."""
         domain = etree.fromstring(text)
-        self._confine(domain, case, host)
+        self.confine(domain, case, host)
         return [
             (dict(e.attrib), e.findtext('baselabel'))
             for e in domain.findall('seclabel')
@@ -210,7 +211,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
                 'apparmor': 'disabled',
                 'types': ['svirt_t', 'svirt_tcg_t'],
             },
-            self.mechanism.measure(SELINUX_MLS),
+            self.section(SELINUX_MLS),
         )
         self.assertEqual(
             {
@@ -220,14 +221,12 @@ class SvirtContractTest(contract.Contract, base.TestCase):
                 'apparmor': 'enforcing',
                 'types': [],
             },
-            self.mechanism.measure(APPARMOR),
+            self.section(APPARMOR),
         )
 
     def test_one_unknown_state_leaves_the_others(self):
         files = {**BOTH, fakes.ENFORCE: OSError('no')}
-        measured = self.mechanism.measure(
-            fakes.Host(files, ('selinux', 'apparmor'))
-        )
+        measured = self.section(fakes.Host(files, ('selinux', 'apparmor')))
         self.assertIsNone(measured['selinux'])
         self.assertIsNone(measured['policy'])
         self.assertEqual('enforcing', measured['apparmor'])
@@ -240,14 +239,14 @@ class SvirtContractTest(contract.Contract, base.TestCase):
             permissive=('a_t',),
             unknown=('c_t',),
         )
-        facts = self.mechanism.read(self.mechanism.measure(host))
+        facts = self.mechanism.measure(host)
         self.assertEqual(('b_t',), facts.types)
 
     def test_types_that_nobody_can_tell_of(self):
         for error in (PermissionError('no'), None, 'no number'):
             files = {**fakes.SELINUX_MCS, fakes.PROCESS: error}
             host = fakes.Host(files, ('selinux',))
-            facts = self.mechanism.read(self.mechanism.measure(host))
+            facts = self.mechanism.measure(host)
             self.assertEqual((), facts.types)
 
     def test_types_that_no_flavor_could_ask_for(self):
@@ -261,7 +260,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         def traits(host):
             return {
                 name.removeprefix('CUSTOM_ISOLATION_')
-                for name in self.mechanism.traits(self.facts(host))
+                for name in self.mechanism.traits(self.read_back(host))
             }
 
         types = {'SVIRT_TYPE_SVIRT_T', 'SVIRT_TYPE_SVIRT_TCG_T'}
@@ -294,7 +293,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         ):
             self.assertEqual(
                 [({**wanted, 'model': model}, label)],
-                self.seclabels(self.CASES[case], host),
+                self.seclabels(self.cases[case], host),
             )
 
     def test_xml_that_says_otherwise_is_replaced(self):
@@ -308,19 +307,19 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         ):
             text = contract.DOMAIN.replace('</domain>', other + '</domain>')
             ((attributes, label),) = self.seclabels(
-                self.CASES[0], SELINUX, text
+                self.cases[0], SELINUX, text
             )
             self.assertEqual('selinux', attributes['model'])
             self.assertEqual('dynamic', attributes['type'])
             self.assertIsNone(label)
 
     def test_no_model_is_enforced_any_more(self):
-        for case in self.CASES:
+        for case in self.cases:
             found = list(
                 self.mechanism.verify(
                     labelled(),
                     self.wanted(case),
-                    self.facts(PLAIN),
+                    self.read_back(PLAIN),
                     PLAIN,
                 )
             )
@@ -328,7 +327,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
             self.assertEqual(set(case.specs), {u.key for u in found})
 
     def test_the_type_is_proven_too(self):
-        found = self.verify(self.CASES[1], labelled('own_t'))
+        found = self.verify(self.cases[1], labelled('own_t'))
         self.assertEqual({MODEL, TYPE}, {p.key for p in found})
         self.assertEqual(
             {mechanisms_base.Proof}, {type(proof) for proof in found}
@@ -338,7 +337,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         host = fakes.Host(
             fakes.SELINUX_MCS, ('selinux',), permissive=('svirt_t',)
         )
-        facts = self.mechanism.read(self.mechanism.measure(host))
+        facts = self.mechanism.measure(host)
         for specs in ({MODEL: 'selinux'}, {MODEL: 'any'}):
             found = self.mechanism.verify(
                 labelled('svirt_t'),

@@ -10,11 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.mechanisms.qemu."""
+"""Tests of nova_isolation.mechanisms.qemu.mechanism."""
 
 import json
 
 from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.probes import program
 from tests.unit import base
 from tests.unit import fakes
@@ -37,7 +38,7 @@ def host(conf=None, **emulator):
 
 
 BEST = host()
-OTHER_PROGRAM = fakes.Guest(runs=fakes.emulator(inode=8).identity)
+OTHER_PROGRAM = fakes.Guest(executable=fakes.emulator(inode=8).identity)
 WELL_FORMED = {
     'hardening': ['nx'],
     'sandbox': True,
@@ -49,8 +50,8 @@ WELL_FORMED = {
 class QemuContractTest(contract.Contract, base.TestCase):
     """The contract."""
 
-    NAME = 'qemu'
-    MALFORMED = (
+    mechanism_class = mechanism.QemuMechanism
+    malformed = (
         {**WELL_FORMED, 'present': ''},
         {**WELL_FORMED, 'present': '0x1'},
         {**WELL_FORMED, 'present': '-1'},
@@ -70,7 +71,7 @@ class QemuContractTest(contract.Contract, base.TestCase):
         {**WELL_FORMED, 'hardening': 'nx'},
         {**WELL_FORMED, 'more': None},
     )
-    CASES = (
+    cases = (
         contract.Case(
             {HARDENING: ','.join(sorted(fakes.HARDENING))},
             [BEST],
@@ -85,7 +86,7 @@ class QemuContractTest(contract.Contract, base.TestCase):
             {HARDENING: 'nx'},
             [BEST, host(hardening={'nx'})],
             [(NOT_HARDENED, host(hardening=()))],
-            [fakes.Guest(mode=0)],
+            [fakes.Guest(seccomp=0)],
             [(BINARY, OTHER_PROGRAM)],
         ),
         contract.Case(
@@ -100,9 +101,9 @@ class QemuContractTest(contract.Contract, base.TestCase):
             ],
             [fakes.Guest(), OTHER_PROGRAM],
             [
-                (NO_SANDBOX, fakes.Guest(mode=0)),
-                (NO_SANDBOX, fakes.Guest(mode=1)),
-                (NO_SANDBOX, fakes.Guest(mode=3)),
+                (NO_SANDBOX, fakes.Guest(seccomp=0)),
+                (NO_SANDBOX, fakes.Guest(seccomp=1)),
+                (NO_SANDBOX, fakes.Guest(seccomp=3)),
             ],
         ),
         contract.Case(
@@ -138,7 +139,7 @@ class QemuContractTest(contract.Contract, base.TestCase):
             [BEST],
             [(PRESENT, host(types={'sga'}))],
             [fakes.Guest()],
-            [(NO_SANDBOX, fakes.Guest(mode=0)), (BINARY, OTHER_PROGRAM)],
+            [(NO_SANDBOX, fakes.Guest(seccomp=0)), (BINARY, OTHER_PROGRAM)],
         ),
     )  # fmt: skip
 
@@ -153,7 +154,7 @@ class QemuContractTest(contract.Contract, base.TestCase):
             self.assertTrue(answer.accepted, answer)
 
     def test_measured(self):
-        measured = self.mechanism.measure(
+        measured = self.section(
             host(hardening={'pie', 'nx'}, types={'floppy', 'usb-redir'})
         )
         self.assertEqual(
@@ -181,15 +182,15 @@ class QemuContractTest(contract.Contract, base.TestCase):
 
     def test_a_newer_host_knows_more(self):
         section = {**self.section(BEST), 'known': len(COMPONENTS) + 9}
-        self.assertTrue(self.decide(self.CASES[3], section).accepted)
+        self.assertTrue(self.decide(self.cases[3], section).accepted)
 
     def test_present_and_unknown_are_both_told(self):
         section = {**self.section(BEST), 'known': 1, 'present': '1'}
-        answer = self.decide(self.CASES[3], section)
+        answer = self.decide(self.cases[3], section)
         self.assertCodes([PRESENT, UNKNOWN], answer.unmet)
 
     def test_what_is_lacking_is_named(self):
-        case = self.CASES[0]
+        case = self.cases[0]
         answer = self.decide(
             case, self.section(host(hardening={'nx', 'pie', 'relro'}))
         )
@@ -226,16 +227,14 @@ class QemuContractTest(contract.Contract, base.TestCase):
             ('seccomp_sandbox =\n', None),
             ('seccomp_sandbox = 1 0\n', None),
         ):
-            measured = self.mechanism.measure(host(text))
+            measured = self.section(host(text))
             self.assertEqual(expected, measured['sandbox'], text)
 
     def test_unreadable_configuration_leaves_the_rest(self):
-        measured = self.mechanism.measure(host(PermissionError('no')))
+        measured = self.section(host(PermissionError('no')))
         self.assertIsNone(measured['sandbox'])
         self.assertEqual(sorted(fakes.HARDENING), measured['hardening'])
-        measured = self.mechanism.measure(
-            host(PermissionError('no'), sandbox=False)
-        )
+        measured = self.section(host(PermissionError('no'), sandbox=False))
         self.assertIs(False, measured['sandbox'])
 
     def test_every_part_of_the_identity_counts(self):
@@ -247,11 +246,11 @@ class QemuContractTest(contract.Contract, base.TestCase):
                     for name in program.Identity.__annotations__
                 }
             )
-            found = self.verify(self.CASES[0], fakes.Guest(runs=other))
+            found = self.verify(self.cases[0], fakes.Guest(executable=other))
             self.assertCodes([BINARY], found)
 
     def test_traits(self):
-        measured = self.mechanism.measure(
+        measured = self.section(
             host(hardening={'nx'}, types=fakes.ALL_TYPES - {'sga'})
         )
         self.assertEqual(

@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.mechanisms.certification."""
+"""Tests of nova_isolation.mechanisms.certification.mechanism."""
 
-from nova_isolation.mechanisms import certification
+from nova_isolation.mechanisms.certification import mechanism
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -33,8 +33,8 @@ CHANGED = fakes.Guest(uuid='host changed')
 class CertificationContractTest(contract.Contract, base.TestCase):
     """The contract."""
 
-    NAME = 'certification'
-    MALFORMED = (
+    mechanism_class = mechanism.CertificationMechanism
+    malformed = (
         {'LSPP': None},
         {'LSPP': 'selinux_mls'},
         {'LSPP': [1]},
@@ -42,7 +42,7 @@ class CertificationContractTest(contract.Contract, base.TestCase):
         {'LSPP': {}},
         {'CAPP': [], 'LSPP': True},
     )
-    CASES = (
+    cases = (
         contract.Case(
             {KEY: 'EAL4'},
             [_host('EAL4'), _host('LSPP', 'EAL4')],
@@ -92,23 +92,29 @@ class CertificationContractTest(contract.Contract, base.TestCase):
         ),
     )
 
+    def broken_options(self):
+        """One whose preconditions cannot be measured."""
+        return {'certification': {'declared': ['LSPP']}}
+
     def verify(self, case, guest):
         """Nothing is of the guest; the facts are measured anew."""
         if guest is not CHANGED:
             return super().verify(case, guest)
         return list(
-            self.mechanism.verify(guest, self.wanted(case), {}, _host())
+            self.mechanism.verify(
+                guest, self.wanted(case), self.read_back(_host()), _host()
+            )
         )
 
     def test_section(self):
         host = _host('LSPP', 'CAPP', files=fakes.SELINUX_MCS)
         self.assertEqual(
             {'LSPP': ['selinux_enforcing'], 'CAPP': []},
-            self.mechanism.measure(host),
+            self.section(host),
         )
 
     def test_forgotten_preconditions_do_not_hold(self):
-        case = self.CASES[1]
+        case = self.cases[1]
         good = self.section(case.good[0])
         for lacking in ('selinux_mls', 'selinux_enforcing'):
             holding = [w for w in good['LSPP'] if w != lacking]
@@ -133,11 +139,13 @@ class CertificationContractTest(contract.Contract, base.TestCase):
     def test_unreadable_state_that_nobody_needs(self):
         files = {fakes.ENFORCE: PermissionError('no')}
         self.assertEqual(
-            {'CAPP': []}, self.mechanism.measure(_host('CAPP', files=files))
+            {'CAPP': []}, self.section(_host('CAPP', files=files))
         )
 
     def test_traits(self):
-        read = {'LSPP': ('selinux_enforcing',), 'CAPP': (), 'EAL4': ()}
+        read = self.mechanism.read(
+            {'LSPP': ['selinux_enforcing'], 'CAPP': [], 'EAL4': []}
+        )
         self.assertEqual(
             {
                 'CUSTOM_ISOLATION_CERTIFICATION_CAPP',
@@ -148,8 +156,6 @@ class CertificationContractTest(contract.Contract, base.TestCase):
 
     def test_the_tables_fit(self):
         (spec,) = self.mechanism.extra_specs
-        for name, conditions in certification.CERTIFICATIONS.items():
+        for name, conditions in mechanism.CERTIFICATIONS.items():
             self.assertEqual((name,), spec.parse(name))
-            self.assertLessEqual(
-                set(conditions), set(certification.PRECONDITIONS)
-            )
+            self.assertLessEqual(set(conditions), set(mechanism.PRECONDITIONS))

@@ -10,8 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.mechanisms.hypervisor."""
+"""Tests of nova_isolation.mechanisms.hypervisor.mechanism."""
 
+from nova_isolation.mechanisms.hypervisor import mechanism
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -27,9 +28,9 @@ OTHER = 'hypervisor.other'
 class HypervisorContractTest(contract.Contract, base.TestCase):
     """The contract."""
 
-    NAME = 'hypervisor'
-    MALFORMED = ({'type': None}, {'type': 1}, {'type': ['kvm']}, {'Type': 'x'})
-    CASES = (
+    mechanism_class = mechanism.HypervisorMechanism
+    malformed = ({'type': None}, {'type': 1}, {'type': ['kvm']}, {'Type': 'x'})
+    cases = (
         contract.Case(
             {KEY: 'kvm'},
             [KVM],
@@ -70,10 +71,10 @@ class HypervisorContractTest(contract.Contract, base.TestCase):
         guest = fakes.Guest()
         for text in ('', '<domain', 'kvm'):
             guest.domain_xml = lambda text=text: text
-            self.assertRaises(ValueError, self.verify, self.CASES[0], guest)
+            self.assertRaises(ValueError, self.verify, self.cases[0], guest)
 
     def test_guest_without_a_type(self):
         guest = fakes.Guest()
         guest.domain_xml = lambda: '<domain/>'
-        (unmet,) = self.verify(self.CASES[0], guest)
+        (unmet,) = self.verify(self.cases[0], guest)
         self.assertCodes([OTHER], [unmet])

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from nova_isolation.decision import cache
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.attested import mechanism
 from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import requirements
@@ -59,8 +60,8 @@ def said(**more):
 
 
 class AttestedContractTest(contract.Contract, base.TestCase):
-    NAME = 'attested'
-    MALFORMED = (
+    mechanism_class = mechanism.AttestedMechanism
+    malformed = (
         said()._replace(document='{'),
         said()._replace(document='null'),
         said()._replace(document='{"state":"good"}'),
@@ -69,7 +70,7 @@ class AttestedContractTest(contract.Contract, base.TestCase):
         said(pcrs=('x=ab',)),
         said(pcrs=('17=',)),
     )
-    CASES = (
+    cases = (
         contract.Case(
             ATTESTED,
             [
@@ -140,16 +141,16 @@ class AttestedContractTest(contract.Contract, base.TestCase):
         ),
     )
 
-    def test_broken_sections(self):
+    def test_broken_evidence(self):
         document = json.loads(said().document)
         for name in document:
             for value in (None, 1, 'x', True, [1], {}, [None]):
                 broken = json.dumps({**document, name: value})
-                self._only_facts_error(said()._replace(document=broken))
+                self.only_facts_error(said()._replace(document=broken))
             rest = {n: v for n, v in document.items() if n != name}
-            self._only_facts_error(said()._replace(document=json.dumps(rest)))
+            self.only_facts_error(said()._replace(document=json.dumps(rest)))
 
-    def test_verifying_finds_what_is_wrong(self):
+    def test_contract_verifying_finds_what_is_wrong(self):
         # What a verifier says may have changed since the decision.
         read = self.mechanism.read
         with mock.patch.object(
@@ -159,7 +160,7 @@ class AttestedContractTest(contract.Contract, base.TestCase):
                 said(state='failed', pcrs=(f'17={LAUNCHED}', f'18={LAUNCHED}'))
             ),
         ):
-            super().test_verifying_finds_what_is_wrong()
+            super().test_contract_verifying_finds_what_is_wrong()
 
 
 class MessagesTest(base.TestCase):

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.mechanisms.svirt_label.
+"""Tests of nova_isolation.mechanisms.security_label.
 
 Tables in the manner of libvirt's tests/securityselinuxtest.c: labels as
 libvirt generates them from the context of virtd, and what is none.
@@ -21,7 +21,7 @@ import itertools
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation.mechanisms import svirt_label
+from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import requirements
 from tests.unit import base
 
@@ -91,7 +91,7 @@ def at(level, type_='svirt_t'):
 def check(label=GOOD, process=None, types=('svirt_t',), others=None):
     """Check a label."""
     return list(
-        svirt_label.check(
+        security_label.check(
             REQUIREMENT,
             label,
             label if process is None else process,
@@ -107,26 +107,26 @@ class ParseTest(base.TestCase):
     def test_labels(self):
         for text, (type_, categories, is_range) in LABELS.items():
             self.assertEqual(
-                svirt_label.Label(type_, frozenset(categories), is_range),
-                svirt_label.parse(text),
+                security_label.Label(type_, frozenset(categories), is_range),
+                security_label.parse(text),
                 text,
             )
 
     def test_no_labels(self):
         for text in NO_LABELS:
-            self.assertRaises(ValueError, svirt_label.parse, text)
+            self.assertRaises(ValueError, security_label.parse, text)
 
     def test_base(self):
-        text = svirt_label.base('own_t')
+        text = security_label.base('own_t')
         self.assertEqual('system_u:system_r:own_t:s0', text)
-        self.assertEqual('own_t', svirt_label.parse(text).type)
+        self.assertEqual('own_t', security_label.parse(text).type)
 
     @hypothesis.given(
         st.text() | st.text('su:_rt0123,.c-', max_size=30).map(at)
     )
     def test_any_text_is_parsed_or_refused(self, text):
         try:
-            label = svirt_label.parse(text)
+            label = security_label.parse(text)
         except ValueError:
             self.assertTrue(check(text))
         else:
@@ -141,7 +141,7 @@ class ParseTest(base.TestCase):
         st.integers(0, 1023), st.integers(0, 1023), st.integers(0, 15)
     )
     def test_all_pairs_that_libvirt_gives(self, one, two, level):
-        label = svirt_label.parse(at(f's{level}:c{one},c{two}'))
+        label = security_label.parse(at(f's{level}:c{one},c{two}'))
         self.assertEqual({one, two}, label.categories)
 
 
