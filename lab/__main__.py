@@ -16,14 +16,14 @@ import argparse
 from pathlib import Path
 import sys
 
-from lab import cloud as clouds
-from lab import connection as connections
-from lab import errors
-from lab import hosts
-from lab import layout as layouts
-from lab import ports
-from lab import processes
+from lab.cloud import cloud as clouds
+from lab.cloud import connection as connections
+from lab.config import host_specs
 from lab.machine import cache as machine_cache
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import ports
+from lab.run import processes
 
 
 def main() -> int:
@@ -43,10 +43,10 @@ def main() -> int:
     up.add_argument(
         '--computes',
         nargs='+',
-        default=list(hosts.DEFAULT),
+        default=list(host_specs.DEFAULT),
         metavar='HOST',
-        help=f'of {", ".join(hosts.KNOWN)} '
-        f'(default: {" ".join(hosts.DEFAULT)})',
+        help=f'of {", ".join(host_specs.KNOWN)} '
+        f'(default: {" ".join(host_specs.DEFAULT)})',
     )
     up.add_argument(
         '--stock-driver',
@@ -85,7 +85,7 @@ def main() -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    computes = hosts.known(arguments.computes)
+    computes = host_specs.known(arguments.computes)
     if arguments.stock_driver:
         computes = [host.stock() for host in computes]
     clouds.Cloud(arguments.state, computes, attested=arguments.attested).up()

@@ -17,15 +17,15 @@ import dataclasses
 from pathlib import Path
 import sys
 
-from lab import cloud as clouds
-from lab import errors
-from lab import guestfiles
-from lab import guests
-from lab import hosts
-from lab import layout as layouts
-from lab import signals
+from lab.cloud import cloud as clouds
+from lab.cloud import guest_image
+from lab.config import host_specs
 from lab.config import ini
 from lab.config import tempest
+from lab.guests import guests
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import signals
 
 _NAME = 'tempest'
 #: For all tests together, on a busy machine.
@@ -68,7 +68,7 @@ def main() -> int:
             host.stock() if arguments.stock_driver else host,
             settings=_SETTINGS,
         )
-        for host in hosts.known(hosts.DEFAULT)
+        for host in host_specs.known(host_specs.DEFAULT)
     ]
     # Two folders: the logs of a run with ours outlive one with stock Nova.
     state = layouts.default_state(
@@ -146,7 +146,7 @@ def _configure(cloud: clouds.Cloud) -> None:
         ).id
         for ram in _RAM
     ]
-    image = api.image.find_image(guestfiles.IMAGE, ignore_missing=False).id
+    image = api.image.find_image(guest_image.IMAGE, ignore_missing=False).id
     layouts.write(
         _folder(cloud) / 'tempest.conf',
         ini.render(

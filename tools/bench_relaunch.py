@@ -25,19 +25,19 @@ import statistics
 import tempfile
 import time
 
-from lab import errors
-from lab import layout as layouts
-from lab import plan as plans
-from lab import processes
-from lab import progress as progresses
-from lab import signals
-from lab import supervisor as supervisors
 from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import decider as deciders
 from lab.keylime import tpm
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import plan as plans
+from lab.run import processes
+from lab.run import progress as progresses
+from lab.run import signals
+from lab.run import supervisor as supervisors
 
 _HOST = 'host1'
 _GOOD, _OTHER = 'an approved hypervisor', 'another one'

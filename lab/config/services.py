@@ -12,9 +12,9 @@
 
 """Configuration of Keystone, Placement, Glance and Neutron."""
 
-from lab import layout as layouts
 from lab.config import ini
 from lab.config import site as sites
+from lab.run import layout as layouts
 
 
 def keystone(site: sites.Site) -> ini.Settings:

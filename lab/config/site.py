@@ -16,10 +16,10 @@ import dataclasses
 import json
 import secrets
 
-from lab import layout as layouts
-from lab import ports as port_blocks
 from lab.config import ini
 from lab.machine import recipe
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
 
 LOCALHOST = '127.0.0.1'
 REGION = 'RegionOne'

@@ -13,7 +13,7 @@
 """Configuration of Tempest, for what a lab offers."""
 
 from lab.config import ini
-from lab.config import nova
+from lab.config import nova_conf
 from lab.config import site as sites
 
 
@@ -28,7 +28,7 @@ def tempest(
     :param image: id of the image of the guests
     :param flavors: ids of a flavor and of a larger one
     """
-    filters = nova.control(site, our_filter=False)['filter_scheduler']
+    filters = nova_conf.control(site, our_filter=False)['filter_scheduler']
     return {
         'DEFAULT': {'log_file': str(site.layout.log / 'tempest-api.log')},
         'oslo_concurrency': {'lock_path': site.locks},

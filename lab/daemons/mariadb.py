@@ -12,9 +12,9 @@
 
 """MariaDB, with a data folder, a socket and a port of its own."""
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
 NAME = 'mariadb'
 DATABASES = (

@@ -14,12 +14,12 @@
 
 from pathlib import Path
 
-from lab import layout as layouts
-from lab import place as place_api
-from lab import supervisor as supervisors
 from lab.config import ini
 from lab.config import site as sites
 from lab.daemons import rabbitmq
+from lab.hosts import compute_host
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 API = 'nova-api'
 CONDUCTOR = 'nova-conductor'
@@ -76,21 +76,21 @@ def start(
 
 
 def start_compute(
-    supervisor: supervisors.Supervisor, place: place_api.Place
+    supervisor: supervisors.Supervisor, host: compute_host.ComputeHost
 ) -> None:
     """Start a host's nova-compute and wait until it is served."""
-    layout, name = place.site.layout, compute_name(place.host.name)
-    started = place.start_service(
+    layout, name = host.site.layout, compute_name(host.spec.name)
+    started = host.start_service(
         supervisor,
         name,
         [
-            compute_conf(layout, place.host.name),
+            compute_conf(layout, host.spec.name),
             override_file(layout, name),
         ],
     )
     # A machine that is emulated needs a minute where this one needs two
     # seconds.
-    seconds = 180 if place.host.machine is None else 900
-    rabbitmq.Queues(supervisor, place.site).wait_served(
+    seconds = 180 if host.spec.machine is None else 900
+    rabbitmq.Queues(supervisor, host.site).wait_served(
         [queue(name)], seconds, started
     )

@@ -19,10 +19,10 @@ import functools
 
 import amqp
 
-from lab import layout as layouts
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 NAME = 'rabbitmq'
 MAPPER = 'epmd'

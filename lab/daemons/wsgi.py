@@ -17,9 +17,9 @@ from pathlib import Path
 
 import requests
 
-from lab import layout as layouts
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 _NEUTRON_APPLICATION = Path(__file__).with_name('neutron_wsgi.py')
 

@@ -21,12 +21,12 @@ import shutil
 import signal
 import uuid
 
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import environment as environments
 from lab.keylime import settings
 from lab.keylime import tpm as tpms
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 _MAIN = Path(__file__).with_name('agent_main.py')
 _SECONDS = 120

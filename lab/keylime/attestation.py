@@ -16,9 +16,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 
-from lab import plan as plans
-from lab import progress as progresses
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import attestd
@@ -28,6 +25,9 @@ from lab.keylime import settings
 from lab.keylime import tenant as tenants
 from lab.keylime import tpm
 from lab.keylime import verdicts
+from lab.run import plan as plans
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 
 class Attestation:

@@ -15,13 +15,13 @@
 import functools
 from pathlib import Path
 
-from lab import layout as layouts
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import certificates
 from lab.keylime import settings
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 NAME = 'nova-isolation-attestd'
 #: Seconds after which a good quote no longer counts: a few of Keylime's

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.oid import NameOID
 
-from lab import layout as layouts
 from lab.config import site as sites
+from lab.run import layout as layouts
 
 _LIFE = datetime.timedelta(days=2)
 #: The clocks of a machine agree; those of its guests may not.

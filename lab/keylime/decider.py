@@ -21,8 +21,8 @@ import types
 
 from oslo_config import cfg
 
-from lab import errors
-from lab import layout as layouts
+from lab.run import errors
+from lab.run import layout as layouts
 from nova_isolation.attestation import opts
 from nova_isolation.attestation import service
 from nova_isolation.mechanisms import attested

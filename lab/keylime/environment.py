@@ -20,13 +20,13 @@ import shutil
 import tempfile
 import time
 
-from lab import errors
-from lab import layout as layouts
-from lab import lock
-from lab import progress as progresses
-from lab import signals
-from lab import supervisor as supervisors
 from lab.machine import sources
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import lock
+from lab.run import progress as progresses
+from lab.run import signals
+from lab.run import supervisor as supervisors
 
 #: Debian's own interpreter: its package python3-gpg, which Keylime imports
 #: and which PyPI does not have, is made for this one.

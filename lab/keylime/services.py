@@ -14,11 +14,11 @@
 
 from pathlib import Path
 
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import environment as environments
 from lab.keylime import settings
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 REGISTRAR = 'keylime-registrar'
 VERIFIER = 'keylime-verifier'

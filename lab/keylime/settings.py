@@ -16,12 +16,12 @@ import configparser
 import io
 from pathlib import Path
 
-from lab import layout as layouts
 from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import certificates
 from lab.keylime import environment as environments
 from lab.keylime import tpm
+from lab.run import layout as layouts
 
 #: Seconds between two quotes of a host, and between two tries.
 QUOTE_INTERVAL = 2

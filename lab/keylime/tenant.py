@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import json
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import environment as environments
 from lab.keylime import settings
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
 #: PCR index to the values that are good.
 Policy = Mapping[int, Sequence[str]]

@@ -17,11 +17,11 @@ import hashlib
 from pathlib import Path
 import shutil
 
-from lab import errors
-from lab import layout as layouts
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 #: The register into which the launch of a hypervisor is measured.
 LAUNCH = 17

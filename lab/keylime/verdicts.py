@@ -16,13 +16,13 @@ from typing import Any
 
 import requests
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import attestd
 from lab.keylime import certificates
 from lab.keylime import settings
+from lab.run import errors
+from lab.run import supervisor as supervisors
 from nova_isolation.attestation import snapshot
 from nova_isolation.model import attestation_result
 

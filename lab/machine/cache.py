@@ -19,17 +19,17 @@ from pathlib import Path
 import shutil
 import tempfile
 
-from lab import errors
-from lab import layout as layouts
-from lab import lock
-from lab import plan as plans
-from lab import processes
-from lab import progress as progresses
-from lab import signals
-from lab import supervisor as supervisors
 from lab.machine import image as images
 from lab.machine import recipe
 from lab.machine import snapshot
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import lock
+from lab.run import plan as plans
+from lab.run import processes
+from lab.run import progress as progresses
+from lab.run import signals
+from lab.run import supervisor as supervisors
 
 #: Longer than any build.
 _LOCK_SECONDS = 3600

@@ -18,14 +18,14 @@ import os
 from pathlib import Path
 import shutil
 
-from lab import errors
-from lab import layout as layouts
-from lab import plan as plans
-from lab import progress as progresses
-from lab import supervisor as supervisors
 from lab.machine import recipe
 from lab.machine import sources
 from lab.machine import tree as trees
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import plan as plans
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 _SECONDS = 1800
 _DISK = '4G'

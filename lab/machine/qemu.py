@@ -18,10 +18,10 @@ from pathlib import Path
 import socket
 from typing import TextIO
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.machine import image as images
 from lab.machine import recipe
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
 #: Two vCPUs emulated by two threads: as many as the machine has cores.
 _CPUS = 2

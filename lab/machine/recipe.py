@@ -17,9 +17,9 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from lab import errors
-from lab import layout as layouts
-from lab import supervisor as supervisors
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 #: Which security module the kernel has.
 Module = Literal['selinux', 'apparmor']
@@ -139,7 +139,7 @@ REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'
 PERMISSIVE_POLICY = Path('/var/lib/selinux-permissive/policy')
 PERMISSIVE_TYPE = 'svirt_offline_t'
 #: Modules of this package that do not change what is built.
-_NOT_BUILDING = ('__init__.py', 'cache.py', 'place.py')
+_NOT_BUILDING = ('__init__.py', 'cache.py')
 
 
 def kernel_command_line(module: Module) -> str:

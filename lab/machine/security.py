@@ -17,9 +17,9 @@ A machine that came up without it would let every guest run, and most tests
 would pass for the wrong reason.
 """
 
-from lab import errors
 from lab.machine import recipe
 from lab.machine import ssh as connections
+from lab.run import errors
 
 #: The command that tells the module's state, and its answer when in force.
 _STATE = {

@@ -15,14 +15,14 @@
 
 from pathlib import Path
 
-from lab import errors
-from lab import ports
-from lab import supervisor as supervisors
 from lab.machine import image as images
 from lab.machine import qemu
 from lab.machine import recipe
 from lab.machine import security
 from lab.machine import ssh as connections
+from lab.run import errors
+from lab.run import ports
+from lab.run import supervisor as supervisors
 
 #: Quiet and on two cores it takes one or two minutes.
 _BOOT_SECONDS = 1500

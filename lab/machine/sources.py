@@ -24,8 +24,8 @@ from pathlib import Path
 import re
 import sys
 
-from lab import errors
-from lab import supervisor as supervisors
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
 #: In the environment of whatever goes to the network.
 _ENVIRONMENT = re.compile(

@@ -21,9 +21,9 @@ from pathlib import Path
 import shlex
 import subprocess  # nosec B404: only for the type of a result
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.machine import image as images
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
 #: Sent without a word from the machine: it has stopped.
 _ALIVE_SECONDS, _ALIVE_COUNT = 30, 10

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import supervisor as supervisors
+from lab.run import supervisor as supervisors
 
 #: $1 is the root; then folders and files of this machine to show at the same
 #: path; then "--" and the command.

@@ -19,12 +19,12 @@ import time
 from typing import Any
 from typing import ClassVar
 
-from lab import cloud as clouds
-from lab import errors
-from lab import layout
-from lab import placement
+from lab.cloud import cloud as clouds
+from lab.cloud import placement
 from lab.keylime import attestd
 from lab.keylime import tpm
+from lab.run import errors
+from lab.run import layout
 from nova_isolation.model import attestation_result
 from tests.e2e import base
 

@@ -21,10 +21,10 @@ from typing import ClassVar
 import unittest
 import uuid
 
-from lab import cloud as clouds
-from lab import explain
-from lab import guests
-from lab import layout
+from lab.cloud import cloud as clouds
+from lab.cloud import explain
+from lab.guests import guests
+from lab.run import layout
 from tests.e2e import leaks
 
 #: A host whose guests are hardened and sandboxed, and one whose are neither.
@@ -107,11 +107,11 @@ class TestCase(unittest.TestCase):
     def refused_to_start(self, server: Any) -> dict[str, Any]:
         """The fault of a server; that it has no trace on any host."""
         self.assertEqual('ERROR', server.status, server.compute_host)
-        for name, place in self.cloud.places.items():
+        for name, host in self.cloud.hosts.items():
             self.assertNotIn(server.id, self.domains(name))
-            there = place.run(
+            there = host.run(
                 self.cloud.supervisor,
-                ['test', '-e', place.instances / str(server.id)],
+                ['test', '-e', host.instances / str(server.id)],
             )
             self.assertEqual(1, there.returncode, there.stderr)
         return dict(server.fault)
@@ -119,7 +119,7 @@ class TestCase(unittest.TestCase):
     def domains(self, host: str) -> set[str]:
         """The UUIDs of all domains that libvirt of a host knows."""
         return set(
-            self.cloud.places[host]
+            self.cloud.hosts[host]
             .virsh(self.cloud.supervisor, 'list', '--all', '--uuid')
             .split()
         )

@@ -19,9 +19,9 @@ import uuid
 
 from openstack import connection
 
-from lab import cloud as clouds
-from lab import errors
-from lab import processes
+from lab.cloud import cloud as clouds
+from lab.run import errors
+from lab.run import processes
 
 #: Nova undoes some things after the server is gone; for the guests of deleted
 #: servers it looks every 15 s (lab.config.nova).
@@ -73,8 +73,8 @@ def _things(
 ) -> Iterator[tuple[str, str, str]]:
     """What there is: its kind, its host ('' where it has none), its owner."""
     for host in _local(cloud):
-        place = cloud.places[host]
-        for owner in place.virsh(
+        there = cloud.hosts[host]
+        for owner in there.virsh(
             cloud.supervisor, 'list', '--all', '--uuid'
         ).split():
             yield 'domain', host, owner
@@ -107,7 +107,7 @@ def _local(cloud: clouds.Cloud) -> list[str]:
     """The hosts whose folders are those of this machine."""
     return [
         host
-        for host in cloud.places
+        for host in cloud.hosts
         if cloud.layout.host(host).instances.is_dir()
     ]
 

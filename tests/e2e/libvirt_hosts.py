@@ -17,13 +17,13 @@ from typing import ClassVar
 import unittest
 import uuid
 
-from lab import errors
-from lab import hosts
-from lab import layout as layouts
-from lab import processes
-from lab import supervisor as supervisors
+from lab.config import host_specs
 from lab.config import site as sites
-from lab.daemons import libvirtd
+from lab.hosts import namespaced_host
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import processes
+from lab.run import supervisor as supervisors
 from nova_isolation.host import domain_metadata
 
 _DOMAIN = """<domain type='qemu'>
@@ -75,7 +75,7 @@ class TestCase(unittest.TestCase):
 
     layout: ClassVar[layouts.Layout]
     supervisor: ClassVar[supervisors.Supervisor]
-    places: ClassVar[list[libvirtd.Host]]
+    hosts: ClassVar[list[namespaced_host.NamespacedHost]]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -88,13 +88,13 @@ class TestCase(unittest.TestCase):
         cls.supervisor = supervisors.Supervisor(cls.layout)
         cls.addClassCleanup(cls._stop)
         site = sites.Site.make(cls.layout)
-        cls.places = [
-            libvirtd.Host(site, host, index)
-            for index, host in enumerate(hosts.known(hosts.DEFAULT))
+        cls.hosts = [
+            namespaced_host.NamespacedHost(site, host, index)
+            for index, host in enumerate(host_specs.known(host_specs.DEFAULT))
         ]
-        for place in cls.places:
-            place.make(cls.supervisor)
-            place.start(cls.supervisor)
+        for host in cls.hosts:
+            host.make(cls.supervisor)
+            host.start(cls.supervisor)
 
     @classmethod
     def _stop(cls) -> None:
@@ -103,29 +103,31 @@ class TestCase(unittest.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.here, self.there = self.places
+        self.here, self.there = self.hosts
         self.name = f'guest-{uuid.uuid4().hex[:8]}'
         self.addCleanup(self._remove)
 
     def _remove(self) -> None:
-        for place in self.places:
-            for guest in self.guests(place, '--all'):
-                if guest in self.guests(place):
-                    self.virsh('destroy', guest, place=place)
-                if guest in self.guests(place, '--all'):
-                    self.virsh('undefine', guest, place=place)
+        for host in self.hosts:
+            for guest in self.guests(host, '--all'):
+                if guest in self.guests(host):
+                    self.virsh('destroy', guest, host=host)
+                if guest in self.guests(host, '--all'):
+                    self.virsh('undefine', guest, host=host)
 
     def virsh(
-        self, *arguments: str | Path, place: libvirtd.Host | None = None
+        self,
+        *arguments: str | Path,
+        host: namespaced_host.NamespacedHost | None = None,
     ) -> str:
         """What virsh printed, for the first host unless told otherwise."""
-        return (place or self.here).virsh(
-            self.supervisor, *map(str, arguments)
-        )
+        return (host or self.here).virsh(self.supervisor, *map(str, arguments))
 
-    def guests(self, place: libvirtd.Host, *options: str) -> list[str]:
+    def guests(
+        self, host: namespaced_host.NamespacedHost, *options: str
+    ) -> list[str]:
         """The names of the guests that run there (--all: that are known)."""
-        return self.virsh('list', '--name', *options, place=place).split()
+        return self.virsh('list', '--name', *options, host=host).split()
 
     def file(self, text: str) -> Path:
         """A file with a text."""
@@ -147,16 +149,18 @@ class TestCase(unittest.TestCase):
             '--key', 'nova', '--set', metadata(specs),
         )  # fmt: skip
 
-    def restart(self, place: libvirtd.Host, reboot: bool = False) -> None:
+    def restart(
+        self, host: namespaced_host.NamespacedHost, reboot: bool = False
+    ) -> None:
         """Restart a host's libvirtd.
 
         :param reboot: as if the host had been booted; else libvirt does not
             start guests by itself a second time
         """
-        self.supervisor.stop([place.daemon], 15)
+        self.supervisor.stop([host.daemon], 15)
         if reboot:
-            (place.layout.pids / 'autostarted').unlink()
-        place.start(self.supervisor)
+            (host.layout.pids / 'autostarted').unlink()
+        host.start(self.supervisor)
 
     def assertVetoed(self, *words: str) -> None:
         """A start is refused by the hook, with these words."""

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
-from lab import cloud as clouds
-from lab import guests
-from lab import hosts
-from lab import layout
+from lab.cloud import cloud as clouds
+from lab.config import host_specs
+from lab.guests import guests
+from lab.run import layout
 from tests.e2e import base
 
 SELINUX, APPARMOR = 'cpu-selinux', 'cpu-apparmor'
@@ -36,7 +36,8 @@ def cloud() -> clouds.Cloud:
     if state:
         return clouds.Cloud.attach(Path(state))
     started = clouds.Cloud(
-        layout.default_state('e2e-machines'), hosts.known([SELINUX, APPARMOR])
+        layout.default_state('e2e-machines'),
+        host_specs.known([SELINUX, APPARMOR]),
     )
     started.up()
     atexit.register(started.down)
@@ -81,20 +82,20 @@ class TestCase(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.place = self.cloud.places[self.HOST]
+        self.host = self.cloud.hosts[self.HOST]
         for server in self.shared:
             self.assertEqual('ACTIVE', server.status, server.fault)
             self.assertEqual(self.HOST, server.compute_host)
 
     def on_host(self, *command: str | Path) -> str:
         """What a command on the machine printed; it has to succeed."""
-        result = self.place.run(self.cloud.supervisor, command)
+        result = self.host.run(self.cloud.supervisor, command)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stdout.strip()
 
     def disk(self, server: Any) -> Path:
         """A server's disk, on the machine."""
-        return self.place.instances / str(server.id) / 'disk'
+        return self.host.instances / str(server.id) / 'disk'
 
     def wait_explained(self, flavor: Any, words: str) -> None:
         """Wait until the host's facts make ``explain`` say so."""
@@ -114,7 +115,7 @@ class TestCase(base.TestCase):
         self.assertEqual('ACTIVE', server.status, server.fault)
         self.assertEqual(self.HOST, server.compute_host)
         self.assertEvent(server, 'isolation_verify', 'Success')
-        state = self.place.virsh(
+        state = self.host.virsh(
             self.cloud.supervisor, 'domstate', server.instance_name
         )
         self.assertEqual('running', state.strip())

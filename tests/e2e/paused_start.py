@@ -19,10 +19,10 @@ import os
 import signal
 from typing import Any
 
-from lab import processes
-from lab import supervisor as supervisors
-from lab.daemons import libvirtd
 from lab.daemons import nova
+from lab.hosts import namespaced_host
+from lab.run import processes
+from lab.run import supervisor as supervisors
 
 
 @contextlib.contextmanager
@@ -48,19 +48,19 @@ class PausedStart:
 
     def __init__(
         self,
-        place: libvirtd.Host,
+        host: namespaced_host.NamespacedHost,
         supervisor: supervisors.Supervisor,
         server: Any,
     ) -> None:
-        """:param place: where it is to be started
+        """:param host: where it is to be started
         :param supervisor: of the cloud
         :param server: the server, created a moment ago
         """
-        self._place = place
+        self._host = host
         self._supervisor = supervisor
         self._uuid = str(server.id)
         self._pid = 0
-        name = nova.compute_name(place.host.name)
+        name = nova.compute_name(host.spec.name)
         self.compute = supervisor.daemons()[name]
 
     @contextlib.contextmanager
@@ -104,11 +104,11 @@ class PausedStart:
 
     def console(self) -> str:
         """What the guest has printed, as long as its folder is there."""
-        path = self._place.layout.instances / self._uuid / 'console.log'
+        path = self._host.layout.instances / self._uuid / 'console.log'
         return path.read_text(encoding='utf-8', errors='replace')
 
     def _virsh(self, command: str, *arguments: str) -> str:
-        return self._place.virsh(
+        return self._host.virsh(
             self._supervisor, command, self._uuid, *arguments
         )
 
@@ -126,7 +126,7 @@ class PausedStart:
             os.setpriority(os.PRIO_PROCESS, 0, usual)
 
     def _find(self) -> int | None:
-        for path in self._place.layout.pids.glob('instance-*.pid'):
+        for path in self._host.layout.pids.glob('instance-*.pid'):
             try:
                 pid = int(path.read_text(encoding='ascii'))
             except (OSError, ValueError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
-from lab import intruder
+from lab.guests import intruder
 from tests.e2e import base
 from tests.e2e import machines
 

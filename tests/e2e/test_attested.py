@@ -186,8 +186,8 @@ class AttestedTest(attested.TestCase):
                 for one in self.guests.events(server)
             ],
         )
-        for name in self.cloud.places:
-            running = self.cloud.places[name].virsh(
+        for name in self.cloud.hosts:
+            running = self.cloud.hosts[name].virsh(
                 self.cloud.supervisor, 'list', '--uuid'
             )
             self.assertNotIn(server.id, running)
@@ -244,12 +244,12 @@ class AttestedTest(attested.TestCase):
 
     def lose_host(self, server: Any) -> None:
         """The host of a server is dead; at the end of the test it is back."""
-        place = self.cloud.places[base.HARDENED]
+        host = self.cloud.hosts[base.HARDENED]
         # Afterwards: it has to have cleaned up before Nova lets it be up.
         self.addCleanup(self.force_down, False)
         self.addCleanup(self.cloud.restart, _HARDENED)
-        place.stop_service(self.cloud.supervisor, _HARDENED)
-        place.virsh(self.cloud.supervisor, 'destroy', str(server.id))
+        host.stop_service(self.cloud.supervisor, _HARDENED)
+        host.virsh(self.cloud.supervisor, 'destroy', str(server.id))
         self.force_down(True)
 
     def force_down(self, down: bool) -> None:

@@ -21,7 +21,7 @@ import os
 import signal
 from typing import Any
 
-from lab import guestfiles
+from lab.cloud import guest_image
 from lab.daemons import nova
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
@@ -37,7 +37,7 @@ class TestCase(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.place = self.cloud.places[base.HARDENED]
+        self.host = self.cloud.hosts[base.HARDENED]
 
     def create(self) -> Any:
         """Ask for a tagged guest, and do not wait for it."""
@@ -51,14 +51,14 @@ class TestCase(base.TestCase):
         """While it lasts, a guest is started, not verified."""
         server = self.create()
         start = paused_start.PausedStart(
-            self.place, self.cloud.supervisor, server
+            self.host, self.cloud.supervisor, server
         )
         with start.lasting():
             self.assertEqual('prelaunch', start.emulator_state)
             yield server, start
 
     def assertNeverRan(self, start: paused_start.PausedStart) -> None:
-        self.assertNotIn(guestfiles.CONSOLE_MARK, start.console())
+        self.assertNotIn(guest_image.CONSOLE_MARK, start.console())
 
     def wait(self, what: str, test: Any, seconds: float = 120) -> None:
         self.cloud.supervisor.wait(what, test, seconds)
@@ -107,7 +107,7 @@ class LibvirtdTest(TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.libvirtd = self.cloud.supervisor.daemons()[self.place.daemon]
+        self.libvirtd = self.cloud.supervisor.daemons()[self.host.daemon]
         self.addCleanup(self.revive)
         #: Ends its hanging.
         self.go_on = contextlib.ExitStack()
@@ -122,9 +122,9 @@ class LibvirtdTest(TestCase):
 
     def revive(self) -> None:
         """Start libvirtd, if it is dead; Nova uses the host again."""
-        daemon = self.cloud.supervisor.daemons()[self.place.daemon]
+        daemon = self.cloud.supervisor.daemons()[self.host.daemon]
         if not daemon.alive():
-            self.place.start(self.cloud.supervisor)
+            self.host.start(self.cloud.supervisor)
             self.wait('Nova', lambda: self.service().status == 'enabled', 180)
 
     def service(self) -> Any:
@@ -182,7 +182,7 @@ class TwoAtOnceTest(TestCase):
     def test_the_other_does_not_wait(self) -> None:
         slow = self.create()
         start = paused_start.PausedStart(
-            self.place, self.cloud.supervisor, slow
+            self.host, self.cloud.supervisor, slow
         )
         # libvirt waits for the answer of a QEMU that does not run.
         with start.emulator_stopped():

@@ -14,7 +14,7 @@
 
 import re
 
-from lab import errors
+from lab.run import errors
 from tests.e2e import base
 from tests.e2e import libvirt_hosts
 
@@ -74,8 +74,8 @@ class StartTest(libvirt_hosts.TestCase):
         self.assertNotIn(self.name, self.guests(self.here, '--all'))
 
     def test_the_hook_says_that_it_works(self) -> None:
-        for place in self.places:
-            self.assertIn('refuses', place.hook(self.supervisor, 'status'))
+        for host in self.hosts:
+            self.assertIn('refuses', host.hook(self.supervisor, 'status'))
 
     def test_removed_and_put_back(self) -> None:
         self.define(_UNKNOWN)
@@ -136,10 +136,10 @@ class MigrationTest(libvirt_hosts.TestCase):
 
     def definition(self) -> str:
         """The XML that is migrated, without what is particular to a host."""
-        for place in self.places:
-            if self.name in self.guests(place):
+        for host in self.hosts:
+            if self.name in self.guests(host):
                 xml = self.virsh(
-                    'dumpxml', '--migratable', self.name, place=place
+                    'dumpxml', '--migratable', self.name, host=host
                 )
                 return re.sub(r" id='[0-9]+'", '', xml)
         return ''
@@ -164,7 +164,7 @@ class MigrationTest(libvirt_hosts.TestCase):
         self.assertHookSays(str(caught.exception), _WRONG)
         self.assertIn(self.name, self.guests(self.here))
         self.assertIn(
-            'running', self.virsh('domstate', self.name, place=self.here)
+            'running', self.virsh('domstate', self.name, host=self.here)
         )
         self.assertNotIn(self.name, self.guests(self.there, '--all'))
 
@@ -200,10 +200,10 @@ class NovaTest(base.TestCase):
     def test_edited_by_hand(self) -> None:
         server = self.boot(_FITS, host=base.HARDENED)
         self.assertActive(server, base.HARDENED)
-        place = self.cloud.places[base.HARDENED]
+        host = self.cloud.hosts[base.HARDENED]
         self.api.compute.stop_server(server)
         self.guests.wait_status(server, ('SHUTOFF',))
-        xml = place.virsh(
+        xml = host.virsh(
             self.cloud.supervisor, 'dumpxml', '--inactive', server.id
         )
         edited = xml.replace('"isolation:qemu_sandbox"', '"isolation:svirt"')
@@ -211,9 +211,9 @@ class NovaTest(base.TestCase):
         path = self.cloud.layout.data / f'{server.id}.xml'
         path.write_text(edited, encoding='utf-8')
         self.addCleanup(path.unlink)
-        place.virsh(self.cloud.supervisor, 'define', str(path))
+        host.virsh(self.cloud.supervisor, 'define', str(path))
         with self.assertRaisesRegex(errors.LabError, 'invalid_value'):
-            place.virsh(self.cloud.supervisor, 'start', server.id)
+            host.virsh(self.cloud.supervisor, 'start', server.id)
         # Nova writes it anew.
         self.api.compute.start_server(server)
         self.assertEqual(

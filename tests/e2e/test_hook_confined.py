@@ -18,7 +18,7 @@ from typing import Any
 from typing import ClassVar
 import uuid
 
-from lab.machine import place
+from lab.hosts import machine_host
 from lab.machine import recipe
 from nova_isolation.mechanisms import svirt_label
 from tests.e2e import libvirt_hosts
@@ -38,11 +38,11 @@ class HookTestCase(machines.TestCase):
         self.name = f'guest-{uuid.uuid4().hex[:8]}'
 
     def hook(
-        self, command: str, python: Path = place.PYTHON
+        self, command: str, python: Path = machine_host.PYTHON
     ) -> tuple[int, str]:
         """The exit status and the words of nova-isolation-hook."""
-        result = self.place.run(
-            self.cloud.supervisor, place.hook_command(command, python)
+        result = self.host.run(
+            self.cloud.supervisor, machine_host.hook_command(command, python)
         )
         return result.returncode, result.stdout + result.stderr
 
@@ -56,7 +56,7 @@ class HookTestCase(machines.TestCase):
         """Another interpreter of the machine's Nova, for this test."""
         own = recipe.VENV / 'bin' / 'python-of-its-own'
         self.addCleanup(self.on_host, 'rm', '-f', own)
-        self.on_host('cp', '--dereference', place.PYTHON, own)
+        self.on_host('cp', '--dereference', machine_host.PYTHON, own)
         return own
 
     def create(
@@ -64,7 +64,7 @@ class HookTestCase(machines.TestCase):
     ) -> subprocess.CompletedProcess[str]:
         """Start the guest of this test by hand."""
         xml = libvirt_hosts.domain(self.name, specs, seclabel)
-        return self.place.run(
+        return self.host.run(
             self.cloud.supervisor,
             [
                 'sh',
@@ -87,7 +87,7 @@ class HookTestCase(machines.TestCase):
             '-c',
             'cat "/proc/$(cat "$1")/attr/current"',
             'sh',
-            f'{self.place.pids}/{self.name}.pid',
+            f'{self.host.pids}/{self.name}.pid',
         )
         self.assertIn(label, found)
 

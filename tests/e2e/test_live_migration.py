@@ -105,8 +105,8 @@ class TestCase(base.TestCase):
 
     def state(self, host: str, server: Any) -> str:
         """What libvirt says, in virsh's words."""
-        place = self.cloud.places[host]
-        return place.virsh(
+        there = self.cloud.hosts[host]
+        return there.virsh(
             self.cloud.supervisor, 'domstate', str(server.id)
         ).strip()
 
@@ -200,7 +200,7 @@ class ArrivalTest(TestCase):
     def test_stays_paused(self) -> None:
         self.restart(
             _PLAIN,
-            qemu_conf=str(self.cloud.places[base.PLAIN].layout.root / 'no'),
+            qemu_conf=str(self.cloud.hosts[base.PLAIN].layout.root / 'no'),
         )
         server = self.boot_here(_ONE)
         answer = self.migrate(server, base.PLAIN, '2.30', force=True)

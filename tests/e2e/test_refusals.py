@@ -17,7 +17,7 @@ from typing import Any
 
 from openstack import exceptions
 
-from lab import guestfiles
+from lab.cloud import guest_image
 from lab.daemons import nova
 from tests.e2e import base
 from tests.e2e import paused_start
@@ -99,12 +99,12 @@ class VerificationTest(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.place = self.cloud.places[base.PLAIN]
+        self.host = self.cloud.hosts[base.PLAIN]
         daemon = nova.compute_name(base.PLAIN)
         # Cleanups run backwards: the host is to be itself again for others.
         self.addCleanup(self.wait_claim, False)
         self.restart(
-            daemon, qemu_conf=str(self.place.layout.root / 'no-such.conf')
+            daemon, qemu_conf=str(self.host.layout.root / 'no-such.conf')
         )
         self.wait_claim(True)
 
@@ -133,7 +133,7 @@ class VerificationTest(base.TestCase):
     def assertNeverRan(self, server: Any, console: str) -> None:
         self.refused_to_start(server)
         self.assertNoAllocations(server)
-        self.assertNotIn(guestfiles.CONSOLE_MARK, console)
+        self.assertNotIn(guest_image.CONSOLE_MARK, console)
         server = self.guests.wait_fault(server, 'isolation:qemu_sandbox', 60)
         self.assertIn('isolation.qemu.no_sandbox', server.fault['message'])
         self.assertIn('found Seccomp: 0', server.fault['message'])
@@ -145,7 +145,7 @@ class VerificationTest(base.TestCase):
         self.addCleanup(self.guests.delete, server)
         path = self.instance_folder(base.PLAIN, server) / 'console.log'
         start = paused_start.PausedStart(
-            self.place, self.cloud.supervisor, server
+            self.host, self.cloud.supervisor, server
         )
         # The open file outlives the folder, which Nova removes.
         with contextlib.ExitStack() as files:

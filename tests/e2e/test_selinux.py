@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
-from lab import intruder
+from lab.guests import intruder
 from lab.machine import recipe
 from nova_isolation.mechanisms import svirt_label
 from tests.e2e import base

@@ -19,9 +19,9 @@ import subprocess
 import time
 from typing import Any
 
-from lab.daemons import libvirtd
 from lab.daemons import nova
 from lab.daemons import rabbitmq
+from lab.hosts import namespaced_host
 from tests.e2e import base
 
 _DAEMON = nova.compute_name(base.HARDENED)
@@ -48,12 +48,14 @@ class WatchTest(base.TestCase):
         """Lay another QEMU over the one that the guests run."""
         copy = self.cloud.layout.data / 'another-qemu'
         if not copy.exists():
-            shutil.copy(libvirtd.EMULATOR, copy)
-        self.on_host('mount', '--bind', str(copy), str(libvirtd.EMULATOR))
+            shutil.copy(namespaced_host.EMULATOR, copy)
+        self.on_host(
+            'mount', '--bind', str(copy), str(namespaced_host.EMULATOR)
+        )
 
     def restore_emulator(self) -> None:
         """Take it away again."""
-        self.on_host('umount', str(libvirtd.EMULATOR))
+        self.on_host('umount', str(namespaced_host.EMULATOR))
 
     def on_host(self, *command: str) -> None:
         """Run a command where nova-compute of cpu-hardened runs.
@@ -106,7 +108,7 @@ class WatchTest(base.TestCase):
     def state(self, server: Any) -> str:
         """What libvirt says of a guest."""
         return (
-            self.cloud.places[base.HARDENED]
+            self.cloud.hosts[base.HARDENED]
             .virsh(self.cloud.supervisor, 'domstate', str(server.id))
             .strip()
         )
@@ -179,10 +181,10 @@ class WatchTest(base.TestCase):
         self.replace_emulator()
         time.sleep(3)
         self.assertEqual([], self.results(server))
-        place, supervisor = (
-            self.cloud.places[base.HARDENED],
+        host, supervisor = (
+            self.cloud.hosts[base.HARDENED],
             self.cloud.supervisor,
         )
         for command in ('suspend', 'resume'):
-            place.virsh(supervisor, command, str(server.id))
+            host.virsh(supervisor, command, str(server.id))
         self.wait_results(server, 'Error')

@@ -30,9 +30,9 @@ import threading
 import time
 from typing import TypeVar
 
-from lab import errors
-from lab import layout as layouts
-from lab import processes
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import processes
 
 T = TypeVar('T')
 _TAIL_LINES = 25

@@ -19,29 +19,29 @@ import types
 
 from openstack import connection
 
-from lab import assembly
-from lab import connection as connections
-from lab import errors
-from lab import hosts
-from lab import layout as layouts
-from lab import place as place_api
-from lab import processes
-from lab import progress as progresses
-from lab import signals
-from lab import supervisor as supervisors
-from lab.config import files
+from lab.cloud import assembly
+from lab.cloud import configuration_files
+from lab.cloud import connection as connections
+from lab.config import host_specs
 from lab.config import ini
 from lab.config import site as sites
-from lab.daemons import libvirtd
 from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.hosts import compute_host
+from lab.hosts import machine_host
+from lab.hosts import namespaced_host
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
 from lab.machine import cache as machine_cache
-from lab.machine import place as machines
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import processes
+from lab.run import progress as progresses
+from lab.run import signals
+from lab.run import supervisor as supervisors
 
 
 class Cloud:
@@ -56,7 +56,7 @@ class Cloud:
     def __init__(
         self,
         state: Path | None = None,
-        computes: Iterable[hosts.ComputeHost] | None = None,
+        computes: Iterable[host_specs.HostSpec] | None = None,
         control: ini.Settings | None = None,
         attested: bool = False,
     ) -> None:
@@ -72,7 +72,7 @@ class Cloud:
         self.layout = layouts.Layout(state.absolute())
         self.supervisor = supervisors.Supervisor(self.layout)
         self.progress = progresses.Progress()
-        self._computes = list(computes or hosts.known(hosts.DEFAULT))
+        self._computes = list(computes or host_specs.known(host_specs.DEFAULT))
         self._control = control or {}
         self.attested = attested
         self._site: sites.Site | None = None
@@ -89,7 +89,7 @@ class Cloud:
             raise errors.LabError(f'no lab is up in {cloud.layout.state}')
         values = json.loads(record.read_text(encoding='utf-8'))
         cloud._computes = [
-            hosts.ComputeHost.from_data(host) for host in values['computes']
+            host_specs.HostSpec.from_data(spec) for spec in values['computes']
         ]
         cloud._control = values['control']
         cloud.attested = values['attested']
@@ -107,15 +107,15 @@ class Cloud:
         return self._site
 
     @property
-    def places(self) -> dict[str, place_api.Place]:
+    def hosts(self) -> dict[str, compute_host.ComputeHost]:
         """Its compute hosts, by name."""
         return {
-            host.name: (
-                libvirtd.Host(self.site, host, index)
-                if host.machine is None
-                else machines.Host(self.site, host, index)
+            spec.name: (
+                namespaced_host.NamespacedHost(self.site, spec, index)
+                if spec.machine is None
+                else machine_host.MachineHost(self.site, spec, index)
             )
-            for index, host in enumerate(self._computes)
+            for index, spec in enumerate(self._computes)
         }
 
     @property
@@ -132,7 +132,7 @@ class Cloud:
             self.supervisor,
             self.site,
             self.progress,
-            [host.name for host in self._computes if host.machine is None],
+            [spec.name for spec in self._computes if spec.machine is None],
         )
 
     def __enter__(self) -> 'Cloud':
@@ -161,7 +161,7 @@ class Cloud:
                 f'{len(running)} processes of the lab in {self.layout.state} '
                 'are running: stop it first'
             )
-        if any(host.machine for host in self._computes):
+        if any(spec.machine for spec in self._computes):
             # Before anything runs that would wait for it.
             machine_cache.image(self.supervisor, self.progress)
         if self.attested:
@@ -173,13 +173,13 @@ class Cloud:
                     self.site,
                     self.supervisor,
                     self.progress,
-                    list(self.places.values()),
+                    list(self.hosts.values()),
                     self.attestation if self.attested else None,
                 ).run()
         except BaseException:
             self.down(patience=3)
             raise
-        self.progress.say(f'up: {", ".join(self.places)}')
+        self.progress.say(f'up: {", ".join(self.hosts)}')
 
     def down(self, patience: float = 15) -> None:
         """Stop every process of this cloud, and say that none is left.
@@ -212,8 +212,7 @@ class Cloud:
         """
         queues = rabbitmq.Queues(self.supervisor, self.site)
         compute = {
-            nova.compute_name(name): place
-            for name, place in self.places.items()
+            nova.compute_name(name): host for name, host in self.hosts.items()
         }.get(daemon)
         if compute is None:
             self.supervisor.stop([daemon], 20)
@@ -240,7 +239,7 @@ class Cloud:
             layout.state / 'cloud.json',
             json.dumps(
                 {
-                    'computes': [host.as_data() for host in self._computes],
+                    'computes': [spec.as_data() for spec in self._computes],
                     'control': self._control,
                     'attested': self.attested,
                 }
@@ -250,10 +249,10 @@ class Cloud:
         if self.attested:
             self.attestation.make()
             attested = attestd.client(site)
-        places = self.places
-        files.write(site, places, self._control, attested)
-        for place in places.values():
-            place.make(self.supervisor)
+        hosts = self.hosts
+        configuration_files.write(site, hosts, self._control, attested)
+        for host in hosts.values():
+            host.make(self.supervisor)
 
     def _stop(self, patience: float) -> None:
         supervisor = self.supervisor

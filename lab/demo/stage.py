@@ -15,9 +15,9 @@
 
 from typing import NoReturn
 
-from lab import cloud as clouds
-from lab import errors
-from lab import guests as guest_api
+from lab.cloud import cloud as clouds
+from lab.guests import guests as guest_api
+from lab.run import errors
 
 
 class Stage:

@@ -15,11 +15,11 @@
 import time
 from typing import Any
 
-from lab import cloud as clouds
-from lab import explain
-from lab import placement
-from lab import stage
+from lab.cloud import cloud as clouds
+from lab.cloud import explain
+from lab.cloud import placement
 from lab.daemons import nova
+from lab.demo import stage
 from lab.keylime import attestd
 from lab.keylime import decider as deciders
 from lab.keylime import tpm
@@ -236,8 +236,8 @@ class AttestedScenes(stage.Stage):
         forced = f' ({availability_zone})' if availability_zone else ''
         fault = str((server.fault or {}).get('message'))
         print(f'  {name}{forced}: {server.status}: {fault}')
-        for host, place in self._cloud.places.items():
-            domains = place.virsh(
+        for host, there in self._cloud.hosts.items():
+            domains = there.virsh(
                 self._cloud.supervisor, 'list', '--all', '--uuid'
             )
             self._check(

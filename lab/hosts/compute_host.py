@@ -11,10 +11,10 @@
 # under the License.
 
 
-"""What the lab asks of a compute host, wherever that is.
+"""What the lab needs from a compute host, whatever kind of host it is.
 
-There are two kinds: namespaces of this machine (lab.daemons.libvirtd) and a
-machine of its own (lab.machine.place).
+There are two kinds: namespaces of this machine (lab.hosts.namespaced_host),
+and a virtual machine (lab.hosts.machine_host).
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from pathlib import Path
 import subprocess  # nosec B404: only for the type of a result
 from typing import Protocol
 
-from lab import hosts
-from lab import supervisor as supervisors
+from lab.config import host_specs
 from lab.config import site as sites
+from lab.run import supervisor as supervisors
 
 
-class Place(Protocol):
+class ComputeHost(Protocol):
     """A compute host as a place in which commands run."""
 
     @property
@@ -35,7 +35,7 @@ class Place(Protocol):
         """The lab it belongs to."""
 
     @property
-    def host(self) -> hosts.ComputeHost:
+    def spec(self) -> host_specs.HostSpec:
         """What it is to be."""
 
     @property

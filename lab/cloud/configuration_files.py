@@ -15,15 +15,15 @@
 from collections.abc import Mapping
 import shutil
 
-from lab import connection as connections
-from lab import hosts
-from lab import layout as layouts
-from lab import place as place_api
+from lab.cloud import connection as connections
+from lab.config import host_specs
 from lab.config import ini
-from lab.config import nova as nova_config
+from lab.config import nova_conf
 from lab.config import services
 from lab.config import site as sites
 from lab.daemons import nova
+from lab.hosts import compute_host
+from lab.run import layout as layouts
 
 _FOLDERS = (
     'locks',
@@ -38,13 +38,13 @@ _FOLDERS = (
 
 def write(
     site: sites.Site,
-    places: Mapping[str, place_api.Place],
+    hosts: Mapping[str, compute_host.ComputeHost],
     control: ini.Settings,
     attested: ini.Settings,
 ) -> None:
     """Write them all.
 
-    :param places: the compute hosts, by name
+    :param hosts: the compute hosts, by name
     :param control: more of nova.conf of the control plane
     :param attested: more of nova.conf of whoever decides about guests
     """
@@ -63,40 +63,40 @@ def write(
         ('placement/placement.conf', services.placement(site)),
         ('glance/glance-api.conf', services.glance(site)),
         ('neutron/neutron.conf', services.neutron(site)),
-        ('nova/cell0.conf', nova_config.cell0(site)),
+        ('nova/cell0.conf', nova_conf.cell0(site)),
     ):
         layouts.write(layout.etc / name, ini.render(settings))
     ours = any(
-        place.host.driver == hosts.OUR_DRIVER for place in places.values()
+        host.spec.driver == host_specs.OUR_DRIVER for host in hosts.values()
     )
     layouts.write(
         layout.nova_conf,
         ini.render(
-            ini.merge(nova_config.control(site, ours), attested, control)
+            ini.merge(nova_conf.control(site, ours), attested, control)
         ),
     )
     shutil.copy(
         layouts.VENV / 'etc' / 'nova' / 'api-paste.ini', layout.etc / 'nova'
     )
     daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
-    for name, place in places.items():
-        _write_compute(site, place, attested)
+    for name, host in hosts.items():
+        _write_compute(site, host, attested)
         daemons.append(nova.compute_name(name))
     for daemon in daemons:
         nova.override(layout, daemon, {})
 
 
 def _write_compute(
-    site: sites.Site, place: place_api.Place, attested: ini.Settings
+    site: sites.Site, host: compute_host.ComputeHost, attested: ini.Settings
 ) -> None:
-    host = place.host
-    conf = nova.compute_conf(site.layout, host.name)
+    spec = host.spec
+    conf = nova.compute_conf(site.layout, spec.name)
     settings: ini.Settings
-    if host.machine is not None:
+    if spec.machine is not None:
         # It does not see the lab's servers at their own address.
-        settings = nova_config.machine_compute(site, host, conf)
+        settings = nova_conf.machine_compute(site, spec, conf)
     else:
-        settings = nova_config.compute(site, host, conf)
-        if host.driver == hosts.OUR_DRIVER:
+        settings = nova_conf.compute(site, spec, conf)
+        if spec.driver == host_specs.OUR_DRIVER:
             settings = ini.merge(settings, attested)
     layouts.write(conf, ini.render(settings))

@@ -14,11 +14,11 @@
 
 from pathlib import Path
 
-from lab import hosts
-from lab import layout as layouts
+from lab.config import host_specs
 from lab.config import ini
 from lab.config import site as sites
 from lab.machine import recipe
+from lab.run import layout as layouts
 
 #: nova-compute calls root's helpers through these; see _privsep.
 _PRIVSEP = (
@@ -69,7 +69,7 @@ def cell0(site: sites.Site) -> ini.Settings:
 
 
 def compute(
-    site: sites.Site, host: hosts.ComputeHost, conf: Path
+    site: sites.Site, spec: host_specs.HostSpec, conf: Path
 ) -> ini.Settings:
     """nova.conf of one compute host.
 
@@ -77,10 +77,10 @@ def compute(
     """
     layout = site.layout
     return ini.merge(
-        _compute(site, host),
+        _compute(site, spec),
         {
             'DEFAULT': {
-                'state_path': str(layout.host(host.name).nova),
+                'state_path': str(layout.host(spec.name).nova),
                 'instances_path': str(layout.instances),
             },
             'libvirt': {
@@ -92,12 +92,12 @@ def compute(
             },
         },
         _privsep(layouts.BIN, conf),
-        host.settings,
+        spec.settings,
     )
 
 
 def machine_compute(
-    site: sites.Site, host: hosts.ComputeHost, conf: Path
+    site: sites.Site, spec: host_specs.HostSpec, conf: Path
 ) -> ini.Settings:
     """nova.conf of a compute host that is a machine of its own.
 
@@ -105,7 +105,7 @@ def machine_compute(
     """
     site = site.seen_from_machine()
     return ini.merge(
-        _compute(site, host),
+        _compute(site, spec),
         {
             'DEFAULT': {
                 'my_ip': recipe.ADDRESS,
@@ -124,18 +124,18 @@ def machine_compute(
             for service in ('placement', 'glance', 'neutron', 'keystone')
         },
         _privsep(recipe.VENV / 'bin', recipe.CONFIGURATION / conf.name),
-        host.settings,
+        spec.settings,
     )
 
 
-def _compute(site: sites.Site, host: hosts.ComputeHost) -> ini.Settings:
+def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
     """What all compute hosts have."""
     return ini.merge(
         _common(site),
         {
             'DEFAULT': {
-                'host': host.name,
-                'compute_driver': host.driver,
+                'host': spec.name,
+                'compute_driver': spec.driver,
                 'reserved_host_memory_mb': 512,
                 'reserved_host_disk_mb': 0,
                 'reserved_host_cpus': 0,
@@ -161,7 +161,7 @@ def _compute(site: sites.Site, host: hosts.ComputeHost) -> ini.Settings:
             # with a partition table.
             'workarounds': {'disable_deep_image_inspection': True},
         },
-        {'isolation': host.isolation} if host.isolation else {},
+        {'isolation': spec.isolation} if spec.isolation else {},
     )
 
 

@@ -18,9 +18,9 @@ import dataclasses
 from typing import Any
 from typing import Literal
 
-from lab import errors
 from lab.config import ini
 from lab.machine import recipe
+from lab.run import errors
 
 STOCK_COMMAND = 'nova-compute'
 STOCK_DRIVER = 'libvirt.LibvirtDriver'
@@ -29,7 +29,7 @@ OUR_DRIVER = 'isolation.IsolationDriver'
 
 
 @dataclasses.dataclass(frozen=True)
-class ComputeHost:
+class HostSpec:
     """One compute host: what runs on it, and with which settings."""
 
     #: Its host name, for Nova and for libvirt; at most 20 characters.
@@ -53,7 +53,7 @@ class ComputeHost:
         default_factory=dict
     )
 
-    def stock(self) -> 'ComputeHost':
+    def stock(self) -> 'HostSpec':
         """The same host without this project."""
         return dataclasses.replace(
             self, command=STOCK_COMMAND, driver=STOCK_DRIVER, isolation={}
@@ -64,7 +64,7 @@ class ComputeHost:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> 'ComputeHost':
+    def from_data(cls, data: Mapping[str, Any]) -> 'HostSpec':
         """The host that as_data() described."""
         return cls(**data)
 
@@ -73,28 +73,28 @@ KNOWN = {
     host.name: host
     for host in (
         # LSPP presupposes a state that a machine without SELinux is not in.
-        ComputeHost('cpu-hardened', isolation={'certifications': 'CAPP,LSPP'}),
+        HostSpec('cpu-hardened', isolation={'certifications': 'CAPP,LSPP'}),
         # The launcher is one of the two ways to run our driver; this host is
         # where it is tried.
-        ComputeHost(
+        HostSpec(
             'cpu-plain',
             sandbox=False,
             emulator='execstack',
             command=OUR_COMMAND,
         ),
-        ComputeHost('cpu-stock').stock(),
-        ComputeHost(
+        HostSpec('cpu-stock').stock(),
+        HostSpec(
             'cpu-selinux',
             machine='selinux',
             isolation={'svirt_types': 'svirt_t,svirt_offline_t'},
         ),
-        ComputeHost('cpu-apparmor', machine='apparmor'),
+        HostSpec('cpu-apparmor', machine='apparmor'),
     )
 }
 DEFAULT = ('cpu-hardened', 'cpu-plain')
 
 
-def known(names: Iterable[str]) -> list[ComputeHost]:
+def known(names: Iterable[str]) -> list[HostSpec]:
     """The hosts with these names.
 
     :raises LabError: when there is none with such a name

@@ -18,8 +18,8 @@ import fcntl
 from pathlib import Path
 import time
 
-from lab import errors
-from lab import progress as progresses
+from lab.run import errors
+from lab.run import progress as progresses
 
 
 @contextlib.contextmanager

@@ -24,12 +24,12 @@ from pathlib import Path
 import subprocess  # nosec B404: only for the type of a result
 import uuid
 
-from lab import errors
-from lab import execstack
-from lab import hosts
-from lab import layout as layouts
-from lab import supervisor as supervisors
+from lab.config import host_specs
 from lab.config import site as sites
+from lab.hosts import executable_stack
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 #: Where every host has its QEMU.
 EMULATOR = Path('/usr/bin/qemu-system-x86_64')
@@ -50,23 +50,23 @@ exec "$@"
 
 
 @dataclasses.dataclass(frozen=True)
-class Host:
+class NamespacedHost:
     """A compute host as a place in which commands run."""
 
     site: sites.Site
-    host: hosts.ComputeHost
-    #: Its place among the lab's hosts, from 0.
+    spec: host_specs.HostSpec
+    #: Its index among the lab's hosts, from 0.
     index: int
 
     @property
     def layout(self) -> layouts.HostLayout:
         """The host's folders."""
-        return self.site.layout.host(self.host.name)
+        return self.site.layout.host(self.spec.name)
 
     @property
     def daemon(self) -> str:
         """The name of its libvirtd."""
-        return f'libvirtd-{self.host.name}'
+        return f'libvirtd-{self.spec.name}'
 
     def inside(self, command: Sequence[str | Path]) -> list[str | Path]:
         """The command line that runs ``command`` on this host."""
@@ -76,7 +76,7 @@ class Host:
         mounts += [self.layout.instances, self.site.layout.instances]
         # Over the stock one, not beside it: a migrated guest's XML names
         # the emulator by its path.
-        if self.host.emulator != 'stock':
+        if self.spec.emulator != 'stock':
             mounts += [self.layout.emulator, EMULATOR]
         return [
             'unshare',
@@ -88,7 +88,7 @@ class Host:
             '-c',
             _ENTER,
             'sh',
-            self.host.name,
+            self.spec.name,
             *mounts,
             '--',
             *command,
@@ -96,18 +96,18 @@ class Host:
 
     def emulator(self) -> Path:
         """The binary that is the host's QEMU, seen from outside."""
-        if self.host.emulator == 'stock':
+        if self.spec.emulator == 'stock':
             return EMULATOR
         return self.layout.emulator
 
     @property
     def instances(self) -> Path:
-        """See lab.place; as in its namespace."""
+        """See lab.hosts.compute_host; as in its namespace."""
         return self.site.layout.instances
 
     @property
     def pids(self) -> Path:
-        """See lab.place; as on this machine."""
+        """See lab.hosts.compute_host; as on this machine."""
         return self.layout.pids
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
@@ -117,8 +117,8 @@ class Host:
             (layout.root / folder).mkdir(parents=True)
         layout.instances.mkdir()
         layout.nova.mkdir()
-        if self.host.emulator == 'execstack':
-            execstack.copy(EMULATOR, layout.emulator)
+        if self.spec.emulator == 'execstack':
+            executable_stack.copy(EMULATOR, layout.emulator)
         layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
         layouts.write(
             layout.etc / 'libvirtd.conf',
@@ -129,7 +129,7 @@ class Host:
             f'host_uuid = "{uuid.uuid4()}"\n'
             'log_outputs = "3:stderr"\n',
         )
-        if self.host.driver == hosts.OUR_DRIVER:
+        if self.spec.driver == host_specs.OUR_DRIVER:
             self.hook(supervisor, 'install')
 
     def hook(self, supervisor: supervisors.Supervisor, command: str) -> str:
@@ -142,7 +142,7 @@ class Host:
         )
         if result.returncode:
             raise errors.LabError(
-                f'{self.host.name}: nova-isolation-hook {command}: '
+                f'{self.spec.name}: nova-isolation-hook {command}: '
                 f'{result.stdout}{result.stderr}'
             )
         return result.stdout
@@ -162,26 +162,26 @@ class Host:
             ),
         )
         supervisor.wait(
-            f'libvirtd of {self.host.name}',
+            f'libvirtd of {self.spec.name}',
             self.layout.socket.exists,
             60,
             daemon,
         )
         found = supervisor.wait(
-            f'libvirtd of {self.host.name}',
+            f'libvirtd of {self.spec.name}',
             lambda: self._domcapabilities(supervisor),
             60,
             daemon,
         )
         if f'<path>{EMULATOR}</path>' not in found:
             raise errors.LabError(
-                f'libvirtd of {self.host.name} found another QEMU than '
+                f'libvirtd of {self.spec.name} found another QEMU than '
                 f'{EMULATOR}:\n{found[:500]}'
             )
         seen = Path(f'/proc/{daemon.pid}/root{EMULATOR}')
         if not seen.samefile(self.emulator()):
             raise errors.LabError(
-                f'{EMULATOR} of {self.host.name} is not {self.emulator()}'
+                f'{EMULATOR} of {self.spec.name} is not {self.emulator()}'
             )
 
     def start_service(
@@ -190,8 +190,8 @@ class Host:
         name: str,
         files: Sequence[Path],
     ) -> supervisors.Daemon:
-        """Start its nova-compute; see lab.place."""
-        command: list[str | Path] = [layouts.BIN / self.host.command]
+        """Start its nova-compute; see lab.hosts.compute_host."""
+        command: list[str | Path] = [layouts.BIN / self.spec.command]
         for file in files:
             command += ['--config-file', file]
         return supervisor.start(name, self.inside(command))
@@ -208,15 +208,15 @@ class Host:
         command: Sequence[str | Path],
         seconds: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a short program in its namespaces; see lab.place."""
+        """Run a short program in the host's namespaces."""
         return supervisor.output(self.inside(command), seconds)
 
     def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
-        """The text of a file of this machine; see lab.place."""
+        """The text of a file of this machine; see lab.hosts.compute_host."""
         try:
             text = path.read_text(encoding='utf-8', errors='replace')
         except OSError as error:
-            raise errors.LabError(f'{self.host.name}: {error}') from error
+            raise errors.LabError(f'{self.spec.name}: {error}') from error
         return text.rstrip('\0')
 
     def virsh(
@@ -231,7 +231,7 @@ class Host:
         )
         if result.returncode:
             raise errors.LabError(
-                f'{self.host.name}: virsh '
+                f'{self.spec.name}: virsh '
                 f'{" ".join(arguments)}: {result.stderr}'
             )
         return result.stdout
@@ -248,7 +248,7 @@ class Host:
         # the rest of 127/8.
         address = f'127.0.0.{self.index + 2}'
         return (
-            f'seccomp_sandbox = {int(self.host.sandbox)}\n'
+            f'seccomp_sandbox = {int(self.spec.sandbox)}\n'
             'user = "root"\n'
             'group = "root"\n'
             'dynamic_ownership = 0\n'

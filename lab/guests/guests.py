@@ -20,9 +20,9 @@ from typing import Any
 from openstack import connection
 from openstack import exceptions
 
-from lab import cloud as clouds
-from lab import errors
-from lab import guestfiles
+from lab.cloud import cloud as clouds
+from lab.cloud import guest_image
+from lab.run import errors
 
 #: Emulated guests on a busy machine are slow, but never this slow.
 _BOOT_SECONDS = 180.0
@@ -187,12 +187,12 @@ class Guests:
                 server, length=50
             )['output']
             for line in output.splitlines():
-                if guestfiles.CONSOLE_MARK in line:
+                if guest_image.CONSOLE_MARK in line:
                     return str(line).strip()
             if time.monotonic() > end:
                 raise errors.LabError(
                     f'{server.name}: its console shows no '
-                    f'{guestfiles.CONSOLE_MARK} after {seconds:.0f} s'
+                    f'{guest_image.CONSOLE_MARK} after {seconds:.0f} s'
                 )
             time.sleep(0.3)
 
@@ -227,14 +227,14 @@ class Guests:
 
         :raises LabError: when the host has no such process
         """
-        place = self._cloud.places[server.compute_host]
+        host = self._cloud.hosts[server.compute_host]
         supervisor = self._cloud.supervisor
-        pid_file = place.pids / f'{server.instance_name}.pid'
-        text = place.read(supervisor, pid_file)
+        pid_file = host.pids / f'{server.instance_name}.pid'
+        text = host.read(supervisor, pid_file)
         if not text.strip().isdigit():
             raise errors.LabError(f'{server.name}: {pid_file}: {text!r}')
         pid = int(text)
-        command = place.read(supervisor, Path(f'/proc/{pid}/cmdline'))
+        command = host.read(supervisor, Path(f'/proc/{pid}/cmdline'))
         if server.id not in command:
             raise errors.LabError(
                 f'{server.name}: process {pid} is not its QEMU'
@@ -247,8 +247,8 @@ class Guests:
         :raises LabError: when there is no such process
         """
         pid = self.qemu_pid(server)
-        place = self._cloud.places[server.compute_host]
-        text = place.read(self._cloud.supervisor, Path(f'/proc/{pid}/status'))
+        host = self._cloud.hosts[server.compute_host]
+        text = host.read(self._cloud.supervisor, Path(f'/proc/{pid}/status'))
         status = dict(line.split(':', 1) for line in text.splitlines())
         return HostProcess(pid, int(status['Seccomp']))
 
@@ -259,8 +259,8 @@ class Guests:
             its host has no security module
         """
         pid = self.qemu_pid(server)
-        place = self._cloud.places[server.compute_host]
-        return place.read(
+        host = self._cloud.hosts[server.compute_host]
+        return host.read(
             self._cloud.supervisor, Path(f'/proc/{pid}/attr/current')
         ).strip()
 
@@ -268,7 +268,7 @@ class Guests:
         if self._image is None:
             self._image = str(
                 self.api.image.find_image(
-                    guestfiles.IMAGE, ignore_missing=False
+                    guest_image.IMAGE, ignore_missing=False
                 ).id
             )
         return self._image

@@ -19,9 +19,9 @@ import shutil
 import sys
 from typing import ClassVar
 
-from lab import errors
+from lab.run import errors
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
 #: The interpreter runs from the venv, but is a symlink out of it: resolving
 #: it would lose the venv.
 VENV = Path(sys.prefix)
@@ -153,7 +153,7 @@ class Layout:
         :raises LabError: when the folder holds something that is no lab's,
             or its path is too long for the sockets in it
         """
-        # A bound for the host names, which are data of lab.hosts.
+        # A bound for the host names, which are data of lab.config.host_specs.
         probe = self.host('x' * 20).socket
         if len(os.fsencode(probe)) >= _SOCKET_PATH_BYTES:
             raise errors.LabError(

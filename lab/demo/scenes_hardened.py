@@ -18,11 +18,11 @@ from typing import Any
 
 from openstack import exceptions
 
-from lab import cloud as clouds
-from lab import execstack
-from lab import explain
-from lab import stage
-from lab.daemons import libvirtd
+from lab.cloud import cloud as clouds
+from lab.cloud import explain
+from lab.demo import stage
+from lab.hosts import executable_stack
+from lab.hosts import namespaced_host
 
 HARDENED = 'demo.hardened'
 _HARDENED_SPECS = {
@@ -58,13 +58,13 @@ class Scenes(stage.Stage):
 
     def _hosts(self) -> None:
         self._title('The hosts: both run real guests, they differ in QEMU')
-        for name, place in self._cloud.places.items():
-            stack = execstack.is_set(place.emulator())
+        for name, host in self._cloud.hosts.items():
+            stack = executable_stack.is_set(host.emulator())
             print(
-                f'  {name:13} {place.emulator()}\n'
+                f'  {name:13} {host.emulator()}\n'
                 f'  {"":13} executable stack: {"yes" if stack else "no"}, '
-                f'seccomp_sandbox = {int(place.host.sandbox)}, '
-                f'started by {place.host.command}'
+                f'seccomp_sandbox = {int(host.spec.sandbox)}, '
+                f'started by {host.spec.command}'
             )
             self._check(
                 stack == (name == _PLAIN),
@@ -147,7 +147,7 @@ class Scenes(stage.Stage):
             name: self._guests.create(
                 f'untagged-on-{name}', _UNTAGGED, host=name
             )
-            for name in self._cloud.places
+            for name in self._cloud.hosts
         }
         for name, server in servers.items():
             self._guests.delete(self._active(server, name, _UNTAGGED, {}))
@@ -183,16 +183,16 @@ class Scenes(stage.Stage):
         )
         self._guests.wait_console(server)
         process = self._guests.process(server)
-        place = self._cloud.places[host]
+        there = self._cloud.hosts[host]
         self._check(
-            process.runs(place.emulator()),
-            f'{server.name} runs {place.emulator()}',
+            process.runs(there.emulator()),
+            f'{server.name} runs {there.emulator()}',
         )
         self._check(
-            process.seccomp == (2 if place.host.sandbox else 0),
+            process.seccomp == (2 if there.spec.sandbox else 0),
             f'Seccomp of {server.name} is {process.seccomp}',
         )
-        stack = execstack.is_set(process.executable)
+        stack = executable_stack.is_set(process.executable)
         self._check(
             not specs or not (stack or process.seccomp != 2),
             f'{server.name} is as its flavor demands',
@@ -201,7 +201,7 @@ class Scenes(stage.Stage):
             f'Seccomp: {process.seccomp}, executable stack: '
             f'{"yes" if stack else "no"}, console seen'
         )
-        if not process.runs(libvirtd.EMULATOR):
+        if not process.runs(namespaced_host.EMULATOR):
             read += ', patched QEMU'
         print(
             f'  {server.name}: ACTIVE on {host}; process {process.pid}: {read}'
@@ -228,8 +228,8 @@ class Scenes(stage.Stage):
         )
         print(f'  {server.name}: {server.status}: {fault}')
         verified = 'no guest was started'
-        for name, place in self._cloud.places.items():
-            domains = place.virsh(
+        for name, host in self._cloud.hosts.items():
+            domains = host.virsh(
                 self._cloud.supervisor, 'list', '--all', '--uuid'
             )
             self._check(

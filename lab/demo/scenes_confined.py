@@ -16,10 +16,10 @@
 import dataclasses
 from typing import Any
 
-from lab import cloud as clouds
-from lab import explain
-from lab import intruder
-from lab import stage
+from lab.cloud import cloud as clouds
+from lab.cloud import explain
+from lab.demo import stage
+from lab.guests import intruder
 from lab.machine import recipe
 
 _VERIFY_EVENT = 'isolation_verify'
@@ -172,9 +172,9 @@ class ConfinedScenes(stage.Stage):
         self._title(
             "The QEMU of one guest opens the other's disk: the kernel denies"
         )
-        place = self._cloud.places[self._script.host]
+        host = self._cloud.hosts[self._script.host]
         qemu = intruder.Intruder(self._cloud, first)
-        disk = place.instances / second.id / 'disk'
+        disk = host.instances / second.id / 'disk'
         error = qemu.open_file(disk)
         print(f'  {first.name} opens {disk} (mode 666):\n    {error}')
         self._check('Permission denied' in error, 'it may not')
@@ -183,7 +183,7 @@ class ConfinedScenes(stage.Stage):
         )[-1]
         print(f'    {line}')
         self._check(self._script.denied in line, 'it was enforced')
-        own = place.instances / first.id / 'disk'
+        own = host.instances / first.id / 'disk'
         error = qemu.open_file(own, read_only=True)
         print(f'  {first.name} opens its own: {error or "it may"}')
         self._check(not error, 'its own disk it may open')
@@ -211,7 +211,7 @@ class ConfinedScenes(stage.Stage):
                 f'{server.name} is refused, not {server.status}',
             )
             print(f'  {server.name}: {server.status}: {self._fault(server)}')
-            domains = self._cloud.places[self._script.host].virsh(
+            domains = self._cloud.hosts[self._script.host].virsh(
                 self._cloud.supervisor, 'list', '--all', '--uuid'
             )
             self._check(
@@ -249,8 +249,8 @@ class ConfinedScenes(stage.Stage):
         self._check(found == wanted, f'the mode is {wanted}, not {found}')
 
     def _output(self, command: tuple[str, ...]) -> str:
-        place = self._cloud.places[self._script.host]
-        result = place.run(self._cloud.supervisor, command)
+        host = self._cloud.hosts[self._script.host]
+        result = host.run(self._cloud.supervisor, command)
         self._check(
             result.returncode == 0,
             f'{" ".join(command)} succeeds, not: {result.stderr}',

@@ -20,18 +20,18 @@ import subprocess  # nosec B404: only for the type of a result
 import sysconfig
 import time
 
-from lab import errors
-from lab import hosts
-from lab import progress as progresses
-from lab import supervisor as supervisors
+from lab.config import host_specs
 from lab.config import site as sites
-from lab.daemons import libvirtd
+from lab.hosts import namespaced_host
 from lab.machine import cache
 from lab.machine import image as images
 from lab.machine import qemu
 from lab.machine import recipe
 from lab.machine import security
 from lab.machine import ssh as connections
+from lab.run import errors
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 _CONNECT_SECONDS = 300
 _UNIT = 'nova-compute'
@@ -68,44 +68,44 @@ def hook_command(command: str, python: Path = PYTHON) -> list[str | Path]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Host:
-    """See lab.place."""
+class MachineHost:
+    """See lab.hosts.compute_host."""
 
     site: sites.Site
-    host: hosts.ComputeHost
-    #: Its place among the lab's hosts, from 0.
+    spec: host_specs.HostSpec
+    #: Its index among the lab's hosts, from 0.
     index: int
 
     @property
     def module(self) -> recipe.Module:
         """Its security module."""
-        if self.host.machine is None:
-            raise errors.LabError(f'{self.host.name} is no machine')
-        return self.host.machine
+        if self.spec.machine is None:
+            raise errors.LabError(f'{self.spec.name} is no machine')
+        return self.spec.machine
 
     @property
     def folder(self) -> Path:
         """What of the machine lies on this one."""
-        return self.site.layout.host(self.host.name).root
+        return self.site.layout.host(self.spec.name).root
 
     @property
     def daemon(self) -> str:
         """The name of the machine's process."""
-        return f'machine-{self.host.name}'
+        return f'machine-{self.spec.name}'
 
     @property
     def instances(self) -> Path:
-        """See lab.place."""
+        """See lab.hosts.compute_host."""
         return recipe.INSTANCES
 
     @property
     def pids(self) -> Path:
-        """See lab.place."""
+        """See lab.hosts.compute_host."""
         return Path('/run/libvirt/qemu')
 
     def emulator(self) -> Path:
-        """See lab.place."""
-        return libvirtd.EMULATOR
+        """See lab.hosts.compute_host."""
+        return namespaced_host.EMULATOR
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
         """Copy the snapshot that it starts from."""
@@ -134,9 +134,9 @@ class Host:
         ssh.open(_CONNECT_SECONDS, daemon)
         # Until now it is the time at which the snapshot was taken.
         ssh.check(['date', '--set', f'@{time.time():.3f}'])
-        ssh.check(['hostname', self.host.name])
+        ssh.check(['hostname', self.spec.name])
         security.check(ssh, self.module)
-        if self.host.driver == hosts.OUR_DRIVER:
+        if self.spec.driver == host_specs.OUR_DRIVER:
             self._push(supervisor, ssh)
             ssh.check(hook_command('install'))
             ssh.check(['systemctl', 'reload', 'libvirtd'])
@@ -154,7 +154,7 @@ class Host:
         """
         ssh = self.ssh(supervisor)
         ssh.check(['mkdir', '-p', recipe.CONFIGURATION])
-        command: list[str | Path] = [recipe.VENV / 'bin' / self.host.command]
+        command: list[str | Path] = [recipe.VENV / 'bin' / self.spec.command]
         for file in files:
             target = recipe.CONFIGURATION / file.name
             ssh.check(['tee', target], text=file.read_text('utf-8'))
@@ -187,17 +187,17 @@ class Host:
         command: Sequence[str | Path],
         seconds: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """See lab.place."""
+        """See lab.hosts.compute_host."""
         return self.ssh(supervisor).run(command, seconds)
 
     def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
-        """See lab.place."""
+        """See lab.hosts.compute_host."""
         return self.ssh(supervisor).check(['cat', path]).rstrip('\0')
 
     def virsh(
         self, supervisor: supervisors.Supervisor, *arguments: str
     ) -> str:
-        """See lab.place."""
+        """See lab.hosts.compute_host."""
         return self.ssh(supervisor).check(
             ['virsh', '-q', '-c', 'qemu:///system', *arguments]
         )
@@ -207,7 +207,7 @@ class Host:
         return connections.Ssh(
             supervisor,
             images.Image(self.folder),
-            f'ssh-{self.host.name}',
+            f'ssh-{self.spec.name}',
             self.site.ports.ssh(self.index),
             self.folder,
         )
@@ -220,7 +220,7 @@ class Host:
             ['sh', '-c', f'echo {recipe.VENV}/lib/python*/site-packages']
         ).strip()
         supervisor.run(
-            f'project-{self.host.name}',
+            f'project-{self.spec.name}',
             [
                 'bash',
                 '-c',

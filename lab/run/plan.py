@@ -17,9 +17,9 @@ from collections.abc import Iterable
 import concurrent.futures
 import dataclasses
 
-from lab import errors
-from lab import progress as progresses
-from lab import supervisor as supervisors
+from lab.run import errors
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 import signal
 import time
 
-from lab import layout as layouts
+from lab.run import layout as layouts
 
 TAG = 'NOVA_ISOLATION_LAB'
 

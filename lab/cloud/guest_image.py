@@ -21,9 +21,9 @@ import tempfile
 
 from openstack import connection
 
-from lab import errors
-from lab import layout as layouts
-from lab import supervisor as supervisors
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 IMAGE = 'lab-guest'
 #: What the guest prints on its console once its kernel runs a program.

@@ -21,8 +21,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import cloud as clouds
-from lab import errors
+from lab.cloud import cloud as clouds
+from lab.run import errors
 
 _AUDIT_LOG = Path('/var/log/audit/audit.log')
 #: What both modules write there of what they did not allow.
@@ -36,7 +36,7 @@ class Intruder:
 
     def __init__(self, cloud: clouds.Cloud, server: Any) -> None:
         self._supervisor = cloud.supervisor
-        self._place = cloud.places[server.compute_host]
+        self._host = cloud.hosts[server.compute_host]
         self._domain = str(server.instance_name)
         self._seen = self._audit_size()
 
@@ -47,7 +47,7 @@ class Intruder:
             so first
         :returns: QEMU's error; empty when it could
         """
-        result = self._place.run(self._supervisor, ['chmod', '666', path])
+        result = self._host.run(self._supervisor, ['chmod', '666', path])
         if result.returncode:
             raise errors.LabError(f'{path}: {result.stderr}')
         return self._ask(
@@ -102,7 +102,7 @@ class Intruder:
 
     def _ask(self, command: str, arguments: dict[str, Any]) -> str:
         answer = json.loads(
-            self._place.virsh(
+            self._host.virsh(
                 self._supervisor,
                 'qemu-monitor-command',
                 self._domain,
@@ -115,7 +115,7 @@ class Intruder:
         return int(self._read(['stat', '-c', '%s', str(_AUDIT_LOG)]))
 
     def _read(self, command: list[str]) -> str:
-        result = self._place.run(self._supervisor, command)
+        result = self._host.run(self._supervisor, command)
         if result.returncode:
             raise errors.LabError(f'{" ".join(command)}: {result.stderr}')
         return result.stdout

@@ -20,15 +20,15 @@ import argparse
 from pathlib import Path
 import sys
 
-from lab import cloud as clouds
-from lab import errors
-from lab import hosts
-from lab import layout as layouts
-from lab import scenes
-from lab import scenes_attested
-from lab import scenes_confined
-from lab import signals
+from lab.cloud import cloud as clouds
+from lab.config import host_specs
+from lab.demo import scenes_attested
+from lab.demo import scenes_confined
+from lab.demo import scenes_hardened
 from lab.machine import recipe
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import signals
 
 #: Not a security module: who attests the hosts.
 _ATTESTATION = 'attestation'
@@ -79,12 +79,12 @@ def main() -> int:
 def _run(
     state: Path, module: recipe.Module | None, attested: bool, keep: bool
 ) -> None:
-    computes = list(hosts.DEFAULT)
+    computes = list(host_specs.DEFAULT)
     if module is not None:
         # One host beside it, which has no such module.
         host = scenes_confined.SCRIPTS[module].host
-        computes = [hosts.DEFAULT[0], host]
-    cloud = clouds.Cloud(state, hosts.known(computes), attested=attested)
+        computes = [host_specs.DEFAULT[0], host]
+    cloud = clouds.Cloud(state, host_specs.known(computes), attested=attested)
     cloud.up()
     try:
         flavor = _show(cloud, module)
@@ -104,8 +104,8 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
     if module is None:
-        scenes.Scenes(cloud).run()
-        return scenes.HARDENED
+        scenes_hardened.Scenes(cloud).run()
+        return scenes_hardened.HARDENED
     confined = scenes_confined.ConfinedScenes(cloud, module)
     confined.run()
     return confined.flavor

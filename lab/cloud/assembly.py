@@ -21,20 +21,20 @@ from collections.abc import Sequence
 import functools
 import sys
 
-from lab import connection as connections
-from lab import guestfiles
-from lab import layout as layouts
-from lab import place as place_api
-from lab import plan as plans
-from lab import progress as progresses
-from lab import seed
-from lab import supervisor as supervisors
+from lab.cloud import connection as connections
+from lab.cloud import guest_image
+from lab.cloud import seed
 from lab.config import site as sites
 from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.hosts import compute_host
 from lab.keylime import attestation as attestations
+from lab.run import layout as layouts
+from lab.run import plan as plans
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 _DATABASE = layouts.CHECKOUT / 'lab' / 'database'
 #: Most wait for Keystone and Nova: theirs go first.
@@ -50,13 +50,13 @@ class Assembly:
         site: sites.Site,
         supervisor: supervisors.Supervisor,
         progress: progresses.Progress,
-        places: Sequence[place_api.Place],
+        hosts: Sequence[compute_host.ComputeHost],
         attestation: attestations.Attestation | None = None,
     ) -> None:
         self._site = site
         self._supervisor = supervisor
         self._progress = progress
-        self._places = places
+        self._hosts = hosts
         self._attestation = attestation
 
     def run(self) -> None:
@@ -68,9 +68,9 @@ class Assembly:
         supervisor, site = self._supervisor, self._site
         plan.add('mariadb', lambda: mariadb.start(supervisor, site))
         plan.add('rabbitmq', lambda: rabbitmq.start(supervisor, site))
-        for place in self._places:
-            plan.add(place.daemon, functools.partial(place.start, supervisor))
-        plan.add('guest-files', lambda: guestfiles.make(supervisor))
+        for host in self._hosts:
+            plan.add(host.daemon, functools.partial(host.start, supervisor))
+        plan.add('guest-files', lambda: guest_image.make(supervisor))
         plan.add('nova-db', self._nova_database, ['mariadb'])
         plan.add('keystone-db', self._keystone_database, ['mariadb'])
         self._add_service(plan, wsgi.KEYSTONE, 'keystone-db')
@@ -113,14 +113,14 @@ class Assembly:
             )
         self._add_service(plan, wsgi.NOVA, 'nova-db', 'rabbitmq')
         computes = []
-        for place in self._places:
-            name = nova.compute_name(place.host.name)
+        for host in self._hosts:
+            name = nova.compute_name(host.spec.name)
             # A compute that calls before the conductor listens waits 10 s
             # before it tries again.
             plan.add(
                 name,
-                functools.partial(nova.start_compute, self._supervisor, place),
-                [nova.CONDUCTOR, place.daemon],
+                functools.partial(nova.start_compute, self._supervisor, host),
+                [nova.CONDUCTOR, host.daemon],
             )
             computes.append(name)
         plan.add(
@@ -138,7 +138,7 @@ class Assembly:
             [
                 sys.executable,
                 '-P',
-                _DATABASE / 'keystone.py',
+                _DATABASE / 'keystone_schema.py',
                 site.layout.etc / 'keystone' / 'keystone.conf',
                 site.url('keystone'),
                 sites.REGION,
@@ -154,7 +154,7 @@ class Assembly:
             [
                 sys.executable,
                 '-P',
-                _DATABASE / 'nova.py',
+                _DATABASE / 'nova_schema.py',
                 site.layout.nova_conf,
                 site.layout.etc / 'nova' / 'cell0.conf',
                 site.database('nova_cell1'),
@@ -208,14 +208,14 @@ class Assembly:
         seed.identity(connections.connect(self._site), self._site)
 
     def _images(self) -> None:
-        guestfiles.upload(
-            connections.connect(self._site), guestfiles.make(self._supervisor)
+        guest_image.upload(
+            connections.connect(self._site), guest_image.make(self._supervisor)
         )
 
     def _mapped(self) -> None:
         """Wait until the scheduler can choose each compute host."""
         cloud = connections.connect(self._site)
-        names = {place.host.name for place in self._places}
+        names = {host.spec.name for host in self._hosts}
 
         def ready() -> bool:
             up = {

@@ -24,7 +24,7 @@ from typing import BinaryIO
 from elftools.elf import constants
 from elftools.elf import elffile
 
-from lab import errors
+from lab.run import errors
 
 #: Where p_flags lies in a 64-bit program header, after the 4 bytes of p_type
 #: (Elf64_Phdr; in a 32-bit header it lies elsewhere).

@@ -17,7 +17,7 @@ from pathlib import Path
 import random
 import socket
 
-from lab import errors
+from lab.run import errors
 
 #: Each has its place in the block.
 NAMES = (

@@ -12,9 +12,9 @@
 
 """Asks the project's own command why a flavor's guests are refused."""
 
-from lab import cloud as clouds
-from lab import errors
-from lab import layout as layouts
+from lab.cloud import cloud as clouds
+from lab.run import errors
+from lab.run import layout as layouts
 
 
 def explain(cloud: clouds.Cloud, flavor: str) -> str:
