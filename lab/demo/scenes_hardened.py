@@ -21,8 +21,8 @@ from openstack import exceptions
 from lab.cloud import cloud as clouds
 from lab.cloud import explain
 from lab.demo import stage
+from lab.hosts import compute_host
 from lab.hosts import executable_stack
-from lab.hosts import namespaced_host
 
 HARDENED = 'demo.hardened'
 _HARDENED_SPECS = {
@@ -201,7 +201,7 @@ class Scenes(stage.Stage):
             f'Seccomp: {process.seccomp}, executable stack: '
             f'{"yes" if stack else "no"}, console seen'
         )
-        if not process.runs(namespaced_host.EMULATOR):
+        if not process.runs(compute_host.EMULATOR):
             read += ', patched QEMU'
         print(
             f'  {server.name}: ACTIVE on {host}; process {process.pid}: {read}'

@@ -26,6 +26,9 @@ from lab.config import host_specs
 from lab.config import site as sites
 from lab.run import supervisor as supervisors
 
+#: The path at which every compute host has its QEMU.
+EMULATOR = Path('/usr/bin/qemu-system-x86_64')
+
 
 class ComputeHost(Protocol):
     """A compute host as a place in which commands run."""

@@ -22,7 +22,7 @@ import time
 
 from lab.config import host_specs
 from lab.config import site as sites
-from lab.hosts import namespaced_host
+from lab.hosts import compute_host
 from lab.machine import cache
 from lab.machine import image as images
 from lab.machine import qemu
@@ -105,7 +105,7 @@ class MachineHost:
 
     def emulator(self) -> Path:
         """See lab.hosts.compute_host."""
-        return namespaced_host.EMULATOR
+        return compute_host.EMULATOR
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
         """Copy the snapshot that it starts from."""

@@ -26,13 +26,12 @@ import uuid
 
 from lab.config import host_specs
 from lab.config import site as sites
+from lab.hosts import compute_host
 from lab.hosts import executable_stack
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import supervisor as supervisors
 
-#: Where every host has its QEMU.
-EMULATOR = Path('/usr/bin/qemu-system-x86_64')
 #: $1 is the host name; then "WHAT WHERE" pairs to mount; then "--" and the
 #: command. A process that fails to get its namespaces must not run at all.
 _ENTER = """
@@ -77,7 +76,7 @@ class NamespacedHost:
         # Over the stock one, not beside it: a migrated guest's XML names
         # the emulator by its path.
         if self.spec.emulator != 'stock':
-            mounts += [self.layout.emulator, EMULATOR]
+            mounts += [self.layout.emulator, compute_host.EMULATOR]
         return [
             'unshare',
             '--mount',
@@ -97,7 +96,7 @@ class NamespacedHost:
     def emulator(self) -> Path:
         """The binary that is the host's QEMU, seen from outside."""
         if self.spec.emulator == 'stock':
-            return EMULATOR
+            return compute_host.EMULATOR
         return self.layout.emulator
 
     @property
@@ -118,7 +117,7 @@ class NamespacedHost:
         layout.instances.mkdir()
         layout.nova.mkdir()
         if self.spec.emulator == 'execstack':
-            executable_stack.copy(EMULATOR, layout.emulator)
+            executable_stack.copy(compute_host.EMULATOR, layout.emulator)
         layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
         layouts.write(
             layout.etc / 'libvirtd.conf',
@@ -173,15 +172,16 @@ class NamespacedHost:
             60,
             daemon,
         )
-        if f'<path>{EMULATOR}</path>' not in found:
+        if f'<path>{compute_host.EMULATOR}</path>' not in found:
             raise errors.LabError(
                 f'libvirtd of {self.spec.name} found another QEMU than '
-                f'{EMULATOR}:\n{found[:500]}'
+                f'{compute_host.EMULATOR}:\n{found[:500]}'
             )
-        seen = Path(f'/proc/{daemon.pid}/root{EMULATOR}')
+        seen = Path(f'/proc/{daemon.pid}/root{compute_host.EMULATOR}')
         if not seen.samefile(self.emulator()):
             raise errors.LabError(
-                f'{EMULATOR} of {self.spec.name} is not {self.emulator()}'
+                f'{compute_host.EMULATOR} of {self.spec.name} is not '
+                f'{self.emulator()}'
             )
 
     def start_service(

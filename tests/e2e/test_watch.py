@@ -21,7 +21,7 @@ from typing import Any
 
 from lab.daemons import nova
 from lab.daemons import rabbitmq
-from lab.hosts import namespaced_host
+from lab.hosts import compute_host
 from tests.e2e import base
 
 _DAEMON = nova.compute_name(base.HARDENED)
@@ -48,14 +48,12 @@ class WatchTest(base.TestCase):
         """Lay another QEMU over the one that the guests run."""
         copy = self.cloud.layout.data / 'another-qemu'
         if not copy.exists():
-            shutil.copy(namespaced_host.EMULATOR, copy)
-        self.on_host(
-            'mount', '--bind', str(copy), str(namespaced_host.EMULATOR)
-        )
+            shutil.copy(compute_host.EMULATOR, copy)
+        self.on_host('mount', '--bind', str(copy), str(compute_host.EMULATOR))
 
     def restore_emulator(self) -> None:
         """Take it away again."""
-        self.on_host('umount', str(namespaced_host.EMULATOR))
+        self.on_host('umount', str(compute_host.EMULATOR))
 
     def on_host(self, *command: str) -> None:
         """Run a command where nova-compute of cpu-hardened runs.
