@@ -21,6 +21,7 @@ import shutil
 import struct
 from typing import BinaryIO
 
+from elftools.common import exceptions
 from elftools.elf import constants
 from elftools.elf import elffile
 
@@ -60,9 +61,14 @@ def is_set(binary: Path) -> bool:
 
 def _stack_header(file: BinaryIO) -> tuple[int, int]:
     """Where the program header PT_GNU_STACK begins, and its p_flags."""
-    elf = elffile.ELFFile(file)
+    try:
+        elf = elffile.ELFFile(file)
+    except exceptions.ELFError as error:
+        raise errors.LabError(
+            f'{file.name} is not an ELF file: {error}'
+        ) from error
     if elf.elfclass != 64 or not elf.little_endian:
-        raise errors.LabError(f'{file.name} is no 64-bit x86 binary')
+        raise errors.LabError(f'{file.name} is not a 64-bit x86 binary')
     for index in range(elf.num_segments()):
         header = elf.get_segment(index).header
         if header.p_type == 'PT_GNU_STACK':

@@ -10,34 +10,30 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Steps that wait for one another and otherwise run side by side."""
+"""Steps that depend on one another and otherwise run side by side."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
 import concurrent.futures
-import dataclasses
+import graphlib
 
 from lab.run import errors
 from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
 
 
-@dataclasses.dataclass(frozen=True)
-class _Step:
-    name: str
-    action: Callable[[], object]
-    after: frozenset[str]
-
-
 class Plan:
-    """A set of steps; each starts when those it comes after have ended."""
+    """A set of steps; each step starts when the steps before it have ended."""
 
     def __init__(
         self, supervisor: supervisors.Supervisor, progress: progresses.Progress
     ) -> None:
         self._supervisor = supervisor
         self._progress = progress
-        self._steps: dict[str, _Step] = {}
+        self._actions: dict[str, Callable[[], object]] = {}
+        self._order: graphlib.TopologicalSorter[str] = (
+            graphlib.TopologicalSorter()
+        )
 
     def add(
         self,
@@ -45,53 +41,62 @@ class Plan:
         action: Callable[[], object],
         after: Iterable[str] = (),
     ) -> None:
-        """Add a step. ``after`` names steps that were added before."""
-        needs = frozenset(after)
-        unknown = needs - self._steps.keys()
-        if unknown or name in self._steps:
-            raise ValueError(f'{name}: unknown {unknown}, or there already')
-        self._steps[name] = _Step(name, action, needs)
+        """Add a step.
+
+        :param after: the names of the steps that have to end first. They
+            were added before, so the steps cannot form a circle.
+        :raises ValueError: when a name in ``after`` is unknown, or when
+            there is a step of this name already
+        """
+        before = tuple(after)
+        unknown = [one for one in before if one not in self._actions]
+        if unknown:
+            raise ValueError(f'step {name} comes after unknown {unknown}')
+        if name in self._actions:
+            raise ValueError(f'there is a step {name} already')
+        self._actions[name] = action
+        self._order.add(name, *before)
 
     def run(self) -> None:
-        """Run all steps.
+        """Run all steps; a plan can be run once.
 
-        After the first failure, or a Ctrl-C, no other step begins and the
-        running ones give up at their next wait.
+        After the first failure, or Ctrl-C, no other step begins, and the
+        running steps fail at their next wait.
 
-        :raises LabError: the first failure
+        :raises LabError: the first failure, with the name of its step
         """
-        done: set[str] = set()
-        waiting = dict(self._steps)
-        running: dict[concurrent.futures.Future[None], _Step] = {}
-        with concurrent.futures.ThreadPoolExecutor(len(waiting)) as pool:
+        order = self._order
+        order.prepare()
+        running: dict[concurrent.futures.Future[None], str] = {}
+        # At least one thread, which an executor demands: a plan may be empty.
+        threads = max(1, len(self._actions))
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
             try:
-                while waiting or running:
-                    for step in list(waiting.values()):
-                        if step.after <= done:
-                            del waiting[step.name]
-                            running[pool.submit(self._do, step)] = step
+                while order.is_active():
+                    for name in order.get_ready():
+                        running[pool.submit(self._do, name)] = name
                     finished, _ = concurrent.futures.wait(
                         running, return_when=concurrent.futures.FIRST_COMPLETED
                     )
                     for future in finished:
-                        step = running.pop(future)
-                        self._check(future, step)
-                        done.add(step.name)
+                        name = running.pop(future)
+                        self._check(future, name)
+                        order.done(name)
             except BaseException:
                 self._supervisor.interrupt()
                 raise
 
-    def _do(self, step: _Step) -> None:
-        with self._progress.step(step.name):
-            step.action()
+    def _do(self, name: str) -> None:
+        with self._progress.step(name):
+            self._actions[name]()
 
     @staticmethod
-    def _check(future: concurrent.futures.Future[None], step: _Step) -> None:
+    def _check(future: concurrent.futures.Future[None], name: str) -> None:
         try:
             future.result()
-        except errors.LabError:
-            raise
+        except errors.LabError as error:
+            raise errors.LabError(f'Step {name} failed: {error}') from error
         except Exception as error:
             raise errors.LabError(
-                f'{step.name}: {type(error).__name__}: {error}'
+                f'Step {name} failed: {type(error).__name__}: {error}'
             ) from error
