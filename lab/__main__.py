@@ -27,7 +27,10 @@ from lab.run import processes
 
 
 def main() -> int:
-    """Run one command; the exit status."""
+    """Run one command.
+
+    :returns: the exit status
+    """
     parser = argparse.ArgumentParser(
         prog='python -m lab', description='A throw-away OpenStack.'
     )
@@ -36,35 +39,37 @@ def main() -> int:
         type=Path,
         default=layouts.default_state(),
         metavar='DIR',
-        help='its folder (default: %(default)s)',
+        help='the state folder of the lab (default: %(default)s)',
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    up = commands.add_parser('up', help='make it anew and start it')
+    up = commands.add_parser('up', help='make a new lab and start it')
     up.add_argument(
         '--computes',
         nargs='+',
         default=list(host_specs.DEFAULT),
         metavar='HOST',
-        help=f'of {", ".join(host_specs.KNOWN)} '
+        help=f'compute hosts, of {", ".join(host_specs.KNOWN)} '
         f'(default: {" ".join(host_specs.DEFAULT)})',
     )
     up.add_argument(
         '--stock-driver',
         action='store_true',
-        help="Nova's own driver on every host, and no filter",
+        help="use Nova's own driver on every host, and no isolation filter",
     )
     up.add_argument(
         '--attested',
         action='store_true',
-        help='with Keylime, and a TPM for each host of this machine',
+        help='add Keylime, and a TPM for each host that is not a machine',
     )
-    commands.add_parser('down', help='stop it')
-    commands.add_parser('status', help='its daemons and ports')
-    commands.add_parser('ps', help='its processes')
+    commands.add_parser('down', help='stop the lab')
+    commands.add_parser('status', help='show the daemons and ports of the lab')
+    commands.add_parser('ps', help='show the processes of the lab')
     commands.add_parser(
         'machine', help='build the machine of cpu-selinux and cpu-apparmor'
     )
-    commands.add_parser('env', help='variables for the openstack command')
+    commands.add_parser(
+        'env', help='print variables for the openstack command'
+    )
     arguments = parser.parse_args()
     action = {
         'up': _up,

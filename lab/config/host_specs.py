@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The compute hosts that a lab knows how to build, as data."""
+"""The compute hosts that a lab can have, as data."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -30,37 +30,37 @@ OUR_DRIVER = 'isolation.IsolationDriver'
 
 @dataclasses.dataclass(frozen=True)
 class HostSpec:
-    """One compute host: what runs on it, and with which settings."""
+    """What a compute host is to be: its programs and their settings."""
 
-    #: Its host name, for Nova and for libvirt; at most 20 characters.
+    #: The host name, for Nova and for libvirt; at most 20 characters.
     name: str
-    #: The security module of the machine that it is (lab.machine); None: it
-    #: is this machine, in namespaces of its own.
+    #: The security module of a host that is a virtual machine (see
+    #: lab.machine). None: the host is made of namespaces of this machine.
     machine: recipe.Module | None = None
     #: seccomp_sandbox of its qemu.conf.
     sandbox: bool = True
-    #: 'stock' is Debian's QEMU; 'execstack' a copy of it whose
+    #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
     #: PT_GNU_STACK asks for an executable stack.
     emulator: Literal['stock', 'execstack'] = 'stock'
-    #: Which console script of the venv is its nova-compute.
+    #: The console script of the venv that is its nova-compute.
     command: str = STOCK_COMMAND
     #: Nova's [DEFAULT] compute_driver.
     driver: str = OUR_DRIVER
     #: Options for its section [isolation].
     isolation: ini.Options = dataclasses.field(default_factory=dict)
-    #: More of its nova.conf; wins over what the lab would write.
+    #: More options for its nova.conf; they win over those of the lab.
     settings: Mapping[str, ini.Options] = dataclasses.field(
         default_factory=dict
     )
 
     def stock(self) -> 'HostSpec':
-        """The same host without this project."""
+        """The same host, with stock Nova instead of this project."""
         return dataclasses.replace(
             self, command=STOCK_COMMAND, driver=STOCK_DRIVER, isolation={}
         )
 
     def as_data(self) -> dict[str, Any]:
-        """What from_data() makes the same host of; can be JSON."""
+        """The host as data for from_data(), which can be written as JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -74,8 +74,8 @@ KNOWN = {
     for host in (
         # LSPP presupposes a state that a machine without SELinux is not in.
         HostSpec('cpu-hardened', isolation={'certifications': 'CAPP,LSPP'}),
-        # The launcher is one of the two ways to run our driver; this host is
-        # where it is tried.
+        # The launcher is one of two ways to run our driver; this host uses
+        # it so that tests cover it.
         HostSpec(
             'cpu-plain',
             sandbox=False,
@@ -97,7 +97,7 @@ DEFAULT = ('cpu-hardened', 'cpu-plain')
 def known(names: Iterable[str]) -> list[HostSpec]:
     """The hosts with these names.
 
-    :raises LabError: when there is none with such a name
+    :raises LabError: when a name is unknown
     """
     names = list(names)
     unknown = [name for name in names if name not in KNOWN]

@@ -64,7 +64,7 @@ def control(site: sites.Site, our_filter: bool) -> ini.Settings:
 
 
 def cell0(site: sites.Site) -> ini.Settings:
-    """What differs for the command that makes the schema of cell0."""
+    """nova.conf of cell0, where it differs from that of the control plane."""
     return {'database': {'connection': site.database('nova_cell0')}}
 
 
@@ -73,7 +73,7 @@ def compute(
 ) -> ini.Settings:
     """nova.conf of one compute host.
 
-    :param conf: where the file will lie
+    :param conf: the path of this file
     """
     layout = site.layout
     return ini.merge(
@@ -101,7 +101,8 @@ def machine_compute(
 ) -> ini.Settings:
     """nova.conf of a compute host that is a machine of its own.
 
-    :param conf: where the file will lie, before it is put on the machine
+    :param conf: the path of this file on our side; its name is kept on the
+        machine
     """
     site = site.seen_from_machine()
     return ini.merge(
@@ -112,13 +113,14 @@ def machine_compute(
                 'state_path': str(recipe.STATE),
                 'instances_path': str(recipe.INSTANCES),
                 'reserved_host_memory_mb': 256,
-                # Nova's default is a minute. Its security module is switched
-                # off and on, and what it says of itself is waited for.
+                # Nova's default is a minute. Tests switch the security module
+                # off and on, and wait for the facts of the host.
                 'update_resources_interval': 15,
             },
             'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
         },
-        # The catalogue has the addresses as this machine sees them.
+        # The service catalogue has addresses that the virtual machine
+        # cannot reach.
         {
             service: {'endpoint_override': site.url(service)}
             for service in ('placement', 'glance', 'neutron', 'keystone')
@@ -129,7 +131,7 @@ def machine_compute(
 
 
 def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
-    """What all compute hosts have."""
+    """The options that all compute hosts have."""
     return ini.merge(
         _common(site),
         {
@@ -144,11 +146,11 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
                 'vif_plugging_is_fatal': False,
                 'vif_plugging_timeout': 0,
                 'force_config_drive': False,
-                # Guests of deleted servers, which a fault has left behind,
-                # are looked for every 30 minutes otherwise.
+                # By default Nova looks every 30 minutes for guests of deleted
+                # servers, which a fault left behind.
                 'running_deleted_instance_poll_interval': 15,
-                # The lab's guest does not hear its power button, for which
-                # Nova would wait for 60 s.
+                # The lab's guest ignores its power button; Nova would wait
+                # 60 s for it.
                 'shutdown_timeout': 5,
             },
             'libvirt': {
@@ -156,9 +158,8 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
                 'cpu_mode': 'none',
                 'images_type': 'raw',
             },
-            # A live migration fetches the kernel image with a check that
-            # boot does not make, and which takes a Linux kernel for a disk
-            # with a partition table.
+            # A live migration inspects the kernel image, which a boot does
+            # not, and mistakes a Linux kernel for a partitioned disk.
             'workarounds': {'disable_deep_image_inspection': True},
         },
         {'isolation': spec.isolation} if spec.isolation else {},
@@ -166,9 +167,10 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
 
 
 def _privsep(folder: Path, conf: Path) -> ini.Settings:
-    """How nova-compute calls its helpers that are root.
+    """The options with which nova-compute starts its privileged helpers.
 
-    Nova would use sudo, which neither is there nor needed.
+    By default Nova uses sudo, which is not installed and not needed: the
+    lab runs as root.
     """
     helper: ini.Options = {
         'helper_command': f'{folder}/privsep-helper --config-file {conf}'
@@ -183,8 +185,8 @@ def _common(site: sites.Site) -> ini.Settings:
             'transport_url': site.transport,
             'graceful_shutdown_timeout': 2,
             'manager_shutdown_timeout': 0,
-            # Otherwise a periodic task, the discovery of hosts among them,
-            # waits up to 60 s for its first turn.
+            # By default a periodic task, such as the discovery of hosts,
+            # first runs after up to 60 s.
             'periodic_fuzzy_delay': 0,
         },
         'oslo_concurrency': {'lock_path': site.locks},

@@ -31,36 +31,36 @@ EMULATOR = Path('/usr/bin/qemu-system-x86_64')
 
 
 class ComputeHost(Protocol):
-    """A compute host as a place in which commands run."""
+    """A compute host, on which commands run."""
 
     @property
     def site(self) -> sites.Site:
-        """The lab it belongs to."""
+        """The addresses and passwords of the lab."""
 
     @property
     def spec(self) -> host_specs.HostSpec:
-        """What it is to be."""
+        """What the host is to be."""
 
     @property
     def daemon(self) -> str:
-        """The name of the daemon that has to be there before Nova."""
+        """The name of the daemon that has to run before nova-compute."""
 
     @property
     def instances(self) -> Path:
-        """Where Nova keeps its instances; a path on the host."""
+        """The folder of Nova's instances; a path on the host."""
 
     @property
     def pids(self) -> Path:
-        """Where libvirt keeps the pid files of QEMUs; for read()."""
+        """The folder of the pid files of QEMU processes; for read()."""
 
     def emulator(self) -> Path:
-        """The binary that is the host's QEMU; for read()."""
+        """The path of the host's QEMU; for read()."""
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
-        """Make its files; start nothing."""
+        """Make the files of the host; start nothing."""
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
-        """Start it, and wait until libvirt answers there."""
+        """Start the host, and wait until libvirt answers there."""
 
     def start_service(
         self,
@@ -68,16 +68,16 @@ class ComputeHost(Protocol):
         name: str,
         files: Sequence[Path],
     ) -> supervisors.Daemon:
-        """Start its nova-compute.
+        """Start nova-compute on the host.
 
-        :param name: of the daemon that stands for it on this machine
-        :param files: its configuration files, on this machine
+        :param name: the name of the daemon on this machine
+        :param files: configuration files of nova-compute, on this machine
         """
 
     def stop_service(
         self, supervisor: supervisors.Supervisor, name: str
     ) -> None:
-        """Stop its nova-compute."""
+        """Stop nova-compute on the host."""
 
     def run(
         self,
@@ -85,21 +85,23 @@ class ComputeHost(Protocol):
         command: Sequence[str | Path],
         seconds: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a short program on the host, whatever comes of it.
+        """Run a short program on the host.
 
-        :raises LabError: when it does not end in time
+        :returns: the result, whether the program failed or not
+        :raises LabError: when the program does not end in time
         """
 
     def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
         """The text of a file of the host, without trailing zero bytes.
 
-        :raises LabError: when it cannot be read
+        :raises LabError: when the file cannot be read
         """
 
     def virsh(
         self, supervisor: supervisors.Supervisor, *arguments: str
     ) -> str:
-        """What a virsh command printed for this host.
+        """Run a virsh command for this host.
 
-        :raises LabError: when it failed
+        :returns: what virsh printed
+        :raises LabError: when virsh failed
         """

@@ -10,12 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The libvirtd of one compute host, and the namespaces of that host.
+"""A compute host made of namespaces of this machine, and its libvirtd.
 
-A compute host is a folder: everything on it runs in mount and UTS namespaces
-in which that folder's parts lie on libvirt's usual paths. So libvirtd and
-nova-compute of a host find each other, and what Nova's driver reads of its
-host, at the paths at which a real host has them.
+The compute host is a folder. Everything on the host runs in mount and UTS
+namespaces in which the parts of that folder are mounted on libvirt's usual
+paths. So libvirtd and nova-compute find each other, and Nova's driver finds
+its host's files, at the same paths as on a real host.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from lab.run import layout as layouts
 from lab.run import supervisor as supervisors
 
 #: $1 is the host name; then "WHAT WHERE" pairs to mount; then "--" and the
-#: command. A process that fails to get its namespaces must not run at all.
+#: command. A command without its namespaces must not run.
 _ENTER = """
 set -eu
 hostname "$1"
@@ -50,7 +50,7 @@ exec "$@"
 
 @dataclasses.dataclass(frozen=True)
 class NamespacedHost:
-    """A compute host as a place in which commands run."""
+    """A compute host made of namespaces; see lab.hosts.compute_host."""
 
     site: sites.Site
     spec: host_specs.HostSpec
@@ -64,17 +64,17 @@ class NamespacedHost:
 
     @property
     def daemon(self) -> str:
-        """The name of its libvirtd."""
+        """The name of the host's libvirtd."""
         return f'libvirtd-{self.spec.name}'
 
     def inside(self, command: Sequence[str | Path]) -> list[str | Path]:
-        """The command line that runs ``command`` on this host."""
+        """The command line that runs ``command`` in the host's namespaces."""
         mounts: list[str | Path] = []
         for folder, path in self.layout.MOUNTS.items():
             mounts += [self.layout.root / folder, path]
         mounts += [self.layout.instances, self.site.layout.instances]
-        # Over the stock one, not beside it: a migrated guest's XML names
-        # the emulator by its path.
+        # It is mounted over the stock emulator, because the XML of a migrated
+        # guest names the emulator by its path.
         if self.spec.emulator != 'stock':
             mounts += [self.layout.emulator, compute_host.EMULATOR]
         return [
@@ -94,23 +94,23 @@ class NamespacedHost:
         ]
 
     def emulator(self) -> Path:
-        """The binary that is the host's QEMU, seen from outside."""
+        """The path of the host's QEMU outside the namespaces."""
         if self.spec.emulator == 'stock':
             return compute_host.EMULATOR
         return self.layout.emulator
 
     @property
     def instances(self) -> Path:
-        """See lab.hosts.compute_host; as in its namespace."""
+        """The path inside the namespaces; see lab.hosts.compute_host."""
         return self.site.layout.instances
 
     @property
     def pids(self) -> Path:
-        """See lab.hosts.compute_host; as on this machine."""
+        """The path outside the namespaces; see lab.hosts.compute_host."""
         return self.layout.pids
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
-        """Make the host's folders, its QEMU, libvirt's configuration, hook."""
+        """Make folders, QEMU, libvirt's configuration and the hook."""
         layout = self.layout
         for folder in layout.MOUNTS:
             (layout.root / folder).mkdir(parents=True)
@@ -123,8 +123,8 @@ class NamespacedHost:
             layout.etc / 'libvirtd.conf',
             'auth_unix_ro = "none"\n'
             'auth_unix_rw = "none"\n'
-            # Of the machine it would be the same for all its hosts, and
-            # libvirt migrates only to another host.
+            # By default it is this machine's, the same for all hosts, and
+            # libvirt only migrates to another host.
             f'host_uuid = "{uuid.uuid4()}"\n'
             'log_outputs = "3:stderr"\n',
         )
@@ -132,8 +132,9 @@ class NamespacedHost:
             self.hook(supervisor, 'install')
 
     def hook(self, supervisor: supervisors.Supervisor, command: str) -> str:
-        """What ``nova-isolation-hook COMMAND`` printed on this host.
+        """Run ``nova-isolation-hook COMMAND`` on this host.
 
+        :returns: what it printed
         :raises LabError: when it failed
         """
         result = supervisor.output(
@@ -147,7 +148,10 @@ class NamespacedHost:
         return result.stdout
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
-        """Start the host's libvirtd and check which QEMU it found."""
+        """Start the host's libvirtd, and check which QEMU it found.
+
+        :raises LabError: when libvirtd does not answer, or uses another QEMU
+        """
         daemon = supervisor.start(
             self.daemon,
             self.inside(
@@ -190,7 +194,7 @@ class NamespacedHost:
         name: str,
         files: Sequence[Path],
     ) -> supervisors.Daemon:
-        """Start its nova-compute; see lab.hosts.compute_host."""
+        """Start nova-compute in the host's namespaces."""
         command: list[str | Path] = [layouts.BIN / self.spec.command]
         for file in files:
             command += ['--config-file', file]
@@ -199,7 +203,7 @@ class NamespacedHost:
     def stop_service(
         self, supervisor: supervisors.Supervisor, name: str
     ) -> None:
-        """Stop its nova-compute."""
+        """Stop nova-compute."""
         supervisor.stop([name], 20)
 
     def run(
@@ -212,7 +216,7 @@ class NamespacedHost:
         return supervisor.output(self.inside(command), seconds)
 
     def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
-        """The text of a file of this machine; see lab.hosts.compute_host."""
+        """The text of a file outside the namespaces."""
         try:
             text = path.read_text(encoding='utf-8', errors='replace')
         except OSError as error:
@@ -222,9 +226,10 @@ class NamespacedHost:
     def virsh(
         self, supervisor: supervisors.Supervisor, *arguments: str
     ) -> str:
-        """What a virsh command printed for this host.
+        """Run a virsh command for this host.
 
-        :raises LabError: when it failed
+        :returns: what virsh printed
+        :raises LabError: when virsh failed
         """
         result = supervisor.output(
             ['virsh', '-q', '-c', self.layout.uri, *arguments]
@@ -244,8 +249,8 @@ class NamespacedHost:
 
     def _qemu_conf(self) -> str:
         first, last = self.site.ports.migration(self.index)
-        # libvirt refuses 127.0.0.1 as the address of a destination, but not
-        # the rest of 127/8.
+        # libvirt refuses 127.0.0.1 as a destination, but accepts the rest of
+        # 127/8.
         address = f'127.0.0.{self.index + 2}'
         return (
             f'seccomp_sandbox = {int(self.spec.sandbox)}\n'
@@ -253,7 +258,7 @@ class NamespacedHost:
             'group = "root"\n'
             'dynamic_ownership = 0\n'
             'remember_owner = 0\n'
-            # What needs systemd, or another mount namespace below ours.
+            # These need systemd, or another mount namespace below ours.
             'cgroup_controllers = [ ]\n'
             'namespaces = [ ]\n'
             # There is no virtlogd.

@@ -64,16 +64,35 @@ def webhook(site: sites.Site) -> str:
     return f'https://{sites.LOCALHOST}:{port}/v1/revocation'
 
 
+def url(site: sites.Site) -> str:
+    """The URL at which attestd serves Nova's services."""
+    return f'https://{sites.LOCALHOST}:{site.ports["attestd"]}'
+
+
+def authority_certificate(layout: layouts.Layout) -> Path:
+    """The certificate of the authority that attestd and its clients trust."""
+    return certificates.authority_file(_authority(layout))
+
+
+def client_certificate(layout: layouts.Layout) -> tuple[Path, Path]:
+    """Certificate and key of Nova's services as clients of attestd."""
+    folder = _authority(layout)
+    return (
+        certificates.certificate_file(folder, _CLIENT),
+        certificates.key_file(folder, _CLIENT),
+    )
+
+
 def client(site: sites.Site) -> ini.Settings:
-    """What nova.conf says of it, and the clients' certificate is for."""
-    folder = _authority(site.layout)
+    """The options of nova.conf with which Nova's services use attestd."""
+    certificate, key = client_certificate(site.layout)
     return {
         'isolation_attestation': {
             'provider': 'attestd',
-            'url': f'https://{sites.LOCALHOST}:{site.ports["attestd"]}',
-            'ca_file': str(certificates.authority_file(folder)),
-            'cert_file': str(certificates.certificate_file(folder, _CLIENT)),
-            'key_file': str(certificates.key_file(folder, _CLIENT)),
+            'url': url(site),
+            'ca_file': str(authority_certificate(site.layout)),
+            'cert_file': str(certificate),
+            'key_file': str(key),
             'max_age': MAX_AGE,
             'clock_skew': CLOCK_SKEW,
         }
@@ -111,7 +130,7 @@ def _settings(site: sites.Site) -> ini.Settings:
             'port': site.ports['attestd'],
             'cert_file': str(certificates.certificate_file(ours, _SERVER)),
             'key_file': str(certificates.key_file(ours, _SERVER)),
-            'client_ca_file': str(certificates.authority_file(ours)),
+            'client_ca_file': str(authority_certificate(layout)),
             'webhook_port': site.ports['attestd-webhook'],
             'webhook_cert_file': str(told),
             'webhook_key_file': str(told_key),

@@ -102,11 +102,12 @@ class Verdicts:
 
         :raises LabError: when it tells nothing
         """
-        options = attestd.client(self._site)['isolation_attestation']
+        layout = self._site.layout
+        certificate, key = attestd.client_certificate(layout)
         answer = _get(
-            f'{options["url"]}/v1/snapshot',
-            (str(options['cert_file']), str(options['key_file'])),
-            str(options['ca_file']),
+            f'{attestd.url(self._site)}/v1/snapshot',
+            (str(certificate), str(key)),
+            str(attestd.authority_certificate(layout)),
         )
         if answer.status_code != 200:
             raise errors.LabError(

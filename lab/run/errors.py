@@ -10,12 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The one exception that the lab's own code raises on purpose."""
+"""The exception that the lab's own code raises on purpose."""
 
 
 class LabError(Exception):
-    """Something the lab waited for or relied on did not come true.
+    """Something that the lab waited for or relied on did not happen.
 
-    The message is for a person: what was expected, what happened instead
-    and, where there is one, which log says more.
+    The message is for a person. It says what was expected, what happened
+    instead and, if there is such a log, which log says more.
     """

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Where a lab keeps its things: the paths below its state folder."""
+"""The paths of a lab: what lies where below its state folder."""
 
 import dataclasses
 import os
@@ -85,12 +85,12 @@ class HostLayout:
 
     @property
     def nova(self) -> Path:
-        """nova-compute's state_path; it holds the host's compute_id."""
+        """nova-compute's state_path, which contains the host's compute_id."""
         return self.root / 'nova'
 
     @property
     def emulator(self) -> Path:
-        """The host's own copy of QEMU, where it has one."""
+        """The host's own copy of QEMU, if the host has one."""
         return self.root / 'qemu-system-x86_64'
 
     @property
@@ -117,20 +117,20 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """What is running: one file for each daemon."""
+        """The records of running daemons: one file for each daemon."""
         return self.state / 'run'
 
     @property
     def data(self) -> Path:
-        """What the control plane stores."""
+        """The data of the control plane."""
         return self.state / 'data'
 
     @property
     def instances(self) -> Path:
-        """The instances_path that every compute host is told.
+        """The instances_path in nova.conf of every compute host.
 
-        Live migration wants the same string on all hosts; each host has its
-        own folder mounted over it.
+        Live migration needs the same string on all hosts; each host has its
+        own folder mounted over this path.
         """
         return self.state / 'instances'
 
@@ -150,10 +150,10 @@ class Layout:
     def make(self) -> None:
         """Make an empty state folder, in place of the lab that was there.
 
-        :raises LabError: when the folder holds something that is no lab's,
-            or its path is too long for the sockets in it
+        :raises LabError: when the folder contains files that are not a
+            lab's, or its path is too long for the sockets in it
         """
-        # A bound for the host names, which are data of lab.config.host_specs.
+        # No host name is longer: see lab.config.host_specs.
         probe = self.host('x' * 20).socket
         if len(os.fsencode(probe)) >= _SOCKET_PATH_BYTES:
             raise errors.LabError(
@@ -163,7 +163,8 @@ class Layout:
         if self.state.exists() and any(self.state.iterdir()):
             if not self.exists():
                 raise errors.LabError(
-                    f'{self.state} is not empty and no lab made it'
+                    f'the state folder {self.state} is not empty, and it is '
+                    'not the folder of a lab: choose another one'
                 )
             shutil.rmtree(self.state)
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -179,7 +180,11 @@ class Layout:
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> Path:
-    """Write a file, with its parent folders, readable by us alone."""
+    """Write a file and its parent folders.
+
+    :param mode: by default only the owner may read the file
+    :returns: the path
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, 'w', encoding='utf-8') as file:

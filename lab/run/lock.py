@@ -26,27 +26,28 @@ from lab.run import progress as progresses
 def held(
     folder: Path, seconds: float, what: str, progress: progresses.Progress
 ) -> Iterator[None]:
-    """Only one of several labs builds; the others wait for it.
+    """Let one of several labs build; the others wait.
 
-    :param folder: what is built there is locked
-    :param seconds: longer than any build
-    :param what: is built, for the message of those that wait
-    :raises LabError: when it is held for longer
+    :param folder: the folder of the thing that is built; it gets a lock file
+    :param seconds: how long to wait, longer than any build
+    :param what: the thing that is built, for the message of labs that wait
+    :raises LabError: when another lab has the lock for longer
     """
     with (folder / 'lock').open('w') as file:
-        end, told = time.monotonic() + seconds, False
+        end, said = time.monotonic() + seconds, False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 pass
-            if not told:
+            if not said:
                 progress.say(f'another lab builds {what}: waiting')
-                told = True
+                said = True
             if time.monotonic() > end:
                 raise errors.LabError(
-                    f'{folder / "lock"} is held for {seconds:.0f} s'
+                    f'another lab has locked {folder / "lock"} for more than '
+                    f'{seconds:.0f} s: end that lab, or wait for it'
                 )
             time.sleep(1)
         yield

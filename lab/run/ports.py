@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The TCP ports of a lab: one block of free ones, found by binding them."""
+"""The TCP ports of a lab: a block of free ports, found by binding them."""
 
 import dataclasses
 from pathlib import Path
@@ -19,7 +19,7 @@ import socket
 
 from lab.run import errors
 
-#: Each has its place in the block.
+#: The servers of every lab, in the order of their ports in the block.
 NAMES = (
     'mariadb',
     'amqp',
@@ -31,7 +31,7 @@ NAMES = (
     'neutron',
     'nova',
 )
-#: Those of an attested lab, which follow.
+#: The servers that an attested lab has too; their ports follow.
 ATTESTATION_NAMES = (
     'registrar',
     'registrar-tls',
@@ -44,7 +44,7 @@ _SSH_START = 16
 _AGENT_START = 24
 _TPM_START = 32
 _MIGRATION_START = 48
-#: A migration takes one port for memory and one for disks.
+#: Ports of each host. A migration needs one port for memory and one for disks.
 _MIGRATION_PORTS = 8
 _BLOCK = 96
 _TRIES = 200
@@ -57,14 +57,15 @@ class Ports:
     base: int
 
     def __getitem__(self, name: str) -> int:
-        """The port of the server called ``name``.
+        """The port of a server.
 
-        One of NAMES or ATTESTATION_NAMES.
+        :param name: one of NAMES or ATTESTATION_NAMES
+        :raises ValueError: when there is no such server
         """
         return self.base + _ALL.index(name)
 
     def ssh(self, index: int) -> int:
-        """The port that leads to ssh of the ``index``-th host, a machine.
+        """The port that leads to the ssh server of the ``index``-th host.
 
         :raises LabError: when the block has no room for so many hosts
         """
@@ -78,9 +79,10 @@ class Ports:
         return self._range(index, _AGENT_START, _TPM_START)[0]
 
     def tpm(self, index: int) -> tuple[int, int]:
-        """The port of the ``index``-th host's TPM, and that of its chipset.
+        """The data port and the control port of the ``index``-th host's TPM.
 
-        TPM tools expect the second one behind the first.
+        TPM tools expect the control port right after the data port. The
+        control port stands for what only the chipset may do.
 
         :raises LabError: when the block has no room for so many hosts
         """
@@ -96,15 +98,23 @@ class Ports:
     def _range(
         self, index: int, start: int, end: int, count: int = 1
     ) -> tuple[int, int]:
-        """First and last of the ``index``-th ``count`` ports of a part."""
+        """First and last port of a host within a part of the block.
+
+        :param start: where the part starts in the block
+        :param end: where the part ends in the block
+        :param count: ports of each host
+        """
         first = start + index * count
         if first + count > end:
-            raise errors.LabError(f'no ports for compute host {index + 1}')
+            raise errors.LabError(
+                f'the lab has no ports for compute host {index + 1}: '
+                'use fewer hosts'
+            )
         return self.base + first, self.base + first + count - 1
 
 
 def find() -> Ports:
-    """Choose a block of ports that nobody uses now.
+    """Choose a block of ports that no process uses now.
 
     The block lies below the range from which the kernel takes the local
     ports of outgoing connections: a port of ours could otherwise be taken by
@@ -122,11 +132,14 @@ def find() -> Ports:
         base = chooser.randrange(2048, limit - _BLOCK)
         if all(_free(port) for port in range(base, base + _BLOCK)):
             return Ports(base)
-    raise errors.LabError(f'found no {_BLOCK} free ports in a row')
+    raise errors.LabError(
+        f'found no {_BLOCK} free ports in a row below {limit}, in {_TRIES} '
+        'tries'
+    )
 
 
 def listening(port: int) -> bool:
-    """Whether somebody accepts connections on the port of 127.0.0.1."""
+    """Whether a server accepts connections on this port of 127.0.0.1."""
     try:
         with socket.create_connection(('127.0.0.1', port), timeout=1):
             return True
@@ -137,8 +150,8 @@ def listening(port: int) -> bool:
 def _free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:
-            # Never listened on. The wildcard also meets the servers that
-            # listen on one address only.
+            # This socket never listens. The wildcard address also collides
+            # with servers that listen on one address only.
             probe.bind(('', port))  # nosec B104
         except OSError:
             return False

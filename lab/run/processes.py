@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which processes of this machine belong to a lab, told by two marks.
+"""Finds the processes of this machine that belong to a lab, by two marks.
 
-Every process that the lab starts carries the lab's state folder in an
-environment variable, and its children inherit it. libvirt empties the
-environment of the QEMUs it starts: these are told by the mount namespace of
-their compute host, in which the host's own folder lies on /run/libvirt.
+Every process that the lab starts has the lab's state folder in an
+environment variable, which its children inherit. libvirt empties the
+environment of the QEMU processes that it starts. Those are recognised by the
+mount namespace of their compute host, in which the host's own folder is
+mounted on /run/libvirt.
 """
 
 import os
@@ -29,10 +30,12 @@ TAG = 'NOVA_ISOLATION_LAB'
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot.
+    """The time at which a process started, in clock ticks since boot.
 
-    A process id and this number name one process for good: the id alone may
-    be used again. None when it is gone or a zombie.
+    A process id alone may be used again; a process id and this number
+    identify one process.
+
+    :returns: None when the process has ended or is a zombie
     """
     try:
         text = Path(f'/proc/{pid}/stat').read_text(
@@ -45,7 +48,7 @@ def start_ticks(pid: int) -> int | None:
 
 
 def command(pid: int) -> str:
-    """The command line of a process, empty when it is gone."""
+    """The command line of a process; empty when the process has ended."""
     try:
         line = Path(f'/proc/{pid}/cmdline').read_bytes()
     except OSError:
@@ -54,7 +57,7 @@ def command(pid: int) -> str:
 
 
 def belonging(layout: layouts.Layout) -> dict[int, str]:
-    """The processes of a lab: process id to command line."""
+    """The processes of a lab: command lines by process id."""
     tag = f'{TAG}={layout.state}'.encode()
     hosts = set()
     for run in (layout.state / 'hosts').glob('*/run-libvirt'):
@@ -89,9 +92,9 @@ def _run_libvirt(pid: int) -> tuple[int, int] | None:
 
 
 def kill(pids: list[int], seconds: float) -> list[int]:
-    """Kill processes and wait until they are gone.
+    """Kill processes and wait until they have ended.
 
-    :returns: those which are still there after ``seconds``
+    :returns: the ids of the processes that still exist after ``seconds``
     """
     named = {pid: start_ticks(pid) for pid in pids}
     for pid, ticks in named.items():

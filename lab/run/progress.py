@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a lab tells its user while it works: one line for each step."""
+"""Reports to the user what a lab does: one line for each step."""
 
 from collections.abc import Iterator
 import contextlib
@@ -20,14 +20,14 @@ import time
 
 
 class Progress:
-    """Prints lines with the seconds since the start and of each step."""
+    """Prints lines with the seconds since the start."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
-        """Print one line; threads do not mix theirs."""
+        """Print one line; lines of several threads do not mix."""
         seconds = time.monotonic() - self._start
         with self._lock:
             sys.stdout.write(f'[lab {seconds:5.1f}s] {text}\n')
@@ -35,7 +35,7 @@ class Progress:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Print how long the body took, or that it failed."""
+        """Print how long the body of the ``with`` took, or that it failed."""
         start = time.monotonic()
         try:
             yield

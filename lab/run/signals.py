@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a lab does about the signals that end its supervisor."""
+"""How a lab reacts to the signals that end a program."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -25,10 +25,11 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def termination_raises() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise SystemExit, as Ctrl-C does its exception.
+    """Make SIGTERM and SIGHUP raise SystemExit in the body of the ``with``.
 
-    So ``finally`` and ``with`` work for them too. Does nothing in a thread
-    other than the main one, which cannot handle signals.
+    So ``finally`` and ``with`` work as they do for Ctrl-C, which raises
+    KeyboardInterrupt. Only the main thread can handle signals; in another
+    thread this does nothing.
     """
     with _handlers((signal.SIGTERM, signal.SIGHUP), _raise):
         yield
@@ -36,7 +37,7 @@ def termination_raises() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ignored() -> Iterator[None]:
-    """A second Ctrl-C does not interrupt the clean-up after the first."""
+    """Ignore the signals, so that a second Ctrl-C does not end a clean-up."""
     with _handlers(_ENDING, signal.SIG_IGN):
         yield
 

@@ -12,8 +12,8 @@
 
 """Starts, waits for and stops the processes of a lab.
 
-The only module that starts a process. A daemon is known by a small file in
-the lab's ``run`` folder, so that one command may start what another stops.
+Only this module starts processes. Each daemon has a record, a small file in
+the lab's ``run`` folder, so that one command can stop what another started.
 """
 
 from collections.abc import Callable
@@ -40,13 +40,13 @@ _TAIL_LINES = 25
 
 @dataclasses.dataclass(frozen=True)
 class Daemon:
-    """A process that was started and not waited for."""
+    """A process that runs in the background."""
 
     name: str
     pid: int
     #: See processes.start_ticks.
     ticks: int | None
-    #: It is told to end together with its children: alone it would not.
+    #: Whether signals go to its children too, because it does not end them.
     group: bool = False
 
     def alive(self) -> bool:
@@ -67,7 +67,7 @@ class Supervisor:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def interrupt(self) -> None:
-        """Make every wait fail, and every start, from now on."""
+        """Make every wait and every start fail from now on."""
         self._interrupted.set()
 
     def resume(self) -> None:
@@ -77,7 +77,10 @@ class Supervisor:
     def environment(
         self, more: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """The environment of the lab's processes: little, and tagged."""
+        """The environment of the lab's processes.
+
+        It contains little of the caller's, and the mark of the lab.
+        """
         path = [str(layouts.BIN), '/usr/sbin', '/usr/bin', '/sbin', '/bin']
         return {
             'HOME': str(self._layout.state),
@@ -98,12 +101,12 @@ class Supervisor:
     ) -> Daemon:
         """Start a daemon, with its output in ``log/NAME.log``.
 
-        :param group: stop its children with it
+        :param group: whether stop() ends its children too
         """
         self._check_interrupted(name)
         with self.log(name).open('ab') as log:
-            # In a session of its own: Ctrl-C is for the supervisor alone,
-            # which then stops the daemons in their order.
+            # A session of its own keeps Ctrl-C from the daemon: only the
+            # supervisor gets it, and stops the daemons in their order.
             child = subprocess.Popen(  # noqa: S603  # nosec B603
                 [os.fspath(word) for word in argv],
                 stdin=subprocess.DEVNULL,
@@ -149,7 +152,8 @@ class Supervisor:
             self._record(name).unlink()
         if child.returncode:
             raise errors.LabError(
-                f'{name} failed ({child.returncode})' + self.tail(name)
+                f'{name} failed with exit status {child.returncode}'
+                + self.tail(name)
             )
 
     def output(
@@ -179,7 +183,7 @@ class Supervisor:
             )
         except subprocess.TimeoutExpired as error:
             raise errors.LabError(
-                f'{argv[0]}: no end after {seconds} s'
+                f'{argv[0]} has not ended after {seconds} s'
             ) from error
 
     def wait(
@@ -190,10 +194,13 @@ class Supervisor:
         daemon: Daemon | None = None,
         every: float = 0.1,
     ) -> T:
-        """Wait until ``test`` returns something true, and return that.
+        """Wait until ``test`` returns a true value.
 
-        :param daemon: the process whose death ends the wait
-        :raises LabError: after ``seconds``, or when the daemon died
+        :param what: what is waited for, for the error message
+        :param daemon: a process without which waiting is useless
+        :param every: seconds between two calls of ``test``
+        :returns: that value
+        :raises LabError: after ``seconds``, or when the daemon has died
         """
         end = time.monotonic() + seconds
         while True:
@@ -203,15 +210,18 @@ class Supervisor:
                 return result
             if daemon is not None and not daemon.alive():
                 raise errors.LabError(
-                    f'{daemon.name} died' + self.tail(daemon.name)
+                    f'{daemon.name} died while the lab waited for {what}'
+                    + self.tail(daemon.name)
                 )
             if time.monotonic() > end:
                 tail = self.tail(daemon.name) if daemon is not None else ''
-                raise errors.LabError(f'{what}: not after {seconds} s{tail}')
+                raise errors.LabError(
+                    f'timed out after {seconds} s waiting for {what}{tail}'
+                )
             self._interrupted.wait(every)
 
     def log(self, name: str) -> Path:
-        """The log of the daemon or step called ``name``."""
+        """The path of the log of a daemon or step."""
         return self._layout.log / f'{name}.log'
 
     def tail(self, name: str) -> str:
@@ -224,7 +234,10 @@ class Supervisor:
         return f'; the end of {log}:{shown}'
 
     def daemons(self) -> dict[str, Daemon]:
-        """The daemons that were started and not stopped, by name."""
+        """The daemons that were started and not stopped, by name.
+
+        A daemon that died by itself is among them.
+        """
         found = {}
         for record in sorted(self._layout.run.glob('*.json')):
             values = json.loads(record.read_text(encoding='utf-8'))
@@ -232,7 +245,11 @@ class Supervisor:
         return found
 
     def stop(self, names: Iterable[str], seconds: float) -> None:
-        """Ask daemons to end, all at once, and kill those that stay."""
+        """Stop daemons, all at once.
+
+        They get SIGTERM; those that have not ended after ``seconds`` are
+        killed. A name without a daemon is ignored.
+        """
         known = self.daemons()
         todo = [known[name] for name in names if name in known]
         for daemon in todo:
@@ -258,7 +275,7 @@ class Supervisor:
     def _signal(daemon: Daemon, number: int) -> None:
         if daemon.alive():
             try:
-                # It leads a session, and so a group, of its own.
+                # The daemon leads a session, and so a process group.
                 if daemon.group:
                     os.killpg(daemon.pid, number)
                 else:
@@ -271,4 +288,4 @@ class Supervisor:
 
     def _check_interrupted(self, what: str) -> None:
         if self._interrupted.is_set():
-            raise errors.LabError(f'{what}: interrupted')
+            raise errors.LabError(f'{what} was interrupted')

@@ -43,17 +43,15 @@ class AttestedTest(attested.TestCase):
         self.assertEvent(server, 'isolation_verify', 'Success')
 
     def test_services_are_no_admins(self) -> None:
-        # Whom Keylime's authority has signed for is one.
+        # A client whose certificate Keylime's authority signed is an
+        # administrator of the verifier.
         site = self.cloud.site
-        theirs = attestd.client(site)['isolation_attestation']
         verifier = (sites.LOCALHOST, site.ports['verifier'])
         authority = certificates.authority_file(
             settings.authority(site.layout)
         )
         context = ssl.create_default_context(cafile=str(authority))
-        context.load_cert_chain(
-            str(theirs['cert_file']), str(theirs['key_file'])
-        )
+        context.load_cert_chain(*attestd.client_certificate(site.layout))
         with (
             self.assertRaises(ssl.SSLError) as caught,
             socket.create_connection(verifier, timeout=10) as connection,
