@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""In which order a cloud comes to life.
+"""The order in which the parts of a cloud are started.
 
-Two cores do all of it, so the order is about work that overlaps: each
-service starts as soon as its own database is there, and importing a project
-happens once for several of its commands.
+Two cores do all of the work, so steps overlap where they can: each service
+starts as soon as its own database exists, and several commands of a project
+share one import of it.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
 
 _DATABASE = layouts.CHECKOUT / 'lab' / 'database'
-#: Most wait for Keystone and Nova: theirs go first.
+#: Niceness of the databases for which few steps wait.
 _NICE = 10
 _SECONDS = 300
 
@@ -60,7 +60,7 @@ class Assembly:
         self._attestation = attestation
 
     def run(self) -> None:
-        """Do it.
+        """Start everything.
 
         :raises LabError: when a step failed
         """
@@ -101,7 +101,7 @@ class Assembly:
         )
 
     def _add_nova(self, plan: plans.Plan) -> None:
-        # Conductor and scheduler exit when Placement refuses their login.
+        # Conductor and scheduler exit if Placement refuses their login.
         needs = ['nova-db', 'keystone-seed', 'placement-api', 'rabbitmq']
         for name in (nova.CONDUCTOR, nova.SCHEDULER):
             plan.add(
@@ -115,8 +115,8 @@ class Assembly:
         computes = []
         for host in self._hosts:
             name = nova.compute_name(host.spec.name)
-            # A compute that calls before the conductor listens waits 10 s
-            # before it tries again.
+            # nova-compute tries again only after 10 s if it calls before
+            # the conductor listens.
             plan.add(
                 name,
                 functools.partial(nova.start_compute, self._supervisor, host),

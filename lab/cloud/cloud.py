@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""One whole cloud: made, started, changed, stopped."""
+"""A whole cloud: it is made, started, changed and stopped."""
 
 from collections.abc import Iterable
 import json
@@ -47,7 +47,7 @@ from lab.run import supervisor as supervisors
 class Cloud:
     """The cloud in one state folder.
 
-    A context manager that takes it up, and down again in any case::
+    As a context manager it starts the cloud, and stops it in any case::
 
         with Cloud() as cloud:
             cloud.connect().compute.servers()
@@ -62,11 +62,11 @@ class Cloud:
     ) -> None:
         """Describe a cloud; nothing happens yet.
 
-        :param state: its state folder; one is chosen when not given
-        :param computes: its compute hosts; the default ones when not given
-        :param control: more of nova.conf of its control plane
-        :param attested: with Keylime, and a TPM for each host that is no
-            machine of its own
+        :param state: the state folder; by default that of the default lab
+        :param computes: the compute hosts; by default host_specs.DEFAULT
+        :param control: more options for nova.conf of the control plane
+        :param attested: whether to add Keylime, and a TPM for each host that
+            is not a virtual machine
         """
         state = state or layouts.default_state()
         self.layout = layouts.Layout(state.absolute())
@@ -79,14 +79,14 @@ class Cloud:
 
     @classmethod
     def attach(cls, state: Path | None = None) -> 'Cloud':
-        """The cloud that is up in a state folder.
+        """The cloud that runs in a state folder.
 
-        :raises LabError: when there is none
+        :raises LabError: when no cloud runs there
         """
         cloud = cls(state)
         record = cloud.layout.state / 'cloud.json'
         if not record.exists():
-            raise errors.LabError(f'no lab is up in {cloud.layout.state}')
+            raise errors.LabError(f'no lab is running in {cloud.layout.state}')
         values = json.loads(record.read_text(encoding='utf-8'))
         cloud._computes = [
             host_specs.HostSpec.from_data(spec) for spec in values['computes']
@@ -98,17 +98,17 @@ class Cloud:
 
     @property
     def site(self) -> sites.Site:
-        """Its addresses and passwords.
+        """The addresses and passwords of the cloud.
 
-        :raises LabError: before it was taken up
+        :raises LabError: when the cloud was not started
         """
         if self._site is None:
-            raise errors.LabError(f'no lab is up in {self.layout.state}')
+            raise errors.LabError(f'no lab is running in {self.layout.state}')
         return self._site
 
     @property
     def hosts(self) -> dict[str, compute_host.ComputeHost]:
-        """Its compute hosts, by name."""
+        """The compute hosts of the cloud, by name."""
         return {
             spec.name: (
                 namespaced_host.NamespacedHost(self.site, spec, index)
@@ -120,13 +120,14 @@ class Cloud:
 
     @property
     def attestation(self) -> attestations.Attestation:
-        """Who attests its hosts.
+        """Keylime and the TPMs of the cloud.
 
-        :raises LabError: when nobody does
+        :raises LabError: when the cloud is not attested
         """
         if not self.attested:
             raise errors.LabError(
-                f'the lab in {self.layout.state} is not attested'
+                f'the lab in {self.layout.state} is not attested: start it '
+                'with --attested'
             )
         return attestations.Attestation(
             self.supervisor,
@@ -150,19 +151,20 @@ class Cloud:
     def up(self) -> None:
         """Make the cloud from nothing and start it.
 
-        What was in the state folder is removed. On any failure, and on
-        Ctrl-C, everything that was started is stopped again.
+        The old contents of the state folder are removed. On any failure, and
+        on Ctrl-C, everything that was started is stopped again.
 
-        :raises LabError: when something did not come up
+        :raises LabError: when a lab runs in the state folder, or a step
+            failed
         """
         running = processes.belonging(self.layout)
         if running:
             raise errors.LabError(
                 f'{len(running)} processes of the lab in {self.layout.state} '
-                'are running: stop it first'
+                'are running: stop that lab first'
             )
         if any(spec.machine for spec in self._computes):
-            # Before anything runs that would wait for it.
+            # Build the machine before anything runs that would wait for it.
             machine_cache.image(self.supervisor, self.progress)
         if self.attested:
             environments.environment(self.supervisor, self.progress)
@@ -182,10 +184,10 @@ class Cloud:
         self.progress.say(f'up: {", ".join(self.hosts)}')
 
     def down(self, patience: float = 15) -> None:
-        """Stop every process of this cloud, and say that none is left.
+        """Stop every process of this cloud, and check that none is left.
 
         :param patience: seconds that the daemons have to end by themselves
-        :raises LabError: when one is left
+        :raises LabError: when a process is left
         """
         with signals.ignored():
             self.supervisor.resume()
@@ -194,11 +196,11 @@ class Cloud:
             (self.layout.state / 'cloud.json').unlink(missing_ok=True)
             left = processes.belonging(self.layout)
             if left:
-                raise errors.LabError(f'processes are left: {left}')
+                raise errors.LabError(f'processes of the lab are left: {left}')
             self.progress.say('nothing is left running')
 
     def connect(self) -> connection.Connection:
-        """A new connection of openstacksdk, as the administrator."""
+        """A new connection of openstacksdk, for the administrator."""
         return connections.connect(self.site)
 
     def restart(
@@ -207,8 +209,9 @@ class Cloud:
         """Start a Nova daemon again, and wait until it serves.
 
         :param daemon: nova.API, CONDUCTOR, SCHEDULER or compute_name(HOST)
-        :param overrides: options that win over those of its nova.conf until
-            it is restarted another time
+        :param overrides: options that win over those in its nova.conf, until
+            the next restart
+        :raises LabError: when there is no such daemon, or it does not serve
         """
         queues = rabbitmq.Queues(self.supervisor, self.site)
         compute = {
@@ -222,13 +225,14 @@ class Cloud:
         if daemon == nova.API:
             wsgi.start(self.supervisor, self.site, wsgi.NOVA)
             return
-        # Else a consumer that died a moment ago passes for the new one.
+        # Otherwise the consumer of the old daemon may be taken for that of
+        # the new one.
         queues.wait_deserted(nova.queue(daemon), 30)
         if daemon in (nova.CONDUCTOR, nova.SCHEDULER):
             nova.start(self.supervisor, self.site, daemon)
             return
         if compute is None:
-            raise errors.LabError(f'no such daemon: {daemon}')
+            raise errors.LabError(f'the lab has no daemon {daemon}')
         nova.start_compute(self.supervisor, compute)
 
     def _prepare(self) -> None:
@@ -258,7 +262,7 @@ class Cloud:
         supervisor = self.supervisor
         everything = list(supervisor.daemons())
         last = {mariadb.NAME, rabbitmq.NAME, rabbitmq.MAPPER}
-        # The guests first: nova-compute and libvirtd leave them running.
+        # nova-compute and libvirtd leave the guests running.
         guests = [
             pid
             for pid, command in processes.belonging(self.layout).items()
@@ -273,5 +277,5 @@ class Cloud:
             patience,
         )
         supervisor.stop([rabbitmq.MAPPER], 5)
-        # Helpers that outlived the daemon which started them.
+        # Helpers may outlive the daemon that started them.
         processes.kill(list(processes.belonging(self.layout)), 10)

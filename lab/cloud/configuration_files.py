@@ -42,11 +42,12 @@ def write(
     control: ini.Settings,
     attested: ini.Settings,
 ) -> None:
-    """Write them all.
+    """Write all files, and make all folders.
 
     :param hosts: the compute hosts, by name
-    :param control: more of nova.conf of the control plane
-    :param attested: more of nova.conf of whoever decides about guests
+    :param control: more options for nova.conf of the control plane
+    :param attested: more options for nova.conf of all services that decide
+        about guests
     """
     layout = site.layout
     layouts.write(
@@ -93,7 +94,7 @@ def _write_compute(
     conf = nova.compute_conf(site.layout, spec.name)
     settings: ini.Settings
     if spec.machine is not None:
-        # It does not see the lab's servers at their own address.
+        # A virtual machine reaches the lab's servers at another address.
         settings = nova_conf.machine_compute(site, spec, conf)
     else:
         settings = nova_conf.compute(site, spec, conf)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How clients reach a lab: as its administrator, at a fixed microversion."""
+"""Connections to a lab for its administrator, at a fixed microversion."""
 
 from keystoneauth1 import session as sessions
 from keystoneauth1.identity import v3
@@ -19,14 +19,14 @@ import requests
 
 from lab.config import site as sites
 
-#: The newest of Nova 34's microversions that the lab's callers need; flavor
-#: extra specs are checked from 2.86 on.
+#: The lab's callers need no newer microversion. Since 2.86 Nova validates
+#: flavor extra specs.
 COMPUTE_MICROVERSION = '2.96'
 
 
 def connect(site: sites.Site) -> connection.Connection:
-    """A connection of openstacksdk, as the administrator."""
-    # A proxy meant for the world must not stand before 127.0.0.1.
+    """A connection of openstacksdk, for the administrator."""
+    # A proxy of the environment must not be used for 127.0.0.1.
     transport = requests.Session()
     transport.trust_env = False
     auth = v3.Password(
@@ -45,7 +45,7 @@ def connect(site: sites.Site) -> connection.Connection:
 
 
 def environment(site: sites.Site) -> dict[str, str]:
-    """The same for the ``openstack`` command, as environment variables."""
+    """The environment variables for the ``openstack`` command."""
     return {
         'OS_AUTH_URL': site.url('keystone'),
         'OS_USERNAME': 'admin',

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Asks the project's own command why a flavor's guests are refused."""
+"""Runs the command that explains why a flavor's guests are refused."""
 
 from lab.cloud import cloud as clouds
 from lab.run import errors
@@ -18,9 +18,10 @@ from lab.run import layout as layouts
 
 
 def explain(cloud: clouds.Cloud, flavor: str) -> str:
-    """What ``nova-isolation-manage explain FLAVOR`` prints for a cloud.
+    """Run ``nova-isolation-manage explain FLAVOR`` for a cloud.
 
-    :raises LabError: when it failed without printing anything
+    :returns: what the command printed
+    :raises LabError: when it printed nothing
     """
     result = cloud.supervisor.output(
         [

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The guest's kernel, initramfs and disk, made once for a machine."""
+"""The image of the guests: kernel, initramfs and disk, made once."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ from lab.run import layout as layouts
 from lab.run import supervisor as supervisors
 
 IMAGE = 'lab-guest'
-#: What the guest prints on its console once its kernel runs a program.
+#: The guest prints this on its console once its kernel runs a program.
 CONSOLE_MARK = 'LAB-GUEST-UP'
 _META_PACKAGE = 'linux-image-cloud-amd64'
 _BUSYBOX = Path('/bin/busybox')
@@ -57,19 +57,19 @@ class GuestFiles:
 
     @property
     def initramfs(self) -> Path:
-        """busybox and an init script, not compressed."""
+        """An uncompressed archive of busybox and an init script."""
         return self.folder / 'initramfs'
 
     @property
     def disk(self) -> Path:
-        """An empty disk: the guest lives in its initramfs."""
+        """An empty disk: the guest runs from its initramfs."""
         return self.folder / 'disk.raw'
 
 
 def make(supervisor: supervisors.Supervisor) -> GuestFiles:
-    """The guest's files, from the cache where they are there.
+    """The guest's files, from the cache if they are in it.
 
-    :raises LabError: when apt does not know or cannot fetch the kernel
+    :raises LabError: when apt does not know the kernel or cannot download it
     """
     package = _kernel_package(supervisor)
     key = hashlib.sha256(
@@ -90,14 +90,14 @@ def make(supervisor: supervisors.Supervisor) -> GuestFiles:
         try:
             made.folder.rename(files.folder)
         except OSError:
-            # Another lab was faster; its files are the same.
+            # Another lab was faster, and made the same files.
             if not files.folder.exists():
                 raise
     return files
 
 
 def upload(cloud: connection.Connection, files: GuestFiles) -> None:
-    """Put the guest into Glance, as the image called IMAGE."""
+    """Upload the guest to Glance, as the image called IMAGE."""
     kernel = _image(cloud, f'{IMAGE}-kernel', files.kernel, 'aki', 'aki')
     initramfs = _image(
         cloud, f'{IMAGE}-initramfs', files.initramfs, 'ari', 'ari'
@@ -159,7 +159,9 @@ def _kernel_package(supervisor: supervisors.Supervisor) -> tuple[str, str]:
                 return names[0], versions[0]
         if not last:
             _apt(supervisor, Path('/'), 'update')
-    raise errors.LabError(f'apt knows no package {_META_PACKAGE}')
+    raise errors.LabError(
+        f'apt knows no package {_META_PACKAGE}: check its sources'
+    )
 
 
 def _kernel(
@@ -202,7 +204,7 @@ def _initramfs(
 def _apt(
     supervisor: supervisors.Supervisor, folder: Path, *arguments: str
 ) -> None:
-    # Unlike the cloud, apt may need the proxy that the user has set.
+    # Unlike the cloud, apt may need the proxy of the environment.
     proxies = {
         name: value
         for name, value in os.environ.items()

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What Placement knows of a compute host."""
+"""What Placement knows about a compute host."""
 
 from openstack import connection
 
@@ -20,7 +20,7 @@ _MICROVERSION = '1.39'
 def traits(api: connection.Connection, host: str) -> frozenset[str]:
     """The traits of a host.
 
-    :param host: the name of its compute service, which is the node's too
+    :param host: the name of the compute service, and of its node
     """
     placement = api.placement
     (provider,) = placement.get(

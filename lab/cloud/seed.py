@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What an empty cloud needs before its services can work together."""
+"""The contents that Keystone needs before the services can cooperate."""
 
 from openstack import connection
 
@@ -25,10 +25,10 @@ _SERVICES = (
 
 
 def identity(cloud: connection.Connection, site: sites.Site) -> None:
-    """Users of the services and the catalogue, in Keystone."""
+    """Create the users of the services, and the service catalogue."""
     keystone = cloud.identity
     project = keystone.create_project(name='service', domain_id='default')
-    # A service is trusted with the tokens of its callers by the second role.
+    # With the role "service" a service may pass on the tokens of its callers.
     roles = [
         keystone.find_role(name) or keystone.create_role(name=name)
         for name in ('admin', 'service')

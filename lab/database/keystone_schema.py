@@ -12,11 +12,11 @@
 
 """Runs several commands of keystone-manage with one import of Keystone.
 
-    keystone.py KEYSTONE_CONF KEYSTONE_URL REGION
+    keystone_schema.py KEYSTONE_CONF KEYSTONE_URL REGION
 
-The administrator's password is in OS_BOOTSTRAP_PASSWORD. Importing Keystone
-takes longer than each of the commands; every one runs in a fork because each
-parses its own command line into the same global configuration.
+The administrator's password is in OS_BOOTSTRAP_PASSWORD. An import of Keystone
+takes longer than each of the commands. Each command runs in a fork, because
+all commands parse their command line into the same global configuration.
 """
 
 import os
@@ -27,7 +27,10 @@ from keystone.cmd import cli
 
 
 def main() -> int:
-    """Run the commands in order; the exit status of the first that fails."""
+    """Run the commands in order, until one fails.
+
+    :returns: the exit status of the command that failed, or 0
+    """
     conf, url, region = sys.argv[1:]
     owner = ['--keystone-user', 'root', '--keystone-group', 'root']
     commands = (
@@ -61,7 +64,7 @@ def run(command: list[str]) -> int:
     try:
         return cli.main(command) or 0
     except BaseException:
-        # In a fork: whatever happens must not return into the parent's code.
+        # No exception in a fork may return into the code of the parent.
         traceback.print_exc()
         return 1
 

@@ -10,14 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Makes all databases of Nova at once, with one import of Nova.
+"""Makes all database schemas of Nova at once, with one import of Nova.
 
-    nova.py NOVA_CONF CELL0_CONF CELL1_URL CELL0_URL TRANSPORT_URL
+    nova_schema.py NOVA_CONF CELL0_CONF CELL1_URL CELL0_URL TRANSPORT_URL
 
-CELL0_CONF holds what differs from NOVA_CONF for cell0. Calls what
-``nova-manage api_db sync``, ``cell_v2 map_cell0``, ``cell_v2 create_cell``
-and ``db sync --local_cell`` call, in three forks side by side: importing
-Nova takes longer than each of them.
+CELL0_CONF has the options of cell0 that differ from NOVA_CONF. This program
+calls the functions of ``nova-manage api_db sync``, ``cell_v2 map_cell0``,
+``cell_v2 create_cell`` and ``db sync --local_cell``, in three forks side by
+side: an import of Nova takes longer than each of them.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,10 @@ from nova import objects
 
 
 def main() -> int:
-    """Run the three jobs; not 0 when any of them failed."""
+    """Run the three jobs.
+
+    :returns: 0 when all succeeded
+    """
     conf, cell0_conf, cell1_url, cell0_url, transport = sys.argv[1:]
     objects.register_all()
 
@@ -78,7 +81,7 @@ def fork(job: Callable[[], int]) -> int:
     try:
         status = job()
     except BaseException:
-        # Whatever happens must not return into the parent's code.
+        # No exception in a fork may return into the code of the parent.
         traceback.print_exc()
     sys.stdout.flush()
     os._exit(status)

@@ -12,8 +12,8 @@
 
 """The demonstration: flavors with isolation tags on a real cloud.
 
-Every claim that is printed is checked; the first one that does not hold ends
-the demonstration with an exit status that is not 0.
+Every printed claim is checked. The first claim that is false ends the
+demonstration, with an exit status other than 0.
 """
 
 import argparse
@@ -30,12 +30,15 @@ from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import signals
 
-#: Not a security module: who attests the hosts.
+#: The choice that is not a security module.
 _ATTESTATION = 'attestation'
 
 
 def main() -> int:
-    """Run the demonstration; the exit status."""
+    """Run the demonstration.
+
+    :returns: the exit status
+    """
     parser = argparse.ArgumentParser(
         prog='tools/demo.sh', description='Isolation on a real OpenStack.'
     )
@@ -53,8 +56,8 @@ def main() -> int:
         '--with',
         dest='module',
         choices=(*recipe.MODULES, _ATTESTATION),
-        help='show guests that this security module confines, on a machine '
-        'of their own (built the first time, which takes long); or hosts '
+        help='show guests that this security module confines, on a virtual '
+        'machine (which is built the first time; that takes long); or hosts '
         'that Keylime attests',
     )
     arguments = parser.parse_args()
@@ -81,7 +84,7 @@ def _run(
 ) -> None:
     computes = list(host_specs.DEFAULT)
     if module is not None:
-        # One host beside it, which has no such module.
+        # A second host has no security module.
         host = scenes_confined.SCRIPTS[module].host
         computes = [host_specs.DEFAULT[0], host]
     cloud = clouds.Cloud(state, host_specs.known(computes), attested=attested)
@@ -99,12 +102,15 @@ def _run(
 
 
 def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
-    """Show it; the name of a flavor that it left."""
+    """Show the scenes.
+
+    :returns: the name of a flavor that they left in the cloud
+    """
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
     if module is None:
-        scenes_hardened.Scenes(cloud).run()
+        scenes_hardened.HardenedScenes(cloud).run()
         return scenes_hardened.HARDENED
     confined = scenes_confined.ConfinedScenes(cloud, module)
     confined.run()

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the demonstration shows of hosts that a verifier attests."""
+"""The scenes about hosts that a verifier attests."""
 
 import time
 from typing import Any
@@ -35,7 +35,7 @@ _GOOD, _OTHER = 'cpu-hardened', 'cpu-plain'
 _APPROVED, _EVIL = 'hypervisor 1.0, approved', 'hypervisor 1.0, altered'
 _REFUSED = ('isolation.attested.failed', 'isolation.attested.revoked')
 _STALE = 'isolation.attested.stale'
-#: From another launch to a refusal: a quote, the webhook, a decision.
+#: Seconds from another launch to a refusal: a quote, a revocation, a decision.
 _SOON = 15.0
 _REPORT_SECONDS = 120.0
 _REVERIFY_EVENT = 'isolation_reverify'
@@ -53,7 +53,7 @@ class AttestedScenes(stage.Stage):
     def run(self) -> None:
         """Show all scenes.
 
-        :raises LabError: at the first claim that does not hold
+        :raises LabError: at the first claim that is false
         """
         self._launches()
         guest = self._lands_where_it_may()
@@ -130,7 +130,8 @@ class AttestedScenes(stage.Stage):
     def _forced(self) -> None:
         zone = f'nova:{_GOOD}'
         self._refused('attested-4', zone)
-        # The trait, which Placement no longer has, held it. The host does.
+        # That refusal is due to the trait, which Placement no longer has. The
+        # next one is the host's own.
         self._cloud.restart(
             nova.SCHEDULER, {'isolation': {'request_traits': False}}
         )
@@ -139,7 +140,7 @@ class AttestedScenes(stage.Stage):
         self._cloud.restart(nova.SCHEDULER)
 
     def _reported(self, guest: Any, result: str) -> None:
-        """A running guest is judged again, and goes on."""
+        """Show that a running guest is verified again, and goes on running."""
 
         def told() -> bool:
             last = [
@@ -220,9 +221,9 @@ class AttestedScenes(stage.Stage):
     def _refused(
         self, name: str, availability_zone: str = '', reason: str = ''
     ) -> None:
-        """Boot, and be refused.
+        """Show that a boot is refused.
 
-        :param reason: what the fault says, when that is not the scheduler's
+        :param reason: text of the fault, if that is not the scheduler's
         """
         server = self._guests.boot(
             name, FLAVOR, availability_zone=availability_zone or None
@@ -246,10 +247,10 @@ class AttestedScenes(stage.Stage):
         self._guests.delete(server)
 
     def _explained(self, *words: str, any_of: bool = False) -> None:
-        """Show what explain says.
+        """Show the output of explain, and check it.
 
-        :param words: what it has to say
-        :param any_of: the first, and one of the others
+        :param words: words that the output has to contain
+        :param any_of: the first word and one of the others are enough
         """
         text = explain.explain(self._cloud, FLAVOR)
         print(f'  $ nova-isolation-manage explain {FLAVOR}')

@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""What the demonstration shows of guests that a security module confines."""
+"""The scenes about guests that a security module confines."""
 
 import dataclasses
 from typing import Any
@@ -32,18 +32,18 @@ _DELETE_SECONDS = 300
 
 @dataclasses.dataclass(frozen=True)
 class Script:
-    """What differs between the security modules."""
+    """The differences between the security modules."""
 
     #: The compute host.
     host: str
     specs: dict[str, str]
-    #: A command that tells the module's mode, and what it says.
+    #: A command that prints the module's mode, and the enforcing mode.
     mode: tuple[str, ...]
     enforcing: str
     #: Commands that make the module permissive, and enforcing again.
     off: tuple[str, ...]
     on: tuple[str, ...]
-    #: What a denial of it looks like.
+    #: The mark of an enforced denial in the audit log.
     denied: str
 
 
@@ -76,7 +76,7 @@ SCRIPTS: dict[recipe.Module, Script] = {
 class ConfinedScenes(stage.Stage):
     """The scenes for one security module.
 
-    On a cloud with a host that has it and at least one that has none.
+    The cloud has a host with the module, and at least one without any.
     """
 
     def __init__(self, cloud: clouds.Cloud, module: recipe.Module) -> None:
@@ -93,7 +93,7 @@ class ConfinedScenes(stage.Stage):
     def run(self) -> None:
         """Show all scenes.
 
-        :raises LabError: at the first claim that does not hold
+        :raises LabError: at the first claim that is false
         """
         self._host()
         first, second = self._two_guests()
@@ -189,7 +189,7 @@ class ConfinedScenes(stage.Stage):
         self._check(not error, 'its own disk it may open')
 
     def _object(self, server: Any) -> str:
-        """What stands for a server's disk in the audit log."""
+        """The words for a server's disk in the audit log."""
         if self._module == 'apparmor':
             return str(server.id)
         level = self._guests.label(server).split(':', 3)[3]
@@ -234,7 +234,7 @@ class ConfinedScenes(stage.Stage):
         self._guests.delete(self._active(server), _DELETE_SECONDS)
 
     def _explained(self, wanted: str) -> list[str]:
-        """The words of explain, once they have ``wanted`` in them."""
+        """The lines of explain, once they contain ``wanted``."""
 
         def text() -> str:
             found = explain.explain(self._cloud, self._name)

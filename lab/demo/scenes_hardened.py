@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the demonstration shows, scene by scene."""
+"""The scenes about guests with a hardened QEMU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +36,8 @@ _GOOD, _PLAIN = 'cpu-hardened', 'cpu-plain'
 _VERIFY_EVENT = 'isolation_verify'
 
 
-class Scenes(stage.Stage):
-    """The scenes, on one cloud with the default compute hosts."""
+class HardenedScenes(stage.Stage):
+    """The scenes, on a cloud with the default compute hosts."""
 
     def __init__(self, cloud: clouds.Cloud) -> None:
         super().__init__(cloud)
@@ -46,7 +46,7 @@ class Scenes(stage.Stage):
     def run(self) -> None:
         """Show all scenes.
 
-        :raises LabError: at the first claim that does not hold
+        :raises LabError: at the first claim that is false
         """
         self._hosts()
         self._lands_where_it_may()

@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""What all demonstrations share: how they show a thing, and check it."""
+"""What all demonstrations share: how they show and check a claim."""
 
 from typing import NoReturn
 
@@ -21,9 +21,9 @@ from lab.run import errors
 
 
 class Stage:
-    """A cloud, the guests on it, and an audience.
+    """The base class of scenes on a cloud with guests.
 
-    Nothing is shown that was not checked.
+    Scenes show only what they have checked.
     """
 
     def __init__(self, cloud: clouds.Cloud) -> None:
@@ -55,4 +55,4 @@ class Stage:
 
     @staticmethod
     def _fail(claim: str) -> NoReturn:
-        raise errors.LabError(f'this does not hold: {claim}')
+        raise errors.LabError(f'this claim is false: {claim}')

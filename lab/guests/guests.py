@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Boots and deletes guests through the API, and looks at them on the host."""
+"""Boots and deletes guests by the API, and looks at them on the host."""
 
 import dataclasses
 from pathlib import Path
@@ -34,22 +34,22 @@ _FLAVOR_RAM_MIB = 128
 
 @dataclasses.dataclass(frozen=True)
 class HostProcess:
-    """What the machine's kernel says about a guest's QEMU."""
+    """The QEMU process of a guest, as the kernel reports it."""
 
     pid: int
-    #: "Seccomp" of /proc/PID/status: 0 none, 2 a filter.
+    #: "Seccomp" of /proc/PID/status: 0 is none, 2 is a filter.
     seccomp: int
 
     @property
     def executable(self) -> Path:
-        """The binary it runs, whatever its host's path for that is.
+        """The binary that the process runs, whatever its path on the host.
 
-        Of a host that is no machine of its own.
+        This works only for a host that is not a virtual machine.
         """
         return Path(f'/proc/{self.pid}/exe')
 
     def runs(self, binary: Path) -> bool:
-        """Whether it runs this very file."""
+        """Whether the process runs this very file."""
         return self.executable.samefile(binary)
 
 
@@ -59,15 +59,15 @@ class Guests:
     def __init__(
         self, cloud: clouds.Cloud, api: connection.Connection | None = None
     ) -> None:
-        """:param api: a connection to use; a new one when not given"""
+        """:param api: the connection to use; by default a new one"""
         self._cloud = cloud
         self.api = api or cloud.connect()
         self._image: str | None = None
 
     def flavor(self, name: str, specs: dict[str, str] | None = None) -> Any:
-        """Make a flavor that the lab's guest fits in.
+        """Make a flavor that is large enough for the lab's guest.
 
-        :param specs: its extra specs
+        :param specs: the extra specs of the flavor
         :raises openstack.exceptions.BadRequestException: when Nova refuses
             an extra spec; the flavor is deleted again
         """
@@ -95,7 +95,7 @@ class Guests:
         The other parameters are those of create().
 
         :returns: the server as the API shows it then
-        :raises LabError: when it is neither after ``seconds``
+        :raises LabError: when it has another status after ``seconds``
         """
         server = self.create(name, flavor, host, availability_zone)
         return self.wait_status(server, ('ACTIVE', 'ERROR'), seconds)
@@ -109,9 +109,10 @@ class Guests:
     ) -> Any:
         """Ask for a guest, and do not wait for it.
 
-        :param flavor: name or id of its flavor
-        :param host: ask the scheduler for this host, filters included
-        :param availability_zone: ``nova:HOST`` forces a host, past filters
+        :param flavor: name or id of the flavor
+        :param host: ask the scheduler for this host; filters apply
+        :param availability_zone: ``nova:HOST`` forces a host; filters do not
+            apply
         """
         request: dict[str, Any] = {
             'name': name,
@@ -133,14 +134,15 @@ class Guests:
         statuses: tuple[str, ...],
         seconds: float = _BOOT_SECONDS,
     ) -> Any:
-        """Wait until a server is in one of these statuses; the server.
+        """Wait until a server has one of these statuses.
 
-        :raises LabError: when it is not after ``seconds``
+        :returns: the server
+        :raises LabError: when it has another status after ``seconds``
         """
         end = time.monotonic() + seconds
         while True:
             server = self.api.compute.get_server(server.id)
-            # ERROR is shown before the task ends and the fault is there.
+            # ERROR is shown before the task ends and the fault is stored.
             if server.status in statuses and not server.task_state:
                 return server
             if time.monotonic() > end:
@@ -153,12 +155,12 @@ class Guests:
     def wait_fault(
         self, server: Any, text: str, seconds: float = _FAULT_SECONDS
     ) -> Any:
-        """Wait until the newest fault of a server says ``text``.
+        """Wait until the newest fault of a server contains ``text``.
 
-        A compute host tells its reason only after Nova has given up.
+        A compute host reports its reason only after Nova has given up.
 
         :returns: the server
-        :raises LabError: when it does not after ``seconds``
+        :raises LabError: when it has another fault after ``seconds``
         """
         end = time.monotonic() + seconds
         while True:
@@ -168,7 +170,7 @@ class Guests:
                 return server
             if time.monotonic() > end:
                 raise errors.LabError(
-                    f'{server.name}: its fault is "{message}", not '
+                    f'the fault of {server.name} is "{message}", not '
                     f'"{text}", after {seconds:.0f} s'
                 )
             time.sleep(0.3)
@@ -178,8 +180,8 @@ class Guests:
     ) -> str:
         """Wait until the guest's own program has printed on its console.
 
-        :returns: the line it printed
-        :raises LabError: when it has not after ``seconds``
+        :returns: the line that the program printed
+        :raises LabError: when it has not printed after ``seconds``
         """
         end = time.monotonic() + seconds
         while True:
@@ -191,7 +193,7 @@ class Guests:
                     return str(line).strip()
             if time.monotonic() > end:
                 raise errors.LabError(
-                    f'{server.name}: its console shows no '
+                    f'the console of {server.name} shows no '
                     f'{guest_image.CONSOLE_MARK} after {seconds:.0f} s'
                 )
             time.sleep(0.3)
@@ -209,16 +211,16 @@ class Guests:
         return sorted(found, key=lambda event: str(event['start_time']))
 
     def delete(self, server: Any, seconds: float = _DELETE_SECONDS) -> None:
-        """Delete a server and wait until it is gone.
+        """Delete a server and wait until it no longer exists.
 
-        :raises LabError: when it is still there after ``seconds``
+        :raises LabError: when it still exists after ``seconds``
         """
         self.api.compute.delete_server(server, ignore_missing=True)
         end = time.monotonic() + seconds
         while self.api.compute.find_server(server.id) is not None:
             if time.monotonic() > end:
                 raise errors.LabError(
-                    f'{server.name} is not gone after {seconds:.0f} s'
+                    f'{server.name} still exists after {seconds:.0f} s'
                 )
             time.sleep(0.3)
 
@@ -232,7 +234,10 @@ class Guests:
         pid_file = host.pids / f'{server.instance_name}.pid'
         text = host.read(supervisor, pid_file)
         if not text.strip().isdigit():
-            raise errors.LabError(f'{server.name}: {pid_file}: {text!r}')
+            raise errors.LabError(
+                f'{server.name}: {pid_file} contains {text!r}, '
+                'not a process id'
+            )
         pid = int(text)
         command = host.read(supervisor, Path(f'/proc/{pid}/cmdline'))
         if server.id not in command:
@@ -242,7 +247,7 @@ class Guests:
         return pid
 
     def process(self, server: Any) -> HostProcess:
-        """What the kernel says about a running guest's QEMU.
+        """The QEMU process of a running guest.
 
         :raises LabError: when there is no such process
         """
@@ -253,7 +258,7 @@ class Guests:
         return HostProcess(pid, int(status['Seccomp']))
 
     def label(self, server: Any) -> str:
-        """The label that the kernel gives a running guest's QEMU.
+        """The security label of a running guest's QEMU.
 
         :raises LabError: when there is no such process, or the kernel of
             its host has no security module

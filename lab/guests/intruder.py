@@ -11,10 +11,10 @@
 # under the License.
 
 
-"""A guest's own QEMU, doing what one would that the guest has broken into.
+"""Uses a guest's own QEMU as if the guest had broken into it.
 
-The process has the label that the guest's QEMU has because it is that
-process: no test tool could enter a guest's label, the policy forbids it.
+The process really is the guest's QEMU, with the guest's label. The policy
+forbids other programs to get the label of a guest.
 """
 
 import json
@@ -25,14 +25,14 @@ from lab.cloud import cloud as clouds
 from lab.run import errors
 
 _AUDIT_LOG = Path('/var/log/audit/audit.log')
-#: What both modules write there of what they did not allow.
+#: The marks of a denial in that log, of SELinux and of AppArmor.
 _DENIED = ('avc:  denied', 'apparmor="DENIED"')
-#: How long the audit daemon may take to write.
+#: How long the audit daemon may need to write.
 _AUDIT_SECONDS = 60
 
 
 class Intruder:
-    """The QEMU of one running guest, on a host that is a machine."""
+    """The QEMU of a running guest, on a host that is a virtual machine."""
 
     def __init__(self, cloud: clouds.Cloud, server: Any) -> None:
         self._supervisor = cloud.supervisor
@@ -43,9 +43,9 @@ class Intruder:
     def open_file(self, path: Path, read_only: bool = False) -> str:
         """Open a file as a disk.
 
-        :param path: any user of the host may read and write it: it is made
-            so first
-        :returns: QEMU's error; empty when it could
+        :param path: the file; it is made readable and writable for all users
+            of the host first
+        :returns: QEMU's error; empty when QEMU could open the file
         """
         result = self._host.run(self._supervisor, ['chmod', '666', path])
         if result.returncode:
@@ -57,7 +57,7 @@ class Intruder:
                 'node-name': 'intruder',
                 'filename': str(path),
                 'read-only': read_only,
-                # Else QEMU's own lock is in the way of a second opener.
+                # Otherwise QEMU's own lock refuses a second process.
                 'locking': 'off',
             },
         )
@@ -65,7 +65,7 @@ class Intruder:
     def listen(self, port: int) -> str:
         """Listen on a TCP port of the host.
 
-        :returns: QEMU's error; empty when it could
+        :returns: QEMU's error; empty when QEMU could listen
         """
         address = {'host': '127.0.0.1', 'port': str(port)}
         data = {
@@ -79,10 +79,10 @@ class Intruder:
         )
 
     def denials(self, *words: str) -> list[str]:
-        """What the kernel has denied since this object was made.
+        """The audit log's denials since this object was made.
 
-        :param words: all of these are in each of the lines
-        :raises LabError: when there is none after a while
+        :param words: words that each of the returned lines contains
+        :raises LabError: when the log has no such line after a minute
         """
 
         def found() -> list[str]:

@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Makes a binary that asks for an executable stack, out of one that does not.
+"""Makes a copy of a binary that asks for an executable stack.
 
-A host whose QEMU lacks a hardening property has to really lack it: a flag in
-a test double would prove that our code reads the flag, not the binary.
+The QEMU of a host that is not hardened must really lack the hardening. A flag
+in a test double would prove that our code reads the flag, not the binary.
 """
 
 from pathlib import Path
@@ -27,8 +27,8 @@ from elftools.elf import elffile
 
 from lab.run import errors
 
-#: Where p_flags lies in a 64-bit program header, after the 4 bytes of p_type
-#: (Elf64_Phdr; in a 32-bit header it lies elsewhere).
+#: The offset of p_flags in a 64-bit program header, after the 4 bytes of
+#: p_type (Elf64_Phdr; a 32-bit header has another order).
 _P_FLAGS_OFFSET = 4
 
 
@@ -39,8 +39,8 @@ def copy(source: Path, target: Path) -> None:
     the stack; compilers leave PF_X out unless asked with ``-z execstack``.
     Everything else of the copy is as in the source, so it runs as before.
 
-    :raises LabError: when the source is no 64-bit little-endian ELF file, or
-        has no PT_GNU_STACK
+    :raises LabError: when the source is not a 64-bit little-endian ELF file,
+        or has no PT_GNU_STACK
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
@@ -60,7 +60,7 @@ def is_set(binary: Path) -> bool:
 
 
 def _stack_header(file: BinaryIO) -> tuple[int, int]:
-    """Where the program header PT_GNU_STACK begins, and its p_flags."""
+    """The offset of the program header PT_GNU_STACK, and its p_flags."""
     try:
         elf = elffile.ELFFile(file)
     except exceptions.ELFError as error:

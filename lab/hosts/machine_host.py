@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""A compute host of the lab that is a machine of its own."""
+"""A compute host of the lab that is a virtual machine."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -35,17 +35,17 @@ from lab.run import supervisor as supervisors
 
 _CONNECT_SECONDS = 300
 _UNIT = 'nova-compute'
-#: What of this project's installed wheel the machine gets.
+#: The parts of this project's installed wheel that the machine gets.
 _PROJECT = (
     'nova_isolation',
     'nova_isolation-*.dist-info',
     'nova/virt/isolation',
 )
-#: What its console script would do.
+#: Does what the console script nova-isolation-hook does.
 _HOOK = (
     'import sys; from nova_isolation.cmd import hook; sys.exit(hook.main())'
 )
-#: $1 is the folder to pack; "--" ends what to pack; then the command that
+#: $1 is the folder, followed by the names to pack, "--", and the command that
 #: unpacks.
 _PUSH = """
 set -eu -o pipefail
@@ -69,7 +69,7 @@ def hook_command(command: str, python: Path = PYTHON) -> list[str | Path]:
 
 @dataclasses.dataclass(frozen=True)
 class MachineHost:
-    """See lab.hosts.compute_host."""
+    """A compute host that is a virtual machine; see lab.hosts.compute_host."""
 
     site: sites.Site
     spec: host_specs.HostSpec
@@ -78,14 +78,16 @@ class MachineHost:
 
     @property
     def module(self) -> recipe.Module:
-        """Its security module."""
+        """The security module of the machine."""
         if self.spec.machine is None:
-            raise errors.LabError(f'{self.spec.name} is no machine')
+            raise errors.LabError(
+                f'compute host {self.spec.name} is not a virtual machine'
+            )
         return self.spec.machine
 
     @property
     def folder(self) -> Path:
-        """What of the machine lies on this one."""
+        """The folder of the machine's files on this machine."""
         return self.site.layout.host(self.spec.name).root
 
     @property
@@ -108,15 +110,15 @@ class MachineHost:
         return compute_host.EMULATOR
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
-        """Copy the snapshot that it starts from."""
+        """Copy the snapshot from which the machine starts."""
         self.folder.mkdir(parents=True)
         image = cache.image(supervisor, progresses.Progress())
         cache.copy(supervisor, image, self.module, self.folder)
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
-        """Start it, check that it confines, put this project on it.
+        """Start the machine and install this project with its libvirt hook.
 
-        With the libvirt hook, as on every other host of the lab.
+        :raises LabError: when the security module does not confine guests
         """
         machine = qemu.Machine(
             supervisor,
@@ -132,7 +134,7 @@ class MachineHost:
         )
         ssh = self.ssh(supervisor)
         ssh.open(_CONNECT_SECONDS, daemon)
-        # Until now it is the time at which the snapshot was taken.
+        # The clock of the machine still shows when the snapshot was taken.
         ssh.check(['date', '--set', f'@{time.time():.3f}'])
         ssh.check(['hostname', self.spec.name])
         security.check(ssh, self.module)
@@ -147,10 +149,10 @@ class MachineHost:
         name: str,
         files: Sequence[Path],
     ) -> supervisors.Daemon:
-        """Start its nova-compute as a service of its systemd.
+        """Start nova-compute as a service of the machine's systemd.
 
-        The daemon on this machine is the ssh that brings the service's
-        output, and ends with it.
+        The daemon on this machine is the ssh client that receives the
+        output of the service, and ends with the service.
         """
         ssh = self.ssh(supervisor)
         ssh.check(['mkdir', '-p', recipe.CONFIGURATION])
@@ -177,7 +179,7 @@ class MachineHost:
     def stop_service(
         self, supervisor: supervisors.Supervisor, name: str
     ) -> None:
-        """Stop its nova-compute."""
+        """Stop nova-compute."""
         self.ssh(supervisor).run(['systemctl', 'stop', _UNIT])
         supervisor.stop([name], 20)
 
@@ -203,7 +205,7 @@ class MachineHost:
         )
 
     def ssh(self, supervisor: supervisors.Supervisor) -> connections.Ssh:
-        """The connection to it."""
+        """The connection to the machine."""
         return connections.Ssh(
             supervisor,
             images.Image(self.folder),
@@ -215,7 +217,7 @@ class MachineHost:
     def _push(
         self, supervisor: supervisors.Supervisor, ssh: connections.Ssh
     ) -> None:
-        """Put this project, as it is installed here, on the machine."""
+        """Copy this project, as it is installed here, to the machine."""
         target = ssh.check(
             ['sh', '-c', f'echo {recipe.VENV}/lib/python*/site-packages']
         ).strip()

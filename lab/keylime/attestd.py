@@ -10,7 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""nova-isolation-attestd, and what Nova's services need to ask it."""
+"""nova-isolation-attestd, and the options of Nova's services for it.
+
+Only this module knows the names of the options for attestation.
+"""
 
 import functools
 from pathlib import Path
@@ -24,17 +27,17 @@ from lab.run import ports as port_blocks
 from lab.run import supervisor as supervisors
 
 NAME = 'nova-isolation-attestd'
-#: Seconds after which a good quote no longer counts: a few of Keylime's
-#: intervals, as nobody wants to wait for more.
+#: Seconds for which a good quote counts: a few of Keylime's intervals, so that
+#: tests do not wait long.
 MAX_AGE = 20
-#: All clocks are that of one machine.
+#: Seconds. All services use the clock of one machine.
 CLOCK_SKEW = 1
 _SERVER, _CLIENT = 'attestd', 'nova'
 _SECONDS = 60
 
 
 def make(site: sites.Site) -> None:
-    """Make its configuration, its certificates and those of its clients."""
+    """Make the configuration, and certificates of server and clients."""
     layout = site.layout
     maker = certificates.Authority(_authority(layout), 'attestd of a lab')
     maker.make()
@@ -44,7 +47,7 @@ def make(site: sites.Site) -> None:
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
-    """Start it and wait until it listens."""
+    """Start attestd and wait until it listens."""
     daemon = supervisor.start(
         NAME,
         [layouts.BIN / NAME, '--config-file', _conf(site.layout)],
@@ -59,7 +62,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
 
 
 def webhook(site: sites.Site) -> str:
-    """What the verifier calls when a host has failed."""
+    """The URL to which the verifier sends revocations."""
     port = site.ports['attestd-webhook']
     return f'https://{sites.LOCALHOST}:{port}/v1/revocation'
 
@@ -100,12 +103,12 @@ def client(site: sites.Site) -> ini.Settings:
 
 
 def host_map(layout: layouts.Layout) -> Path:
-    """The file that says which agent is on which host."""
+    """The file that maps hosts to their agents."""
     return layout.etc / 'attestd' / 'hosts'
 
 
 def _settings(site: sites.Site) -> ini.Settings:
-    """Its own configuration."""
+    """The configuration of attestd."""
     layout = site.layout
     keylime, ours = settings.authority(layout), _authority(layout)
     reader, reader_key = settings.reader_certificate(layout)
