@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Two of the lab's hosts with libvirtd and the hook alone, without a cloud."""
+"""Two of the lab's hosts with libvirtd and the hook, without a cloud."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -40,7 +40,7 @@ _DOMAIN = """<domain type='qemu'>
 
 
 def metadata(specs: dict[str, str]) -> str:
-    """What Nova writes of a flavor, without Nova's namespace.
+    """The metadata that Nova writes for a flavor, without Nova's namespace.
 
     :param specs: the extra specs of the flavor
     """
@@ -57,8 +57,8 @@ def metadata(specs: dict[str, str]) -> str:
 def domain(name: str, specs: dict[str, str], more: str = '') -> str:
     """The XML of a small guest of such a flavor.
 
-    :param name: gives it a UUID too
-    :param more: elements to add
+    :param name: the name of the guest, from which its UUID is made
+    :param more: XML elements to add
     """
     return _DOMAIN.format(
         name=name,
@@ -71,7 +71,7 @@ def domain(name: str, specs: dict[str, str], more: str = '') -> str:
 
 
 class TestCase(unittest.TestCase):
-    """A test of guests that are started past Nova."""
+    """A test of guests that are started without Nova."""
 
     layout: ClassVar[layouts.Layout]
     supervisor: ClassVar[supervisors.Supervisor]
@@ -83,7 +83,9 @@ class TestCase(unittest.TestCase):
         cls.layout = layouts.Layout(layouts.default_state('libvirt'))
         running = processes.belonging(cls.layout)
         if running:
-            raise errors.LabError(f'left from another run: {running}')
+            raise errors.LabError(
+                f'processes of another run are left: {running}'
+            )
         cls.layout.make()
         cls.supervisor = supervisors.Supervisor(cls.layout)
         cls.addClassCleanup(cls._stop)
@@ -120,17 +122,20 @@ class TestCase(unittest.TestCase):
         *arguments: str | Path,
         host: namespaced_host.NamespacedHost | None = None,
     ) -> str:
-        """What virsh printed, for the first host unless told otherwise."""
+        """Run virsh, by default for the first host.
+
+        :returns: what virsh printed
+        """
         return (host or self.here).virsh(self.supervisor, *map(str, arguments))
 
     def guests(
         self, host: namespaced_host.NamespacedHost, *options: str
     ) -> list[str]:
-        """The names of the guests that run there (--all: that are known)."""
+        """The names of the running guests; with --all, of all guests."""
         return self.virsh('list', '--name', *options, host=host).split()
 
     def file(self, text: str) -> Path:
-        """A file with a text."""
+        """Write a file with this text."""
         return layouts.write(self.layout.data / f'{uuid.uuid4()}', text)
 
     def define(self, specs: dict[str, str], more: str = '') -> None:
@@ -138,12 +143,12 @@ class TestCase(unittest.TestCase):
         self.virsh('define', self.file(domain(self.name, specs, more)))
 
     def start(self, specs: dict[str, str], more: str = '') -> None:
-        """Define and start it."""
+        """Define and start the guest of this test."""
         self.define(specs, more)
         self.virsh('start', self.name)
 
     def retag(self, specs: dict[str, str]) -> None:
-        """Change the tags of the running guest where it runs."""
+        """Change the tags of the running guest on its host."""
         self.virsh(
             'metadata', self.name, domain_metadata.NAMESPACE, '--live',
             '--key', 'nova', '--set', metadata(specs),
@@ -154,8 +159,8 @@ class TestCase(unittest.TestCase):
     ) -> None:
         """Restart a host's libvirtd.
 
-        :param reboot: as if the host had been booted; else libvirt does not
-            start guests by itself a second time
+        :param reboot: whether to simulate a reboot of the host; otherwise
+            libvirt does not autostart guests a second time
         """
         self.supervisor.stop([host.daemon], 15)
         if reboot:
@@ -163,14 +168,14 @@ class TestCase(unittest.TestCase):
         host.start(self.supervisor)
 
     def assertVetoed(self, *words: str) -> None:
-        """A start is refused by the hook, with these words."""
+        """The hook refuses to start the guest, with these words."""
         with self.assertRaises(errors.LabError) as caught:
             self.virsh('start', self.name)
         self.assertHookSays(str(caught.exception), *words)
         self.assertNotIn(self.name, self.guests(self.here))
 
     def assertHookSays(self, text: str, *words: str) -> None:
-        """A message is the hook's and has these words."""
+        """A message is from the hook and contains these words."""
         self.assertIn('nova-isolation does not let the guest', text)
         for word in words:
             self.assertIn(word, text)

@@ -47,8 +47,8 @@ def cloud() -> clouds.Cloud:
 class TestCase(base.TestCase):
     """A test with guests on one of the machines.
 
-    A guest there is emulated by an emulated QEMU, so two that only have to
-    be there are shared by the tests of a class.
+    An emulated QEMU emulates the guests there, which is slow. So the tests
+    of a class share the guests that they only look at.
     """
 
     #: The machine, and the extra specs of each of the shared guests.
@@ -88,17 +88,20 @@ class TestCase(base.TestCase):
             self.assertEqual(self.HOST, server.compute_host)
 
     def on_host(self, *command: str | Path) -> str:
-        """What a command on the machine printed; it has to succeed."""
+        """Run a command on the machine, which has to succeed.
+
+        :returns: what the command printed
+        """
         result = self.host.run(self.cloud.supervisor, command)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stdout.strip()
 
     def disk(self, server: Any) -> Path:
-        """A server's disk, on the machine."""
+        """The path of a server's disk on the machine."""
         return self.host.instances / str(server.id) / 'disk'
 
     def wait_explained(self, flavor: Any, words: str) -> None:
-        """Wait until the host's facts make ``explain`` say so."""
+        """Wait until ``explain`` prints these words about the host."""
 
         def said() -> bool:
             try:
@@ -107,11 +110,11 @@ class TestCase(base.TestCase):
                 return False
             return True
 
-        # It measures itself every 15 s (lab.config.nova).
+        # The host measures itself every 15 s (lab.config.nova_conf).
         self.cloud.supervisor.wait(words, said, 300, every=2)
 
     def assertRuns(self, server: Any) -> None:
-        """It is ACTIVE on the machine, verified, and not paused."""
+        """A server is ACTIVE on the machine, verified, and not paused."""
         self.assertEqual('ACTIVE', server.status, server.fault)
         self.assertEqual(self.HOST, server.compute_host)
         self.assertEvent(server, 'isolation_verify', 'Success')

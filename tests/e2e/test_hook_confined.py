@@ -26,12 +26,12 @@ from tests.e2e import machines
 
 _HOOK = Path('/etc/libvirt/hooks/qemu.d/50-nova-isolation')
 _WRONG = 'isolation.svirt.wrong_definition'
-#: What the policy gives every other file there.
+#: The type that the policy gives other files in that folder.
 _NOT_EXECUTABLE = 'virt_etc_rw_t'
 
 
 class HookTestCase(machines.TestCase):
-    """A test with guests that are started past Nova."""
+    """A test with guests that are started without Nova."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -40,14 +40,17 @@ class HookTestCase(machines.TestCase):
     def hook(
         self, command: str, python: Path = machine_host.PYTHON
     ) -> tuple[int, str]:
-        """The exit status and the words of nova-isolation-hook."""
+        """Run nova-isolation-hook.
+
+        :returns: its exit status and its output
+        """
         result = self.host.run(
             self.cloud.supervisor, machine_host.hook_command(command, python)
         )
         return result.returncode, result.stdout + result.stderr
 
     def assertHook(self, status: int, words: str, *arguments: Any) -> None:
-        """It ends so, and says that."""
+        """nova-isolation-hook ends with this status and prints these words."""
         found, text = self.hook(*arguments)
         self.assertEqual(status, found, text)
         self.assertIn(words, text)
@@ -78,7 +81,7 @@ class HookTestCase(machines.TestCase):
     def assertStarts(
         self, label: str, specs: dict[str, str], seclabel: str
     ) -> None:
-        """It does, and its QEMU's label has these words in it."""
+        """The guest starts, and its label contains these words."""
         result = self.create(specs, seclabel)
         self.assertEqual(0, result.returncode, result.stderr)
         self.addCleanup(self.on_host, 'virsh', '-q', 'destroy', self.name)
@@ -94,7 +97,7 @@ class HookTestCase(machines.TestCase):
     def assertVetoed(
         self, words: str, specs: dict[str, str], seclabel: str
     ) -> None:
-        """It is refused by the hook, with these words."""
+        """The hook refuses the guest, with these words."""
         result = self.create(specs, seclabel)
         self.assertEqual(1, result.returncode, result.stdout)
         for word in ('nova-isolation does not let the guest', _WRONG, words):
@@ -102,7 +105,7 @@ class HookTestCase(machines.TestCase):
 
 
 class SelinuxTest(HookTestCase):
-    """libvirtd runs as virtd_t, and so does the hook."""
+    """libvirtd and the hook run as virtd_t."""
 
     HOST = machines.SELINUX
 
@@ -123,7 +126,7 @@ class SelinuxTest(HookTestCase):
         self.addCleanup(self.on_host, 'chcon', '-t', 'bin_t', _HOOK)
         self.on_host('chcon', '-t', _NOT_EXECUTABLE, _HOOK)
         self.assertHook(2, 'is not as this', 'status')
-        # What the command is there to prevent.
+        # The command exists to prevent this.
         result = self.create({})
         self.assertEqual(1, result.returncode, result.stdout)
         self.assertIn(f'{_HOOK}: Permission denied', result.stderr)
@@ -156,7 +159,7 @@ class SelinuxTest(HookTestCase):
 
 
 class AppArmorTest(HookTestCase):
-    """libvirtd has a profile, and the hook has the same."""
+    """libvirtd and the hook have the same profile."""
 
     HOST = machines.APPARMOR
 

@@ -58,7 +58,7 @@ class SandboxTest(base.TestCase):
 
 
 class HypervisorTest(base.TestCase):
-    """isolation:hypervisor. The lab's hosts emulate: qemu."""
+    """isolation:hypervisor. The hosts of the lab emulate, with qemu."""
 
     def test_the_hosts_own(self) -> None:
         self.assertActive(self.boot({'isolation:hypervisor': 'qemu'}))
@@ -96,7 +96,7 @@ class CertificationTest(base.TestCase):
 
 
 class SvirtTest(base.TestCase):
-    """isolation:svirt, where the kernel has no such module."""
+    """isolation:svirt, on a kernel without a security module."""
 
     @unittest.skipIf(Path('/sys/fs/selinux').exists(), 'has SELinux')
     def test_refused_without_selinux(self) -> None:
@@ -116,7 +116,7 @@ class SvirtTest(base.TestCase):
 
 
 class AbsentTest(base.TestCase):
-    """isolation:qemu_absent, of whatever this machine's QEMU has or lacks."""
+    """isolation:qemu_absent, with components that QEMU has and lacks."""
 
     def setUp(self) -> None:
         super().setUp()
