@@ -64,7 +64,7 @@ class AttestedFacts:
 class AttestedMechanism(base.Mechanism[AttestedFacts]):
     """``isolation:attested`` and its companions."""
 
-    name = 'attested'
+    name = attestation_result.MECHANISM
     extra_specs = vocabulary.owned_by('attested')
     source = base.Source.THIRD_PARTY
 
@@ -146,7 +146,11 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
             )
             return
         if held.state != attestation_result.GOOD:
-            ago = '' if said.told is None else f' {said.told:.0f} s ago'
+            ago = (
+                ''
+                if said.report_age is None
+                else f' {said.report_age:.0f} s ago'
+            )
             yield requirement.unmet(
                 _REASONS[held.state],
                 f'verdict: {held.found or held.state}{ago}',
@@ -214,8 +218,9 @@ class AttestedMechanism(base.Mechanism[AttestedFacts]):
             if not lacking:
                 yield base.Proof(
                     requirement.key,
-                    f'agent {facts.evidence.agent} at {facts.evidence.who}: '
-                    f'good quote {age or 0:.1f} s ago{_values(facts)}',
+                    f'agent {facts.evidence.agent} at '
+                    f'{facts.evidence.verifier}: good quote '
+                    f'{age or 0:.1f} s ago{_values(facts)}',
                 )
 
 
