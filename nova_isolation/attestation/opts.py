@@ -162,8 +162,11 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation_attestation]``
     """
-    conf.register_group(GROUP)
-    conf.register_opts(_OPTIONS, group=GROUP)
+    # A new group: configurations would share the values of GROUP itself.
+    conf.register_group(
+        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
+    )
+    conf.register_opts(_OPTIONS, group=GROUP.name)
     return conf.isolation_attestation
 
 
