@@ -107,14 +107,18 @@ def bench_snapshot(stand: attestation_stand.Stand) -> None:
     _in_child(
         lambda: _refresh(
             'verifier to daemon',
-            lambda: keylime_provider.KeylimeProvider(stand.keylime),
+            lambda: keylime_provider.KeylimeProvider(
+                stand.keylime, stand.keylime_own
+            ),
         )
     )
     pid = stand.start()
     _in_child(
         lambda: _refresh(
             'daemon to scheduler',
-            lambda: attestd_client.AttestdProvider(stand.attestd),
+            lambda: attestd_client.AttestdProvider(
+                stand.attestd, stand.attestd_own
+            ),
         )
     )
     print(f'daemon: {attestation_stand.resident(pid):.0f} MB resident')

@@ -44,7 +44,7 @@ class Decider:
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[str(layout.nova_conf)])
         self._options = opts.register(conf)
-        self._source = service.make(self._options)
+        self._source = service.make(conf)
         self._mechanism = mechanism.AttestedMechanism()
         wanted = requirements.parse(
             {'isolation:attested': 'true'}, registry.get().vocabulary

@@ -28,13 +28,14 @@ from nova_isolation.attestation import service
 from nova_isolation.decision import cache
 from nova_isolation.decision import decision
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import errors
 from nova_isolation.model import facts
 from nova_isolation.model import requirements
 
 CONF = nova.conf.CONF
 
 
-class ExplainError(Exception):
+class ExplainError(errors.IsolationError):
     """The question cannot be answered; the message says why."""
 
 
@@ -106,7 +107,7 @@ def _answers(
     judge = cache.DecisionCache(
         wanted, opts.freshness(CONF.isolation), mechanisms
     )
-    attestation = service.make(CONF.isolation_attestation)
+    attestation = service.make(CONF)
     if judge.asks:
         attestation.start()
         attestation.wait(CONF.isolation_attestation.timeout)

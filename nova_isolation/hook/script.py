@@ -28,6 +28,7 @@ import sys
 import tempfile
 
 from nova_isolation.hook import selinux_label
+from nova_isolation.model import errors
 
 #: libvirt has it compiled in (LIBVIRT_HOOK_DIR).
 FOLDER = Path('/etc/libvirt/hooks')
@@ -79,7 +80,7 @@ _PROGRAM = (
 )
 
 
-class HookError(Exception):
+class HookError(errors.IsolationError):
     """It cannot be done; the message says why."""
 
 

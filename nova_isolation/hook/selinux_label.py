@@ -24,6 +24,7 @@ from pathlib import Path
 import subprocess  # nosec B404: to ask libselinux
 
 from nova_isolation.hook import programs
+from nova_isolation.model import errors
 from nova_isolation.probes import selinux
 
 #: The daemons that run hooks for guests of QEMU.
@@ -41,7 +42,7 @@ _ATTRIBUTE = 'security.selinux'
 _SECONDS = 60
 
 
-class LabelError(Exception):
+class LabelError(errors.IsolationError):
     """The label cannot be had, or does not do; the message says why."""
 
 

@@ -10,7 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a verifier holds of a host, apart from its name and the times."""
+"""A verifier's attestation result for a host, without names and times.
+
+The term is that of RFC 9334 (RATS): a verifier appraises the evidence of an
+attester, here quotes of a host's TPM, and produces an attestation result.
+"""
 
 import dataclasses
 import json
@@ -19,22 +23,25 @@ from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import typed_section
 
+#: The mechanism that decides on attestation results.
+MECHANISM = 'attested'
+
 #: The last quote was good.
 GOOD = 'good'
-#: The verifier judged the last quote, or the lack of one, as a failure.
+#: The last quote, or the lack of one, is a failure by the verifier's policy.
 FAILED = 'failed'
-#: The verifier has no verdict.
+#: The verifier has no result yet.
 PENDING = 'pending'
-#: The verifier has called to take its verdict back.
+#: The verifier has revoked its trust since the last result.
 REVOKED = 'revoked'
-#: Nobody knows which agent is the host's.
+#: It is not known which agent runs on the host.
 AMBIGUOUS = 'ambiguous'
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'))
 
 STATES = frozenset({GOOD, FAILED, PENDING, REVOKED, AMBIGUOUS})
 
-#: What a PCR from 17 to 22 holds before any launch was measured, for each
+#: The value of PCRs 17 to 22 before any launch was measured, for each
 #: size of a digest: TCG PC Client Platform TPM Profile, 4.6.2 "PCR Initial
 #: and Reset Values".
 _NEVER_LAUNCHED = frozenset('f' * size for size in (40, 64, 96, 128))
@@ -42,15 +49,15 @@ _NEVER_LAUNCHED = frozenset('f' * size for size in (40, 64, 96, 128))
 
 @dataclasses.dataclass(frozen=True)
 class AttestationResult:
-    """What a verifier holds of a host.
+    """What a verifier's appraisal of a host found.
 
     :ivar state: one of :data:`STATES`
-    :ivar found: the verifier's verdict in words, e.g. ``invalid quote
+    :ivar found: the verifier's reason in words, e.g. ``invalid quote
         (state 9)``
-    :ivar pcrs: the PCRs that it judges and the values that it approves of:
+    :ivar pcrs: the PCRs that the policy covers, and the approved values:
         ``'17=HEX,HEX'``, sorted by number, lower case
-    :ivar boot: measured boot is part of what it judges
-    :ivar runtime: run-time integrity (IMA) is
+    :ivar boot: the policy covers the measured boot
+    :ivar runtime: the policy covers run-time integrity (IMA)
     """
 
     state: str
@@ -60,7 +67,7 @@ class AttestationResult:
     runtime: bool = False
 
     def approved(self) -> dict[int, tuple[str, ...]]:
-        """The PCRs that are judged, and the values that are approved of.
+        """Return the approved values of each PCR that the policy covers.
 
         :raises nova_isolation.model.facts.FactsError: they are malformed
         """
@@ -76,19 +83,19 @@ class AttestationResult:
 
 
 def is_launched(value: str) -> bool:
-    """Whether a PCR's value, hexadecimal, is one after a launch."""
+    """Return whether a PCR value (hexadecimal) is one after a launch."""
     return value.lower() not in _NEVER_LAUNCHED
 
 
-def dumps(standing: AttestationResult) -> str:
-    """The standing as a document: the same text for the same standing."""
-    return _ENCODER.encode(typed_section.write(standing))
+def dumps(result: AttestationResult) -> str:
+    """Return the result as a document. Equal results have equal texts."""
+    return _ENCODER.encode(typed_section.write(result))
 
 
 def loads(document: str) -> AttestationResult:
-    """The standing of a document.
+    """Read a result.
 
-    :raises nova_isolation.model.facts.FactsError: it is malformed
+    :raises nova_isolation.model.facts.FactsError: the document is malformed
     """
     try:
         value = json.loads(document)
@@ -96,9 +103,9 @@ def loads(document: str) -> AttestationResult:
         raise facts.FactsError(
             reasons.FACTS_MALFORMED, f'evidence that is not JSON: {error}'
         ) from None
-    standing = typed_section.read(AttestationResult, value)
-    if standing.state not in STATES:
+    result = typed_section.read(AttestationResult, value)
+    if result.state not in STATES:
         raise facts.FactsError(
-            reasons.FACTS_MALFORMED, f'the state {standing.state!r}'
+            reasons.FACTS_MALFORMED, f'the state {result.state!r}'
         )
-    return standing
+    return result

@@ -36,6 +36,7 @@ import dataclasses
 import json
 import types
 
+from nova_isolation.model import errors
 from nova_isolation.model import reasons
 
 #: The schema that this release writes, and the newest that it reads.
@@ -56,7 +57,7 @@ MODE_STAT = 'isolation_mode'
 _VIOLATED = 'violated'
 
 
-class FactsError(Exception):
+class FactsError(errors.IsolationError):
     """A document cannot be used.
 
     :ivar reason: why

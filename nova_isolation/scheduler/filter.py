@@ -23,7 +23,6 @@ from nova.scheduler import filters
 from oslo_log import log as logging
 
 from nova_isolation import opts
-from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.attestation import service
 from nova_isolation.decision import cache
 from nova_isolation.mechanisms import registry
@@ -55,7 +54,7 @@ class IsolationFilter(filters.BaseHostFilter):
         super().__init__()
         self.options = opts.register(CONF)
         self.mechanisms = registry.get()
-        self.attestation = service.make(attestation_opts.register(CONF))
+        self.attestation = service.make(CONF)
         self.attestation.start()
         self._judges: dict[requirements.Requirements, cache.DecisionCache] = {}
 
@@ -126,7 +125,7 @@ class IsolationFilter(filters.BaseHostFilter):
                 facts.age(stats, now),
                 statements(host.host, host.uuid)
                 if judge.asks
-                else evidence.NO_STATEMENTS,
+                else evidence.NO_EVIDENCE,
                 confirmed,
             )
             if answer.accepted:

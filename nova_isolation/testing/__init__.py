@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""For the tests of those who extend this project.
+"""For the tests of packages that extend nova-isolation.
 
-Suites that every mechanism and every attestation provider must pass, and
-hosts and guests that are what a test says they are. Nothing here is imported
-by a service, and nothing here needs a package that only tests need.
+Contract suites, and hosts and guests that are what a test says they are.
+Everything here
+is part of the wheel and imports no package that only tests need. Nothing here
+is meant for a production service, and no entry point leads here.
 """

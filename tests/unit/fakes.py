@@ -89,6 +89,10 @@ def emulator(hardening=HARDENING, types=frozenset(), sandbox=True, inode=7):
 BEST = emulator()
 
 
+#: The time of the evidence: seconds since the epoch.
+NOW = 0.0
+
+
 def evidence(
     state='good',
     found='',
@@ -105,12 +109,13 @@ def evidence(
                 state, found, pcrs, boot, runtime
             )
         ),
-        age,
-        told,
+        None if age is None else NOW - age,
+        None if told is None else NOW - told,
         120.0,
         5.0,
         agent='d432fbb3-d2f1-4a97-9ef7-75bd81c00000',
-        who='https://verifier:8881',
+        verifier='https://verifier:8881',
+        now=NOW,
     )
 
 

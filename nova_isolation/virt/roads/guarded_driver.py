@@ -70,7 +70,7 @@ class GuardedDriver(libvirt_driver.LibvirtDriver):
 
     @functools.cached_property
     def _attestation(self) -> service.Attestation:
-        return service.make(CONF.isolation_attestation, self._attested_anew)
+        return service.make(CONF, self._attested_anew)
 
     def _attested_anew(self, known: snapshot.Snapshot) -> None:
         """Publish and verify soon if something else is said of this host."""

@@ -10,37 +10,61 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A provider for tests: the verdicts are in a file.
+"""An attestation provider for tests, whose verdicts are in a file.
 
-For tests of those who use nova-isolation. Whoever can write the file says
-which hosts are trusted, so it is nothing for a cloud. The file is the text of
-a snapshot (:func:`nova_isolation.attestation.snapshot.dumps`); a time in it
-that is negative counts from the moment at which the file was changed.
+For tests of whatever uses attestation. This provider has no entry point,
+because anybody who can write the file decides which hosts are trusted. A
+cloud must not be able to use it. A test passes the class to
+:func:`nova_isolation.attestation.service.build`, or installs an entry point
+for its own process.
+
+The file contains a snapshot as text
+(:func:`nova_isolation.attestation.snapshot.dumps`). A negative time in it
+counts from the modification time of the file.
 """
 
+from collections.abc import Sequence
 import os
 import types
 import typing
 
+from oslo_config import cfg
+
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
+from nova_isolation.attestation.keylime import revocation_message
 
-#: Bytes.
+#: Size limit of the file in bytes.
 _MAX = 16 * 2**20
+
+_OPTIONS = (
+    cfg.StrOpt(
+        'file',
+        default='',
+        help="""
+File with the verdicts: the text of a snapshot.
+""",
+    ),
+)
 
 
 class FixtureProvider(provider.Provider):
-    """Reads ``[isolation_attestation] fixture_file`` when it has changed."""
+    """Reads its file again whenever the file has changed."""
 
     pause = 0.2
 
-    def __init__(self, options: typing.Any) -> None:
+    @classmethod
+    def options(cls) -> Sequence[cfg.Opt]:
         """See the base class."""
-        self._path: str = options.fixture_file
+        return _OPTIONS
+
+    def __init__(self, common: typing.Any, own: typing.Any) -> None:
+        """See the base class."""
+        self._path: str = own.file
         if not self._path:
             raise provider.ProviderError(
-                '[isolation_attestation] fixture_file is not set; the '
-                'provider fixture reads its verdicts there'
+                '[isolation_attestation_fixture] file is not set; wanted the '
+                'path of a file with verdicts'
             )
 
     def fetch(self, before: snapshot.Snapshot) -> snapshot.Snapshot:
@@ -64,7 +88,7 @@ class FixtureProvider(provider.Provider):
                 {
                     name: one._replace(
                         good_at=_absolute(one.good_at, changed),
-                        told_at=_absolute(one.told_at, changed),
+                        reported_at=_absolute(one.reported_at, changed),
                     )
                     for name, one in found.verdicts.items()
                 }
@@ -72,6 +96,10 @@ class FixtureProvider(provider.Provider):
             found.trouble,
             serial,
         )
+
+    def revocation(self, body: bytes) -> provider.Revocation:
+        """See the base class. The messages are those of Keylime."""
+        return revocation_message.read(body)
 
 
 def _absolute(moment: float | None, zero: float) -> float | None:

@@ -18,26 +18,29 @@ import types
 
 import fixtures
 
-from nova_isolation.attestation import fixture
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
 from nova_isolation.model import attestation_result
+from nova_isolation.testing import fixture_provider
+from nova_isolation.testing import provider_contract
 from tests.unit import base
-from tests.unit.attestation import contract
+from tests.unit import entry_points
 
 
-class FixtureTest(contract.Contract, base.TestCase):
+class FixtureTest(provider_contract.ProviderContract, base.TestCase):
     """The file for consumers' tests."""
+
+    name = 'fixture'
+    provider_class = fixture_provider.FixtureProvider
 
     def setUp(self):
         super().setUp()
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.path = folder / 'verdicts.json'
+        self.useFixture(entry_points.FixtureProvider())
 
-    def options(self):
-        return types.SimpleNamespace(
-            provider='fixture', fixture_file=str(self.path)
-        )
+    def own(self):
+        return {'file': str(self.path)}
 
     def write(self, data):
         """As another file, so that it is seen at once."""
@@ -88,9 +91,10 @@ class FixtureTest(contract.Contract, base.TestCase):
     def test_file_is_not_named(self):
         self.assertRaisesText(
             provider.ProviderError,
-            'fixture_file',
-            fixture.FixtureProvider,
-            types.SimpleNamespace(fixture_file=''),
+            '[isolation_attestation_fixture] file',
+            fixture_provider.FixtureProvider,
+            types.SimpleNamespace(),
+            types.SimpleNamespace(file=''),
         )
 
     def test_negative_times_count_from_the_change(self):

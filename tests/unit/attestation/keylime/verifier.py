@@ -29,7 +29,7 @@ import time
 
 import fixtures
 
-from tests.unit.attestation import pki
+from tests.unit.https import pki
 
 RECORDED = pathlib.Path(__file__).parent / 'recorded'
 
@@ -102,7 +102,7 @@ class Verifier(fixtures.Fixture):
 
     def __init__(self, authority=None, certificate=None):
         """:param authority: of both sides; its own if there is none
-        :param certificate: its own, see :mod:`tests.unit.attestation.pki`
+        :param certificate: its own, see :mod:`tests.unit.https.pki`
         """
         self.authority = authority
         self.certificate = certificate

@@ -9,40 +9,49 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A provider whose success is noted."""
+
+"""A provider that records when it last succeeded."""
 
 import dataclasses
 import time
-import typing
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
 
 
-class Watched(provider.Provider):
-    """Passes on another provider, and notes when it last succeeded.
+class MonitoredProvider(provider.Provider):
+    """Passes each call on to another provider, and records its successes.
 
-    :ivar succeeded_at: when that was (:func:`time.monotonic`); None: never
+    :ivar succeeded_at: the time of the last success
+        (:func:`time.monotonic`); None: none yet
     """
 
-    def __init__(self, options: typing.Any) -> None:
-        """:param options: the provider that is watched"""
-        self._inner: provider.Provider = options
+    def __init__(self, inner: provider.Provider) -> None:
+        """:param inner: the provider that does the work"""
+        self._inner = inner
         self.pause = self._inner.pause
         self.succeeded_at: float | None = None
 
     def fetch(self, before: snapshot.Snapshot) -> snapshot.Snapshot:
         """See the base class.
 
-        The first success is news in any case: that nothing is known of any
-        host is then a verdict, before it was ignorance.
+        The first success always counts as news: before it an empty snapshot
+        means that no verifier has answered, after it that no host is known.
         """
         found = self._inner.fetch(before)
-        # It may have found out that it should be another.
+        # A fetch may change the pause of the provider.
         self.pause = self._inner.pause
         first = self.succeeded_at is None
         self.succeeded_at = time.monotonic()
         return dataclasses.replace(found) if first else found
+
+    def revocation(self, body: bytes) -> provider.Revocation | None:
+        """See the base class."""
+        return self._inner.revocation(body)
+
+    def reads_revocations(self) -> bool:
+        """See the base class."""
+        return self._inner.reads_revocations()
 
     def close(self) -> None:
         """See the base class."""
