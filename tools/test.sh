@@ -132,6 +132,7 @@ stage_pep8() {
     check 'bandit' $bin/bandit -q -r -c pyproject.toml nova_isolation nova \
         lab tools
     check 'codespell' $bin/codespell
+    check 'import contracts' $bin/lint-imports --no-logo --no-cache
     check 'bash -n' bash -n tools/*.sh .ci/run
 }
 
