@@ -96,10 +96,7 @@ def _try(file: script.Script) -> int:
     if tried.fault:
         print(f'The hook does not work: {tried.fault}')
         return 2
-    print(
-        'In a trial run the hook lets an untagged guest start and refuses a '
-        'tagged one.'
-    )
+    print('A trial run lets an untagged guest start and refuses a tagged one.')
     if tried.untried:
         print(
             'The trial run was not confined by AppArmor, as libvirt is: '
