@@ -131,7 +131,7 @@ def hosts(number: int, kinds: int) -> list[typing.Any]:
         host = host_manager.HostState(f'host{index}', f'host{index}', 'cell')
         host.uuid = str(index)
         host.aggregates = [aggregate]
-        host.stats = {facts.STAT: texts[index % kinds], facts.TIME_STAT: ''}
+        host.stats = {facts.STAT: texts[index % kinds]}
         result.append(host)
     return result
 
@@ -141,7 +141,11 @@ def refresh(states: list[typing.Any]) -> None:
     now = str(int(time.time()))
     for host in states:
         text = host.stats[facts.STAT].encode().decode()
-        host.stats = {facts.STAT: text, facts.TIME_STAT: str(int(now))}
+        host.stats = {
+            facts.STAT: text,
+            facts.TIME_STAT: str(int(now)),
+            facts.MODE_STAT: 'enforce',
+        }
 
 
 def spec(extra_specs: dict[str, str]) -> typing.Any:

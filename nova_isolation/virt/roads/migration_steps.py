@@ -32,9 +32,8 @@ from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
 from nova_isolation import opts
-from nova_isolation.decision import host_facts
+from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
-from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import guard
@@ -136,34 +135,30 @@ def releasing(
 def _unmet_by(
     keeper: guard.Guard, host: str, request: guest_request.GuestRequest
 ) -> tuple[reasons.Unmet, ...]:
-    """What of an order a host has not published that it offers, or others
-    do not say of it.
+    """What the destination has not published that it offers, or what third
+    parties do not state about it.
     """
     node: typing.Any = (
         objects.ComputeNode.get_first_node_by_host_for_old_compat(
             nova_context.get_admin_context(), host
         )
     )
-    published = node.stats or {}
-    if published.get(facts.MODE_STAT) == 'audit':
-        # It would let the guest run, whatever it finds.
-        return (
-            reasons.Unmet(
-                reasons.HOST_AUDITS.code,
-                '',
-                f'{host} in mode enforce',
-                'mode audit',
-            ),
-        )
     now = time.time()
-    return host_facts.decide(
-        request.wanted,
-        published.get(facts.STAT),
-        age=facts.age(published, now),
-        freshness=opts.freshness(CONF.isolation),
-        mechanisms=registry.get(),
-        evidence=keeper.attestation.evidence(host, node.uuid, now),
-    ).unmet
+    return (
+        published.PublishedDecision(
+            request.wanted,
+            opts.freshness(CONF.isolation),
+            registry.get(),
+            enforces=keeper.enforces,
+        )
+        .decide(
+            node.stats,
+            now,
+            keeper.attestation.statements(host, node.uuid),
+            keeper.attestation.clock(now),
+        )
+        .unmet
+    )
 
 
 def asked_for_arrival(

@@ -10,19 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Programs of the host that the command for the hook asks."""
+"""The error with which a command ends."""
 
-import os
-import shutil
-
-#: Not every root has them in PATH (su, cron).
-_FOLDERS = ('/usr/sbin', '/sbin')
+from nova_isolation.model import errors
 
 
-def find(name: str) -> str | None:
-    """The path of a program; None: it is not there.
+class CommandError(errors.IsolationError):
+    """The command cannot do what was asked.
 
-    :param name: its name
+    The message says why and what the admin can do. The program prints it to
+    standard error and ends with the exit status 2.
     """
-    path = os.pathsep.join([os.environ.get('PATH', os.defpath), *_FOLDERS])
-    return shutil.which(name, path=path)
