@@ -52,7 +52,7 @@ attestation_opts.register(CONF)
 _FIRST_STATEMENTS = 5.0
 
 
-class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
+class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
     """See Nova's driver for everything that is not here."""
 
     @functools.cached_property

@@ -19,9 +19,9 @@ run.
 What is overridden is compared with the classes themselves, so that no
 override can be missing. Every method of our classes that overrides one of
 Nova is marked with :func:`override`, and no other is. A marked method that
-Nova does not have any more would be a new method that nobody calls; one that
+Nova no longer has would be a new method that is never called; one that
 is not marked and that Nova has would replace Nova's by accident. Both are
-errors.
+errors. Names of ours that Nova does not have are not marked.
 
 :data:`CALLED` lists the methods that are only called. Source: nova 34.0.0.
 """

@@ -193,7 +193,7 @@ class ScheduleTest(TestCase):
                 'nova.virt.node.get_local_node_uuid', side_effect=OSError
             ),
         ):
-            self.assertIn('attested', driver._said_of_this_host())
+            self.assertIn('attested', driver._evidence_of_this_host())
 
 
 class NobodyTest(road.TestCase):

@@ -172,7 +172,7 @@ class Guard:
     def confine(
         self, xml: domain_xml.DomainXml, request: guest_request.GuestRequest
     ) -> str:
-        """Put into a domain's XML what confines the guest as asked.
+        """Put into a domain's XML what confines the guest.
 
         Audit mode decides too, but never changes a guest.
 

@@ -122,7 +122,7 @@ class Violations:
     def end(self, uuid: str) -> Violation | None:
         """Forget the violation of a guest.
 
-        :param uuid: a guest that meets its requirements, or runs no more
+        :param uuid: a guest that meets its requirements, or has ended
         :returns: its violation, if there was one
         """
         self._doubted.pop(uuid, None)

@@ -53,8 +53,8 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
     def may_have_started(self, error: BaseException) -> bool:
         """See the base class.
 
-        libvirt undoes a start that fails. Where the connection to it breaks,
-        nobody knows how far the start had got.
+        libvirt undoes a start that fails. If the connection to libvirt
+        breaks, the start may have been completed.
         """
         import libvirt
 

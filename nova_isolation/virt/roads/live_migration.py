@@ -19,7 +19,7 @@ from nova_isolation.virt.roads import guarded_driver
 from nova_isolation.virt.roads import migration_steps
 
 
-class LiveMigrationRoads(guarded_driver.GuardedDriver):
+class GuardedLiveMigration(guarded_driver.GuardedDriver):
     """Decides on both hosts before memory moves, verifies at arrival."""
 
     @signatures.override

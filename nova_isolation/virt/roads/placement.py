@@ -130,8 +130,8 @@ class KeptAllocations:
         client = report.report_client_singleton()
         if client.get_allocs_for_consumer(context, uuid)['allocations']:
             return True
-        # Without a generation placement refuses this if somebody else has
-        # written an allocation meanwhile.
+        # Without a generation, placement refuses this if another service
+        # has written an allocation meanwhile.
         put = client.put_allocations(
             context,
             uuid,

@@ -28,7 +28,7 @@ from nova_isolation.virt.roads import recovery
 LOG = logging.getLogger(__name__)
 
 
-class PowerRoads(guarded_driver.GuardedDriver):
+class GuardedPower(guarded_driver.GuardedDriver):
     """Reboot, suspend, resume, start of the service, boot of the host.
 
     Where Nova would stop a guest first, or lose its memory, the guard decides

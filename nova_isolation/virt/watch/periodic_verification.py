@@ -68,8 +68,8 @@ class PeriodicVerification:
         """Verify the running guests.
 
         :param only: the UUIDs of those to verify; None: all
-        :param in_turn: whether the interval is over, and nobody asked for
-            this run
+        :param in_turn: whether the thread runs this because the interval is
+            over
         :raises Exception: the hypervisor cannot be asked, or something
             unforeseen
         """

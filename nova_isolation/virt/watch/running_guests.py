@@ -27,7 +27,7 @@ from nova_isolation.virt.guard import hypervisor as hypervisors
 
 LOG = logging.getLogger(__name__)
 
-#: The tasks during which nobody changes the guest itself. A tenant can make
+#: The tasks during which Nova does not change the guest. A tenant can make
 #: the upload of a snapshot last for hours.
 _AT_REST = (
     None,

@@ -82,7 +82,7 @@ class _Signal:
         return self._stopped
 
     def wait(self, seconds: float) -> frozenset[str] | None:
-        """Wait until that time is over, or somebody wakes the thread.
+        """Wait until that time is over, or the thread is woken.
 
         :returns: the UUIDs of the guests to verify; None: all
         """
