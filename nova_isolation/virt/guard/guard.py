@@ -22,43 +22,26 @@ from collections.abc import Callable
 import datetime
 import typing
 
-from lxml import etree
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.attestation import service
-from nova_isolation.decision import domain_definition
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
-from nova_isolation.model import reasons
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors
+from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 
 LOG = logging.getLogger(__name__)
-
-
-class Options(typing.Protocol):
-    """What the guard and the watch read of the group ``[isolation]``."""
-
-    @property
-    def mode(self) -> str:
-        """``enforce`` or ``audit``."""
-
-    @property
-    def violation_closes_host(self) -> bool:
-        """Whether a violation closes the host to new guests."""
-
-    @property
-    def on_violation(self) -> str:
-        """What is done about a violation."""
 
 
 class Guard:
@@ -76,7 +59,7 @@ class Guard:
 
     def __init__(
         self,
-        options: Options,
+        options: guard_options.Options,
         hypervisor: hypervisors.Hypervisor,
         host: base.Host,
         mechanisms: registry.Mechanisms,
@@ -186,37 +169,16 @@ class Guard:
         measured = self.admit(request)
         if measured is None or not self.enforces:
             return xml.text
-        before = etree.tostring(xml.element, encoding='unicode')
-        for name in verification.owners(request):
-            try:
-                self._mechanisms.loaded[name].confine(
-                    xml.element, request.wanted, measured.sections[name]
-                )
-            except base.FAILURES as error:
-                # Nobody knows what a mechanism that failed has left undone.
-                unmet = verification.all_unmet(
-                    request, name, reasons.MECHANISM_FAILED, error
-                )
-                found = verification.Verification(
-                    unmet, failures=((name, error),)
-                )
-                break
-        else:
-            # The libvirt hook decides the same, where it is installed.
-            found = verification.Verification(
-                domain_definition.decide(
-                    request.wanted, xml.element, self._mechanisms
-                ).unmet
-            )
+        text, found = confinement.confine(
+            xml, request, measured, self._mechanisms
+        )
         if found.unmet:
             self._conclude(
                 self._outcome(
                     outcome.Stage.DECIDE, request, measured, started, found
                 )
             )
-        # What no mechanism changes stays as Nova wrote it, to the byte.
-        after = etree.tostring(xml.element, encoding='unicode')
-        return xml.text if after == before else after
+        return text
 
     def launch(
         self,

@@ -20,6 +20,7 @@ import weakref
 from oslo_log import log as logging
 
 from nova.virt import event as virtevent
+from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.watch import periodic_verification
 
 LOG = logging.getLogger(__name__)
@@ -97,14 +98,6 @@ class _Signal:
             return None if all_guests else woken
 
 
-class Options(typing.Protocol):
-    """What the thread reads of the group ``[isolation]``."""
-
-    @property
-    def verify_interval(self) -> float:
-        """Seconds between two verifications; 0: there is no thread."""
-
-
 class WatchThread:
     """Verifies the guests every ``[isolation] verify_interval`` seconds.
 
@@ -116,7 +109,7 @@ class WatchThread:
     def __init__(
         self,
         work: periodic_verification.PeriodicVerification,
-        options: Options,
+        options: guard_options.Options,
     ) -> None:
         """:param work: what is run
         :param options: the ``[isolation]`` group, read when the thread starts
