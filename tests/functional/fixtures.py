@@ -453,7 +453,7 @@ class IsolationFixture(fixtures.Fixture):
                 Processes.current.executable,
             ),
             # Nova gives up at once here.
-            ('nova_isolation.virt.guard.late_fault._INTERVAL', 0.02),
+            ('nova_isolation.virt.sinks.late_fault._INTERVAL', 0.02),
         ):
             self.useFixture(fixtures.MonkeyPatch(target, fake))
         # Nova does not use it, so its fake does not have it.

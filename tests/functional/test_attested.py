@@ -203,7 +203,7 @@ class ScheduleTest(TestCase):
                 'nova.virt.node.get_local_node_uuid', side_effect=OSError
             ),
         ):
-            self.assertIn('attested', driver._said_of_this_host())
+            self.assertIn('attested', driver._evidence_of_this_host())
 
 
 class NobodyTest(road.TestCase):
@@ -305,13 +305,15 @@ class RoadTest(TestCase):
     def test_lost_between_start_and_verification(self):
         self.begin('host1')
         guard = self.guard('host1')
-        running = guard.running
+        guest = guard.hypervisor.guest
 
-        def lose_first(guest):
+        def lose_first(handle, shared=None):
             self.lose('host1')
-            return running(guest)
+            return guest(handle, shared)
 
-        with base_fixtures.MockPatchObject(guard, 'running', lose_first):
+        with base_fixtures.MockPatchObject(
+            guard.hypervisor, 'guest', lose_first
+        ):
             server = self.refused(self.attested(), FAILED)
         (event,) = self.events(server, 'isolation_verify')
         self.assertEvent(event, 'Error', 'host1')

@@ -238,7 +238,7 @@ class TraitsTest(base.TestCase):
                 self.assertIn(
                     '[isolation.mechanism.failed]', server['fault']['message']
                 )
-            self.driver('host1')._announcement._made = False
+            self.driver('host1')._trait_creation._done = False
             self.boot(untagged)
 
     def test_facts_decide_where_traits_are_wrong(self):
