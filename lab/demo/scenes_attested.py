@@ -23,7 +23,7 @@ from lab.demo import stage
 from lab.keylime import attestd
 from lab.keylime import decider as deciders
 from lab.keylime import tpm
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 FLAVOR = 'demo.attested'
 _SPECS = {

@@ -24,7 +24,7 @@ from lab.keylime import settings
 from lab.run import errors
 from lab.run import supervisor as supervisors
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 _API = 'v2.6'
 _TIMEOUT = 10
@@ -127,7 +127,7 @@ class Verdicts:
         """Wait until attestd reports this state of a host.
 
         :param state: one of
-            :data:`nova_isolation.model.attestation_result.STATES`
+            :data:`nova_isolation.mechanisms.attested.attestation_result.STATES`
         :raises LabError: when attestd reports another state after ``seconds``
         """
         last = 'nothing'

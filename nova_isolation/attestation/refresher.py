@@ -25,7 +25,7 @@ import weakref
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import evidence
 
 LOG = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import types
 
 from nova_isolation.attestation import snapshot
 from nova_isolation.https import peer_clock
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import facts
 
 

@@ -38,7 +38,7 @@ class Verdict(typing.NamedTuple):
     """What a verifier reports about one host.
 
     :ivar document: the
-        :class:`~nova_isolation.model.attestation_result.AttestationResult`
+        :class:`~nova_isolation.mechanisms.attested.attestation_result.AttestationResult`
         as text
     :ivar good_at: when its last good quote was verified: seconds since the
         epoch by the verifier's clock; None: never

@@ -40,7 +40,7 @@ from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 if typing.TYPE_CHECKING:
     _Base = unittest.TestCase

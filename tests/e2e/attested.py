@@ -25,7 +25,7 @@ from lab.keylime import attestd
 from lab.keylime import tpm
 from lab.run import errors
 from lab.run import layout
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.e2e import base
 
 APPROVED, OTHER = 'an approved hypervisor', 'another hypervisor'

@@ -26,8 +26,8 @@ from lab.keylime import certificates
 from lab.keylime import decider
 from lab.keylime import settings
 from lab.keylime import tpm
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
-from nova_isolation.model import attestation_result
 from tests.e2e import attested
 from tests.e2e import base
 

@@ -24,8 +24,8 @@ from nova.tests.functional.api import client
 from nova_isolation.attestation import opts
 from nova_isolation.attestation import snapshot
 from nova_isolation.cmd import explain
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
-from nova_isolation.model import attestation_result
 from nova_isolation.testing import fixture_provider
 from tests.functional import fixtures
 from tests.functional import road

@@ -15,8 +15,8 @@
 import errno
 import types
 
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.qemu import catalogue
-from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.probes import program
 from nova_isolation.testing import fakes

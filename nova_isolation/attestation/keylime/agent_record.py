@@ -22,7 +22,7 @@ import json
 import re
 import typing
 
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 #: What the numbers of ``keylime.common.states`` mean.
 _WORDS = {

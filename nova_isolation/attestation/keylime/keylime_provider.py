@@ -35,7 +35,7 @@ from nova_isolation.attestation.keylime import revocation_message
 from nova_isolation.attestation.keylime import verifier_api
 from nova_isolation.https import https_client
 from nova_isolation.https import https_error
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 LOG = logging.getLogger(__name__)
 

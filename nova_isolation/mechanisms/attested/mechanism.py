@@ -22,9 +22,9 @@ from collections.abc import Iterator
 import dataclasses
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import extra_specs
 from nova_isolation.mechanisms.attested import reason_codes
-from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import reasons

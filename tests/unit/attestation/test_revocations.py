@@ -15,7 +15,7 @@ import types
 
 from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
 
 GOOD = attestation_result.AttestationResult(

@@ -25,7 +25,7 @@ import requests
 
 from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import entry_points
 from tests.unit.attestation.keylime import messages
 from tests.unit.https import pki

@@ -17,7 +17,7 @@ import types
 
 from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.testing import provider_contract
 from tests.unit import base
 from tests.unit.attestd import process

@@ -30,7 +30,7 @@ from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import daemon
 from nova_isolation.attestd import webhook
 from nova_isolation.cmd import attestd
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
 from tests.unit.attestation.keylime import messages
 from tests.unit.attestd import process

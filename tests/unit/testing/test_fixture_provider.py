@@ -20,7 +20,7 @@ import fixtures
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.testing import fixture_provider
 from nova_isolation.testing import provider_contract
 from tests.unit import base

@@ -18,7 +18,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from nova_isolation.attestation.keylime import agent_record
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
 from tests.unit.attestation.keylime import verifier
 

@@ -24,7 +24,7 @@ from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation.keylime import keylime_provider
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.testing import provider_contract
 from tests.unit import base
 from tests.unit.attestation.keylime import verifier

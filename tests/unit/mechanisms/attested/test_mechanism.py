@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from nova_isolation.decision import cache
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import mechanism
-from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import requirements
 from tests.unit import base

@@ -16,7 +16,7 @@ import json
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import facts
 from tests.unit import base
 
