@@ -20,11 +20,15 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
 
 extensions = [
+    'generated_options',
     'isolation_tables',
+    'nova_overrides',
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
+    'quoted_messages',
     'sphinx.ext.autodoc',
+    'sphinx.ext.graphviz',
     'tested_examples',
 ]
 
@@ -33,10 +37,15 @@ copyright = 'nova-isolation developers'
 root_doc = 'index'
 
 html_theme = 'openstackdocs'
+html_static_path = ['_static']
+html_css_files = ['nova-isolation.css']
 pygments_style = 'native'
 openstackdocs_repo_name = 'nova-isolation'
 openstackdocs_auto_name = False
 openstackdocs_pdf_link = False
+
+# Without dot the build ends with a warning, and so (-W) fails.
+graphviz_output_format = 'svg'
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
