@@ -20,6 +20,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
 
 extensions = [
+    'checked_names',
     'generated_options',
     'isolation_tables',
     'nova_overrides',
@@ -38,6 +39,12 @@ root_doc = 'index'
 
 html_theme = 'openstackdocs'
 html_static_path = ['_static']
+templates_path = ['_templates']
+html_theme_options = {
+    # Nobody is tracked, and nothing is asked of docs.openstack.org.
+    'analytics_tracking_code': '',
+    'display_badge': False,
+}
 html_css_files = ['nova-isolation.css']
 pygments_style = 'native'
 openstackdocs_repo_name = 'nova-isolation'
