@@ -42,7 +42,7 @@ def _namespaces(path: str) -> list[str]:
     return [value for value in values if value.startswith('nova_isolation')]
 
 
-class GeneratedOptions(sphinxext.ShowOptionsDirective):  # type: ignore[misc]
+class GeneratedOptions(sphinxext.ShowOptionsDirective):
     """``generated-options``"""
 
     required_arguments = 1
