@@ -20,6 +20,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
 
 extensions = [
+    'breakable_names',
     'checked_names',
     'generated_options',
     'isolation_tables',
