@@ -10,15 +10,23 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The options of the group ``[isolation]``, in nova.conf."""
+"""The options in nova.conf: the group ``[isolation]``, and the mechanisms'.
+
+The options of a mechanism are declared by the mechanism
+(:meth:`nova_isolation.mechanisms.base.Mechanism.options`).
+"""
 
 from collections.abc import Sequence
+import logging
 import typing
 
 from oslo_config import cfg
-from oslo_config import types
 
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
+
+LOG = logging.getLogger(__name__)
 
 GROUP = cfg.OptGroup(
     'isolation',
@@ -100,47 +108,6 @@ Services: nova-scheduler.
 ]
 
 _COMPUTE = [
-    cfg.ListOpt(
-        'certifications',
-        default=[],
-        item_type=types.String(max_length=64),
-        help="""
-The certifications that hold for this host, e.g. ``LSPP``.
-
-A declaration of the admin. Where a certification presupposes a state of the
-host (``LSPP``: SELinux enforcing with an MLS policy), that is measured and
-counts too.
-
-Services: nova-compute.
-""",
-    ),
-    cfg.ListOpt(
-        'svirt_types',
-        default=['svirt_t', 'svirt_tcg_t'],
-        item_type=types.String(max_length=64),
-        help="""
-The SELinux types that guests may have on this host.
-
-A type of ``isolation:svirt_type`` must be one of them. A guest of
-``isolation:svirt=selinux`` without a type of its own must turn out to have
-one of them.
-
-Services: nova-compute.
-""",
-    ),
-    cfg.StrOpt(
-        'qemu_conf',
-        default='/etc/libvirt/qemu.conf',
-        help="""
-The configuration of libvirt's QEMU driver.
-
-Read for ``seccomp_sandbox``. Where only root may read it, it is read through
-privsep, if the file is called qemu.conf. If it cannot be read, the sandbox
-counts as unknown.
-
-Services: nova-compute.
-""",
-    ),
     cfg.StrOpt(
         'qemu_run_dir',
         default='/run/libvirt/qemu',
@@ -259,18 +226,49 @@ _ALL = _DECIDING + _SCHEDULER + _COMPUTE + _WATCH
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
-    """The options, for oslo-config-generator and the documentation."""
-    return [(GROUP, _ALL)]
+    """All options, for oslo-config-generator and the documentation.
+
+    :returns: ``[isolation]``, and a group for each mechanism that is
+        installed and has options
+    """
+    return [
+        (GROUP, _ALL),
+        *(
+            (_group(name), options)
+            for name, mechanism in registry.get().loaded.items()
+            if (options := mechanism.options())
+        ),
+    ]
 
 
 def register(conf: cfg.ConfigOpts) -> typing.Any:
     """Make the options known to a configuration.
 
-    :returns: the group
+    :returns: the group ``[isolation]``
     """
     conf.register_group(GROUP)
     conf.register_opts(_ALL, group=GROUP)
+    for name, mechanism in registry.get().loaded.items():
+        try:
+            options = mechanism.options()
+            if options:
+                conf.register_opts(options, group=_group(name))
+        except base.FAILURES:
+            # A mechanism of any package. It cannot read its options then,
+            # so it measures nothing and flavors that need it are refused.
+            LOG.exception(
+                'The options of the isolation mechanism %s cannot be '
+                'registered',
+                name,
+            )
     return conf.isolation
+
+
+def _group(mechanism: str) -> cfg.OptGroup:
+    return cfg.OptGroup(
+        base.option_group(mechanism),
+        title=f'Options of the isolation mechanism {mechanism}',
+    )
 
 
 def freshness(group: typing.Any) -> facts.Freshness:

@@ -15,8 +15,8 @@
 Two guests that share a core can spy on each other. This mechanism keeps a
 guest to hosts on which simultaneous multithreading is off.
 
->>> from nova_isolation import requirements
 >>> from nova_isolation.mechanisms import registry
+>>> from nova_isolation.model import requirements
 >>> mechanisms = registry.build({'smt': SmtMechanism})
 >>> flavor = {'isolation:smt': 'off'}
 >>> wanted = requirements.parse(flavor, mechanisms.vocabulary)
@@ -30,19 +30,24 @@ isolation:smt: wanted off, found SMT is active [isolation.smt.active]
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
+import typing
 
 from nova_isolation.mechanisms import base
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.model import typed_section
 from nova_isolation.model import vocabulary
+
+if typing.TYPE_CHECKING:
+    from oslo_config import cfg
 
 UNKNOWN = reasons.Reason(
     'isolation.smt.unknown',
-    'The host could not tell whether SMT is active.',
+    'The host could not find out whether SMT is active.',
     'Look for the failed probe in the log of nova-compute.',
+    uncertain=True,
 )
 ACTIVE = reasons.Reason(
     'isolation.smt.active',
@@ -50,46 +55,55 @@ ACTIVE = reasons.Reason(
     'Boot the host with the kernel parameter nosmt.',
 )
 
-
 _OFF = frozenset({traits.name('SMT', 'OFF')})
 
 
 @dataclasses.dataclass(frozen=True)
 class SmtFacts:
-    """:ivar off: whether no two threads share a core"""
+    """What is known of the host's cores.
+
+    :ivar off: whether no two threads share a core
+    """
 
     off: bool
 
 
-class SmtMechanism(base.Mechanism[SmtFacts]):
+class SmtMechanism(base.HostMechanism[SmtFacts]):
     """``isolation:smt``."""
 
     name = 'smt'
     extra_specs = (
         vocabulary.ExtraSpec(
             'isolation:smt',
-            mechanism='smt',
             values=('off',),
             condition='simultaneous multithreading is off',
             example='off',
         ),
     )
     own_reasons = (UNKNOWN, ACTIVE)
+    facts_class = SmtFacts
+    unknown = UNKNOWN
 
-    def measure(self, host: base.Host) -> object:
+    @classmethod
+    def options(cls) -> 'Sequence[cfg.Opt]':
+        """``[isolation_smt]``."""
+        from oslo_config import cfg
+
+        return (
+            cfg.StrOpt(
+                'state',
+                default='/sys/devices/system/cpu/smt/active',
+                help='The file in which the kernel says whether SMT is on.',
+            ),
+        )
+
+    def measure(self, host: base.Host) -> SmtFacts:
         """The kernel's word."""
-        text = host.read('/sys/devices/system/cpu/smt/active').strip()
+        path = host.options(self.name).state
+        text = host.read(path).strip()
         if text not in ('0', '1'):
-            raise ValueError(f'smt/active holds {text!r}')
-        return typed_section.write(SmtFacts(off=text == '0'))
-
-    def read(self, section_: object) -> SmtFacts:
-        """See the base class."""
-        return typed_section.read(SmtFacts, section_)
-
-    def unknown(self) -> reasons.Reason:
-        """See the base class."""
-        return UNKNOWN
+            raise ValueError(f'{path}: wanted 0 or 1, found {text!r}')
+        return SmtFacts(off=text == '0')
 
     def traits(self, facts: SmtFacts) -> frozenset[str]:
         """One trait, where SMT is off."""
@@ -115,7 +129,10 @@ class SmtMechanism(base.Mechanism[SmtFacts]):
         facts: SmtFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """The state is of the host; facts were measured after the start."""
+        """SMT is a state of the host, and nothing in the guest shows it.
+
+        The caller measured the facts after the guest was started.
+        """
         for requirement in wanted.of(self.name):
             unmet = tuple(self.judge(requirement, facts))
             yield from unmet

@@ -15,17 +15,18 @@
 Directives, all without content:
 
 ``isolation-vocabulary``
-    the extra specs (:data:`nova_isolation.model.vocabulary.EXTRA_SPECS`)
+    the extra specs of the mechanisms that are installed
 ``isolation-reserved``
     the names that are refused until a later release
 ``isolation-catalogue``
-    the components of QEMU (:mod:`nova_isolation.qemu_catalogue`)
+    the components of QEMU (:mod:`nova_isolation.mechanisms.qemu.catalogue`)
 ``isolation-certifications``
     what certifications presuppose
-    (:mod:`nova_isolation.mechanisms.certification`)
+    (:mod:`nova_isolation.mechanisms.certification.mechanism`)
 ``isolation-reasons``
-    the reason codes (:data:`nova_isolation.model.reasons.REASONS`). Each row
-    is a target: ``#isolation-svirt-no-model``.
+    the reason codes of the mechanisms that are installed, and the general ones
+    (:mod:`nova_isolation.model.reasons`). Each row is a target:
+    ``#isolation-svirt-no-model``.
 """
 
 import abc
@@ -40,8 +41,9 @@ from sphinx import application
 from sphinx.util import docutils
 from sphinx.util import typing as sphinx_typing
 
-from nova_isolation import qemu_catalogue
-from nova_isolation.mechanisms import certification
+from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.certification import mechanism
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import reasons
 from nova_isolation.model import vocabulary
 
@@ -117,7 +119,7 @@ class VocabularyTable(_Table):
 
     def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
         """See the base class."""
-        for spec in vocabulary.EXTRA_SPECS:
+        for spec in registry.get().vocabulary.rows.values():
             yield (
                 spec.key,
                 (
@@ -132,7 +134,7 @@ class VocabularyTable(_Table):
 def _value(spec: vocabulary.ExtraSpec) -> Cell:
     """What a value may be, in words."""
     start = 'comma list of ' if spec.several else ''
-    if spec.values == tuple(qemu_catalogue.CATALOGUE):
+    if spec.values == tuple(catalogue.CATALOGUE):
         return _text(f'{start}components, see below')
     if not spec.values:
         return [*_text(f'{start}text that matches '), *_words([spec.pattern])]
@@ -146,9 +148,11 @@ def _beside(spec: vocabulary.ExtraSpec) -> Iterator[nodes.Node]:
     for key, value in spec.requires:
         yield from _text('. Needs ')
         yield from _words([f'{key}={value}'])
-    if spec.hypervisors:
-        yield from _text('. For the hypervisors ')
-        yield from _words(spec.hypervisors)
+    for key, words in spec.compatible:
+        yield from _text('. Beside ')
+        yield from _words([key])
+        yield from _text(' only with ')
+        yield from _words(words)
 
 
 class ReservedTable(_Table):
@@ -169,11 +173,11 @@ class CatalogueTable(_Table):
 
     head = ('Component', 'QOM types that reveal it')
     widths = (30, 70)
-    sources = (qemu_catalogue,)
+    sources = (catalogue,)
 
     def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
         """See the base class."""
-        for component, qom_types in qemu_catalogue.CATALOGUE.items():
+        for component, qom_types in catalogue.CATALOGUE.items():
             yield '', (_words([component]), _words(qom_types))
 
 
@@ -182,11 +186,11 @@ class CertificationTable(_Table):
 
     head = ('Certification', 'Measured preconditions')
     widths = (30, 70)
-    sources = (certification,)
+    sources = (mechanism,)
 
     def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
         """See the base class."""
-        for name, conditions in certification.CERTIFICATIONS.items():
+        for name, conditions in mechanism.CERTIFICATIONS.items():
             yield '', (_words([name]), _words(conditions) or _text('none'))
 
 
@@ -199,7 +203,7 @@ class ReasonTable(_Table):
 
     def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
         """See the base class."""
-        for code, reason in reasons.REASONS.items():
+        for code, reason in registry.get().reasons.items():
             yield (
                 code,
                 (

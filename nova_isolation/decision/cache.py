@@ -174,10 +174,7 @@ def _limits(
     """
     for name in sorted({item.mechanism for item in wanted.items}):
         mechanism = mechanisms.loaded.get(name)
-        if (
-            mechanism is None
-            or mechanism.source is not base.Source.THIRD_PARTY
-        ):
+        if not isinstance(mechanism, base.EvidenceMechanism):
             continue
         try:
             found = map(mechanism.max_age, wanted.of(name))

@@ -23,7 +23,6 @@ import logging
 
 from nova_isolation.decision import answers
 from nova_isolation.decision import decision
-from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
@@ -138,15 +137,8 @@ def _ask(
                 reasons.HOST_VIOLATED, by or 'a running guest without it'
             ),
         )
-    if mechanism.source is base.Source.THIRD_PARTY:
-        section: object = evidence.get(requirement.mechanism)
-        nothing = reasons.EVIDENCE_MISSING
-    else:
-        section = measured.sections.get(requirement.mechanism)
-        nothing = mechanism.unknown()
-    if section is None:
-        return (requirement.unmet(nothing, 'unknown'),)
     try:
-        return tuple(mechanism.judge(requirement, mechanism.read(section)))
+        facts_ = mechanism.facts_of(measured.sections, evidence)
+        return tuple(mechanism.judge(requirement, facts_))
     except facts.FactsError as error:
         return (requirement.unmet(error.reason, error.found),)

@@ -20,7 +20,7 @@ import typing
 from nova_isolation.hook import programs
 from nova_isolation.hook import selinux_label
 from nova_isolation.host import domain_metadata
-from nova_isolation.model import reasons
+from nova_isolation.mechanisms.svirt import reason_codes
 from nova_isolation.probes import apparmor
 
 _SECONDS = 60
@@ -82,7 +82,7 @@ def run(path: Path, read: Callable[[str], str] = selinux_label.text) -> Result:
 def _fault(command: list[str]) -> str:
     for xml, status, words in (
         (_UNTAGGED, 0, ''),
-        (_TAGGED, 1, reasons.SVIRT_DEFINITION.code),
+        (_TAGGED, 1, reason_codes.DEFINITION.code),
     ):
         try:
             result = subprocess.run(  # noqa: S603  # nosec B603: our own file

@@ -60,28 +60,28 @@ class ComputeHost(base.Host):
     def __init__(
         self,
         libvirt_host: typing.Any,
-        options: typing.Any,
+        conf: typing.Any,
         virt_type: str,
         third_party: Callable[[], Mapping[str, evidence.Evidence]],
     ) -> None:
         """:param libvirt_host: Nova's Host; all libvirt calls go through its
             connection, which may be a proxy
-        :param options: the ``[isolation]`` group
+        :param conf: the configuration, with the options of this project
+            registered (:func:`nova_isolation.opts.register`)
         :param virt_type: ``[libvirt] virt_type``
         :param third_party: tells what third parties say of this host, now
         """
         self._third_party = third_party
         self._libvirt = libvirt_host
-        self._options = options
+        self._conf = conf
         self._virt_type = virt_type
         self._connection: typing.Any = None
         self._texts: tuple[str, str] = ('', '')
         self._emulator: _Examination | None = None
 
-    @property
-    def options(self) -> typing.Any:
+    def options(self, mechanism: str) -> typing.Any:
         """See the base class."""
-        return self._options
+        return self._conf[base.option_group(mechanism)]
 
     def read(self, path: str) -> str:
         """See the base class."""
@@ -122,7 +122,7 @@ class ComputeHost(base.Host):
         # lock of the resources, for untagged guests as well.
         result: program.Emulator | Exception
         try:
-            result = emulator.examine(path, self._options.probe_timeout)
+            result = emulator.examine(path, self._conf.isolation.probe_timeout)
         except (OSError, ValueError) as error:
             result = error
         lifetime = _FAILURE if isinstance(result, Exception) else _EXAMINATION

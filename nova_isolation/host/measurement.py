@@ -88,7 +88,7 @@ class Measurement:
                     self.evidence,
                 )
             except ValueError:
-                # It took more room than the facts had; then without names.
+                # The names took more room than the facts had: leave them out.
                 continue
         return Measurement('', self.time, {}, {})
 
@@ -97,31 +97,27 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     """Measure the host.
 
     A mechanism that fails has unknown facts: none of its requirements is
-    met and it earns no traits. Where the facts as a whole cannot be written
+    met and it earns no traits. Where the facts as a whole cannot be written,
     the document is empty, which counts as missing.
     """
-    # The time before: facts are never younger than they claim to be.
+    # Taken before the measurement: facts are never younger than they claim.
     now = time.time()
-    document: dict[str, object] = {}
+    document: dict[str, object] = {
+        name: None
+        for name, mechanism in mechanisms.loaded.items()
+        if isinstance(mechanism, base.HostMechanism)
+    }
     sections: dict[str, object] = {}
     earned_by: dict[str, frozenset[str]] = {}
     evidence: dict[str, evidences.Evidence] = {}
     for name, mechanism in sorted(mechanisms.loaded.items()):
-        by_host = mechanism.source is base.Source.HOST
-        if by_host:
-            document[name] = None
         try:
-            if by_host:
-                # Through the text and back: what the scheduler will read.
-                text = facts.dumps({name: mechanism.measure(host)})
-                section = facts.loads(text).sections[name]
-            else:
-                said = host.evidence(name)
-                if said is None:
-                    continue
-                evidence[name] = said
-                section = said
-            typed = mechanism.read(section)
+            observed = mechanism.observe(host)
+            if observed is None:
+                continue
+            if observed.evidence is not None:
+                evidence[name] = observed.evidence
+            typed = mechanism.facts_of({name: observed.section}, evidence)
             earned = _checked(mechanism.traits(typed))
         except (OSError, ValueError, facts.FactsError) as error:
             LOG.warning(
@@ -130,21 +126,21 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
                 {'name': name, 'error': error},
             )
         except base.FAILURES:
-            # Anybody's mechanism; the periodic task must live on.
+            # A mechanism of any package: the periodic task must go on.
             LOG.exception(
                 'The isolation mechanism %s failed; flavors that need it '
                 'are refused here',
                 name,
             )
         else:
-            if by_host:
-                document[name] = section
+            if name in document:
+                document[name] = observed.section
             sections[name] = typed
             earned_by[name] = earned
     try:
         text = _fit(document)
     except ValueError as error:
-        LOG.error('This host publishes no facts: %s', error)
+        LOG.error('Host publishes no facts: %s', error)
         return Measurement('', now, {}, {})
     kept = {
         n: s for n, s in sections.items() if document.get(n, s) is not None
@@ -155,20 +151,22 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
 
 
 def _checked(names: Iterable[str]) -> frozenset[str]:
-    """The traits, if placement will take them and we can remove them.
+    """The traits, if placement accepts them and this project can remove them.
 
-    :raises ValueError: one of them is not of ours
+    :raises ValueError: one of them does not begin with the project's prefix
     """
     result = frozenset(names)
     for name in result:
         if not traits.PATTERN.fullmatch(name):
-            raise ValueError(f'{name!r} is no trait of isolation')
+            raise ValueError(f'{name!r} is not a trait of isolation')
     return result
 
 
 def _fit(document: dict[str, object]) -> str:
-    """The text of a document; where it is too large, without the sections of
-    other packages, the largest first, so that those only spoil their own.
+    """The text of a document.
+
+    Where the document is too large, the parts of other packages are left
+    out, the largest first, so that another package spoils only its own.
 
     :param document: changed in place
     :raises ValueError: it is too large all the same
@@ -186,7 +184,8 @@ def _fit(document: dict[str, object]) -> str:
             name = foreign.pop()
             document[name] = None
             LOG.error(
-                'The facts of the isolation mechanism %(name)s find no room, '
-                'so flavors that need it are refused here: %(error)s',
-                {'name': name, 'error': error},
+                'Facts of the isolation mechanism %(name)s do not fit into '
+                '%(bytes)d bytes and were dropped; flavors that need '
+                '%(name)s are refused on this host: %(error)s',
+                {'name': name, 'bytes': facts.MAX_BYTES, 'error': error},
             )

@@ -18,7 +18,6 @@ import typing
 from nova_isolation.host import process_labels
 from nova_isolation.host import qemu_process
 from nova_isolation.mechanisms import base
-from nova_isolation.probes import program
 
 
 class RunningGuest(base.Guest):
@@ -35,19 +34,13 @@ class RunningGuest(base.Guest):
             proxy
         :param host: Nova's Host
         :param run_dir: where libvirt keeps the pid files
-        :param all_guests: with whom it is compared; by default with those
-            that run when that is asked for
+        :param all_guests: the labels of the guests with which this one is
+            compared; by default those that run when the labels are read
         """
         self._domain = domain
         self._run_dir = run_dir
-        self._census = all_guests or process_labels.ProcessLabels(
+        self._process_labels = all_guests or process_labels.ProcessLabels(
             host, run_dir
-        )
-
-    @functools.cached_property
-    def _process(self) -> qemu_process.QemuProcess:
-        return qemu_process.QemuProcess.find(
-            self._run_dir, self.name, self.uuid
         )
 
     @functools.cached_property
@@ -69,18 +62,19 @@ class RunningGuest(base.Guest):
         label, enforced = self._domain.securityLabel()
         return str(label), bool(enforced)
 
-    def process_label(self) -> str:
-        """See the base class."""
-        return self._process.label()
+    def process(self) -> base.Process:
+        """See the base class; a guest of QEMU always has a process.
+
+        :raises OSError, ValueError: the process cannot be found
+        """
+        return self._process
+
+    @functools.cached_property
+    def _process(self) -> qemu_process.QemuProcess:
+        return qemu_process.QemuProcess.find(
+            self._run_dir, self.name, self.uuid
+        )
 
     def other_process_labels(self) -> dict[str, str]:
         """See the base class."""
-        return self._census.others(self.uuid)
-
-    def seccomp(self) -> int:
-        """See the base class."""
-        return self._process.seccomp()
-
-    def executable(self) -> program.Identity:
-        """See the base class."""
-        return self._process.executable()
+        return self._process_labels.others(self.uuid)

@@ -17,7 +17,9 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import importlib
+import inspect
 import logging
+import os
 import re
 import types
 import typing
@@ -33,8 +35,21 @@ LOG = logging.getLogger(__name__)
 #: The entry-point group.
 ENTRY_POINTS = 'nova_isolation.mechanisms'
 
-#: Without these the installation is broken, and says so.
-BUILT_IN = frozenset(s.mechanism for s in vocabulary.EXTRA_SPECS)
+_HERE = __name__.rpartition('.')[0]
+
+
+def _packages() -> frozenset[str]:
+    with os.scandir(os.path.dirname(__file__)) as found:
+        return frozenset(
+            entry.name
+            for entry in found
+            if os.path.exists(os.path.join(entry.path, 'mechanism.py'))
+        )
+
+
+#: The mechanisms of this tree: the packages beside this module. Where one of
+#: them is not loaded, the installation is broken and the log says so.
+BUILT_IN = _packages()
 
 # 'v' is the schema in the facts, where each mechanism has a key.
 _NAME = re.compile('(?!v$)[a-z][a-z0-9_]*')
@@ -60,15 +75,13 @@ class Mechanisms:
     def possible_traits(self) -> frozenset[str]:
         """The traits that flavors can require, as far as values are listed.
 
-        The names of certifications and SELinux types are not.
+        The names of certifications and SELinux types are not listed.
         """
-        rows = self.vocabulary.rows.values()
         result = set()
         for name, mechanism in self.loaded.items():
             wanted = [
                 requirements.Requirement(row.key, name, (word,))
-                for row in rows
-                if row.mechanism == name
+                for row in self.vocabulary.of(name)
                 for word in row.values
             ]
             try:
@@ -78,7 +91,7 @@ class Mechanisms:
                     for trait in mechanism.required_traits(requirement)
                 }
             except base.FAILURES:
-                # Anybody's mechanism; it spoils only its own.
+                # A mechanism of any package spoils only its own traits.
                 LOG.exception('The isolation mechanism %s failed', name)
         return frozenset(filter(traits.PATTERN.fullmatch, result))
 
@@ -91,34 +104,36 @@ def build(
 
     :param candidates: entry-point name -> class
     :param failed: entry-point name -> why it could not even be imported
-    :returns: those that keep the contract, and why the others do not
+    :returns: the mechanisms that keep the contract, and why the others do
+        not
     """
     loaded: dict[str, AnyMechanism] = {}
     wrong: dict[str, str] = dict(failed or {})
-    more: list[vocabulary.ExtraSpec] = []
+    owned: dict[str, tuple[vocabulary.ExtraSpec, ...]] = {}
     codes = dict(reasons.REASONS)
-    for name, cls in sorted(candidates.items()):
+    # Those of this tree first: where two claim the same, theirs is kept.
+    for name, cls in sorted(
+        candidates.items(), key=lambda item: (item[0] not in BUILT_IN, item[0])
+    ):
         try:
             mechanism = _instance(name, cls)
-            own = {r.code: r for r in mechanism.own_reasons}
-            if name not in BUILT_IN:
-                vocabulary.Vocabulary([*more, *mechanism.extra_specs])
+            own = {reason.code: reason for reason in mechanism.own_reasons}
+            specs = tuple(mechanism.extra_specs)
+            vocabulary.Vocabulary({**owned, name: specs})
         except base.FAILURES as error:
-            # Whatever a package of somebody else does wrong: it is not
+            # Whatever another package does wrong: its mechanism is not
             # loaded, and every flavor that needs it is refused.
             wrong[name] = f'{type(error).__name__}: {error}'
             continue
         loaded[name] = mechanism
-        if name not in BUILT_IN:
-            more.extend(mechanism.extra_specs)
-        for code, reason in own.items():
-            codes.setdefault(code, reason)
+        owned[name] = specs
+        codes.update(own)
     for name in BUILT_IN - set(loaded) - set(wrong):
         wrong[name] = f'no entry point in {ENTRY_POINTS}; reinstall'
     return Mechanisms(
         types.MappingProxyType(loaded),
         types.MappingProxyType(wrong),
-        vocabulary.Vocabulary(more),
+        vocabulary.Vocabulary(owned, wrong),
         types.MappingProxyType(codes),
     )
 
@@ -126,29 +141,43 @@ def build(
 def _instance(name: str, cls: object) -> AnyMechanism:
     """An instance of a class that keeps the contract.
 
-    :raises TypeError, ValueError: it does not
+    :raises TypeError, ValueError: the class does not keep it
     """
-    if not isinstance(cls, type) or not issubclass(cls, base.Mechanism):
-        raise TypeError(f'{cls!r} is no Mechanism')
+    kinds = (base.HostMechanism, base.EvidenceMechanism)
+    if not isinstance(cls, type) or not issubclass(cls, kinds):
+        raise TypeError(
+            f'{cls!r} is neither a HostMechanism nor an EvidenceMechanism'
+        )
+    if all(issubclass(cls, kind) for kind in kinds):
+        # Its facts must not count as the word of a third party.
+        raise TypeError(f'{cls!r} is both a Host- and an EvidenceMechanism')
     mechanism: AnyMechanism = cls()
     if mechanism.name != name:
         raise ValueError(f'it calls itself {mechanism.name!r}')
     if not _NAME.fullmatch(name):
-        raise ValueError(f'{name!r} is no name: {_NAME.pattern}')
-    if not isinstance(mechanism.source, base.Source):
-        raise TypeError(f'{mechanism.source!r} is no Source')
-    for spec in mechanism.extra_specs:
-        if spec.mechanism != name:
-            raise ValueError(f'{spec.key} belongs to {spec.mechanism!r}')
-    if name in BUILT_IN and mechanism.extra_specs != vocabulary.owned_by(name):
+        raise ValueError(f'{name!r} is not a name: {_NAME.pattern}')
+    if name in BUILT_IN and cls.__module__ != _module_of(name):
         raise ValueError('another package uses the name of a built-in one')
+    known = (
+        [mechanism.unknown]
+        if isinstance(mechanism, base.HostMechanism)
+        else []
+    )
+    for reason in (*mechanism.own_reasons, *known):
+        if not isinstance(reason, reasons.Reason):
+            raise TypeError(f'{reason!r} is not a Reason')
+    for reason in mechanism.own_reasons:
+        if reason.area != name:
+            raise ValueError(
+                f'{reason.code} does not begin with isolation.{name}'
+            )
     return mechanism
 
 
 @functools.cache
 def get() -> Mechanisms:
-    """The installed mechanisms. Says at the first call what failed."""
-    # Here, not above: owning() is for those who cannot wait for it.
+    """The installed mechanisms. Logs at the first call which failed."""
+    # Here, not above: the callers of owning() have no time for it.
     from stevedore import extension
 
     failed: dict[str, str] = {}
@@ -182,40 +211,49 @@ def get() -> Mechanisms:
 def owning(keys: Iterable[str]) -> Mechanisms:
     """The mechanisms that own these extra specs, at the least cost.
 
-    To look for entry points costs more than all the rest of a judgement. Who
-    is started anew for each guest, as the libvirt hook is, does without it
-    where this distribution owns all the keys.
+    A search for entry points takes longer than everything else in a
+    decision. The libvirt hook, which is started anew for each guest, does
+    without the search where mechanisms of this tree own all the keys.
 
     :param keys: extra specs; those of other namespaces are passed over
-    :returns: for these extra specs the same answers as :func:`get`, but where
-        another package claims the name of a built-in mechanism: :func:`get`
-        then has neither, this has ours
+    :returns: for these extra specs the same answers as :func:`get`, except
+        where another package claims the name of a built-in mechanism:
+        :func:`get` then has neither, this function has the built-in one
     """
-    rows = vocabulary.Vocabulary().rows
     ours = frozenset(filter(vocabulary.is_ours, keys))
-    if not ours <= set(rows):
-        return get()
+    owners = {key: vocabulary.named_after(key, BUILT_IN) for key in ours}
     found: dict[str, object] = {}
-    failed: dict[str, str] = {}
-    for name in BUILT_IN:
-        if not any(rows[key].mechanism == name for key in ours):
-            failed[name] = 'not asked for'
-            continue
+    failed = dict.fromkeys(BUILT_IN, 'not asked for')
+    for name in frozenset(owners.values()):
+        if name is None:
+            return get()
         try:
-            found[name] = _own_class(name)
+            found[name] = _built_in_class(name)
+            del failed[name]
         except Exception as error:
             failed[name] = f'{type(error).__name__}: {error}'
-    return build(found, failed)
+    result = build(found, failed)
+    for key, name in owners.items():
+        # A longer name, of another package, may begin like a built-in one.
+        if name in result.loaded and key not in result.vocabulary.rows:
+            return get()
+    return result
 
 
-def _own_class(name: str) -> object:
-    """The class of a built-in mechanism: the one of the module named so."""
-    module = importlib.import_module(f'nova_isolation.mechanisms.{name}')
+def _module_of(name: str) -> str:
+    """The module of a built-in mechanism's class."""
+    return f'{_HERE}.{name}.mechanism'
+
+
+def _built_in_class(name: str) -> object:
+    """The class of a built-in mechanism: the only one of its module."""
+    module = importlib.import_module(_module_of(name))
     (found,) = (
         value
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, base.Mechanism)
         and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
     )
     return found

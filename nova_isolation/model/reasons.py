@@ -12,17 +12,17 @@
 
 """The reason codes of a refusal, what each means and what the admin can do.
 
-A code is stable: tools and alerts may rely on it. It is never given another
-meaning and never reused. It reads ``isolation.<area>.<what is wrong>``; the
-area is ``spec`` for the flavor, ``facts`` for the host's document as a whole,
-``host`` for the other guests of the host, ``verify`` for the started guest,
-``mechanism`` for this software itself, else the name of the mechanism whose
-requirement is not met.
-
-Mechanisms of other packages bring their own :class:`Reason` objects
+A code is stable: tools and alerts may rely on it. A code never gets another
+meaning and is never reused. A code reads ``isolation.<area>.<what is wrong>``.
+The area is ``spec`` for the flavor, ``facts`` for the host's document as a
+whole, ``host`` for the other guests of the host, ``verify`` for the started
+guest and ``mechanism`` for this software itself. Every other area is the name
+of the mechanism whose requirement is not met; those codes stand in the
+mechanism's own package
 (:attr:`nova_isolation.mechanisms.base.Mechanism.own_reasons`).
 """
 
+from collections.abc import Mapping
 import dataclasses
 import re
 import types
@@ -37,15 +37,29 @@ class Reason:
     :ivar code: the stable identifier, ``isolation.<area>.<what>``
     :ivar meaning: what is the case, one sentence
     :ivar remedy: what the admin can do about it, one or two sentences
+    :ivar uncertain: whether the code says that something could not be found
+        out, rather than that it was found to be wrong. A running guest is
+        reported as violating its requirements only when an uncertain reason
+        is found twice in a row.
+    :ivar same_as: the code of a reason that reports the same event later, or
+        an empty string. A change from one to the other is not a new
+        violation of a running guest.
     """
 
     code: str
     meaning: str
     remedy: str
+    uncertain: bool = False
+    same_as: str = ''
 
     def __post_init__(self) -> None:
         if not _CODE.fullmatch(self.code):
             raise ValueError(f'not a reason code: {self.code!r}')
+
+    @property
+    def area(self) -> str:
+        """The second part of the code."""
+        return self.code.split('.')[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +70,7 @@ class Unmet:
     :ivar key: the extra spec, or '' where the refusal is about the host's
         facts as a whole
     :ivar wanted: what the flavor asks for
-    :ivar found: what there is instead
+    :ivar found: what was found instead
     """
 
     code: str
@@ -69,6 +83,15 @@ class Unmet:
         return (
             f'{subject}wanted {self.wanted}, found {self.found} [{self.code}]'
         )
+
+
+def defined_in(namespace: Mapping[str, object]) -> tuple[Reason, ...]:
+    """The reasons that a module defines, in the order of their definition.
+
+    :param namespace: the module's ``vars()``
+    """
+    found = list(namespace.values())
+    return tuple(value for value in found if isinstance(value, Reason))
 
 
 SPEC_UNKNOWN = Reason(
@@ -102,6 +125,7 @@ MECHANISM_UNAVAILABLE = Reason(
     'that decided.',
     'Look for "failed to load" in the log of that service, mend the '
     'installation and restart it.',
+    uncertain=True,
 )
 MECHANISM_FAILED = Reason(
     'isolation.mechanism.failed',
@@ -109,12 +133,14 @@ MECHANISM_FAILED = Reason(
     "wrote the guest's XML.",
     'This is a defect: report it with the traceback in the log of the '
     'service.',
+    uncertain=True,
 )
 FACTS_MISSING = Reason(
     'isolation.facts.missing',
     'The host has published no facts about itself.',
     'Run nova-compute there with compute_driver = isolation.IsolationDriver '
     'and look into its log for probes that failed.',
+    uncertain=True,
 )
 FACTS_STALE = Reason(
     'isolation.facts.stale',
@@ -161,12 +187,14 @@ EVIDENCE_MISSING = Reason(
     'none for this host.',
     'Set [isolation_attestation] provider for the service that decided, and '
     'look into its log.',
+    uncertain=True,
 )
 VERIFY_FAILED = Reason(
     'isolation.verify.failed',
     'The started guest could not be examined, so nothing is proven about it.',
     'The message names what could not be read; the log of nova-compute has '
     'the traceback.',
+    uncertain=True,
 )
 VERIFY_INTERRUPTED = Reason(
     'isolation.verify.interrupted',
@@ -174,181 +202,14 @@ VERIFY_INTERRUPTED = Reason(
     'had verified it. The guest was powered off when nova-compute came back.',
     'Start the server again, or delete it if it was being created.',
 )
-HYPERVISOR_UNKNOWN = Reason(
-    'isolation.hypervisor.unknown',
-    'The host could not tell which hypervisor it runs.',
-    'Look for the failed probe in the log of nova-compute.',
-)
-HYPERVISOR_OTHER = Reason(
-    'isolation.hypervisor.other',
-    'The host runs another hypervisor than the flavor allows.',
-    'Use a host with one of the wanted hypervisors ([libvirt] virt_type), or '
-    'widen the list in the flavor.',
-)
-CERTIFICATION_UNKNOWN = Reason(
-    'isolation.certification.unknown',
-    'The host could not measure what its certifications presuppose.',
-    'Look for the failed probe in the log of nova-compute.',
-)
-CERTIFICATION_UNDECLARED = Reason(
-    'isolation.certification.undeclared',
-    'The host does not declare the certification.',
-    'If the host is certified, add the name to [isolation] certifications '
-    'in its nova.conf.',
-)
-CERTIFICATION_PRECONDITION = Reason(
-    'isolation.certification.precondition',
-    'The host declares the certification, but is not in the state that the '
-    'certification presupposes.',
-    'Restore the named precondition on the host.',
-)
-SVIRT_UNKNOWN = Reason(
-    'isolation.svirt.unknown',
-    'The host could not tell how libvirt confines guests.',
-    'Look for the failed probe in the log of nova-compute.',
-)
-SVIRT_NO_MODEL = Reason(
-    'isolation.svirt.no_model',
-    'libvirt on the host does not confine guests with the wanted security '
-    'model.',
-    'Boot a kernel with that security module and set security_driver in '
-    "libvirt's qemu.conf.",
-)
-SVIRT_NOT_ENFORCING = Reason(
-    'isolation.svirt.not_enforcing',
-    'The security module is there but only records what it would deny.',
-    'setenforce 1 and SELINUX=enforcing, or aa-enforce the profiles of '
-    'libvirt.',
-)
-SVIRT_TYPE = Reason(
-    'isolation.svirt.type_not_allowed',
-    'The SELinux type is not among those that the host gives to guests, or '
-    'the host does not confine guests by SELinux at all.',
-    'Load the policy module that has the type on the host, then add the '
-    'type to [isolation] svirt_types there.',
-)
-SVIRT_DEFINITION = Reason(
-    'isolation.svirt.wrong_definition',
-    "The <seclabel> of the guest's XML is not the one that makes libvirt "
-    'confine the guest as its flavor asks: the XML is older than the extra '
-    'specs, or was changed by others than Nova.',
-    'Let Nova write it anew: openstack server reboot --hard SERVER. Do not '
-    'start or change guests of Nova with virsh.',
-)
-SVIRT_LABEL = Reason(
-    'isolation.svirt.wrong_label',
-    'The started guest does not carry the label that it should have.',
-    "Compare the label in the message with libvirt's log of the guest and "
-    'with the SELinux policy of the host.',
-)
-SVIRT_CLASH = Reason(
-    'isolation.svirt.category_clash',
-    'The MCS categories of another running guest of the host include those '
-    'of this one, or the other way round, so one could reach the other.',
-    'Do not give guests static labels; restart the guest that was not '
-    'started by Nova.',
-)
-QEMU_UNKNOWN = Reason(
-    'isolation.qemu.unknown',
-    'The host could not examine its emulator.',
-    'Look for the failed probe in the log of nova-compute.',
-)
-QEMU_NOT_HARDENED = Reason(
-    'isolation.qemu.not_hardened',
-    'The emulator was built without a hardening that the flavor asks for.',
-    'Install an emulator that was built with it.',
-)
-QEMU_NO_SANDBOX = Reason(
-    'isolation.qemu.no_sandbox',
-    'QEMU does not run under its seccomp filter on the host.',
-    'Use a QEMU with seccomp and do not set seccomp_sandbox = 0 in '
-    "libvirt's qemu.conf.",
-)
-QEMU_PRESENT = Reason(
-    'isolation.qemu.component_present',
-    'The emulator contains a component that the flavor wants absent.',
-    'Install an emulator that was built without the component.',
-)
-QEMU_BINARY = Reason(
-    'isolation.qemu.other_binary',
-    'The started guest runs another program than the emulator that was '
-    'measured.',
-    'Check [libvirt] of nova.conf and the emulator path of libvirt; an '
-    'upgrade of QEMU is measured anew within a minute.',
-)
-ATTESTED_UNKNOWN = Reason(
-    'isolation.attested.unknown_host',
-    'No verifier knows an agent of the host.',
-    'Enrol the host with the verifier, and see that [isolation_attestation] '
-    'host_map names its agent where the verifiers are asked.',
-)
-ATTESTED_AMBIGUOUS = Reason(
-    'isolation.attested.ambiguous',
-    'Nobody can say which agent is the one of this host: the host has two, '
-    'or the agent is mapped to two hosts or enrolled with two verifiers.',
-    'Make [isolation_attestation] host_map one to one; the log of the service '
-    'that asks the verifiers names the twins.',
-)
-ATTESTED_PENDING = Reason(
-    'isolation.attested.pending',
-    'The verifier has no verdict about the host, or none that can be '
-    'understood.',
-    'Wait for its first good quote; keylime_tenant -c status tells how far '
-    'it is. After a restart of the verifier each host is pending for a '
-    'moment.',
-)
-ATTESTED_FAILED = Reason(
-    'isolation.attested.failed',
-    'The verifier judged the host as not what its policy approves of, or '
-    'could no longer reach its agent.',
-    'Find out what was launched or what died there before you trust the host '
-    'again. Then: keylime_tenant -c reactivate -u AGENT.',
-)
-ATTESTED_REVOKED = Reason(
-    'isolation.attested.revoked',
-    'The verifier has called to say that the host is no longer to be '
-    'trusted, and has found it good never since.',
-    'As for isolation.attested.failed; a newer good quote ends it.',
-)
-ATTESTED_STALE = Reason(
-    'isolation.attested.stale',
-    'The last good quote of the host is older than isolation:attested_max_age '
-    'or [isolation_attestation] max_age.',
-    'Check that the verifier runs, that the agent on the host does, and that '
-    'the service that asks the verifier reaches it.',
-)
-ATTESTED_FUTURE = Reason(
-    'isolation.attested.from_the_future',
-    'The last good quote claims to be later than now, by more than '
-    '[isolation_attestation] clock_skew.',
-    'Synchronise the clocks of the verifier and of the service that decides.',
-)
-ATTESTED_NOT_JUDGED = Reason(
-    'isolation.attested.pcr_not_judged',
-    "The verifier's policy for the host does not judge the PCR, so a good "
-    'quote says nothing about it.',
-    'Enrol the host with a policy for the PCR: keylime_tenant -c update '
-    '--tpm_policy.',
-)
-ATTESTED_NEVER_LAUNCHED = Reason(
-    'isolation.attested.never_launched',
-    "The verifier's policy for the host approves of the value that the PCR "
-    'has before any launch was measured.',
-    'Take the value of a host that was launched as it should be; all ones '
-    'means that no measured launch took place.',
-)
-ATTESTED_NO_BOOT = Reason(
-    'isolation.attested.no_boot',
-    'The verifier judges no measured boot of the host.',
-    'Enrol the host with a reference state: keylime_tenant --mb-policy.',
-)
-ATTESTED_NO_RUNTIME = Reason(
-    'isolation.attested.no_runtime',
-    'The verifier judges no run-time integrity of the host.',
-    'Enrol the host with a run-time policy: keylime_tenant --runtime-policy.',
+
+VERIFY_NO_PROCESS = Reason(
+    'isolation.verify.no_process',
+    'The started guest has no process of its own on the host, so nothing that '
+    'is asked of a process can be verified.',
+    'Remove the extra spec from flavors for hypervisors that run guests '
+    'without a process, or use a host with QEMU.',
 )
 
-#: code -> Reason, of this distribution
-REASONS = types.MappingProxyType(
-    {r.code: r for r in list(vars().values()) if isinstance(r, Reason)}
-)
+#: code -> Reason, for the areas that no mechanism owns
+REASONS = types.MappingProxyType({r.code: r for r in defined_in(vars())})

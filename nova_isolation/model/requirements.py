@@ -97,8 +97,9 @@ def parse(
 ) -> Requirements:
     """Understand the extra specs of a flavor.
 
-    Nothing is raised for what cannot be understood: it becomes a problem of
-    the result, which no host meets. A caller cannot forget to look.
+    Nothing is raised for extra specs that cannot be understood: each becomes
+    a problem of the result, which no host meets. So no caller can forget to
+    check.
 
     :param extra_specs: all extra specs of the flavor; those of other
         namespaces are passed over
@@ -110,7 +111,7 @@ def parse(
         text = (extra_specs or {})[key]
         row = known.rows.get(key)
         if row is None:
-            problems.append(_unknown(key, known))
+            problems.append(_without_row(key, text, known))
             continue
         try:
             words = row.parse(text)
@@ -121,20 +122,31 @@ def parse(
                 )
             )
         else:
-            items.append(Requirement(key, row.mechanism, words))
+            items.append(Requirement(key, known.owner(key), words))
     result = Requirements(tuple(items), tuple(problems))
     return dataclasses.replace(
         result, problems=(*problems, *_conflicts(result, known))
     )
 
 
-def _unknown(key: str, known: vocabulary.Vocabulary) -> reasons.Unmet:
+def _without_row(
+    key: str, text: object, known: vocabulary.Vocabulary
+) -> reasons.Unmet:
+    """Why no loaded mechanism knows an extra spec."""
     if vocabulary.is_reserved(key):
         return reasons.Unmet(
             reasons.SPEC_RESERVED.code,
             key,
             'a release that enforces it',
             'a reserved name',
+        )
+    owner = known.unavailable_owner(key)
+    if owner is not None:
+        return reasons.Unmet(
+            reasons.MECHANISM_UNAVAILABLE.code,
+            key,
+            str(text),
+            f'the mechanism {owner} is not loaded',
         )
     # Seldom needed.
     import difflib
@@ -154,9 +166,8 @@ def _conflicts(
     """The pairs of extra specs that no host could ever meet together."""
     found = []
     present = {r.key: r for r in wanted.items}
-    # A neighbour that is there but not valid is a problem already.
+    # A companion that is present and invalid is a problem already.
     broken = {p.key for p in wanted.problems}
-    hypervisor = present.get('isolation:hypervisor')
     for item in wanted.items:
         row = known.rows[item.key]
         for key, value in row.requires:
@@ -170,17 +181,15 @@ def _conflicts(
                     f'{key}={value} beside {item.key}={item.value}',
                 )
             )
-        if (
-            hypervisor
-            and row.hypervisors
-            and not set(row.hypervisors) & set(hypervisor.values)
-        ):
-            found.append(
-                item.unmet(
-                    reasons.SPEC_CONFLICT,
-                    f'isolation:hypervisor={hypervisor.value}',
-                    f'a hypervisor of {", ".join(row.hypervisors)} beside '
-                    f'{item.key}={item.value}',
+        for key, words in row.compatible:
+            other = present.get(key)
+            if other and not set(words) & set(other.values):
+                found.append(
+                    item.unmet(
+                        reasons.SPEC_CONFLICT,
+                        f'{key}={other.value}',
+                        f'{key} with one of {", ".join(words)} beside '
+                        f'{item.key}={item.value}',
+                    )
                 )
-            )
     return found

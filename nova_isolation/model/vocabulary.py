@@ -12,9 +12,14 @@
 
 """The extra specs of the ``isolation:`` namespace.
 
-:data:`EXTRA_SPECS` is the one table from which the parser, the validators of
-Nova's API and the documentation are made. Mechanisms of other packages add
-rows of the same type (:class:`Vocabulary`).
+The rows themselves belong to the mechanisms, in the tree and of other
+packages alike (:attr:`nova_isolation.mechanisms.base.Mechanism.extra_specs`).
+The parser, the validators of Nova's API and the documentation are made from
+the :class:`Vocabulary` of the mechanisms that are loaded.
+
+The owner of a key follows from the key: every key of the mechanism NAME is
+``isolation:NAME`` or begins with ``isolation:NAME_``. So the owner is known
+even where the mechanism failed to load and its rows are missing.
 """
 
 from collections.abc import Iterable
@@ -23,13 +28,11 @@ import dataclasses
 import re
 import types
 
-from nova_isolation import qemu_catalogue
-
 #: Every extra spec of this project begins with it.
 NAMESPACE = 'isolation:'
 
-#: Keys that begin so belong to features to come. They are refused, so that
-#: a flavor never promises what nobody enforces.
+#: Keys that begin with one of these belong to features of later releases.
+#: They are refused, so that a flavor never promises what nothing enforces.
 RESERVED = ('isolation:xsm',)
 
 #: Nova's own limit for a value (nova/api/openstack/compute/schemas).
@@ -41,27 +44,25 @@ class ExtraSpec:
     """One row of the vocabulary.
 
     :ivar key: the extra spec, with its namespace
-    :ivar mechanism: the name of the mechanism that owns it
+    :ivar condition: completes "the guest runs only where ..."
+    :ivar example: a valid value
     :ivar values: the words that are allowed; empty: see ``pattern``
     :ivar pattern: a regular expression for one word, where ``values`` is
         empty
     :ivar several: whether the value is a comma list of words, or one word
-    :ivar condition: completes "the guest runs only where ..."
-    :ivar example: a valid value
-    :ivar requires: (key, value) pairs that must stand beside it
-    :ivar hypervisors: the hypervisors on which the spec has a meaning; empty
-        for all
+    :ivar requires: (key, value) pairs that the flavor must have as well
+    :ivar compatible: (key, words) pairs: where the flavor has that key as
+        well, its value must have one of these words
     """
 
     key: str
-    mechanism: str
     condition: str
     example: str
     values: tuple[str, ...] = ()
     pattern: str = ''
     several: bool = False
     requires: tuple[tuple[str, str], ...] = ()
-    hypervisors: tuple[str, ...] = ()
+    compatible: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def word(self) -> str:
@@ -77,7 +78,7 @@ class ExtraSpec:
 
     @property
     def allowed(self) -> str:
-        """The values in words, for a message."""
+        """The allowed values in words, for a message."""
         words = ', '.join(self.values) if self.values else f'/{self.pattern}/'
         if self.several:
             return f'a comma list of: {words}'
@@ -86,10 +87,10 @@ class ExtraSpec:
     def parse(self, text: object) -> tuple[str, ...]:
         """Take a value apart.
 
-        :param text: the value as Nova holds it
-        :returns: its words, sorted, each once
-        :raises ValueError: it is no text, empty, too long or not allowed;
-            the message names what would be
+        :param text: the value as Nova stores it
+        :returns: the words of the value, sorted, each once
+        :raises ValueError: the value is not a text, is empty, too long or
+            not allowed; the message names what would be allowed
         """
         if (
             not isinstance(text, str)
@@ -100,170 +101,101 @@ class ExtraSpec:
         return tuple(sorted(set(text.split(','))))
 
 
-_KVM = ('kvm', 'qemu')
-_ATTESTED = (('isolation:attested', 'true'),)
-
-#: The extra specs of this distribution.
-EXTRA_SPECS = (
-    ExtraSpec(
-        'isolation:hypervisor',
-        mechanism='hypervisor',
-        values=('kvm', 'qemu', 'xen'),
-        several=True,
-        condition="the host's hypervisor is one of them",
-        example='kvm',
-    ),
-    ExtraSpec(
-        'isolation:certification',
-        mechanism='certification',
-        pattern='[A-Z0-9_]+',
-        several=True,
-        condition=(
-            'the host declares each of them, and what each presupposes is '
-            'measured to be so'
-        ),
-        example='LSPP',
-    ),
-    ExtraSpec(
-        'isolation:svirt',
-        mechanism='svirt',
-        values=('selinux', 'apparmor', 'any'),
-        hypervisors=_KVM,
-        condition='libvirt confines guests with that model, enforcing',
-        example='selinux',
-    ),
-    ExtraSpec(
-        'isolation:svirt_type',
-        mechanism='svirt',
-        pattern='[A-Za-z_][A-Za-z0-9_]*',
-        requires=(('isolation:svirt', 'selinux'),),
-        hypervisors=_KVM,
-        condition=(
-            'the SELinux type is one that the host gives to guests; the '
-            "guest's process then has it"
-        ),
-        example='svirt_t',
-    ),
-    ExtraSpec(
-        'isolation:qemu_hardening',
-        mechanism='qemu',
-        values=('pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'),
-        several=True,
-        hypervisors=_KVM,
-        condition='the emulator was built with each of them',
-        example='pie,nx,relro',
-    ),
-    ExtraSpec(
-        'isolation:qemu_sandbox',
-        mechanism='qemu',
-        values=('true',),
-        hypervisors=_KVM,
-        condition='QEMU runs under its seccomp filter',
-        example='true',
-    ),
-    ExtraSpec(
-        'isolation:qemu_absent',
-        mechanism='qemu',
-        values=tuple(qemu_catalogue.CATALOGUE),
-        several=True,
-        hypervisors=_KVM,
-        condition=(
-            'the emulator was built without each of them (a smaller attack '
-            'surface)'
-        ),
-        example='floppy,cirrus',
-    ),
-    ExtraSpec(
-        'isolation:attested',
-        mechanism='attested',
-        values=('true',),
-        condition="a verifier's last good quote of the host is fresh",
-        example='true',
-    ),
-    ExtraSpec(
-        'isolation:attested_pcrs',
-        mechanism='attested',
-        pattern='[0-9]|1[0-9]|2[0-3]',
-        several=True,
-        requires=_ATTESTED,
-        condition=(
-            "the verifier's policy for the host judges these PCRs, none of "
-            'them by the value that it has before any launch'
-        ),
-        example='17,18',
-    ),
-    ExtraSpec(
-        'isolation:attested_max_age',
-        mechanism='attested',
-        pattern='[1-9][0-9]{0,7}',
-        requires=_ATTESTED,
-        condition=(
-            'that quote is no older than so many seconds (nor than '
-            '[isolation_attestation] max_age)'
-        ),
-        example='60',
-    ),
-    ExtraSpec(
-        'isolation:attested_boot',
-        mechanism='attested',
-        values=('true',),
-        requires=_ATTESTED,
-        condition=(
-            'measured boot, with a reference state, is part of what the '
-            'verifier judges'
-        ),
-        example='true',
-    ),
-    ExtraSpec(
-        'isolation:attested_runtime',
-        mechanism='attested',
-        values=('true',),
-        requires=_ATTESTED,
-        condition=(
-            'run-time integrity (IMA) is part of what the verifier judges'
-        ),
-        example='true',
-    ),
-)
-
-
-def owned_by(mechanism: str) -> tuple[ExtraSpec, ...]:
-    """The rows of :data:`EXTRA_SPECS` that a mechanism owns."""
-    return tuple(s for s in EXTRA_SPECS if s.mechanism == mechanism)
-
-
 class Vocabulary:
-    """The extra specs that are known, of this and of other packages."""
+    """The extra specs of the mechanisms of this process.
 
-    def __init__(self, more: Iterable[ExtraSpec] = ()) -> None:
-        """:param more: rows beside those of :data:`EXTRA_SPECS`
+    :ivar rows: key -> its row
+    """
 
-        :raises ValueError: a row is outside the namespace, is reserved, is
-            there twice, or does not take its own example
+    rows: Mapping[str, ExtraSpec]
+
+    def __init__(
+        self,
+        owned: Mapping[str, Iterable[ExtraSpec]],
+        failed: Iterable[str] = (),
+    ) -> None:
+        """:param owned: name of a mechanism -> its rows
+        :param failed: names of mechanisms that failed to load, whose rows
+            are therefore unknown
+        :raises ValueError: a row is outside the namespace, is reserved, does
+            not begin with the name of its mechanism, exists twice, or does
+            not allow its own example
         """
-        rows: dict[str, ExtraSpec] = {s.key: s for s in EXTRA_SPECS}
-        for spec in more:
-            if not spec.key.startswith(NAMESPACE) or spec.key == NAMESPACE:
-                raise ValueError(f'{spec.key!r} is not in {NAMESPACE!r}')
-            if is_reserved(spec.key):
-                raise ValueError(f'{spec.key!r} is reserved')
-            if spec.key in rows:
-                raise ValueError(f'{spec.key!r} has an owner already')
-            # Finds a regular expression that is none, before a flavor does.
-            spec.parse(spec.example)
-            rows[spec.key] = spec
-        self.rows: Mapping[str, ExtraSpec] = types.MappingProxyType(rows)
+        rows: dict[str, ExtraSpec] = {}
+        self._owners: dict[str, str] = {}
+        self._loaded = frozenset(owned)
+        self._failed = frozenset(failed) - self._loaded
+        for name, specs in owned.items():
+            for spec in specs:
+                self._check(name, spec)
+                if spec.key in rows:
+                    raise ValueError(f'{spec.key!r} has an owner already')
+                rows[spec.key] = spec
+                self._owners[spec.key] = name
+        self.rows = types.MappingProxyType(rows)
+
+    @staticmethod
+    def _check(name: str, spec: ExtraSpec) -> None:
+        if not spec.key.startswith(NAMESPACE) or spec.key == NAMESPACE:
+            raise ValueError(f'{spec.key!r} is not in {NAMESPACE!r}')
+        if is_reserved(spec.key):
+            raise ValueError(f'{spec.key!r} is reserved')
+        if not is_named_after(spec.key, name):
+            raise ValueError(
+                f'{spec.key!r} does not begin with {NAMESPACE + name!r}'
+            )
+        # Finds a malformed regular expression before a flavor does.
+        spec.parse(spec.example)
+
+    def owner(self, key: str) -> str:
+        """The name of the mechanism that owns a row.
+
+        :raises KeyError: no loaded mechanism has such a row
+        """
+        return self._owners[key]
+
+    def of(self, mechanism: str) -> tuple[ExtraSpec, ...]:
+        """The rows of a mechanism, in the mechanism's own order."""
+        return tuple(
+            row
+            for key, row in self.rows.items()
+            if self._owners[key] == mechanism
+        )
+
+    def unavailable_owner(self, key: str) -> str | None:
+        """The mechanism that owns a key and failed to load.
+
+        :returns: None where the key is named after a mechanism that is
+            loaded, or after none
+        """
+        owner = named_after(key, self._loaded | self._failed)
+        return owner if owner in self._failed else None
+
+
+def is_named_after(key: str, mechanism: str) -> bool:
+    """Whether a key is one that a mechanism of this name may own."""
+    start = NAMESPACE + mechanism
+    return key == start or key.startswith(f'{start}_')
+
+
+def named_after(key: str, mechanisms: Iterable[str]) -> str | None:
+    """The mechanism after which a key is named.
+
+    :param mechanisms: names; where two fit, the longer one counts
+    """
+    fitting = [n for n in mechanisms if is_named_after(key, n)]
+    return max(fitting, key=len, default=None)
 
 
 def is_reserved(key: str) -> bool:
-    """Whether a key belongs to a feature to come."""
+    """Whether a key belongs to a feature of a later release."""
     return key.startswith(RESERVED)
 
 
 def is_ours(key: str) -> bool:
     """Whether a key is meant for this project.
 
-    Other capitals and stray blanks count: what an admin plainly meant for
-    us is refused as unknown, not passed over.
+    Other capitals and stray blanks count: a key that an admin plainly meant
+    for this project is refused as unknown, not passed over.
     """
     return key.strip().lower().startswith(NAMESPACE)

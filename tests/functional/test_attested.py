@@ -22,8 +22,8 @@ from nova.tests.functional.api import client
 
 from nova_isolation.attestation import snapshot
 from nova_isolation.cmd import explain
+from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
 from nova_isolation.model import attestation_result
-from nova_isolation.model import reasons
 from tests.functional import fixtures
 from tests.functional import road
 
@@ -180,7 +180,7 @@ class ScheduleTest(TestCase):
         self.assertIn(
             'found verdict: invalid quote (state 9)', output.getvalue()
         )
-        self.assertIn(reasons.ATTESTED_FAILED.remedy, output.getvalue())
+        self.assertIn(attested_reasons.FAILED.remedy, output.getvalue())
 
     def test_asking_makes_no_identity(self):
         # Nova refuses to start where it has lost its own.

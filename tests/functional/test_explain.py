@@ -23,6 +23,7 @@ from oslo_config import cfg
 
 from nova import config
 from nova_isolation.cmd import manage
+from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons
 from tests.functional import base
 from tests.functional import fixtures
@@ -86,7 +87,7 @@ class ExplainTest(base.TestCase):
         self.assertEqual('refused', lines[0])
         self.assertIn('isolation:svirt: wanted selinux, enforcing', lines[1])
         self.assertIn('[isolation.svirt.not_enforcing]', lines[1])
-        self.assertIn(reasons.SVIRT_NOT_ENFORCING.remedy, lines[2])
+        self.assertIn(svirt_reasons.NOT_ENFORCING.remedy, lines[2])
         self.assertEqual(['host2: accepted', 'host3: accepted'], lines[3:])
         # By name, as an admin knows it.
         name = self.api.get_flavor(flavor)['name']

@@ -21,7 +21,7 @@ import nova.conf
 from nova.tests.fixtures import libvirt as fakelibvirt
 
 from nova import exception
-from nova_isolation.mechanisms import svirt
+from nova_isolation.mechanisms.svirt import mechanism
 from tests.functional import base
 from tests.functional import fixtures
 
@@ -224,7 +224,7 @@ class MechanismTest(base.TestCase):
             'verify': SystemExit(1),
         }.items():
             with mock.patch.object(
-                svirt.SvirtMechanism, method, side_effect=error
+                mechanism.SvirtMechanism, method, side_effect=error
             ):
                 # The periodic task is where a service ends silently.
                 self.update('host1')

@@ -15,7 +15,7 @@
 from unittest import mock
 
 from nova import objects
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.virt import exception
 from tests.functional import base
 from tests.functional import fixtures
@@ -109,13 +109,13 @@ class RefusalTest(base.TestCase):
 
     def test_more_reasons_than_a_fault_can_hold(self):
         self.start(fixtures.Machine())
-        names = tuple(qemu_catalogue.CATALOGUE)[:25]
+        names = tuple(catalogue.CATALOGUE)[:25]
         flavor = self.flavor(
             qemu_absent=','.join(names), qemu_sandbox='true', svirt='any'
         )
         machine = self.machines['host1']
         machine.types = frozenset(
-            kind for name in names for kind in qemu_catalogue.CATALOGUE[name]
+            kind for name in names for kind in catalogue.CATALOGUE[name]
         )
         machine.sandbox = False
         server = self.refused(

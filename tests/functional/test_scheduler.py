@@ -17,7 +17,7 @@ from unittest import mock
 
 from nova.tests.functional.api import client
 
-from nova_isolation.mechanisms import svirt
+from nova_isolation.mechanisms.svirt import mechanism
 from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter
 from tests.functional import base
@@ -206,7 +206,9 @@ class TraitsTest(base.TestCase):
         self.start(fixtures.Machine())
         tagged, untagged = self.flavor(svirt='selinux'), self.flavor()
         with mock.patch.object(
-            svirt.SvirtMechanism, 'required_traits', side_effect=KeyError('x')
+            mechanism.SvirtMechanism,
+            'required_traits',
+            side_effect=KeyError('x'),
         ):
             for az in (None, 'nova:host1'):
                 server = self.boot(tagged, 'ERROR', az=az)

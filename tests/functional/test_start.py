@@ -29,8 +29,8 @@ from oslotest import base as oslo_base
 from nova import exception
 import nova_isolation
 from nova_isolation.cmd import compute
-from nova_isolation.mechanisms import qemu
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.virt import driver
 from nova_isolation.virt import signatures
 from tests.functional import base
@@ -182,7 +182,7 @@ class MechanismThatDoesNotLoadTest(base.TestCase):
     def setUp(self):
         self.useFixture(
             base_fixtures.MockPatchObject(
-                qemu.QemuMechanism,
+                mechanism.QemuMechanism,
                 '__init__',
                 side_effect=RuntimeError('a library is missing'),
             )

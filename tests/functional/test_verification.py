@@ -18,7 +18,7 @@ from unittest import mock
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.api import client
 
-from nova_isolation.mechanisms import qemu
+from nova_isolation.mechanisms.qemu import mechanism
 from tests.functional import base
 from tests.functional import fixtures
 
@@ -103,7 +103,7 @@ class VerifyTest(base.TestCase):
             # Silence is no proof.
             mock.Mock(return_value=iter(())),
         ):
-            with mock.patch.object(qemu.QemuMechanism, 'verify', verify):
+            with mock.patch.object(mechanism.QemuMechanism, 'verify', verify):
                 server = self.refused(
                     self.flavor(qemu_sandbox='true'),
                     'isolation.verify.failed',

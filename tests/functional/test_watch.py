@@ -26,7 +26,7 @@ from oslo_messaging.notify import _impl_test
 from nova import exception as nova_exception
 from nova import objects
 from nova.virt import event
-from nova_isolation.mechanisms import qemu
+from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.model import facts
 from nova_isolation.virt.watch import watch_thread
 from tests.functional import base
@@ -338,7 +338,9 @@ class GuestTest(TestCase):
     def test_what_cannot_be_examined_counts_when_it_cannot_twice(self):
         server = self.boot(self.flavor(qemu_sandbox='true'))
         with mock.patch.object(
-            qemu.QemuMechanism, 'verify', side_effect=RuntimeError('a defect')
+            mechanism.QemuMechanism,
+            'verify',
+            side_effect=RuntimeError('a defect'),
         ):
             self.look()
             # Out of turn it is no second time.

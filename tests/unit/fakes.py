@@ -12,16 +12,16 @@
 
 """A host and a guest that are what a test says they are."""
 
-import dataclasses
 import errno
 import types
 
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.probes import program
+from nova_isolation.testing import fakes
 
-UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
+UUID = fakes.UUID
 
 ENFORCE = '/sys/fs/selinux/enforce'
 MLS = '/sys/fs/selinux/mls'
@@ -54,7 +54,7 @@ HARDENING = frozenset(
     {'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'}
 )
 ALL_TYPES = frozenset(
-    name for names in qemu_catalogue.CATALOGUE.values() for name in names
+    name for names in catalogue.CATALOGUE.values() for name in names
 )
 
 
@@ -114,7 +114,7 @@ def evidence(
     )
 
 
-class Host:
+class Host(fakes.FakeHost):
     """A compute host. What is None, or no file, cannot be had."""
 
     def __init__(
@@ -129,27 +129,22 @@ class Host:
         unknown=(),
         evidence=None,
     ):
-        self.evidence = dict(evidence or {}).get
-        self.files = dict(files)
-        self._models = models
-        self._domain = domain
-        self._emulator = emulator
+        super().__init__(
+            dict(files),
+            options={
+                'certification': {'declared': list(certifications)},
+                'svirt': {'types': list(svirt_types)},
+                'qemu': {'conf': QEMU_CONF},
+            },
+            capabilities=None if models is None else capabilities(*models),
+            domain_capabilities=(
+                None if domain is None else domain_capabilities(domain)
+            ),
+            emulator=emulator,
+            evidence=evidence,
+        )
         self._permissive = permissive
         self._unknown = unknown
-        self.options = types.SimpleNamespace(
-            certifications=list(certifications),
-            svirt_types=list(svirt_types),
-            qemu_conf=QEMU_CONF,
-        )
-
-    def read(self, path):
-        """The text, or the error that the test put there."""
-        text = self.files.get(path)
-        if text is None:
-            raise FileNotFoundError(path)
-        if isinstance(text, Exception):
-            raise text
-        return text
 
     def ask(self, path, question):
         """As security/selinux/selinuxfs.c answers."""
@@ -164,91 +159,13 @@ class Host:
         flags = int(type_ in self._permissive)
         return f'6000165 ffffffff 0 ffffffff 14 {flags}'
 
-    def capabilities(self):
-        """As libvirt would write them."""
-        if self._models is None:
-            raise OSError('no libvirtd')
-        return capabilities(*self._models)
 
-    def domain_capabilities(self):
-        """As libvirt would write them."""
-        if self._domain is None:
-            raise OSError('no libvirtd')
-        return domain_capabilities(self._domain)
-
-    def emulator(self):
-        """The emulator."""
-        if self._emulator is None:
-            raise OSError('no emulator')
-        return self._emulator
+Guest = fakes.FakeGuest
+BrokenGuest = fakes.BrokenGuest
 
 
-class BrokenHost:
-    """A host of which nothing can be had, but for the options."""
+class BrokenHost(fakes.BrokenHost):
+    """A host that declares a certification which it cannot measure."""
 
     def __init__(self, error):
-        self.options = Host(certifications=['LSPP']).options
-        self.error = error
-
-    def _fail(self, *_):
-        raise self.error
-
-    read = capabilities = domain_capabilities = emulator = _fail
-    evidence = _fail
-
-
-@dataclasses.dataclass
-class Guest:
-    """A started guest; by default a kvm guest that sVirt confines."""
-
-    uuid: str = UUID
-    name: str = 'instance-00000001'
-    type: str = 'kvm'
-    label: str = 'system_u:system_r:svirt_t:s0:c1,c2'
-    enforced: bool = True
-    process: str | None = None
-    others: dict = dataclasses.field(default_factory=dict)
-    mode: int = 2
-    runs: program.Identity = dataclasses.field(
-        default_factory=lambda: emulator().identity
-    )
-
-    def domain_xml(self):
-        """See base.Guest."""
-        return f"<domain type='{self.type}'><uuid>{self.uuid}</uuid></domain>"
-
-    def security_label(self):
-        """See base.Guest."""
-        return self.label, self.enforced
-
-    def process_label(self):
-        """See base.Guest."""
-        return self.label if self.process is None else self.process
-
-    def other_process_labels(self):
-        """See base.Guest."""
-        return self.others
-
-    def seccomp(self):
-        """See base.Guest."""
-        return self.mode
-
-    def executable(self):
-        """See base.Guest."""
-        return self.runs
-
-
-class BrokenGuest:
-    """A guest that cannot be examined."""
-
-    uuid = UUID
-    name = 'instance-00000001'
-
-    def __init__(self, error):
-        self.error = error
-
-    def _fail(self):
-        raise self.error
-
-    domain_xml = security_label = process_label = _fail
-    other_process_labels = seccomp = executable = _fail
+        super().__init__(error, {'certification': {'declared': ['LSPP']}})

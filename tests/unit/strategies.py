@@ -16,13 +16,13 @@ import copy
 
 from hypothesis import strategies as st
 
-from nova_isolation import qemu_catalogue
-from nova_isolation.mechanisms import certification
+from nova_isolation.mechanisms.certification import mechanism
+from nova_isolation.mechanisms.qemu import catalogue
 
-COMPONENTS = tuple(qemu_catalogue.CATALOGUE)
+COMPONENTS = tuple(catalogue.CATALOGUE)
 HARDENING = ('bindnow', 'canary', 'cet', 'fortify', 'nx', 'pie', 'relro')
-CERTIFICATIONS = (*certification.CERTIFICATIONS, 'EAL4')
-PRECONDITIONS = tuple(certification.PRECONDITIONS)
+CERTIFICATIONS = (*mechanism.CERTIFICATIONS, 'EAL4')
+PRECONDITIONS = tuple(mechanism.PRECONDITIONS)
 TYPES = ('svirt_t', 'svirt_tcg_t', 'own_t')
 
 #: The list-valued extra specs of which every word must be met.

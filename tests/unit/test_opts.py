@@ -12,15 +12,20 @@
 
 """Tests of nova_isolation.opts."""
 
+import pathlib
+from unittest import mock
+
+import fixtures
 from oslo_config import cfg
 
 from nova_isolation import opts
+from nova_isolation.mechanisms.svirt import mechanism
 from nova_isolation.model import facts
 from tests.unit import base
 
 
 class OptsTest(base.TestCase):
-    """The group [isolation]."""
+    """The group [isolation], and those of the mechanisms."""
 
     def setUp(self):
         super().setUp()
@@ -34,7 +39,7 @@ class OptsTest(base.TestCase):
     def test_defaults_are_the_strict_ones(self):
         self.assertEqual('enforce', self.group.mode)
         self.assertTrue(self.group.request_traits)
-        self.assertEqual([], self.group.certifications)
+        self.assertEqual([], self.conf.isolation_certification.declared)
         self.assertEqual(facts.Freshness(180, 30), opts.freshness(self.group))
         self.assertEqual(facts.Freshness(), opts.freshness(self.group))
         self.assertEqual(60, self.group.verify_interval)
@@ -54,14 +59,54 @@ class OptsTest(base.TestCase):
             ('on_violation', 'kill'),
             ('on_violation', ''),
             ('violation_closes_host', 'maybe'),
-            ('svirt_types', ['x' * 65]),
         ):
             self.assertRaises(
                 ValueError, self.conf.set_override, name, value, 'isolation'
             )
+        self.assertRaises(
+            ValueError,
+            self.conf.set_override,
+            'types',
+            ['x' * 65],
+            'isolation_svirt',
+        )
+
+    def test_names_of_earlier_releases(self):
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'conf')
+        path.write_text(
+            '[isolation]\ncertifications = LSPP,CAPP\n'
+            'svirt_types = own_t\nqemu_conf = /etc/other/qemu.conf\n'
+        )
+        conf = cfg.ConfigOpts()
+        opts.register(conf)
+        conf(['--config-file', str(path)])
+        self.assertEqual(
+            ['LSPP', 'CAPP'], conf.isolation_certification.declared
+        )
+        self.assertEqual(['own_t'], conf.isolation_svirt.types)
+        self.assertEqual('/etc/other/qemu.conf', conf.isolation_qemu.conf)
+
+    def test_mechanism_whose_options_fail(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        for error in (RuntimeError('no'), SystemExit(1)):
+            with mock.patch.object(
+                mechanism.SvirtMechanism, 'options', side_effect=error
+            ):
+                conf = cfg.ConfigOpts()
+                self.assertEqual('enforce', opts.register(conf).mode)
+            self.assertRaises(
+                cfg.NoSuchOptError, getattr, conf, 'isolation_svirt'
+            )
+            self.assertTrue(conf.isolation_qemu.conf)
+        self.assertIn('options of the isolation mechanism svirt', log.output)
 
     def test_every_option_has_help_and_says_which_services_read_it(self):
-        ((group, options),) = opts.list_opts()
-        self.assertEqual('isolation', group.name)
-        for option in options:
-            self.assertIn('Services: nova-', option.help, option.name)
+        groups = opts.list_opts()
+        self.assertEqual(
+            ['isolation', 'isolation_certification', 'isolation_qemu',
+             'isolation_svirt'],
+            sorted(group.name for group, _ in groups),
+        )  # fmt: skip
+        for _, options in groups:
+            for option in options:
+                self.assertIn('Services: nova-', option.help, option.name)

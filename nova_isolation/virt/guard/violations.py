@@ -21,26 +21,6 @@ from nova_isolation.model import reasons
 
 LOG = logging.getLogger(__name__)
 
-#: Codes that say that something could not be found out, beside those of the
-#: mechanisms.
-_UNKNOWN = (
-    reasons.FACTS_MISSING,
-    reasons.EVIDENCE_MISSING,
-    reasons.MECHANISM_FAILED,
-    reasons.MECHANISM_UNAVAILABLE,
-    reasons.VERIFY_FAILED,
-    # What a verifier did not say is no word against the host: it, or who
-    # asks it, may be restarting.
-    reasons.ATTESTED_UNKNOWN,
-    reasons.ATTESTED_PENDING,
-    reasons.ATTESTED_STALE,
-    reasons.ATTESTED_FUTURE,
-)
-
-#: Codes that tell of one thing, which is told once: a verifier calls before
-#: it can be asked what it found.
-_SAME = {reasons.ATTESTED_REVOKED.code: reasons.ATTESTED_FAILED.code}
-
 
 @dataclasses.dataclass(frozen=True)
 class Violation:
@@ -57,13 +37,6 @@ class Violation:
     unmet: tuple[reasons.Unmet, ...]
     mechanisms: frozenset[str] = frozenset()
     failures: tuple[tuple[str, BaseException], ...] = ()
-
-    @property
-    def what(self) -> frozenset[tuple[str, str]]:
-        """What makes one violation another one: keys and codes, no more."""
-        return frozenset(
-            (item.key, _SAME.get(item.code, item.code)) for item in self.unmet
-        )
 
     def __str__(self) -> str:
         codes = ', '.join(sorted({item.code for item in self.unmet}))
@@ -83,13 +56,7 @@ class Violations:
 
     def __init__(self, mechanisms: registry.Mechanisms) -> None:
         """:param mechanisms: the mechanisms of this process"""
-        self._unknown = {reason.code for reason in _UNKNOWN}
-        for name, mechanism in mechanisms.loaded.items():
-            try:
-                self._unknown.add(mechanism.unknown().code)
-            except Exception:
-                # Anybody's: then all that it finds is certain.
-                LOG.exception('The isolation mechanism %s failed', name)
+        self._reasons = mechanisms.reasons
         self.known: dict[str, Violation] = {}
         self.examined: frozenset[str] = frozenset()
         self._doubted: dict[str, frozenset[tuple[str, str]]] = {}
@@ -104,18 +71,35 @@ class Violations:
         :param in_turn: all guests were examined; out of turn nothing counts
             that could not be found out
         """
-        if any(item.code not in self._unknown for item in violation.unmet):
+        if not all(map(self._is_uncertain, violation.unmet)):
             return False
         if not in_turn:
             return True
         before = self._doubted.get(violation.uuid)
-        self._doubted[violation.uuid] = violation.what
+        self._doubted[violation.uuid] = self._what(violation)
         return before is None
+
+    def _is_uncertain(self, unmet: reasons.Unmet) -> bool:
+        """Whether a code says only that something could not be found out.
+
+        A code that no loaded mechanism declares is certain.
+        """
+        reason = self._reasons.get(unmet.code)
+        return reason is not None and reason.uncertain
+
+    def _what(self, violation: Violation) -> frozenset[tuple[str, str]]:
+        """What tells one violation from another: keys and codes, no more."""
+        result = set()
+        for item in violation.unmet:
+            reason = self._reasons.get(item.code)
+            same_as = '' if reason is None else reason.same_as
+            result.add((item.key, same_as or item.code))
+        return frozenset(result)
 
     def is_new(self, violation: Violation) -> bool:
         """Whether it is not known yet, or has changed."""
         before = self.known.get(violation.uuid)
-        return before is None or before.what != violation.what
+        return before is None or self._what(before) != self._what(violation)
 
     def add(self, violation: Violation) -> None:
         """It is known from now on."""

@@ -56,7 +56,7 @@ class GuardedDriver(libvirt_driver.LibvirtDriver):
             self._host,
             compute_host.ComputeHost(
                 self._host,
-                CONF.isolation,
+                CONF,
                 CONF.libvirt.virt_type,
                 self._said_of_this_host,
             ),

@@ -19,7 +19,7 @@ from nova import exception
 from nova_isolation.api import validators
 from nova_isolation.mechanisms import registry
 from tests.unit import base
-from tests.unit.model import test_vocabulary
+from tests.unit.mechanisms import test_extra_specs
 
 
 class ValidatorsTest(base.TestCase):
@@ -44,7 +44,7 @@ class ValidatorsTest(base.TestCase):
             self.assertTrue(self.takes(key, rows[key].example))
 
     def test_values(self):
-        for key, (taken, refused) in test_vocabulary.VALUES.items():
+        for key, (taken, refused) in test_extra_specs.VALUES.items():
             for text in taken:
                 self.assertTrue(self.takes(key, text), (key, text))
             for text in refused:
@@ -53,7 +53,7 @@ class ValidatorsTest(base.TestCase):
                     self.assertFalse(self.takes(key, text), (key, text))
 
     @hypothesis.given(
-        st.sampled_from(sorted(test_vocabulary.VALUES)),
+        st.sampled_from(sorted(test_extra_specs.VALUES)),
         st.text('kvmqexnpi,_A9 \n', max_size=12),
     )
     def test_agrees_with_the_parser(self, key, text):

@@ -15,6 +15,7 @@ from lxml import etree
 from nova_isolation.decision import decision
 from nova_isolation.decision import domain_definition
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from tests.unit import base
@@ -125,7 +126,7 @@ class DefinitionTest(base.TestCase):
     def test_each_once(self):
         def twice(self, domain, wanted):
             for item in 2 * wanted.of('flask'):
-                yield item.unmet(reasons.SVIRT_DEFINITION, 'x')
+                yield item.unmet(svirt_reasons.DEFINITION, 'x')
 
         answer = self.judge(FLASK, contract.DOMAIN, self.broken(twice))
         self.assertEqual(1, len(answer.unmet))

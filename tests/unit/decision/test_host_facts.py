@@ -23,7 +23,8 @@ from nova_isolation.decision import cache
 from nova_isolation.decision import decision
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import registry
-from nova_isolation.mechanisms import svirt
+from nova_isolation.mechanisms.svirt import mechanism
+from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
@@ -63,8 +64,8 @@ def decide_sections(specs, sections):
 
 
 SVIRT = {'isolation:svirt': 'selinux'}
-QUOTED = {'isolation:quoted': 'boot'}
-TRUSTED = {'trusted': ['boot', 'kernel']}
+QUOTED = {'isolation:quote': 'boot'}
+TRUSTED = examples.Quote({'trusted': ['boot', 'kernel']})
 SEVERAL = {**SVIRT, 'isolation:qemu_sandbox': 'true'}
 
 #: Documents that are none -> the code.
@@ -205,45 +206,58 @@ class DecideTest(base.TestCase):
 
     def test_mechanism_without_an_entry_point(self):
         broken = registry.build({})
-        for spec in broken.vocabulary.rows.values():
+        rows = registry.get().vocabulary.rows
+        self.assertTrue(rows)
+        for spec in rows.values():
             specs = {spec.key: spec.example, **dict(spec.requires)}
+            wanted = requirements.parse(specs, broken.vocabulary)
+            answer = host_facts.decide(
+                wanted,
+                STRONG,
+                age=0,
+                freshness=FRESH,
+                mechanisms=broken,
+            )
+            self.refused(['mechanism.unavailable'], answer)
+            self.assertEqual(set(specs), {u.key for u in answer.unmet})
+            # Also where only the service that decides lacks the mechanism.
             self.refused(
                 ['mechanism.unavailable'], decide(specs, mechanisms=broken)
             )
 
     def test_mechanism_that_raises(self):
-        for method in ('judge', 'read', 'unknown'):
+        for method in ('judge', 'read', 'facts_of'):
             for error in (
                 RuntimeError('x'), KeyError('x'), AssertionError(),
                 RecursionError(), OSError('x'), StopIteration(),
                 facts.FactsError(None, 'x'),
             ):  # fmt: skip
                 with mock.patch.object(
-                    svirt.SvirtMechanism, method, side_effect=error
+                    mechanism.SvirtMechanism, method, side_effect=error
                 ):
                     answer = decide(SEVERAL)
                 self.refused(['mechanism.failed'], answer)
 
     def test_mechanism_that_raises_half_way(self):
         def judge(self, requirement, facts):
-            yield requirement.unmet(reasons.SVIRT_LABEL, 'first')
+            yield requirement.unmet(svirt_reasons.LABEL, 'first')
             raise RuntimeError('then')
 
-        with mock.patch.object(svirt.SvirtMechanism, 'judge', judge):
+        with mock.patch.object(mechanism.SvirtMechanism, 'judge', judge):
             self.refused(['mechanism.failed'], decide(SVIRT))
 
     def test_mechanism_that_answers_nonsense(self):
         for value in (None, True, 7, ['no'], [None], [{}], [[]]):
             with mock.patch.object(
-                svirt.SvirtMechanism, 'judge', return_value=value
+                mechanism.SvirtMechanism, 'judge', return_value=value
             ):
                 answer = decide(SVIRT)
             self.refused(['mechanism.failed'], answer)
 
     def test_malformed_with_its_own_reason(self):
-        error = facts.FactsError(reasons.SVIRT_UNKNOWN, 'found')
+        error = facts.FactsError(svirt_reasons.UNKNOWN, 'found')
         with mock.patch.object(
-            svirt.SvirtMechanism, 'read', side_effect=error
+            mechanism.SvirtMechanism, 'read', side_effect=error
         ):
             self.refused(['svirt.unknown'], decide(SVIRT))
 
@@ -291,17 +305,20 @@ class EvidenceTest(base.TestCase):
             )
 
     def test_the_word_of_the_host_does_not_count(self):
-        document = facts.dumps({'quote': TRUSTED})
+        document = facts.dumps({'quote': TRUSTED.document})
         self.assertEqual(
             ('isolation.facts.no_evidence',), self.codes(document, {})
         )
         self.assertEqual(
             ('isolation.quote.untrusted',),
-            self.codes(document, {'quote': {'trusted': []}}),
+            self.codes(document, {'quote': examples.Quote({'trusted': []})}),
         )
 
     def test_malformed_evidence(self):
-        for evidence in (1, 'x', [], {}, {'trusted': 'boot'}):
+        for evidence in (
+            1, 'x', [], {}, TRUSTED.document,
+            examples.Quote({'trusted': 'boot'}),
+        ):  # fmt: skip
             self.assertEqual(
                 ('isolation.facts.malformed',),
                 self.codes('{"v":1}', {'quote': evidence}),

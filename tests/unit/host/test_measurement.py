@@ -18,7 +18,7 @@ from unittest import mock
 
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
-from nova_isolation.mechanisms import svirt
+from nova_isolation.mechanisms.svirt import mechanism
 from nova_isolation.model import facts
 from nova_isolation.model import traits
 from tests.unit import base
@@ -88,7 +88,7 @@ class MeasurementTest(base.TestCase):
                 facts.FactsError(None, 'no'),
             ):  # fmt: skip
                 with mock.patch.object(
-                    svirt.SvirtMechanism, method, side_effect=error
+                    mechanism.SvirtMechanism, method, side_effect=error
                 ):
                     measured = self.measure()
                 self.only_svirt_is_unknown(measured)
@@ -105,7 +105,7 @@ class MeasurementTest(base.TestCase):
     def test_one_that_cannot_read_its_own_section(self):
         for section in (None, 1, {}, {'models': []}):
             with mock.patch.object(
-                svirt.SvirtMechanism, 'measure', return_value=section
+                mechanism.SvirtMechanism, 'measure', return_value=section
             ):
                 self.only_svirt_is_unknown(self.measure())
 
@@ -182,7 +182,7 @@ class MeasurementTest(base.TestCase):
     def test_traits_that_are_not_ours(self):
         for name in ('bad', 'CUSTOM_OTHER', 'CUSTOM_ISOLATION_x', ''):
             with mock.patch.object(
-                svirt.SvirtMechanism, 'traits', return_value={name}
+                mechanism.SvirtMechanism, 'traits', return_value={name}
             ):
                 self.only_svirt_is_unknown(self.measure())
 
@@ -190,13 +190,13 @@ class MeasurementTest(base.TestCase):
         # A defect of somebody's mechanism.
         for section in ({'a': {1}}, {'a': object()}, {'a': float('nan')}):
             with mock.patch.object(
-                svirt.SvirtMechanism, 'measure', return_value=section
+                mechanism.SvirtMechanism, 'measure', return_value=section
             ):
                 self.only_svirt_is_unknown(self.measure())
 
     def test_traits_that_are_no_set(self):
         with mock.patch.object(
-            svirt.SvirtMechanism, 'traits', return_value=None
+            mechanism.SvirtMechanism, 'traits', return_value=None
         ):
             self.only_svirt_is_unknown(self.measure())
 
@@ -218,7 +218,7 @@ class EvidenceTest(base.TestCase):
         measured = self.measure(said)
         self.assertIn('CUSTOM_ISOLATION_ATTESTED', measured.traits)
         self.assertEqual({'attested': said}, measured.evidence)
-        self.assertEqual('good', measured.sections['attested'].standing.state)
+        self.assertEqual('good', measured.sections['attested'].result.state)
 
     def test_never_in_the_document(self):
         for said in (fakes.evidence(), fakes.evidence('failed'), None):

@@ -27,7 +27,6 @@ from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts as facts_
 from nova_isolation.model import reasons
 from nova_isolation.model import traits
-from nova_isolation.model import typed_section
 from nova_isolation.model import vocabulary
 
 
@@ -35,17 +34,23 @@ from nova_isolation.model import vocabulary
 class LockdownFacts:
     """The state of the kernel's lockdown."""
 
+    LEVELS: typing.ClassVar = ('none', 'integrity', 'confidentiality')
+
     mode: str
 
+    def __post_init__(self):
+        """Strict."""
+        if self.mode not in self.LEVELS:
+            raise facts_.FactsError(reasons.FACTS_MALFORMED, self.mode)
 
-class LockdownMechanism(base.Mechanism[LockdownFacts]):
+
+class LockdownMechanism(base.HostMechanism[LockdownFacts]):
     """The kernel of the host is locked down; a host's own facts."""
 
     name = 'lockdown'
     extra_specs = (
         vocabulary.ExtraSpec(
             'isolation:lockdown',
-            mechanism='lockdown',
             values=('integrity', 'confidentiality'),
             condition='the kernel is locked down as far',
             example='integrity',
@@ -63,25 +68,16 @@ class LockdownMechanism(base.Mechanism[LockdownFacts]):
     )
     own_reasons = (WEAK, UNKNOWN)
     FILE = '/sys/kernel/security/lockdown'
-    LEVELS = ('none', 'integrity', 'confidentiality')
+    LEVELS = LockdownFacts.LEVELS
+    facts_class = LockdownFacts
+    unknown = UNKNOWN
 
     def measure(self, host):
         """The word in brackets."""
         for word in host.read(self.FILE).split():
             if word.startswith('['):
-                return typed_section.write(LockdownFacts(word.strip('[]')))
+                return LockdownFacts(word.strip('[]'))
         raise ValueError('no word in brackets')
-
-    def read(self, section_):
-        """Strict."""
-        result = typed_section.read(LockdownFacts, section_)
-        if result.mode not in self.LEVELS:
-            raise facts_.FactsError(reasons.FACTS_MALFORMED, result.mode)
-        return result
-
-    def unknown(self):
-        """Its own."""
-        return self.UNKNOWN
 
     def _reached(self, mode):
         return self.LEVELS[1 : self.LEVELS.index(mode) + 1]
@@ -104,21 +100,26 @@ class LockdownMechanism(base.Mechanism[LockdownFacts]):
     def verify(self, guest, wanted, facts, host):
         """Of the host."""
         for item in wanted.of(self.name):
-            unmet = tuple(self.judge(item, self.read(self.measure(host))))
+            unmet = tuple(self.judge(item, self.measure(host)))
             yield from unmet
             if not unmet:
                 yield base.Proof(item.key, facts.mode)
 
 
-class QuoteMechanism(base.Mechanism[frozenset]):
+@dataclasses.dataclass(frozen=True)
+class Quote:
+    """Evidence in a form of its own; only its reader looks into it."""
+
+    document: object
+
+
+class QuoteMechanism(base.EvidenceMechanism[frozenset]):
     """A verifier vouches for parts of the host; never the host itself."""
 
     name = 'quote'
-    source = base.Source.THIRD_PARTY
     extra_specs = (
         vocabulary.ExtraSpec(
-            'isolation:quoted',
-            mechanism='quote',
+            'isolation:quote',
             values=('boot', 'kernel'),
             several=True,
             condition='a verifier vouches for each part',
@@ -132,22 +133,15 @@ class QuoteMechanism(base.Mechanism[frozenset]):
     )
     own_reasons = (UNTRUSTED,)
 
-    def measure(self, host):
-        """Never called."""
-        raise NotImplementedError
-
-    def read(self, section):
+    def read(self, evidence):
         """The parts that are vouched for."""
+        section = evidence.document if isinstance(evidence, Quote) else None
         parts = section.get('trusted') if isinstance(section, dict) else None
         if not isinstance(parts, list) or not all(
             type(p) is str for p in parts
         ):
             raise facts_.FactsError(reasons.FACTS_MALFORMED, 'no evidence')
         return frozenset(parts)
-
-    def unknown(self):
-        """Not the host's affair."""
-        return reasons.EVIDENCE_MISSING
 
     def traits(self, facts):
         """A host earns none by itself, but the verifier may set them."""
@@ -181,16 +175,15 @@ class FlaskFacts:
     labels: tuple[str, ...]
 
 
-class FlaskMechanism(base.Mechanism[FlaskFacts]):
+class FlaskMechanism(base.HostMechanism[FlaskFacts]):
     """A label of the hypervisor's own policy, read from its toolstack."""
 
     name = 'flask'
     extra_specs = (
         vocabulary.ExtraSpec(
             'isolation:flask_label',
-            mechanism='flask',
             pattern='[a-z_]+',
-            hypervisors=('xen',),
+            compatible=(('isolation:hypervisor', ('xen',)),),
             condition='the hypervisor gives the guest the label',
             example='domu_t',
         ),
@@ -208,22 +201,15 @@ class FlaskMechanism(base.Mechanism[FlaskFacts]):
     own_reasons = (NO_LABEL, WRONG)
     FILE = '/proc/xen/flask'
 
+    facts_class = FlaskFacts
+    unknown = NO_LABEL
+
     #: What the hypervisor's own tool says: UUID of the guest -> label.
     toolstack: typing.ClassVar[dict[str, str]] = {}
 
     def measure(self, host):
         """A label a line."""
-        return typed_section.write(
-            FlaskFacts(tuple(sorted(host.read(self.FILE).split())))
-        )
-
-    def read(self, section_):
-        """Strict."""
-        return typed_section.read(FlaskFacts, section_)
-
-    def unknown(self):
-        """One reason for both."""
-        return self.NO_LABEL
+        return FlaskFacts(tuple(sorted(host.read(self.FILE).split())))
 
     def traits(self, facts):
         """One for each label."""

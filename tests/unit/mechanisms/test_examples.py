@@ -14,6 +14,7 @@
 
 from unittest import mock
 
+from nova_isolation.model import requirements
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -36,9 +37,9 @@ STRICT = _lockdown('none integrity [confidentiality]\n')
 class LockdownContractTest(contract.Contract, base.TestCase):
     """A mechanism that measures the host."""
 
-    NAME = 'lockdown'
-    MALFORMED = ({'mode': 'x'}, {'mode': None})
-    CASES = (
+    mechanism_class = examples.LockdownMechanism
+    malformed = ({'mode': 'x'}, {'mode': None})
+    cases = (
         contract.Case(
             {'isolation:lockdown': 'integrity'},
             [MIDDLE, STRICT],
@@ -55,51 +56,57 @@ class LockdownContractTest(contract.Contract, base.TestCase):
         ),
     )
 
-    def test_verifying_finds_what_is_wrong(self):
+    def test_contract_verifying_finds_what_is_wrong(self):
         # Nothing of the guest can be wrong, but the host may have changed.
         with mock.patch.object(
-            self.mechanism, 'measure', return_value={'mode': 'none'}
+            self.mechanism,
+            'measure',
+            return_value=examples.LockdownFacts('none'),
         ):
-            super().test_verifying_finds_what_is_wrong()
+            super().test_contract_verifying_finds_what_is_wrong()
 
 
 class QuoteContractTest(contract.Contract, base.TestCase):
     """A mechanism whose facts a third party gives."""
 
-    NAME = 'quote'
-    MALFORMED = ({'trusted': 'boot'}, {'trusted': [1]}, {'trusted': None})
-    CASES = (
+    mechanism_class = examples.QuoteMechanism
+    malformed = (
+        examples.Quote({'trusted': 'boot'}),
+        examples.Quote({'trusted': [1]}),
+        examples.Quote({'trusted': None}),
+    )
+    cases = (
         contract.Case(
-            {'isolation:quoted': 'boot,kernel'},
-            [{'trusted': ['boot', 'kernel']}],
+            {'isolation:quote': 'boot,kernel'},
+            [examples.Quote({'trusted': ['boot', 'kernel']})],
             [
-                ('quote.untrusted', {'trusted': ['boot']}),
-                ('quote.untrusted', {'trusted': []}),
+                ('quote.untrusted', examples.Quote({'trusted': ['boot']})),
+                ('quote.untrusted', examples.Quote({'trusted': []})),
             ],
             [fakes.Guest()],
             [('quote.untrusted', fakes.Guest())],
         ),
     )
 
-    def test_verifying_finds_what_is_wrong(self):
+    def test_contract_verifying_finds_what_is_wrong(self):
         # The evidence may have changed since the decision.
         with mock.patch.object(
             self.mechanism, 'read', return_value=frozenset()
         ):
-            super().test_verifying_finds_what_is_wrong()
+            super().test_contract_verifying_finds_what_is_wrong()
 
 
 class FlaskContractTest(contract.Contract, base.TestCase):
     """A mechanism that is verified out of band."""
 
-    NAME = 'flask'
-    MALFORMED = ({'labels': 'x'}, {'labels': [1]})
-    CASES = (
+    mechanism_class = examples.FlaskMechanism
+    malformed = ({'labels': 'x'}, {'labels': [1]})
+    cases = (
         contract.Case(
             {'isolation:flask_label': 'domu_t', 'isolation:hypervisor': 'xen'},
             [_flask('dom0_t\ndomu_t\n')],
             [('flask.no_label', _flask('dom0_t\n'))],
-            [fakes.Guest(type='xen', label='', enforced=False, mode=0)],
+            [fakes.Guest(type='xen', label='', enforced=False, seccomp=0)],
             [
                 ('flask.wrong_label', fakes.Guest(uuid='other', type='xen')),
                 ('flask.wrong_label', fakes.Guest(uuid='unknown')),
@@ -112,7 +119,7 @@ class FlaskContractTest(contract.Contract, base.TestCase):
         self.mechanism.toolstack = {fakes.UUID: 'domu_t', 'other': 'dom0_t'}
 
     def test_only_on_its_hypervisor(self):
-        wanted = contract.requirements.parse(
+        wanted = requirements.parse(
             {'isolation:flask_label': 'a', 'isolation:hypervisor': 'kvm'},
             self.mechanisms.vocabulary,
         )

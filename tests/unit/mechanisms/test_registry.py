@@ -25,8 +25,8 @@ import fixtures
 from stevedore import extension
 
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons
-from nova_isolation.model import vocabulary
 from tests.unit import base
 from tests.unit.mechanisms import examples
 from tests.unit.model import test_vocabulary
@@ -73,11 +73,16 @@ class BuildTest(base.TestCase):
         )
         self.assertEqual({}, dict(mechanisms.failed))
         self.assertEqual(registry.BUILT_IN, set(mechanisms.loaded))
-        self.assertEqual(reasons.REASONS, mechanisms.reasons)
-        self.assertEqual(
-            {s.key for s in vocabulary.EXTRA_SPECS},
-            set(mechanisms.vocabulary.rows),
-        )
+        for name, mechanism in mechanisms.loaded.items():
+            self.assertEqual(
+                tuple(mechanism.extra_specs), mechanisms.vocabulary.of(name)
+            )
+        own = {
+            reason.code
+            for mechanism in mechanisms.loaded.values()
+            for reason in mechanism.own_reasons
+        }
+        self.assertEqual({*reasons.REASONS, *own}, set(mechanisms.reasons))
 
     def test_loaded_once(self):
         self.assertIs(registry.get(), registry.get())
@@ -92,7 +97,7 @@ class BuildTest(base.TestCase):
         )
 
     def test_owning_has_the_classes_of_the_entry_points(self):
-        mechanisms = registry.owning(s.key for s in vocabulary.EXTRA_SPECS)
+        mechanisms = registry.owning(registry.get().vocabulary.rows)
         self.assertEqual(
             examples.built_in_classes(),
             {name: type(m) for name, m in mechanisms.loaded.items()},
@@ -102,7 +107,7 @@ class BuildTest(base.TestCase):
     def test_owning_one_that_does_not_import(self):
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_isolation.mechanisms.registry._own_class', fails
+                'nova_isolation.mechanisms.registry._built_in_class', fails
             )
         )
         mechanisms = registry.owning(['isolation:svirt'])
@@ -122,7 +127,7 @@ class BuildTest(base.TestCase):
 
     def test_no_mechanism(self):
         for thing in (None, 1, 'x', object, object(), LOCKDOWN(), fails, dict):
-            self.refused(thing, 'is no Mechanism')
+            self.refused(thing, 'is neither a HostMechanism nor')
 
     def test_abstract(self):
         self.refused(variant(judge=registry.base.Mechanism.judge), 'TypeError')
@@ -136,19 +141,29 @@ class BuildTest(base.TestCase):
 
     def test_names_that_are_none(self):
         for name in ('v', '', 'Lock', '1a', 'a-b', 'a b', 'a\n', '\u00e9'):
-            spec = test_vocabulary.row('isolation:lockdown', mechanism=name)
+            spec = test_vocabulary.row(f'isolation:{name}')
             self.refused(
-                variant(name=name, extra_specs=(spec,)), 'is no name', name
+                variant(name=name, extra_specs=(spec,)), 'is not a name', name
             )
 
-    def test_source_that_is_none(self):
-        # A host's word must not count because of a slip of the pen.
-        for source in ('third party', 'THIRD_PARTY', None, 1):
-            self.refused(variant(source=source), 'is no Source')
+    def test_kind_that_is_none_or_both(self):
+        # A host's word must not count as that of a third party.
+        both = type('Both', (LOCKDOWN, registry.base.EvidenceMechanism), {})
+        self.refused(both, 'is both')
+        plain = type('Plain', (registry.base.Mechanism,), {'name': 'lockdown'})
+        self.refused(plain, 'is neither')
+
+    def test_unknown_that_is_not_a_reason(self):
+        for unknown in (None, 'isolation.lockdown.unknown', lambda self: 1):
+            self.refused(variant(unknown=unknown), 'is not a Reason')
 
     def test_rows_of_another(self):
-        spec = test_vocabulary.row('isolation:lockdown', mechanism='svirt')
-        self.refused(variant(extra_specs=(spec,)), "belongs to 'svirt'")
+        for key in ('isolation:svirt_x', 'isolation:lockdownx', 'isolation:x'):
+            spec = test_vocabulary.row(key)
+            self.refused(
+                variant(extra_specs=(spec,)),
+                "does not begin with 'isolation:lockdown'",
+            )
 
     def test_rows_that_are_none(self):
         for specs in (None, 1, ('isolation:lockdown',), (None,)):
@@ -158,24 +173,22 @@ class BuildTest(base.TestCase):
         for key, why in (
             ('isolation:xsm_boot', 'is reserved'),
             ('isolation:xsm', 'is reserved'),
-            ('isolation:svirt', 'has an owner'),
+            ('isolation:svirt', 'does not begin with'),
             ('lockdown', 'is not in'),
         ):
-            spec = test_vocabulary.row(key, mechanism='lockdown')
+            spec = test_vocabulary.row(key)
             mechanisms = self.refused(variant(extra_specs=(spec,)), why)
-            row = mechanisms.vocabulary.rows.get(key)
-            self.assertIn(getattr(row, 'mechanism', None), (None, 'svirt'))
+            if key in mechanisms.vocabulary.rows:
+                self.assertEqual('svirt', mechanisms.vocabulary.owner(key))
 
     def test_one_good_row_does_not_save_a_bad_one(self):
-        bad = test_vocabulary.row('isolation:xsm', mechanism='lockdown')
+        bad = test_vocabulary.row('isolation:xsm')
         self.refused(
             variant(extra_specs=(*LOCKDOWN.extra_specs, bad)), 'is reserved'
         )
 
     def test_pattern_that_is_none(self):
-        spec = test_vocabulary.row(
-            'isolation:lockdown', mechanism='lockdown', pattern='[a'
-        )
+        spec = test_vocabulary.row('isolation:lockdown', pattern='[a')
         # re.error, which Python 3.13 calls PatternError.
         self.refused(
             variant(extra_specs=(spec,)), 'unterminated character set'
@@ -185,39 +198,39 @@ class BuildTest(base.TestCase):
         for own in (None, 1, ('isolation.lockdown.weak',), (None,)):
             self.refused(variant(own_reasons=own), 'Error')
 
-    def test_reasons_of_this_distribution_are_not_replaced(self):
-        other = reasons.Reason(reasons.SVIRT_LABEL.code, 'All is well.', 'No.')
-        mechanisms = self.build(variant(own_reasons=(other,)))
+    def test_reasons_of_another_are_not_replaced(self):
+        other = reasons.Reason(svirt_reasons.LABEL.code, 'All is well.', 'No.')
+        mechanisms = self.refused(
+            variant(own_reasons=(other,)), 'does not begin with'
+        )
         self.assertIs(
-            reasons.SVIRT_LABEL, mechanisms.reasons[reasons.SVIRT_LABEL.code]
+            svirt_reasons.LABEL, mechanisms.reasons[svirt_reasons.LABEL.code]
         )
 
     def test_name_of_a_built_in_one(self):
-        specs = vocabulary.owned_by('svirt')
-        mechanisms = self.refused(
+        specs = registry.get().loaded['svirt'].extra_specs
+        for other in (
             variant(name='svirt', extra_specs=specs[:1]),
-            'another package uses the name',
-            'svirt',
-        )
-        # Its extra specs are still known, so that they are refused for what
-        # they are.
-        self.assertIn('isolation:svirt', mechanisms.vocabulary.rows)
+            variant(name='svirt', extra_specs=specs),
+        ):
+            mechanisms = self.refused(
+                other, 'another package uses the name', 'svirt'
+            )
+            # Its extra specs are refused for what they are.
+            for key in ('isolation:svirt', 'isolation:svirt_x'):
+                self.assertEqual(
+                    'svirt', mechanisms.vocabulary.unavailable_owner(key)
+                )
 
     def test_two_others_that_want_the_same_row(self):
-        spec = test_vocabulary.row('isolation:same', mechanism='a')
-        one = variant(name='a', extra_specs=(spec,))
-        two = variant(
-            name='b',
-            extra_specs=(
-                test_vocabulary.row('isolation:same', mechanism='b'),
-            ),
-        )
-        mechanisms = registry.build({'b': two, 'a': one})
+        spec = test_vocabulary.row('isolation:a_b')
+        more = {'own_reasons': (), 'unknown': reasons.FACTS_MISSING}
+        one = variant(name='a', extra_specs=(spec,), **more)
+        two = variant(name='a_b', extra_specs=(spec,), **more)
+        mechanisms = registry.build({'a_b': two, 'a': one})
         self.assertIn('a', mechanisms.loaded)
-        self.assertIn('has an owner', mechanisms.failed['b'])
-        self.assertEqual(
-            'a', mechanisms.vocabulary.rows['isolation:same'].mechanism
-        )
+        self.assertIn('has an owner', mechanisms.failed['a_b'])
+        self.assertEqual('a', mechanisms.vocabulary.owner('isolation:a_b'))
 
 
 SCRIPT = """
@@ -359,7 +372,7 @@ class EntryPointsTest(base.TestCase):
         found, log = self.run_registry(*self.cases_of('confidentiality'))
         self.built_in_only(found)
         self.assertIn('two packages', found['failed']['lockdown'])
-        self.assertEqual([['isolation.spec.unknown']], found['codes'])
+        self.assertEqual([['isolation.mechanism.unavailable']], found['codes'])
         self.assertIn('lockdown failed to load', log)
 
     def test_two_packages_of_which_one_does_not_load(self):
@@ -368,11 +381,12 @@ class EntryPointsTest(base.TestCase):
         found, _ = self.run_registry(*self.cases_of('confidentiality'))
         self.built_in_only(found)
         self.assertEqual(['lockdown'], list(found['failed']))
+        self.assertEqual([['isolation.mechanism.unavailable']], found['codes'])
 
     def test_name_of_a_built_in_one(self):
         module = """
-            from nova_isolation.mechanisms import svirt
-            class Mechanism(svirt.SvirtMechanism):
+            from nova_isolation.mechanisms.svirt import mechanism
+            class Mechanism(mechanism.SvirtMechanism):
                 def judge(self, requirement, facts):
                     return iter(())
             """
@@ -386,16 +400,20 @@ class EntryPointsTest(base.TestCase):
 
     def test_owning(self):
         self.package('acme', MODULE, 'lockdown = acme:Mechanism')
-        built_in = vocabulary.EXTRA_SPECS
-        others = ('isolation:lockdown', 'isolation:nobodys', 'ISOLATION:x')
+        built_in = registry.get().vocabulary
+        others = (
+            'isolation:lockdown', 'isolation:nobodys', 'ISOLATION:x',
+            # Perhaps of a mechanism of another package named qemu_x.
+            'isolation:qemu_x',
+        )  # fmt: skip
         found, _ = self.run_script(
             OWNING,
-            [['hw:x'], *([spec.key, 'hw:x'] for spec in built_in)]
+            [['hw:x'], *([key, 'hw:x'] for key in built_in.rows)]
             + [['isolation:svirt', key] for key in others],
         )
         self.assertEqual([[], False], found.pop(0))
-        for spec in built_in:
-            self.assertEqual([[spec.mechanism], False], found.pop(0))
+        for key in built_in.rows:
+            self.assertEqual([[built_in.owner(key)], False], found.pop(0))
         for _ in others:
             everything = sorted({*registry.BUILT_IN, 'lockdown'})
             self.assertEqual([everything, True], found.pop(0))

@@ -15,13 +15,15 @@
 import hypothesis
 from hypothesis import strategies as st
 
+from nova_isolation.mechanisms import registry
 from nova_isolation.model import requirements
 from nova_isolation.model import vocabulary
 from tests.unit import base
 from tests.unit import strategies
+from tests.unit.mechanisms import test_extra_specs
 from tests.unit.model import test_vocabulary
 
-KNOWN = vocabulary.Vocabulary()
+KNOWN = registry.get().vocabulary
 SVIRT, TYPE = 'isolation:svirt', 'isolation:svirt_type'
 HYPERVISOR = 'isolation:hypervisor'
 
@@ -84,7 +86,7 @@ class ParseTest(base.TestCase):
         self.assertIsNone(wanted.get('isolation:other'))
 
     def test_every_value_of_the_table(self):
-        for key, (taken, refused) in test_vocabulary.VALUES.items():
+        for key, (taken, refused) in test_extra_specs.VALUES.items():
             beside = dict(KNOWN.rows[key].requires)
             for text in taken:
                 wanted = parse({**beside, key: text})
@@ -207,12 +209,15 @@ class ParseTest(base.TestCase):
         )
 
     def test_a_row_of_another_package(self):
+        own = test_vocabulary.row(
+            requires=((SVIRT, 'any'),), compatible=((HYPERVISOR, ('kvm',)),)
+        )
         known = vocabulary.Vocabulary(
-            [
-                test_vocabulary.row(
-                    requires=((SVIRT, 'any'),), hypervisors=('kvm',)
-                )
-            ]
+            {
+                'own': [own],
+                'svirt': KNOWN.of('svirt'),
+                'hypervisor': KNOWN.of('hypervisor'),
+            }
         )
         good = {'isolation:own': 'a', SVIRT: 'any'}
         self.assertFalse(requirements.parse(good, known).problems)

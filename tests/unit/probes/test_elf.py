@@ -23,7 +23,7 @@ import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation.model import vocabulary
+from nova_isolation.mechanisms import registry
 from nova_isolation.probes import elf
 from tests.unit import base
 from tests.unit.probes import programs
@@ -80,7 +80,7 @@ class CompiledTest(base.TestCase):
     """Each flag, alone, with all others, and left out."""
 
     def test_the_words_are_those_of_the_vocabulary(self):
-        row = vocabulary.Vocabulary().rows['isolation:qemu_hardening']
+        row = registry.get().vocabulary.rows['isolation:qemu_hardening']
         self.assertEqual(set(row.values), ALL)
 
     def test_none(self):

@@ -25,7 +25,7 @@ import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation import qemu_catalogue
+from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.probes import elf
 from nova_isolation.probes import emulator
 from nova_isolation.probes import program
@@ -68,7 +68,7 @@ class RealTest(base.TestCase):
         types = emulator.examine(QEMU, 60).types
         missing = {
             component
-            for component, names in qemu_catalogue.CATALOGUE.items()
+            for component, names in catalogue.CATALOGUE.items()
             if not types & set(names)
         }
         self.assertLessEqual(missing, NOT_IN_DEBIAN)

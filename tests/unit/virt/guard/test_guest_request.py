@@ -15,7 +15,7 @@
 import types
 
 from nova_isolation.host import domain_metadata
-from nova_isolation.model import vocabulary
+from nova_isolation.mechanisms import registry
 from nova_isolation.virt.guard import guest_request
 from tests.unit import base
 
@@ -46,7 +46,7 @@ def instance(uuid, extra_specs):
 class OrdersTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.requests = guest_request.GuestRequests(vocabulary.Vocabulary())
+        self.requests = guest_request.GuestRequests(registry.get().vocabulary)
 
     def test_untagged(self):
         self.assertIs(

@@ -12,11 +12,15 @@
 
 """What is known of guests that run and are not as asked."""
 
-from unittest import mock
-
 from nova_isolation.mechanisms import registry
-from nova_isolation.mechanisms import svirt
+from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
+from nova_isolation.mechanisms.hypervisor import (
+    reason_codes as hypervisor_reasons,
+)
+from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
+from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons
+from nova_isolation.testing import mechanism_contract
 from nova_isolation.virt.guard import violations
 from tests.unit import base
 
@@ -36,16 +40,16 @@ class ViolationsTest(base.TestCase):
         self.known = violations.Violations(registry.get())
 
     def test_new_once(self):
-        one = violation(reasons.QEMU_BINARY)
+        one = violation(qemu_reasons.BINARY)
         self.assertTrue(self.known.is_new(one))
         self.known.add(one)
         # What exactly was found makes no other violation.
-        for same in (one, violation(reasons.QEMU_BINARY, found='y')):
+        for same in (one, violation(qemu_reasons.BINARY, found='y')):
             self.assertFalse(self.known.is_new(same))
         for other in (
-            violation(reasons.QEMU_NO_SANDBOX),
-            violation(reasons.QEMU_BINARY, reasons.QEMU_NO_SANDBOX),
-            violation(reasons.QEMU_BINARY, uuid='b'),
+            violation(qemu_reasons.NO_SANDBOX),
+            violation(qemu_reasons.BINARY, qemu_reasons.NO_SANDBOX),
+            violation(qemu_reasons.BINARY, uuid='b'),
         ):
             self.assertTrue(self.known.is_new(other))
         self.assertIs(one, self.known.end('a'))
@@ -53,19 +57,19 @@ class ViolationsTest(base.TestCase):
         self.assertTrue(self.known.is_new(one))
 
     def test_a_call_and_what_is_found_then_are_one(self):
-        self.known.add(violation(reasons.ATTESTED_REVOKED))
-        self.assertFalse(self.known.is_new(violation(reasons.ATTESTED_FAILED)))
-        self.assertTrue(self.known.is_new(violation(reasons.ATTESTED_STALE)))
+        self.known.add(violation(attested_reasons.REVOKED))
+        self.assertFalse(self.known.is_new(violation(attested_reasons.FAILED)))
+        self.assertTrue(self.known.is_new(violation(attested_reasons.STALE)))
 
     def test_certain_is_not_doubted(self):
         for reason in (
-            reasons.QEMU_BINARY,
-            reasons.SVIRT_LABEL,
-            reasons.SVIRT_CLASH,
-            reasons.SVIRT_NOT_ENFORCING,
-            reasons.ATTESTED_FAILED,
-            reasons.ATTESTED_REVOKED,
-            reasons.ATTESTED_NOT_JUDGED,
+            qemu_reasons.BINARY,
+            svirt_reasons.LABEL,
+            svirt_reasons.CLASH,
+            svirt_reasons.NOT_ENFORCING,
+            attested_reasons.FAILED,
+            attested_reasons.REVOKED,
+            attested_reasons.NOT_JUDGED,
         ):
             for more in ((), (reasons.VERIFY_FAILED,)):
                 one = violation(reason, *more)
@@ -77,13 +81,13 @@ class ViolationsTest(base.TestCase):
             reasons.VERIFY_FAILED,
             reasons.MECHANISM_FAILED,
             reasons.FACTS_MISSING,
-            reasons.SVIRT_UNKNOWN,
-            reasons.QEMU_UNKNOWN,
+            svirt_reasons.UNKNOWN,
+            qemu_reasons.UNKNOWN,
             reasons.EVIDENCE_MISSING,
-            reasons.ATTESTED_UNKNOWN,
-            reasons.ATTESTED_PENDING,
-            reasons.ATTESTED_STALE,
-            reasons.ATTESTED_FUTURE,
+            attested_reasons.UNKNOWN,
+            attested_reasons.PENDING,
+            attested_reasons.STALE,
+            attested_reasons.FUTURE,
         ):
             one = violation(reason)
             self.assertTrue(self.known.doubt(one, in_turn=False))
@@ -96,27 +100,26 @@ class ViolationsTest(base.TestCase):
             self.assertTrue(self.known.doubt(one, in_turn=True))
             self.known.end('a')
 
-    def test_mechanism_that_cannot_say_what_is_unknown(self):
-        with mock.patch.object(
-            svirt.SvirtMechanism, 'unknown', side_effect=RuntimeError('no')
-        ):
-            known = violations.Violations(registry.get())
+    def test_codes_that_no_loaded_mechanism_declares_are_certain(self):
+        classes = mechanism_contract.installed()
+        del classes['svirt']
+        known = violations.Violations(registry.build(classes))
         self.assertFalse(
-            known.doubt(violation(reasons.SVIRT_UNKNOWN), in_turn=True)
+            known.doubt(violation(svirt_reasons.UNKNOWN), in_turn=True)
         )
         self.assertTrue(
-            known.doubt(violation(reasons.QEMU_UNKNOWN), in_turn=True)
+            known.doubt(violation(qemu_reasons.UNKNOWN), in_turn=True)
         )
 
     def test_closed(self):
         self.assertEqual({}, self.known.closed())
-        self.known.add(violation(reasons.QEMU_BINARY))
+        self.known.add(violation(qemu_reasons.BINARY))
         self.known.add(
-            violation(reasons.SVIRT_CLASH, uuid='b', mechanisms=('svirt',))
+            violation(svirt_reasons.CLASH, uuid='b', mechanisms=('svirt',))
         )
         # By the facts alone: they say so themselves.
         self.known.add(
-            violation(reasons.HYPERVISOR_OTHER, uuid='c', mechanisms=())
+            violation(hypervisor_reasons.OTHER, uuid='c', mechanisms=())
         )
         self.assertEqual({'qemu': '', 'svirt': ''}, self.known.closed())
         self.assertEqual(

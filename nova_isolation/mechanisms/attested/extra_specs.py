@@ -1,0 +1,66 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The extra specs of the mechanism attested."""
+
+from nova_isolation.model import vocabulary
+
+_ATTESTED = (('isolation:attested', 'true'),)
+
+ROWS = (
+    vocabulary.ExtraSpec(
+        'isolation:attested',
+        values=('true',),
+        condition="a verifier's last good quote of the host is fresh",
+        example='true',
+    ),
+    vocabulary.ExtraSpec(
+        'isolation:attested_pcrs',
+        pattern='[0-9]|1[0-9]|2[0-3]',
+        several=True,
+        requires=_ATTESTED,
+        condition=(
+            "the verifier's policy for the host judges these PCRs, none of "
+            'them by the value that it has before any launch'
+        ),
+        example='17,18',
+    ),
+    vocabulary.ExtraSpec(
+        'isolation:attested_max_age',
+        pattern='[1-9][0-9]{0,7}',
+        requires=_ATTESTED,
+        condition=(
+            'that quote is no older than so many seconds (nor than '
+            '[isolation_attestation] max_age)'
+        ),
+        example='60',
+    ),
+    vocabulary.ExtraSpec(
+        'isolation:attested_boot',
+        values=('true',),
+        requires=_ATTESTED,
+        condition=(
+            'measured boot, with a reference state, is part of what the '
+            'verifier judges'
+        ),
+        example='true',
+    ),
+    vocabulary.ExtraSpec(
+        'isolation:attested_runtime',
+        values=('true',),
+        requires=_ATTESTED,
+        condition=(
+            'run-time integrity (IMA) is part of what the verifier judges'
+        ),
+        example='true',
+    ),
+)

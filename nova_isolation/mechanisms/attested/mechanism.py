@@ -1,0 +1,229 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Hosts whose measured launch a verifier has just confirmed.
+
+What a host says of itself is worth as much as the host is. Here it is not
+asked: the evidence is a verifier's verdict on quotes of the host's TPM
+(:mod:`nova_isolation.attestation`). This module has all the rules by which a
+verdict counts, that of its age included.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.attested import extra_specs
+from nova_isolation.mechanisms.attested import reason_codes
+from nova_isolation.model import attestation_result
+from nova_isolation.model import evidence as evidences
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+
+_REASONS = {
+    attestation_result.FAILED: reason_codes.FAILED,
+    attestation_result.PENDING: reason_codes.PENDING,
+    attestation_result.REVOKED: reason_codes.REVOKED,
+    attestation_result.AMBIGUOUS: reason_codes.AMBIGUOUS,
+}
+
+#: In these nobody says by what policy the host is judged, or nobody can.
+_NO_POLICY = frozenset(
+    {attestation_result.AMBIGUOUS, attestation_result.PENDING}
+)
+
+#: Digits of a PCR's value that are enough to recognise it in a message; the
+#: fault of a server has no room for more.
+_DIGITS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class AttestedFacts:
+    """A verdict, read.
+
+    :ivar result: the verifier's result for the host; None: there is none
+    :ivar approved: the PCRs that it judges, and the values it approves of
+    :ivar evidence: with the ages
+    """
+
+    result: attestation_result.AttestationResult | None
+    approved: dict[int, tuple[str, ...]]
+    evidence: evidences.Evidence
+
+
+class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
+    """``isolation:attested`` and its companions."""
+
+    name = 'attested'
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+
+    def read(self, evidence: evidences.Evidence) -> AttestedFacts:
+        """See the base class."""
+        if not isinstance(evidence, evidences.Evidence):
+            raise facts.FactsError(
+                reasons.FACTS_MALFORMED, f'evidence {evidence!r}'
+            )
+        if not evidence.document:
+            return AttestedFacts(None, {}, evidence)
+        held = attestation_result.loads(evidence.document)
+        return AttestedFacts(held, held.approved(), evidence)
+
+    def traits(self, facts: AttestedFacts) -> frozenset[str]:
+        """One trait, of a host whose last good quote is fresh."""
+        if next(self._untrusted(_PLAIN, facts), None) is not None:
+            return frozenset()
+        return _TRAITS
+
+    def required_traits(
+        self, requirement: requirements.Requirement
+    ) -> frozenset[str]:
+        """One trait, of the spec that stands beside all others.
+
+        Placement knows of no age: it only narrows.
+        """
+        return _TRAITS if requirement.key == _PLAIN.key else frozenset()
+
+    def max_age(self, requirement: requirements.Requirement) -> float | None:
+        """See the base class."""
+        if requirement.key != 'isolation:attested_max_age':
+            return None
+        return float(requirement.value)
+
+    def judge(
+        self, requirement: requirements.Requirement, facts: AttestedFacts
+    ) -> Iterator[reasons.Unmet]:
+        """See the base class."""
+        if requirement.key in (_PLAIN.key, 'isolation:attested_max_age'):
+            yield from self._untrusted(requirement, facts)
+            return
+        held = facts.result
+        if held is None or held.state in _NO_POLICY:
+            # What isolation:attested, which stands beside it, tells.
+            yield from self._untrusted(requirement, facts)
+        elif requirement.key == 'isolation:attested_pcrs':
+            yield from self._unjudged(requirement, facts)
+        elif requirement.key == 'isolation:attested_boot':
+            if not held.boot:
+                yield requirement.unmet(
+                    reason_codes.NO_BOOT, 'no reference state of the boot'
+                )
+        elif requirement.key == 'isolation:attested_runtime':
+            if not held.runtime:
+                yield requirement.unmet(
+                    reason_codes.NO_RUNTIME, 'no run-time policy'
+                )
+        else:
+            raise ValueError(f'{requirement.key} is not of {self.name}')
+
+    def _untrusted(
+        self, requirement: requirements.Requirement, facts: AttestedFacts
+    ) -> Iterator[reasons.Unmet]:
+        """Why the verdict is not good, or no longer."""
+        held, said = facts.result, facts.evidence
+        trouble = f' ({said.trouble})' if said.trouble else ''
+        if held is None:
+            yield requirement.unmet(
+                reason_codes.UNKNOWN, f'no agent of this host{trouble}'
+            )
+            return
+        if held.state != attestation_result.GOOD:
+            ago = '' if said.told is None else f' {said.told:.0f} s ago'
+            yield requirement.unmet(
+                _REASONS[held.state],
+                f'verdict: {held.found or held.state}{ago}',
+                _wanted(requirement, facts),
+            )
+            return
+        limit = self.max_age(requirement)
+        limit = said.max_age if limit is None else min(limit, said.max_age)
+        if said.is_fresh(limit):
+            return
+        if said.age is None:
+            yield requirement.unmet(reason_codes.PENDING, 'never a good quote')
+        elif said.age < 0:
+            yield requirement.unmet(
+                reason_codes.FUTURE,
+                f'a good quote {-said.age:.0f} s in the future',
+            )
+        else:
+            yield requirement.unmet(
+                reason_codes.STALE,
+                f'the last good quote {said.age:.1f} s ago{trouble}',
+                f'one of the last {limit:.0f} s',
+            )
+
+    def _unjudged(
+        self, requirement: requirements.Requirement, facts: AttestedFacts
+    ) -> Iterator[reasons.Unmet]:
+        """The PCRs of which the verifier's verdict says nothing."""
+        for number in sorted(map(int, requirement.values)):
+            values = facts.approved.get(number)
+            if values is None:
+                judged = ', '.join(map(str, sorted(facts.approved)))
+                yield requirement.unmet(
+                    reason_codes.NOT_JUDGED,
+                    f'a policy for PCR {judged}'
+                    if judged
+                    else 'a policy for no PCR',
+                    f'PCR {number} judged',
+                )
+            elif not all(map(attestation_result.is_launched, values)):
+                yield requirement.unmet(
+                    reason_codes.NEVER_LAUNCHED,
+                    f'a policy that approves of {values[0][:_DIGITS]}..., '
+                    'which it is before any launch',
+                    f'PCR {number} of a measured launch',
+                )
+
+    def verify(
+        self,
+        guest: base.Guest,
+        wanted: requirements.Requirements,
+        facts: AttestedFacts,
+        host: base.Host,
+    ) -> Iterator[base.Proof | reasons.Unmet]:
+        """The verdict again, as it is after the guest was started.
+
+        It is about the host; there is nothing of it in the guest.
+        """
+        age = facts.evidence.age
+        for requirement in wanted.of(self.name):
+            lacking = tuple(self.judge(requirement, facts))
+            yield from lacking
+            if not lacking:
+                yield base.Proof(
+                    requirement.key,
+                    f'agent {facts.evidence.agent} at {facts.evidence.who}: '
+                    f'good quote {age or 0:.1f} s ago{_values(facts)}',
+                )
+
+
+_PLAIN = requirements.Requirement('isolation:attested', 'attested', ('true',))
+_TRAITS = frozenset({traits.name('ATTESTED')})
+
+
+def _wanted(
+    requirement: requirements.Requirement, facts: AttestedFacts
+) -> str:
+    return requirement.value + _values(facts)
+
+
+def _values(facts: AttestedFacts) -> str:
+    """The PCRs that a launch is measured into, and what they should be."""
+    return ''.join(
+        f', PCR {number} = '
+        + ' or '.join(f'{value[:_DIGITS]}...' for value in values)
+        for number, values in sorted(facts.approved.items())
+    )

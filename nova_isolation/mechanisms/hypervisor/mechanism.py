@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which hypervisor runs the guests of the host."""
+
+from collections.abc import Iterator
+import dataclasses
+
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.hypervisor import extra_specs
+from nova_isolation.mechanisms.hypervisor import reason_codes
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.probes import libvirt_xml
+
+
+@dataclasses.dataclass(frozen=True)
+class HypervisorFacts:
+    """:ivar type: libvirt's type of the domains: kvm, qemu, xen"""
+
+    type: str
+
+
+class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
+    """``isolation:hypervisor``."""
+
+    name = 'hypervisor'
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+    facts_class = HypervisorFacts
+    unknown = reason_codes.UNKNOWN
+
+    def measure(self, host: base.Host) -> HypervisorFacts:
+        """libvirt's word, which for kvm includes that /dev/kvm works."""
+        return HypervisorFacts(
+            libvirt_xml.domain_type(host.domain_capabilities())
+        )
+
+    def traits(self, facts: HypervisorFacts) -> frozenset[str]:
+        """One trait, of the type."""
+        return frozenset({traits.name('HYPERVISOR', facts.type)})
+
+    def required_traits(
+        self, requirement: requirements.Requirement
+    ) -> frozenset[str]:
+        """Nothing where there is a choice: required traits all count."""
+        if len(requirement.values) > 1:
+            return frozenset()
+        return frozenset({traits.name('HYPERVISOR', requirement.value)})
+
+    def judge(
+        self, requirement: requirements.Requirement, facts: HypervisorFacts
+    ) -> Iterator[reasons.Unmet]:
+        """See the base class."""
+        if facts.type not in requirement.values:
+            yield requirement.unmet(reason_codes.OTHER, facts.type)
+
+    def verify(
+        self,
+        guest: base.Guest,
+        wanted: requirements.Requirements,
+        facts: HypervisorFacts,
+        host: base.Host,
+    ) -> Iterator[base.Proof | reasons.Unmet]:
+        """The type of the running domain, which libvirt cannot change."""
+        found = libvirt_xml.parse(guest.domain_xml()).get('type') or 'none'
+        for requirement in wanted.of(self.name):
+            if found in requirement.values:
+                yield base.Proof(requirement.key, f'domain type {found}')
+            else:
+                yield requirement.unmet(reason_codes.OTHER, found)

@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The extra specs of the mechanism qemu."""
+
+from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.model import vocabulary
+
+#: Only these hypervisors run guests in a QEMU that libvirt confines.
+_KVM = (('isolation:hypervisor', ('kvm', 'qemu')),)
+
+ROWS = (
+    vocabulary.ExtraSpec(
+        'isolation:qemu_hardening',
+        values=('pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'),
+        several=True,
+        compatible=_KVM,
+        condition='the emulator was built with each of them',
+        example='pie,nx,relro',
+    ),
+    vocabulary.ExtraSpec(
+        'isolation:qemu_sandbox',
+        values=('true',),
+        compatible=_KVM,
+        condition='QEMU runs under its seccomp filter',
+        example='true',
+    ),
+    vocabulary.ExtraSpec(
+        'isolation:qemu_absent',
+        values=tuple(catalogue.CATALOGUE),
+        several=True,
+        compatible=_KVM,
+        condition=(
+            'the emulator was built without each of them (a smaller attack '
+            'surface)'
+        ),
+        example='floppy,cirrus',
+    ),
+)

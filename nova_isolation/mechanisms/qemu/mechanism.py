@@ -1,0 +1,244 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The emulator: how it was built, what is in it, whether it is sandboxed."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import dataclasses
+import re
+import typing
+
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import extra_specs
+from nova_isolation.mechanisms.qemu import reason_codes
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.probes import program
+
+if typing.TYPE_CHECKING:
+    from oslo_config import cfg
+
+_HARDENING = 'isolation:qemu_hardening'
+_SANDBOX = 'isolation:qemu_sandbox'
+_ABSENT = 'isolation:qemu_absent'
+
+_COMPONENTS = tuple(catalogue.CATALOGUE)
+
+# An assignment that is not commented out, as libvirt's virConfReadFile
+# takes it; lines end with either character.
+_SECCOMP_OPTION = re.compile(
+    r'(?:^|[\r\n])[ \t]*seccomp_sandbox[ \t]*=[ \t]*([^#\r\n]*)'
+)
+_NUMBER = re.compile('[-+]?[0-9]+')
+_SECCOMP_FILTER = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class QemuFacts:
+    """What is known of the emulator.
+
+    :ivar hardening: the words of ``isolation:qemu_hardening`` that hold
+    :ivar sandbox: whether guests run under QEMU's seccomp filter; None:
+        unknown
+    :ivar known: how many components of the catalogue the host looked for
+    :ivar present: a number in base 16, bit N set: component N is there
+    """
+
+    hardening: tuple[str, ...]
+    sandbox: bool | None
+    known: int
+    present: str
+
+    def __post_init__(self) -> None:
+        if self.known < 0 or not re.fullmatch('[0-9a-f]+', self.present):
+            raise facts.FactsError(
+                reasons.FACTS_MALFORMED, 'not a map of components'
+            )
+
+    def is_absent(self, component: str) -> bool | None:
+        """Whether a component is absent; None: the host does not know it."""
+        index = _COMPONENTS.index(component)
+        if index >= self.known:
+            return None
+        return not int(self.present, 16) >> index & 1
+
+
+class QemuMechanism(base.HostMechanism[QemuFacts]):
+    """``isolation:qemu_*``."""
+
+    name = 'qemu'
+    extra_specs = extra_specs.ROWS
+    own_reasons = reason_codes.ALL
+    facts_class = QemuFacts
+    unknown = reason_codes.UNKNOWN
+
+    @classmethod
+    def options(cls) -> 'Sequence[cfg.Opt]':
+        """See the base class."""
+        from nova_isolation.mechanisms.qemu import options
+
+        return options.OPTIONS
+
+    def measure(self, host: base.Host) -> QemuFacts:
+        """The file of the emulator and its answers; libvirt's qemu.conf."""
+        emulator = host.emulator()
+        present = sum(
+            1 << index
+            for index, component in enumerate(_COMPONENTS)
+            if emulator.types & set(catalogue.CATALOGUE[component])
+        )
+        return QemuFacts(
+            tuple(sorted(emulator.hardening)),
+            self._sandbox(emulator, host),
+            len(_COMPONENTS),
+            f'{present:x}',
+        )
+
+    def _sandbox(
+        self, emulator: program.Emulator, host: base.Host
+    ) -> bool | None:
+        """Whether libvirt starts this emulator with its seccomp filter.
+
+        The default of libvirt's ``seccomp_sandbox`` is to use the filter
+        where QEMU has it (libvirt, src/qemu/qemu.conf.in).
+        """
+        if not emulator.sandbox:
+            return False
+        try:
+            text = host.read(host.options(self.name).conf)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            # The rest of the emulator's facts is known all the same.
+            return None
+        values = [v.strip() for v in _SECCOMP_OPTION.findall(text)]
+        if not all(map(_NUMBER.fullmatch, values)):
+            return None
+        # Which of two assignments counts is libvirt's decision; here both
+        # must switch the filter on.
+        return all(int(value) != 0 for value in values)
+
+    def traits(self, facts: QemuFacts) -> frozenset[str]:
+        """One trait each: a hardening, the sandbox, an absent component."""
+        result = {traits.name('QEMU', word) for word in facts.hardening}
+        if facts.sandbox:
+            result.add(traits.name('QEMU', 'SANDBOX'))
+        result.update(
+            traits.name('QEMU_ABSENT', component)
+            for component in _COMPONENTS
+            if facts.is_absent(component)
+        )
+        return frozenset(result)
+
+    def required_traits(
+        self, requirement: requirements.Requirement
+    ) -> frozenset[str]:
+        """As :meth:`traits`."""
+        if requirement.key == _SANDBOX:
+            return frozenset({traits.name('QEMU', 'SANDBOX')})
+        prefix = 'QEMU' if requirement.key == _HARDENING else 'QEMU_ABSENT'
+        return frozenset(traits.name(prefix, w) for w in requirement.values)
+
+    def judge(
+        self, requirement: requirements.Requirement, facts: QemuFacts
+    ) -> Iterator[reasons.Unmet]:
+        """See the base class."""
+        if requirement.key == _SANDBOX:
+            if facts.sandbox is None:
+                yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
+            elif not facts.sandbox:
+                yield requirement.unmet(
+                    reason_codes.NO_SANDBOX, 'no seccomp filter'
+                )
+        elif requirement.key == _HARDENING:
+            lacking = set(requirement.values) - set(facts.hardening)
+            if lacking:
+                yield requirement.unmet(
+                    reason_codes.NOT_HARDENED,
+                    'built with ' + (','.join(facts.hardening) or 'none'),
+                    ','.join(sorted(lacking)),
+                )
+        else:
+            yield from _judge_absent(requirement, facts)
+
+    def verify(
+        self,
+        guest: base.Guest,
+        wanted: requirements.Requirements,
+        facts: QemuFacts,
+        host: base.Host,
+    ) -> Iterator[base.Proof | reasons.Unmet]:
+        """The process's seccomp mode and program, from the kernel."""
+        process = guest.process()
+        for requirement in wanted.of(self.name):
+            if process is None:
+                yield requirement.unmet(
+                    reasons.VERIFY_NO_PROCESS, 'a guest without a process'
+                )
+                continue
+            if requirement.key != _SANDBOX:
+                yield _verify_program(requirement, process, host)
+                continue
+            mode = process.seccomp()
+            if mode == _SECCOMP_FILTER:
+                yield base.Proof(requirement.key, f'Seccomp: {mode}')
+            else:
+                yield requirement.unmet(
+                    reason_codes.NO_SANDBOX,
+                    f'Seccomp: {mode}',
+                    f'Seccomp: {_SECCOMP_FILTER}',
+                )
+
+
+def _judge_absent(
+    requirement: requirements.Requirement, facts: QemuFacts
+) -> Iterator[reasons.Unmet]:
+    absent = {c: facts.is_absent(c) for c in requirement.values}
+    present = [c for c, gone in absent.items() if gone is False]
+    unknown = [c for c, gone in absent.items() if gone is None]
+    if present:
+        yield requirement.unmet(
+            reason_codes.PRESENT,
+            ','.join(present) + ' present',
+            'no ' + ','.join(present),
+        )
+    if unknown:
+        yield requirement.unmet(
+            reason_codes.UNKNOWN,
+            ','.join(unknown) + ' unknown to the host',
+            'no ' + ','.join(unknown),
+        )
+
+
+def _verify_program(
+    requirement: requirements.Requirement,
+    process: base.Process,
+    host: base.Host,
+) -> base.Proof | reasons.Unmet:
+    """Whether the process runs the very file whose facts were judged."""
+    measured = host.emulator()
+    running = process.executable()
+    if running == measured.identity:
+        return base.Proof(
+            requirement.key,
+            f'runs {measured.path}, inode {running.inode}, as measured',
+        )
+    return requirement.unmet(
+        reason_codes.BINARY,
+        f'inode {running.inode} of device {running.device}',
+        f'{measured.path}, inode {measured.identity.inode} of device '
+        f'{measured.identity.device}',
+    )

@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The reason codes of the mechanism qemu."""
+
+from nova_isolation.model import reasons
+
+UNKNOWN = reasons.Reason(
+    'isolation.qemu.unknown',
+    'The host could not examine its emulator.',
+    'Look for the failed probe in the log of nova-compute.',
+    uncertain=True,
+)
+NOT_HARDENED = reasons.Reason(
+    'isolation.qemu.not_hardened',
+    'The emulator was built without a hardening that the flavor asks for.',
+    'Install an emulator that was built with it.',
+)
+NO_SANDBOX = reasons.Reason(
+    'isolation.qemu.no_sandbox',
+    'QEMU does not run under its seccomp filter on the host.',
+    'Use a QEMU with seccomp and do not set seccomp_sandbox = 0 in '
+    "libvirt's qemu.conf.",
+)
+PRESENT = reasons.Reason(
+    'isolation.qemu.component_present',
+    'The emulator contains a component that the flavor wants absent.',
+    'Install an emulator that was built without the component.',
+)
+BINARY = reasons.Reason(
+    'isolation.qemu.other_binary',
+    'The started guest runs another program than the emulator that was '
+    'measured.',
+    'Check [libvirt] of nova.conf and the emulator path of libvirt; an '
+    'upgrade of QEMU is measured anew within a minute.',
+)
+
+#: All codes of this module.
+ALL = reasons.defined_in(vars())

@@ -1,0 +1,66 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The reason codes of the mechanism svirt."""
+
+from nova_isolation.model import reasons
+
+UNKNOWN = reasons.Reason(
+    'isolation.svirt.unknown',
+    'The host could not tell how libvirt confines guests.',
+    'Look for the failed probe in the log of nova-compute.',
+    uncertain=True,
+)
+NO_MODEL = reasons.Reason(
+    'isolation.svirt.no_model',
+    'libvirt on the host does not confine guests with the wanted security '
+    'model.',
+    'Boot a kernel with that security module and set security_driver in '
+    "libvirt's qemu.conf.",
+)
+NOT_ENFORCING = reasons.Reason(
+    'isolation.svirt.not_enforcing',
+    'The security module is there but only records what it would deny.',
+    'setenforce 1 and SELINUX=enforcing, or aa-enforce the profiles of '
+    'libvirt.',
+)
+TYPE = reasons.Reason(
+    'isolation.svirt.type_not_allowed',
+    'The SELinux type is not among those that the host gives to guests, or '
+    'the host does not confine guests by SELinux at all.',
+    'Load the policy module that has the type on the host, then add the '
+    'type to [isolation_svirt] types there.',
+)
+DEFINITION = reasons.Reason(
+    'isolation.svirt.wrong_definition',
+    "The <seclabel> of the guest's XML is not the one that makes libvirt "
+    'confine the guest as its flavor asks: the XML is older than the extra '
+    'specs, or was changed by others than Nova.',
+    'Let Nova write it anew: openstack server reboot --hard SERVER. Do not '
+    'start or change guests of Nova with virsh.',
+)
+LABEL = reasons.Reason(
+    'isolation.svirt.wrong_label',
+    'The started guest does not carry the label that it should have.',
+    "Compare the label in the message with libvirt's log of the guest and "
+    'with the SELinux policy of the host.',
+)
+CLASH = reasons.Reason(
+    'isolation.svirt.category_clash',
+    'The MCS categories of another running guest of the host include those '
+    'of this one, or the other way round, so one could reach the other.',
+    'Do not give guests static labels; restart the guest that was not '
+    'started by Nova.',
+)
+
+#: All codes of this module.
+ALL = reasons.defined_in(vars())

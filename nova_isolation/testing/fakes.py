@@ -1,0 +1,256 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A host and a guest that are what a test says they are."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import types
+import typing
+
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import evidence as evidences
+from nova_isolation.probes import program
+
+#: The UUID of a :class:`FakeGuest`.
+UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
+
+#: The file that a :class:`FakeGuest` runs.
+EXECUTABLE = program.Identity(1, 7, 3, 4, 5)
+
+
+class FakeHost(base.Host):
+    """A compute host. What a test does not give cannot be read.
+
+    :ivar files: path -> the text of the file, or the error that reading it
+        raises
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, str | Exception | None] | None = None,
+        *,
+        options: Mapping[str, Mapping[str, object]] | None = None,
+        capabilities: str | None = None,
+        domain_capabilities: str | None = None,
+        emulator: program.Emulator | None = None,
+        evidence: Mapping[str, evidences.Evidence] | None = None,
+        answers: Callable[[str, str], str] | None = None,
+    ) -> None:
+        """:param files: see the class; a path that is missing or None is a
+            file that does not exist
+        :param options: name of a mechanism -> name of an option -> its value,
+            where it is not the default
+        :param capabilities: libvirt's capabilities, XML
+        :param domain_capabilities: libvirt's capabilities of domains, XML
+        :param emulator: the emulator, examined
+        :param evidence: name of a mechanism -> what a third party says
+        :param answers: what :meth:`ask` returns or raises
+        """
+        self.files = dict(files or {})
+        self._options = dict(options or {})
+        self._declared: dict[str, Sequence[typing.Any]] = {}
+        self._capabilities = capabilities
+        self._domain_capabilities = domain_capabilities
+        self._emulator = emulator
+        self._evidence = dict(evidence or {})
+        self._answers = answers
+
+    def declare(self, mechanism: type[registry.AnyMechanism]) -> None:
+        """Know the defaults of the options of a mechanism.
+
+        :param mechanism: a class that need not be installed; those that are
+            installed need no call
+        """
+        self._declared[mechanism.name] = mechanism.options()
+
+    def options(self, mechanism: str) -> typing.Any:
+        """See the base class; the defaults are those of the options."""
+        loaded = registry.get().loaded.get(mechanism)
+        declared = self._declared.get(mechanism)
+        if declared is None:
+            declared = loaded.options() if loaded is not None else ()
+        values = {option.dest: option.default for option in declared}
+        return types.SimpleNamespace(
+            **{**values, **self._options.get(mechanism, {})}
+        )
+
+    def read(self, path: str) -> str:
+        """See the base class."""
+        text = self.files.get(path)
+        if text is None:
+            raise FileNotFoundError(path)
+        if isinstance(text, Exception):
+            raise text
+        return text
+
+    def ask(self, path: str, question: str) -> str:
+        """See the base class."""
+        if self._answers is None:
+            raise FileNotFoundError(path)
+        return self._answers(path, question)
+
+    def capabilities(self) -> str:
+        """See the base class."""
+        if self._capabilities is None:
+            raise OSError('libvirt does not answer')
+        return self._capabilities
+
+    def domain_capabilities(self) -> str:
+        """See the base class."""
+        if self._domain_capabilities is None:
+            raise OSError('libvirt does not answer')
+        return self._domain_capabilities
+
+    def evidence(self, mechanism: str) -> evidences.Evidence | None:
+        """See the base class."""
+        return self._evidence.get(mechanism)
+
+    def emulator(self) -> program.Emulator:
+        """See the base class."""
+        if self._emulator is None:
+            raise OSError('the host has no emulator')
+        return self._emulator
+
+
+class BrokenHost(FakeHost):
+    """A host of which nothing but the options can be read."""
+
+    def __init__(
+        self,
+        error: Exception,
+        options: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        """:param error: what every question raises
+        :param options: see :class:`FakeHost`
+        """
+        super().__init__(options=options)
+        self._error = error
+
+    def read(self, path: str) -> str:
+        """Raises the error."""
+        raise self._error
+
+    def ask(self, path: str, question: str) -> str:
+        """Raises the error."""
+        raise self._error
+
+    def capabilities(self) -> str:
+        """Raises the error."""
+        raise self._error
+
+    def domain_capabilities(self) -> str:
+        """Raises the error."""
+        raise self._error
+
+    def evidence(self, mechanism: str) -> evidences.Evidence | None:
+        """Raises the error."""
+        raise self._error
+
+    def emulator(self) -> program.Emulator:
+        """Raises the error."""
+        raise self._error
+
+
+@dataclasses.dataclass
+class FakeGuest:
+    """A started guest, by default one of kvm that sVirt confines.
+
+    :ivar uuid: of the domain
+    :ivar name: of the domain
+    :ivar type: the domain type in its XML
+    :ivar label: the label that libvirt reports
+    :ivar enforced: whether libvirt says that the label is enforced
+    :ivar process_label: the label that the kernel reports; None: the same
+    :ivar others: domain name -> label, of the other guests of the host
+    :ivar seccomp: the seccomp mode of the process
+    :ivar executable: the file that the process runs
+    :ivar has_process: whether the guest has a process on the host
+    """
+
+    uuid: str = UUID
+    name: str = 'instance-00000001'
+    type: str = 'kvm'
+    label: str = 'system_u:system_r:svirt_t:s0:c1,c2'
+    enforced: bool = True
+    process_label: str | None = None
+    others: dict[str, str] = dataclasses.field(default_factory=dict)
+    seccomp: int = 2
+    executable: program.Identity = EXECUTABLE
+    has_process: bool = True
+
+    def domain_xml(self) -> str:
+        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        return f"<domain type='{self.type}'><uuid>{self.uuid}</uuid></domain>"
+
+    def security_label(self) -> tuple[str, bool]:
+        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        return self.label, self.enforced
+
+    def process(self) -> base.Process | None:
+        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        return FakeProcess(self) if self.has_process else None
+
+    def other_process_labels(self) -> dict[str, str]:
+        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        return self.others
+
+
+class FakeProcess(base.Process):
+    """The process of a :class:`FakeGuest`."""
+
+    def __init__(self, guest: FakeGuest) -> None:
+        """:param guest: the guest that it runs"""
+        self._guest = guest
+
+    def label(self) -> str:
+        """See the base class."""
+        label = self._guest.process_label
+        return self._guest.label if label is None else label
+
+    def seccomp(self) -> int:
+        """See the base class."""
+        return self._guest.seccomp
+
+    def executable(self) -> program.Identity:
+        """See the base class."""
+        return self._guest.executable
+
+
+class BrokenGuest:
+    """A guest of which nothing but its names can be read."""
+
+    uuid = UUID
+    name = 'instance-00000001'
+
+    def __init__(self, error: Exception) -> None:
+        """:param error: what every question raises"""
+        self._error = error
+
+    def domain_xml(self) -> str:
+        """Raises the error."""
+        raise self._error
+
+    def security_label(self) -> tuple[str, bool]:
+        """Raises the error."""
+        raise self._error
+
+    def process(self) -> base.Process | None:
+        """Raises the error."""
+        raise self._error
+
+    def other_process_labels(self) -> dict[str, str]:
+        """Raises the error."""
+        raise self._error

@@ -1,0 +1,563 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What holds for every mechanism, as tests.
+
+Subclass :class:`MechanismContract` beside :class:`unittest.TestCase` (or
+another test case class), name the mechanism's class, and say what its hosts,
+evidence and guests look like::
+
+    class SmtContractTest(
+        mechanism_contract.MechanismContract, unittest.TestCase
+    ):
+        mechanism_class = smt.SmtMechanism
+        cases = (
+            mechanism_contract.Case(
+                specs={'isolation:smt': 'off'},
+                good=[fakes.FakeHost({ACTIVE: '0'})],
+                bad=[('smt.active', fakes.FakeHost({ACTIVE: '1'}))],
+                guests=[fakes.FakeGuest()],
+                wrong=[],
+            ),
+        )
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import copy
+import dataclasses
+import json
+import random
+import typing
+import unittest
+
+from lxml import etree
+
+from nova_isolation.decision import decision
+from nova_isolation.decision import domain_definition
+from nova_isolation.decision import host_facts
+from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+from nova_isolation.model import traits
+from nova_isolation.testing import fakes
+
+#: What Nova may write for a guest before a mechanism confines it.
+DOMAIN = f"""<domain type='kvm'>
+  <uuid>{fakes.UUID}</uuid>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+  </devices>
+  <seclabel type='dynamic' model='dac' relabel='yes'/>
+</domain>"""
+
+ERRORS = (
+    OSError('no'),
+    FileNotFoundError('no'),
+    PermissionError('no'),
+    ValueError('no'),
+)
+
+#: More bytes than one mechanism may take of the facts document.
+_MAX_SECTION = 512
+
+#: What a field of a section may hold that is broken.
+_BROKEN: tuple[object, ...] = (None, 1, 'x', True, [1], {}, [None])
+
+#: How many random documents a section is read from.
+_RANDOM_SECTIONS = 300
+
+
+@dataclasses.dataclass
+class Case:
+    """One way to ask for a requirement.
+
+    :ivar specs: the extra specs of the flavor
+    :ivar good: hosts that meet them; for a mechanism with a third party its
+        evidence in place of hosts
+    :ivar bad: (code without ``isolation.``, host or evidence) that do not
+    :ivar guests: started guests as wanted, on the first of ``good``
+    :ivar wrong: (code without ``isolation.``, guest) that are not as wanted;
+        ``verify.failed`` where examining the guest raises
+    """
+
+    specs: dict[str, str]
+    good: list[typing.Any]
+    bad: list[tuple[str, typing.Any]]
+    guests: list[typing.Any]
+    wrong: list[tuple[str, typing.Any]]
+
+
+if typing.TYPE_CHECKING:
+    _Base = unittest.TestCase
+else:
+    _Base = object
+
+
+class MechanismContract(_Base):
+    """What holds for every mechanism.
+
+    :cvar mechanism_class: the mechanism
+    :cvar cases: at least one for each extra spec, and for each word where
+        the words are listed
+    :cvar malformed: sections (or evidence) that must be refused as malformed,
+        beside the usual ones
+    """
+
+    mechanism_class: typing.ClassVar[type[registry.AnyMechanism]]
+    cases: typing.ClassVar[tuple[Case, ...]]
+    malformed: typing.ClassVar[tuple[typing.Any, ...]] = ()
+
+    def setUp(self) -> None:
+        """Load the mechanism beside those that are installed."""
+        super().setUp()
+        self.name = self.mechanism_class.name
+        self.mechanisms = registry.build(
+            {**installed(), self.name: self.mechanism_class}
+        )
+        self.assertNotIn(self.name, self.mechanisms.failed)
+        self.mechanism: typing.Any = self.mechanisms.loaded[self.name]
+
+    # What the tests are made of.
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether evidence stands in the place of hosts."""
+        return issubclass(self.mechanism_class, base.EvidenceMechanism)
+
+    def wanted(self, case: Case) -> requirements.Requirements:
+        """The requirements of a case, which are without problems."""
+        result = requirements.parse(case.specs, self.mechanisms.vocabulary)
+        self.assertEqual((), result.problems)
+        self.assertTrue(result.of(self.name))
+        return result
+
+    def own(self, case: Case) -> requirements.Requirements:
+        """The requirements of a case that the mechanism owns."""
+        wanted = self.wanted(case)
+        return dataclasses.replace(wanted, items=wanted.of(self.name))
+
+    def section(self, host: typing.Any) -> typing.Any:
+        """What is published of a host; evidence stays as it is."""
+        if self.has_evidence:
+            return host
+        return self.mechanism.write(self.measure(host))
+
+    def measure(self, host: typing.Any) -> typing.Any:
+        """The typed facts, as the host measures them."""
+        if isinstance(host, fakes.FakeHost):
+            host.declare(self.mechanism_class)
+        return self.mechanism.measure(host)
+
+    def read_back(self, host: typing.Any) -> typing.Any:
+        """The typed facts, as the scheduler reads them."""
+        if self.has_evidence:
+            return self.mechanism.read(copy.deepcopy(host))
+        text = json.dumps(self.section(host), allow_nan=False)
+        return self.mechanism.read(json.loads(text))
+
+    def hosts(self) -> Iterator[typing.Any]:
+        """All hosts of the cases."""
+        for case in self.cases:
+            yield from case.good
+            for _, host in case.bad:
+                yield host
+
+    def judge(self, case: Case, read: typing.Any) -> list[reasons.Unmet]:
+        """All that is unmet of a case."""
+        return [
+            unmet
+            for item in self.own(case).items
+            for unmet in self.mechanism.judge(item, read)
+        ]
+
+    def decide(self, case: Case, section: typing.Any) -> decision.Decision:
+        """The decision about a host with this section alone."""
+        published = {} if self.has_evidence else {self.name: section}
+        evidence = {self.name: section} if self.has_evidence else {}
+        return host_facts.decide(
+            self.own(case),
+            facts.dumps(published),
+            age=0,
+            freshness=facts.Freshness(),
+            mechanisms=self.mechanisms,
+            evidence=evidence,
+        )
+
+    def confine(self, domain: typing.Any, case: Case, host: object) -> bytes:
+        """A domain after the mechanism has confined it."""
+        self.mechanism.confine(domain, self.wanted(case), self.read_back(host))
+        return bytes(etree.tostring(domain))
+
+    def judge_definition(
+        self, case: Case, domain: typing.Any
+    ) -> tuple[reasons.Unmet, ...]:
+        """All that is unmet of a case's own requirements in a domain."""
+        before = etree.tostring(domain)
+        answer = domain_definition.decide(
+            self.own(case), domain, self.mechanisms
+        )
+        self.assertEqual(before, etree.tostring(domain))
+        return answer.unmet
+
+    def verify(self, case: Case, guest: typing.Any) -> list[typing.Any]:
+        """What is found of a guest, on the first good host."""
+        host = case.good[0]
+        asked = fakes.FakeHost() if self.has_evidence else host
+        if isinstance(asked, fakes.FakeHost):
+            asked.declare(self.mechanism_class)
+        return list(
+            self.mechanism.verify(
+                guest, self.wanted(case), self.read_back(host), asked
+            )
+        )
+
+    def check_reported(self, unmet: Iterable[reasons.Unmet]) -> None:
+        """Each unmet requirement says all, with a code that has a remedy."""
+        for item in unmet:
+            reason = self.mechanisms.reasons[item.code]
+            self.assertTrue(reason.meaning and reason.remedy)
+            self.assertTrue(item.wanted and item.found, item)
+            for words in (item.wanted, item.found, item.code):
+                self.assertIn(words, str(item))
+
+    def check_codes(
+        self, codes: Iterable[str], unmet: Iterable[reasons.Unmet]
+    ) -> None:
+        """What is unmet has exactly these codes, each with a remedy."""
+        found = list(unmet)
+        self.check_reported(found)
+        self.assertEqual(
+            sorted(f'isolation.{code}' for code in codes),
+            sorted({item.code for item in found}),
+        )
+
+    def facts_error(
+        self, function: Callable[..., object], *args: object
+    ) -> facts.FactsError:
+        """The FactsError that a function raises."""
+        try:
+            function(*args)
+        except facts.FactsError as error:
+            return error
+        self.fail(f'{args!r} was read')
+
+    # What is declared.
+
+    def test_contract_is_loaded(self) -> None:
+        """The registry accepts the mechanism."""
+        self.assertIsInstance(self.mechanism, base.Mechanism)
+
+    def test_contract_extra_specs(self) -> None:
+        """The mechanism owns its extra specs, and has some."""
+        self.assertTrue(self.mechanism.extra_specs)
+        for spec in self.mechanism.extra_specs:
+            known = self.mechanisms.vocabulary
+            self.assertEqual(self.name, known.owner(spec.key))
+            self.assertEqual(spec, known.rows[spec.key])
+            self.assertTrue(spec.parse(spec.example))
+
+    def test_contract_reasons(self) -> None:
+        """Every reason code has a meaning and a remedy."""
+        for reason in self.mechanism.own_reasons:
+            self.assertTrue(reason.meaning and reason.remedy)
+            self.assertEqual(self.name, reason.area)
+            self.assertEqual(reason, self.mechanisms.reasons[reason.code])
+
+    def test_contract_options(self) -> None:
+        """Every option has a help text and a usable default."""
+        for option in self.mechanism.options():
+            self.assertTrue(option.help)
+            self.assertFalse(option.required, option.name)
+
+    def test_contract_every_requirement_has_cases(self) -> None:
+        """Every extra spec has a case that passes and one that is refused."""
+        asked = {key for case in self.cases for key in case.specs}
+        for spec in self.mechanism.extra_specs:
+            self.assertIn(spec.key, asked)
+        for case in self.cases:
+            for part in (case.good, case.bad, case.guests):
+                self.assertTrue(part, case.specs)
+
+    def test_contract_every_word_is_asked_for(self) -> None:
+        """Every word that is listed occurs in a case."""
+        for spec in self.mechanism.extra_specs:
+            asked = {
+                word
+                for case in self.cases
+                for word in case.specs.get(spec.key, '').split(',')
+            }
+            self.assertLessEqual(set(spec.values), asked)
+
+    # Facts.
+
+    def test_contract_facts_survive_publishing(self) -> None:
+        """The scheduler reads the facts that the host measured."""
+        for host in self.hosts():
+            section = self.section(host)
+            direct = self.mechanism.read(copy.deepcopy(section))
+            self.assertEqual(direct, self.read_back(host))
+            self.assertEqual(section, self.section(host))
+            if not self.has_evidence:
+                self.assertEqual(direct, self.measure(host))
+
+    def test_contract_sections_are_small(self) -> None:
+        """The facts leave room for those of other mechanisms."""
+        if self.has_evidence:
+            return
+        for host in self.hosts():
+            text = json.dumps(self.section(host), separators=(',', ':'))
+            self.assertLess(len(text), _MAX_SECTION)
+
+    def test_contract_malformed_sections(self) -> None:
+        """What cannot be understood is refused, with a message that helps."""
+        for section in (
+            0, 1, 1.5, True, '', 'x', [], ['x'], [{}], {'x': 1}, {'x': None},
+            {'x': {}}, {'': ''}, *self.malformed,
+        ):  # fmt: skip
+            error = self.facts_error(self.mechanism.read, section)
+            item = self.own(self.cases[0]).items[0]
+            self.check_reported([item.unmet(error.reason, error.found)])
+            answer = self.decide(self.cases[0], section)
+            self.assertFalse(answer.accepted, section)
+
+    def test_contract_broken_sections(self) -> None:
+        """A field that is lost or another type raises FactsError alone."""
+        if self.has_evidence:
+            return
+        for case in self.cases:
+            section = self.section(case.good[0])
+            for name in section:
+                for value in _BROKEN:
+                    self.only_facts_error({**section, name: value})
+                self.only_facts_error(
+                    {n: v for n, v in section.items() if n != name}
+                )
+
+    def test_contract_any_section(self) -> None:
+        """Whatever JSON comes, reading raises FactsError or nothing."""
+        # The seed is fixed, so that a failure comes again.
+        source = random.Random(0)  # noqa: S311  # nosec B311: no secret
+        for _ in range(_RANDOM_SECTIONS):
+            self.only_facts_error(_any_json(source, 3))
+
+    def only_facts_error(self, section: object) -> None:
+        """Reading and judging a section raises nothing but FactsError."""
+        try:
+            read = self.mechanism.read(section)
+        except facts.FactsError:
+            return
+        for case in self.cases:
+            self.judge(case, read)
+        self.mechanism.traits(read)
+
+    def test_contract_hosts_that_cannot_be_measured(self) -> None:
+        """A host that cannot be measured meets nothing."""
+        if self.has_evidence:
+            return
+        for error in ERRORS:
+            host = fakes.BrokenHost(error, self.broken_options())
+            try:
+                section = self.section(host)
+            except (OSError, ValueError):
+                continue
+            for case in self.cases:
+                self.assertFalse(self.decide(case, section).accepted)
+
+    def broken_options(self) -> Mapping[str, Mapping[str, object]]:
+        """The options of a host that cannot be measured, for overriding."""
+        return {}
+
+    # The decision.
+
+    def test_contract_passing_and_refusing(self) -> None:
+        """Good hosts meet each case; bad ones are refused by their code."""
+        for case in self.cases:
+            for host in case.good:
+                self.assertEqual([], self.judge(case, self.read_back(host)))
+            for code, host in case.bad:
+                unmet = self.judge(case, self.read_back(host))
+                self.check_codes([code], unmet)
+                for item in unmet:
+                    self.assertIn(item.key, case.specs)
+
+    def test_contract_through_the_decision(self) -> None:
+        """The one decision function gives the same answers."""
+        for case in self.cases:
+            for host in case.good:
+                answer = self.decide(case, self.section(host))
+                self.assertTrue(answer.accepted, answer)
+            for code, host in case.bad:
+                answer = self.decide(case, self.section(host))
+                self.assertEqual((f'isolation.{code}',), answer.codes)
+
+    def test_contract_unknown_meets_nothing(self) -> None:
+        """Facts or evidence that are missing meet nothing."""
+        code = (
+            reasons.EVIDENCE_MISSING
+            if self.has_evidence
+            else self.mechanism.unknown
+        ).code
+        self.assertIn(code, self.mechanisms.reasons)
+        for case in self.cases:
+            answer = self.decide(case, None)
+            self.assertEqual((code,), answer.codes)
+            self.check_reported(answer.unmet)
+
+    # Traits.
+
+    def test_contract_traits_are_valid(self) -> None:
+        """Placement accepts the traits and the driver can remove them."""
+        for host in self.hosts():
+            for name in self.mechanism.traits(self.read_back(host)):
+                self.assertTrue(traits.PATTERN.fullmatch(name), name)
+                self.assertLessEqual(len(name), 255)
+
+    def test_contract_required_traits_are_earned(self) -> None:
+        """A host that meets a requirement has the traits it requires."""
+        for case in self.cases:
+            for host in self.hosts():
+                read = self.read_back(host)
+                for item in self.own(case).items:
+                    if not list(self.mechanism.judge(item, read)):
+                        self.assertLessEqual(
+                            self.mechanism.required_traits(item),
+                            self.mechanism.traits(read),
+                        )
+
+    # The domain's XML.
+
+    def test_contract_confining_twice_changes_nothing(self) -> None:
+        """A domain that is confined again stays as it is."""
+        for case in self.cases:
+            for host in case.good:
+                domain = etree.fromstring(DOMAIN)
+                once = self.confine(domain, case, host)
+                self.assertEqual(once, self.confine(domain, case, host))
+                again = etree.fromstring(once)
+                self.assertEqual(once, self.confine(again, case, host))
+
+    def test_contract_confining_leaves_the_rest_alone(self) -> None:
+        """Nothing but what confines the guest changes."""
+        for case in self.cases:
+            domain = etree.fromstring(DOMAIN)
+            self.confine(domain, case, case.good[0])
+            before = etree.fromstring(DOMAIN)
+            for path in ('uuid', 'devices', 'seclabel[@model="dac"]'):
+                self.assertEqual(
+                    *(self._part(d, path) for d in (before, domain))
+                )
+
+    def _part(self, domain: typing.Any, path: str) -> bytes:
+        found = domain.find(path)
+        self.assertIsNotNone(found, path)
+        return bytes(etree.tostring(found)).strip()
+
+    def test_contract_a_definition_as_it_was_confined(self) -> None:
+        """The libvirt hook accepts what the mechanism wrote."""
+        for case in self.cases:
+            for host in case.good:
+                domain = etree.fromstring(DOMAIN)
+                self.confine(domain, case, host)
+                self.assertEqual((), self.judge_definition(case, domain))
+
+    def test_contract_a_definition_that_lacks_what_confines(self) -> None:
+        """The libvirt hook refuses a domain that was not confined."""
+        for case in self.cases:
+            for host in case.good:
+                plain = etree.fromstring(DOMAIN)
+                unmet = self.judge_definition(case, plain)
+                self.check_reported(unmet)
+                self.assertLessEqual({u.key for u in unmet}, set(case.specs))
+                before = etree.tostring(plain)
+                writes = self.confine(plain, case, host) != before
+                self.assertEqual(writes, bool(unmet), case.specs)
+
+    # The started guest.
+
+    def test_contract_verifying_proves_each_requirement(self) -> None:
+        """A guest as wanted gives a proof of each requirement."""
+        for case in self.cases:
+            for guest in case.guests:
+                found = self.verify(case, guest)
+                for item in found:
+                    self.assertIsInstance(item, base.Proof)
+                    self.assertTrue(item.found)
+                self.assertEqual(
+                    {r.key for r in self.own(case).items},
+                    {item.key for item in found},
+                )
+
+    def test_contract_verifying_finds_what_is_wrong(self) -> None:
+        """A guest that is not as wanted is refused by its code."""
+        for case in self.cases:
+            for code, guest in case.wrong:
+                try:
+                    found = self.verify(case, guest)
+                except (OSError, ValueError):
+                    self.assertEqual('verify.failed', code)
+                    continue
+                unmet = [f for f in found if not isinstance(f, base.Proof)]
+                self.check_codes([code], unmet)
+                proven = {f.key for f in found if isinstance(f, base.Proof)}
+                self.assertFalse(proven & {u.key for u in unmet})
+
+    def test_contract_guests_that_cannot_be_examined(self) -> None:
+        """Errors of the guest come through; nothing is proven by them."""
+        for case in self.cases:
+            for error in ERRORS:
+                try:
+                    found = self.verify(case, fakes.BrokenGuest(error))
+                except (OSError, ValueError) as raised:
+                    self.assertIs(error, raised)
+                    continue
+                # Nothing of the guest was read, so it is about the host.
+                self.assertEqual(found, self.verify(case, fakes.FakeGuest()))
+
+    def test_contract_guests_without_a_process(self) -> None:
+        """A guest without a process is proven only where none is asked."""
+        for case in self.cases:
+            guest = copy.copy(case.guests[0])
+            if not isinstance(guest, fakes.FakeGuest):
+                continue
+            guest.has_process = False
+            found = self.verify(case, guest)
+            for item in found:
+                if not isinstance(item, base.Proof):
+                    self.check_codes(['verify.no_process'], [item])
+
+
+def installed() -> dict[str, object]:
+    """name -> class, of the mechanisms that are installed here."""
+    return {n: type(m) for n, m in registry.get().loaded.items()}
+
+
+def _any_json(source: random.Random, depth: int) -> object:
+    """A random JSON value."""
+    leaves: tuple[object, ...] = (
+        None, True, False, 0, 1, -1, 1.5, 2**70, '', 'x', 'enforcing', '\0',
+        '\u0661',
+    )  # fmt: skip
+    kind = source.randrange(4) if depth else 0
+    if kind < 2:
+        return source.choice(leaves)
+    count = source.randrange(4)
+    if kind == 2:
+        return [_any_json(source, depth - 1) for _ in range(count)]
+    return {
+        str(source.choice(leaves)): _any_json(source, depth - 1)
+        for _ in range(count)
+    }

@@ -1,0 +1,282 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests of nova_isolation.mechanisms.qemu.mechanism."""
+
+import json
+
+from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import mechanism
+from nova_isolation.probes import program
+from tests.unit import base
+from tests.unit import fakes
+from tests.unit.mechanisms import contract
+
+HARDENING = 'isolation:qemu_hardening'
+SANDBOX = 'isolation:qemu_sandbox'
+ABSENT = 'isolation:qemu_absent'
+NOT_HARDENED, NO_SANDBOX = 'qemu.not_hardened', 'qemu.no_sandbox'
+PRESENT, UNKNOWN = 'qemu.component_present', 'qemu.unknown'
+BINARY = 'qemu.other_binary'
+COMPONENTS = tuple(catalogue.CATALOGUE)
+
+
+def host(conf=None, **emulator):
+    """A host with an emulator and perhaps a qemu.conf."""
+    return fakes.Host(
+        {fakes.QEMU_CONF: conf}, emulator=fakes.emulator(**emulator)
+    )
+
+
+BEST = host()
+OTHER_PROGRAM = fakes.Guest(executable=fakes.emulator(inode=8).identity)
+WELL_FORMED = {
+    'hardening': ['nx'],
+    'sandbox': True,
+    'known': 2,
+    'present': '1',
+}
+
+
+class QemuContractTest(contract.Contract, base.TestCase):
+    """The contract."""
+
+    mechanism_class = mechanism.QemuMechanism
+    malformed = (
+        {**WELL_FORMED, 'present': ''},
+        {**WELL_FORMED, 'present': '0x1'},
+        {**WELL_FORMED, 'present': '-1'},
+        {**WELL_FORMED, 'present': '1\n'},
+        {**WELL_FORMED, 'present': ' 1'},
+        {**WELL_FORMED, 'present': '1_0'},
+        {**WELL_FORMED, 'present': 'FF'},
+        {**WELL_FORMED, 'present': '\u0661'},
+        {**WELL_FORMED, 'present': 1},
+        {**WELL_FORMED, 'present': None},
+        {**WELL_FORMED, 'known': -1},
+        {**WELL_FORMED, 'known': True},
+        {**WELL_FORMED, 'known': None},
+        {**WELL_FORMED, 'sandbox': 'true'},
+        {**WELL_FORMED, 'sandbox': 1},
+        {**WELL_FORMED, 'hardening': None},
+        {**WELL_FORMED, 'hardening': 'nx'},
+        {**WELL_FORMED, 'more': None},
+    )
+    cases = (
+        contract.Case(
+            {HARDENING: ','.join(sorted(fakes.HARDENING))},
+            [BEST],
+            [
+                (NOT_HARDENED, host(hardening=fakes.HARDENING - {word}))
+                for word in sorted(fakes.HARDENING)
+            ],
+            [fakes.Guest()],
+            [(BINARY, OTHER_PROGRAM)],
+        ),
+        contract.Case(
+            {HARDENING: 'nx'},
+            [BEST, host(hardening={'nx'})],
+            [(NOT_HARDENED, host(hardening=()))],
+            [fakes.Guest(seccomp=0)],
+            [(BINARY, OTHER_PROGRAM)],
+        ),
+        contract.Case(
+            {SANDBOX: 'true'},
+            [BEST, host('seccomp_sandbox = 1'), host('#seccomp_sandbox = 0')],
+            [
+                (NO_SANDBOX, host(sandbox=False)),
+                (NO_SANDBOX, host('seccomp_sandbox = 0')),
+                (NO_SANDBOX, host('seccomp_sandbox = 1', sandbox=False)),
+                (UNKNOWN, host(PermissionError('no'))),
+                (UNKNOWN, host('seccomp_sandbox = "off"')),
+            ],
+            [fakes.Guest(), OTHER_PROGRAM],
+            [
+                (NO_SANDBOX, fakes.Guest(seccomp=0)),
+                (NO_SANDBOX, fakes.Guest(seccomp=1)),
+                (NO_SANDBOX, fakes.Guest(seccomp=3)),
+            ],
+        ),
+        contract.Case(
+            {ABSENT: 'floppy,cirrus'},
+            [BEST, host(types=fakes.ALL_TYPES - {
+                *catalogue.CATALOGUE['floppy'],
+                *catalogue.CATALOGUE['cirrus'],
+            })],
+            [
+                (PRESENT, host(types={name}))
+                for component in ('floppy', 'cirrus')
+                for name in catalogue.CATALOGUE[component]
+            ],
+            [fakes.Guest()],
+            [(BINARY, OTHER_PROGRAM)],
+        ),
+        contract.Case(
+            {ABSENT: ','.join(COMPONENTS[:26])},
+            [BEST],
+            [(PRESENT, host(types=fakes.ALL_TYPES))],
+            [fakes.Guest()],
+            [(BINARY, OTHER_PROGRAM)],
+        ),
+        contract.Case(
+            {ABSENT: ','.join(COMPONENTS[26:])},
+            [BEST],
+            [(PRESENT, host(types=fakes.ALL_TYPES))],
+            [fakes.Guest()],
+            [(BINARY, OTHER_PROGRAM)],
+        ),
+        contract.Case(
+            {HARDENING: 'pie', SANDBOX: 'true', ABSENT: 'sga'},
+            [BEST],
+            [(PRESENT, host(types={'sga'}))],
+            [fakes.Guest()],
+            [(NO_SANDBOX, fakes.Guest(seccomp=0)), (BINARY, OTHER_PROGRAM)],
+        ),
+    )  # fmt: skip
+
+    def test_each_component_by_each_of_its_types(self):
+        for component, types in catalogue.CATALOGUE.items():
+            case = contract.Case({ABSENT: component}, [], [], [], [])
+            for name in types:
+                answer = self.decide(case, self.section(host(types={name})))
+                self.assertCodes([PRESENT], answer.unmet)
+            others = fakes.ALL_TYPES - set(types)
+            answer = self.decide(case, self.section(host(types=others)))
+            self.assertTrue(answer.accepted, answer)
+
+    def test_measured(self):
+        measured = self.section(
+            host(hardening={'pie', 'nx'}, types={'floppy', 'usb-redir'})
+        )
+        self.assertEqual(
+            {
+                'hardening': ['nx', 'pie'],
+                'sandbox': True,
+                'known': len(COMPONENTS),
+                'present': '5',
+            },
+            measured,
+        )
+
+    def test_an_older_host_does_not_know_newer_components(self):
+        good = self.section(BEST)
+        for known in range(len(COMPONENTS) + 1):
+            for index in (0, 1, 25, len(COMPONENTS) - 1):
+                case = contract.Case(
+                    {ABSENT: COMPONENTS[index]}, [], [], [], []
+                )
+                answer = self.decide(case, {**good, 'known': known})
+                self.assertEqual(index < known, answer.accepted)
+                self.assertCodes(
+                    [] if index < known else [UNKNOWN], answer.unmet
+                )
+
+    def test_a_newer_host_knows_more(self):
+        section = {**self.section(BEST), 'known': len(COMPONENTS) + 9}
+        self.assertTrue(self.decide(self.cases[3], section).accepted)
+
+    def test_present_and_unknown_are_both_told(self):
+        section = {**self.section(BEST), 'known': 1, 'present': '1'}
+        answer = self.decide(self.cases[3], section)
+        self.assertCodes([PRESENT, UNKNOWN], answer.unmet)
+
+    def test_what_is_lacking_is_named(self):
+        case = self.cases[0]
+        answer = self.decide(
+            case, self.section(host(hardening={'nx', 'pie', 'relro'}))
+        )
+        self.assertEqual('bindnow,canary,cet,fortify', answer.unmet[0].wanted)
+        self.assertEqual('built with nx,pie,relro', answer.unmet[0].found)
+
+    def test_seccomp_sandbox_as_libvirt_reads_it(self):
+        for text, expected in (
+            ('', True),
+            ('# a comment\n', True),
+            ('user = "root"\n', True),
+            ('#seccomp_sandbox = 0\n', True),
+            ('  # seccomp_sandbox = 0\n', True),
+            ('seccomp_sandbox = 1\n', True),
+            ('seccomp_sandbox = -1\n', True),
+            ('seccomp_sandbox=1', True),
+            ('a = 1 # seccomp_sandbox = 0\n', True),
+            ('my_seccomp_sandbox = 0\n', True),
+            ('seccomp_sandbox = 0\n', False),
+            ('seccomp_sandbox=0', False),
+            ('\t seccomp_sandbox\t=\t0 \t# off\n', False),
+            ('seccomp_sandbox = +0\n', False),
+            ('seccomp_sandbox = -0\n', False),
+            ('seccomp_sandbox = 00\n', False),
+            ('a = 1\nseccomp_sandbox = 0\nb = 2\n', False),
+            ('a = 1\r\nseccomp_sandbox = 0\r\nb = 2\r\n', False),
+            ('a = 1\rseccomp_sandbox = 0\rb = 2', False),
+            # libvirt takes the first of two
+            ('seccomp_sandbox = 0\nseccomp_sandbox = 1\n', False),
+            ('seccomp_sandbox = 1\nseccomp_sandbox = 0\n', False),
+            # with these libvirtd itself would not start
+            ('seccomp_sandbox = "0"\n', None),
+            ('seccomp_sandbox = off\n', None),
+            ('seccomp_sandbox =\n', None),
+            ('seccomp_sandbox = 1 0\n', None),
+        ):
+            measured = self.section(host(text))
+            self.assertEqual(expected, measured['sandbox'], text)
+
+    def test_unreadable_configuration_leaves_the_rest(self):
+        measured = self.section(host(PermissionError('no')))
+        self.assertIsNone(measured['sandbox'])
+        self.assertEqual(sorted(fakes.HARDENING), measured['hardening'])
+        measured = self.section(host(PermissionError('no'), sandbox=False))
+        self.assertIs(False, measured['sandbox'])
+
+    def test_every_part_of_the_identity_counts(self):
+        identity = fakes.emulator().identity
+        for field in ('device', 'inode', 'size', 'mtime_ns', 'ctime_ns'):
+            other = program.Identity(
+                **{
+                    name: getattr(identity, name) + (name == field)
+                    for name in program.Identity.__annotations__
+                }
+            )
+            found = self.verify(self.cases[0], fakes.Guest(executable=other))
+            self.assertCodes([BINARY], found)
+
+    def test_traits(self):
+        measured = self.section(
+            host(hardening={'nx'}, types=fakes.ALL_TYPES - {'sga'})
+        )
+        self.assertEqual(
+            {
+                'CUSTOM_ISOLATION_QEMU_NX',
+                'CUSTOM_ISOLATION_QEMU_SANDBOX',
+                'CUSTOM_ISOLATION_QEMU_ABSENT_SGA',
+            },
+            self.mechanism.traits(self.mechanism.read(measured)),
+        )
+
+    def test_no_traits_for_what_is_unknown(self):
+        self.assertEqual(
+            frozenset(),
+            self.mechanism.traits(
+                self.mechanism.read(
+                    {
+                        'hardening': [],
+                        'sandbox': None,
+                        'known': 0,
+                        'present': '0',
+                    }
+                )
+            ),
+        )
+
+    def test_the_catalogue_takes_little_room(self):
+        section = self.section(host(types=fakes.ALL_TYPES))
+        self.assertLess(len(json.dumps(section)), 200)
