@@ -55,7 +55,7 @@ class Revocation(typing.NamedTuple):
     """A verifier's message that an agent is no longer to be trusted.
 
     :ivar agent: the agent's identifier, spelled as in
-        :attr:`nova_isolation.attestation.snapshot.Verdict.agent`
+        :class:`nova_isolation.attestation.snapshot.Verdict`
     :ivar found: the verifier's reason, in words
     """
 
