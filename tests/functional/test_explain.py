@@ -183,7 +183,7 @@ class ExplainTest(base.TestCase):
                 'code': 'isolation.svirt.not_enforcing',
                 'key': 'isolation:svirt',
                 'wanted': 'selinux, enforcing',
-                'remedy': reasons.SVIRT_NOT_ENFORCING.remedy,
+                'remedy': svirt_reasons.NOT_ENFORCING.remedy,
             },
             {k: v for k, v in unmet.items() if k != 'found'},
         )

@@ -20,7 +20,7 @@ import nova_isolation
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import listener
-from nova_isolation.cmd import explain
+from nova_isolation.cmd import error
 from nova_isolation.hook import script
 from nova_isolation.hook import selinux_label
 from nova_isolation.https import https_error
@@ -34,7 +34,7 @@ class ErrorsTest(base.TestCase):
 
     def test_known(self):
         for cls in (
-            explain.ExplainError,
+            error.CommandError,
             facts.FactsError,
             https_error.HttpsError,
             listener.ListenerError,

@@ -173,5 +173,5 @@ def make(sinks=(), a_host=None, **values):
         the_host,
         registry.get(),
         sink.Reporter(sinks),
-        service.Nobody(),
+        service.NoAttestation(),
     )

@@ -14,7 +14,7 @@
 
 from unittest import mock
 
-from nova_isolation.model import vocabulary
+from nova_isolation.mechanisms import registry
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
@@ -34,7 +34,7 @@ class DomainXmlTest(base.TestCase):
 
     def test_untagged_is_never_parsed(self):
         with mock.patch.object(libvirt_xml, 'parse') as parse:
-            guest_request.GuestRequests(vocabulary.Vocabulary()).of_xml(
+            guest_request.GuestRequests(registry.get().vocabulary).of_xml(
                 domain_xml.DomainXml('<domain><name>a</name></domain>')
             )
             parse.assert_not_called()

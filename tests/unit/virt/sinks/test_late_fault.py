@@ -18,13 +18,14 @@ from unittest import mock
 from nova.compute import vm_states
 
 from nova import exception as nova_exception
+from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from nova_isolation.virt.sinks import late_fault
 from tests.unit import base
 
 UUID = '11111111-2222-3333-4444-555555555555'
-UNMET = (reasons.Unmet(reasons.QEMU_NO_SANDBOX.code, 'isolation:a', 'x', 'y'),)
+UNMET = (reasons.Unmet(qemu_reasons.NO_SANDBOX.code, 'isolation:a', 'x', 'y'),)
 
 
 class LateFaultsTest(base.TestCase):

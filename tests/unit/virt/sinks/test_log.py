@@ -18,6 +18,7 @@ from unittest import mock
 import fixtures
 
 from nova_isolation.mechanisms import base as mechanisms_base
+from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from nova_isolation.model import reasons
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.sinks import log
@@ -26,7 +27,7 @@ from tests.unit.virt import fakes
 
 UNMET = (
     reasons.Unmet(
-        reasons.QEMU_NO_SANDBOX.code, fakes.KEY, 'true', 'Seccomp: 0'
+        qemu_reasons.NO_SANDBOX.code, fakes.KEY, 'true', 'Seccomp: 0'
     ),
 )
 R, S = outcome.Result, outcome.Stage

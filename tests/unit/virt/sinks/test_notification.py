@@ -15,6 +15,7 @@
 import types
 from unittest import mock
 
+from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from nova_isolation.model import reasons
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
@@ -24,7 +25,7 @@ from tests.unit.virt import fakes
 
 UNMET = (
     reasons.Unmet(
-        reasons.QEMU_NO_SANDBOX.code, fakes.KEY, 'true', 'Seccomp: 0'
+        qemu_reasons.NO_SANDBOX.code, fakes.KEY, 'true', 'Seccomp: 0'
     ),
 )
 COMMON = {
