@@ -13,8 +13,8 @@
 """Let long names break where a reader would break them.
 
 Extra specs, reason codes and names of tests are longer than many columns of
-a table. In HTML a literal may then be broken after ``.``, ``:``, ``/`` and
-``_``, and not in the middle of a word.
+a table. In HTML a literal may then be broken after ``.``, ``,``, ``:``, ``/``
+and ``_``, and not in the middle of a word.
 """
 
 import re
@@ -23,8 +23,8 @@ from docutils import nodes
 from sphinx import application
 from sphinx.util import typing as sphinx_typing
 
-_LONG = 16
-_PART = re.compile(r'[^.:/_]*[.:/_]+|[^.:/_]+')
+_LONG = 13
+_PART = re.compile(r'[^.:/_,]*[.:/_,]+|[^.:/_,]+')
 
 
 def let_break(
@@ -40,9 +40,10 @@ def let_break(
         if not isinstance(literal.children[0], nodes.Text):
             continue
         literal.clear()
-        for part in _PART.findall(text):
+        for number, part in enumerate(_PART.findall(text)):
+            if number:
+                literal += nodes.raw('', '<wbr>', format='html')
             literal += nodes.Text(part)
-            literal += nodes.raw('', '<wbr>', format='html')
 
 
 def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
