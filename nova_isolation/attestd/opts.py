@@ -136,6 +136,9 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[attestd]``
     """
-    conf.register_group(GROUP)
-    conf.register_opts(_SNAPSHOT + _WEBHOOK, group=GROUP)
+    # A new group: configurations would share the values of GROUP itself.
+    conf.register_group(
+        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
+    )
+    conf.register_opts(_SNAPSHOT + _WEBHOOK, group=GROUP.name)
     return conf.attestd

@@ -205,7 +205,7 @@ class LaunchTest(TestCase):
         self.assertEqual('report running', self.hypervisor.calls[-1])
 
     def test_refused(self):
-        self.hypervisor.options['mode'] = 0
+        self.hypervisor.options['seccomp'] = 0
         refusal = self.assertRaises(exception.GuestRefused, self.launch)
         self.assertEqual('off', self.handle.state)
         self.assertEqual(
@@ -219,7 +219,7 @@ class LaunchTest(TestCase):
 
     def test_audit(self):
         self.guard.options.mode = 'audit'
-        self.hypervisor.options['mode'] = 0
+        self.hypervisor.options['seccomp'] = 0
         self.sink.report = lambda result: self.hypervisor.calls.append(
             f'{result.result.value} {self.handle.state}'
         )
@@ -247,7 +247,7 @@ class LaunchTest(TestCase):
             self.launch()
             self.assertEqual('running', self.handle.state)
             self.make(broken)
-            self.hypervisor.options['mode'] = 0
+            self.hypervisor.options['seccomp'] = 0
             self.assertRaises(exception.GuestRefused, self.launch)
             self.assertEqual('off', self.handle.state)
         self.assertEqual(
@@ -274,7 +274,7 @@ class LaunchTest(TestCase):
             self.assertFalse(thread.is_alive())
 
     def test_power_off_is_tried_until_it_is_done(self):
-        self.hypervisor.options['mode'] = 0
+        self.hypervisor.options['seccomp'] = 0
         self.hypervisor.failure = OSError('unreachable')
         self.assertRaises(exception.GuestRefused, self.launch)
         self.assertEqual('paused', self.handle.state)
@@ -299,7 +299,7 @@ class ResumeTest(TestCase):
 
     def test_refused_and_left_as_it_was(self):
         self.handle.state = 'paused'
-        self.hypervisor.options['mode'] = 0
+        self.hypervisor.options['seccomp'] = 0
         self.assertRaises(exception.GuestRefused, self.resume)
         self.assertEqual('paused', self.handle.state)
         self.assertEqual(['verify'], self.hypervisor.calls)

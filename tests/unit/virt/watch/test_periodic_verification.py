@@ -56,7 +56,7 @@ class PeriodicVerificationTest(base.TestCase):
         )
 
     def violate(self):
-        self.hypervisor.options['mode'] = 0
+        self.hypervisor.options['seccomp'] = 0
 
     def restore(self):
         self.hypervisor.options.clear()
