@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""For the tests of those who extend this project.
+"""Contract suites and fakes for the tests of extensions of this project.
 
-Suites that every mechanism and every attestation provider must pass, and
-hosts and guests that are what a test says they are. Nothing here is imported
-by a service, and nothing here needs a package that only tests need.
+Every mechanism and every attestation provider must pass its contract suite.
+The fakes are a host and a guest whose properties a test sets. No service
+imports this package, and this package needs no package that only tests need.
 """

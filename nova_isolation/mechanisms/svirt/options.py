@@ -25,9 +25,9 @@ OPTIONS = (
         help="""
 The SELinux types that guests may have on this host.
 
-A type of ``isolation:svirt_type`` must be one of them. A guest of
-``isolation:svirt=selinux`` without a type of its own must turn out to have
-one of them.
+A type of ``isolation:svirt_type`` must be in this list. A guest of a flavor
+with ``isolation:svirt=selinux`` and without ``isolation:svirt_type`` may have
+any type of this list; its process must have one of them.
 
 Services: nova-compute.
 """,

@@ -226,7 +226,7 @@ class FakeTest(base.TestCase):
 
     def test_replaced_meanwhile(self):
         self.answer(lines(TYPES, OPTIONS))
-        ask = emulator._ask
+        ask = emulator._qmp_answers
 
         def replace(path, timeout):
             answers = ask(path, timeout)
