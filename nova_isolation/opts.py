@@ -35,8 +35,8 @@ GROUP = cfg.OptGroup(
 Isolation of guests, per flavor.
 
 nova-isolation refuses a guest wherever it cannot prove that the guest is
-confined as the ``isolation:`` extra specs of its flavor ask. It never changes
-or refuses a guest of a flavor without such extra specs.
+confined as the ``isolation:`` extra specs of its flavor ask. It never
+refuses or changes a guest of a flavor without such extra specs.
 """,
 )
 
@@ -135,12 +135,12 @@ Services: nova-compute.
         default=120,
         min=0,
         help="""
-Seconds to wait before the refusing host adds its reason as the server's fault.
+Seconds for which a refusing host waits to add its reason as a fault.
 
 When all hosts that Nova tried have refused a guest, Nova writes the fault
 "Exceeded maximum number of retries". The compute service that refused the
-guest waits at most this long for that fault and then adds a fault with the
-reason. With 0 the compute service adds no fault.
+guest waits at most this long for that fault, and then adds a fault with its
+reason to the server. With 0 the compute service adds no fault.
 
 Services: nova-compute.
 """,
@@ -155,11 +155,11 @@ _WATCH = [
         help="""
 Seconds between two verifications of the running guests.
 
-The compute service verifies a guest of a tagged flavor before the guest runs.
-It verifies the guest again each time this many seconds have passed, when
-nova-compute starts, and at once when somebody other than Nova starts or
-resumes the guest. With 0 the compute service verifies a guest only before the
-guest runs.
+The compute service verifies a guest of a tagged flavor before the guest
+runs. It verifies the guest again each time this many seconds have passed,
+when nova-compute starts, and at once when somebody other than Nova starts or
+resumes the guest. With 0 the compute service verifies a guest only before
+the guest runs.
 
 Services: nova-compute.
 """,
@@ -206,9 +206,9 @@ Refuse new guests that need a mechanism which a running guest violates.
 Where a guest is not confined as its flavor asks, the host's own measurements
 are not the whole truth. So the mechanism that the guest violates (``svirt``,
 ``qemu``, ...) counts as unmet for guests that come to this host
-(``isolation.host.violated``), and the host loses the traits of the mechanism,
-until the guest is fixed or has left the host. Guests that are on the host
-already can be rebooted.
+(``isolation.host.violated``), and the host loses the traits of that
+mechanism, until the guest is fixed or has left the host. Guests that are on
+the host already can be rebooted.
 
 With False the host accepts new guests, and only the facts and the
 verification of each new guest count. Use False for hosts whose guests shall

@@ -25,9 +25,9 @@ OPTIONS = (
         help="""
 The SELinux types that guests may have on this host.
 
-A type of ``isolation:svirt_type`` must be in this list. A guest of a flavor
-with ``isolation:svirt=selinux`` and without ``isolation:svirt_type`` may have
-any type of this list; its process must have one of them.
+A type of ``isolation:svirt_type`` must be in this list. If a flavor has
+``isolation:svirt=selinux`` and no ``isolation:svirt_type``, the process of
+its guest may have any type of this list, and no other type.
 
 Services: nova-compute.
 """,
