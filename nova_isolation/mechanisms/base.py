@@ -321,7 +321,7 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
 
 class HostMechanism(Mechanism[F]):
-    """A mechanism whose facts the compute host measures of itself.
+    """A mechanism whose facts the compute host measures about itself.
 
     :cvar facts_class: the frozen dataclass of the facts; its fields have the
         types that :mod:`nova_isolation.model.typed_section` allows

@@ -86,7 +86,7 @@ class Unmet:
 
 
 def defined_in(namespace: Mapping[str, object]) -> tuple[Reason, ...]:
-    """The reasons that a module defines, in the order of their definition.
+    """Return the reasons that a module defines, in the order of definition.
 
     :param namespace: the module's ``vars()``
     """

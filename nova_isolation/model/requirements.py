@@ -70,16 +70,16 @@ class Requirements:
         return bool(self.items or self.problems)
 
     def get(self, key: str) -> Requirement | None:
-        """The requirement of an extra spec, or None."""
+        """Return the requirement of an extra spec, or None."""
         return next((r for r in self.items if r.key == key), None)
 
     def of(self, mechanism: str) -> tuple[Requirement, ...]:
-        """The requirements that a mechanism owns."""
+        """Return the requirements that a mechanism owns."""
         return tuple(r for r in self.items if r.mechanism == mechanism)
 
     @property
     def extra_specs(self) -> dict[str, str]:
-        """The extra specs that these requirements are parsed from."""
+        """The extra specs from which the requirements were parsed."""
         return {r.key: r.value for r in self.items}
 
 

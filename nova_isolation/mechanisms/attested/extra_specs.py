@@ -29,9 +29,8 @@ ROWS = (
         several=True,
         requires=_ATTESTED,
         condition=(
-            "the verifier's policy for the host covers these PCRs and "
-            'approves for none of them the value that the PCR has before any '
-            'launch'
+            "the verifier's policy for the host covers each of these PCRs and "
+            'approves only values that come from a measured launch'
         ),
         example='17,18',
     ),

@@ -172,14 +172,15 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
             if name not in facts.holding:
                 yield requirement.unmet(
                     reason_codes.UNDECLARED,
-                    'declared: '
-                    + (', '.join(sorted(facts.holding)) or 'none'),
+                    f'only {", ".join(sorted(facts.holding))}'
+                    if facts.holding
+                    else 'no declared certification',
                     name,
                 )
             elif lacking := facts.lacking(name):
                 yield requirement.unmet(
                     reason_codes.PRECONDITION,
-                    'not met: ' + ', '.join(lacking),
+                    f'{name} without {", ".join(lacking)}',
                     f'{name} with {", ".join(CERTIFICATIONS[name])}',
                 )
 

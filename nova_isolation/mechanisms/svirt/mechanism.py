@@ -160,7 +160,9 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
             elif requirement.value not in facts.types:
                 yield requirement.unmet(
                     reason_codes.TYPE,
-                    'allowed types: ' + (', '.join(facts.types) or 'none'),
+                    f'only {", ".join(facts.types)}'
+                    if facts.types
+                    else 'no allowed type',
                 )
             return
         models = _candidates(requirement)
@@ -170,8 +172,9 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         if not available:
             yield requirement.unmet(
                 reason_codes.NO_MODEL,
-                'libvirt confines with: '
-                + (', '.join(facts.models) or 'no security module'),
+                f'only {", ".join(facts.models)}'
+                if facts.models
+                else 'no security model',
             )
         elif any(facts.mode(m) is None for m in available):
             yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
