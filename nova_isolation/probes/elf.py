@@ -51,8 +51,8 @@ from elftools.elf import constants
 from elftools.elf import elffile
 from elftools.elf import segments
 
-# The folder debug/ of glibc defines these functions. __stack_chk_fail is not
-# one of them.
+# The checking functions of _FORTIFY_SOURCE are in the folder debug/ of glibc.
+# __stack_chk_fail has a similar name and belongs to the stack protector.
 _FORTIFIED = re.compile(r'__(?!stack)[a-z0-9_]+_chk')
 _DF_BIND_NOW = 0x8
 _DF_1_NOW = 0x1
@@ -70,7 +70,7 @@ _TABLES = frozenset({
     'DT_FINI', 'DT_INIT_ARRAY', 'DT_FINI_ARRAY', 'DT_PLTGOT',
 })  # fmt: skip
 
-#: Type -> the last segment of this type; the last segment is the valid one.
+#: Type -> the last segment of this type, because the last segment counts.
 _Segments = dict[object, typing.Any]
 
 

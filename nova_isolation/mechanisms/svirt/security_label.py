@@ -68,7 +68,8 @@ class Label:
     is_range: bool
 
 
-# Each guest is compared with all others of its host.
+# The result is cached because each guest is compared with all other guests of
+# its host.
 @functools.lru_cache(maxsize=4096)
 def parse(text: str) -> Label:
     """Parse a label of SELinux.

@@ -447,4 +447,4 @@ class EntryPointsTest(base.TestCase):
         )
         registry.get()
         for name in registry.BUILT_IN:
-            self.assertIn(f'mechanism {name} failed to load', log.output)
+            self.assertIn(f'Mechanism {name} failed to load', log.output)

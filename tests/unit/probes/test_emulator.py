@@ -147,20 +147,20 @@ class FakeTest(base.TestCase):
     def test_hangs(self):
         self.install('#!/bin/sh\nexec sleep 60\n')
         start = time.monotonic()
-        self.refused(OSError, 'no answer in 0.2 s', 0.2)
+        self.refused(OSError, 'did not answer in 0.2 s', 0.2)
         self.assertLess(time.monotonic() - start, 10)
 
     def test_hangs_with_a_child_that_keeps_the_pipes(self):
         self.install('#!/bin/sh\nsleep 20 &\nwait\n')
         start = time.monotonic()
-        self.refused(OSError, 'no answer in 0.2 s', 0.2)
+        self.refused(OSError, 'did not answer in 0.2 s', 0.2)
         self.assertLess(time.monotonic() - start, 10)
 
     def test_hangs_after_its_answers(self):
         self.install(
             f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexec sleep 60"
         )
-        self.refused(OSError, 'no answer', 0.3)
+        self.refused(OSError, 'did not answer in 0.3 s', 0.3)
 
     def test_ends_badly(self):
         for code in (1, 127, 255):
@@ -234,7 +234,7 @@ class FakeTest(base.TestCase):
             os.rename(path + '.new', path)
             return answers
 
-        with mock.patch.object(emulator, '_ask', replace):
+        with mock.patch.object(emulator, '_qmp_answers', replace):
             self.refused(OSError, 'was replaced')
 
     @hypothesis.given(
