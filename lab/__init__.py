@@ -14,9 +14,21 @@
 
 Real Keystone, Placement, Glance, Neutron and Nova from PyPI, with Debian's
 MariaDB, RabbitMQ, libvirtd and QEMU; several compute hosts, each with a
-libvirtd and a nova-compute in mount and UTS namespaces of their own. For the
-demonstration and the end-to-end tests, and for nothing else: every password
-is made per run and every server listens on 127.0.0.x only.
+libvirtd and a nova-compute in mount and UTS namespaces of their own. The lab
+serves the demonstration and the end-to-end tests, and nothing else: every
+password is made per run, and every server listens on 127.0.0.x only.
+
+The rooms, from top to bottom; a room imports only rooms below it:
+
+* ``demo``, ``tempest`` and the command line use a cloud
+* ``guests``: guests of a cloud, through the API and on their host
+* ``cloud``: a whole cloud, from its configuration files to its end
+* ``daemons`` and ``keylime``: the services of a cloud
+* ``hosts``: compute hosts, in which commands run
+* ``config``: configuration files as data
+* ``machine``: the virtual machine that has SELinux or AppArmor
+* ``run``: processes, paths, ports and steps
+* ``database``: programs that make database schemas; nothing imports them
 
 ``.venv/bin/python -m lab --help`` lists the commands.
 """

@@ -16,18 +16,21 @@ import argparse
 from pathlib import Path
 import sys
 
-from lab import cloud as clouds
-from lab import connection as connections
-from lab import errors
-from lab import hosts
-from lab import layout as layouts
-from lab import ports
-from lab import processes
+from lab.cloud import cloud as clouds
+from lab.cloud import connection as connections
+from lab.config import host_specs
 from lab.machine import cache as machine_cache
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import ports
+from lab.run import processes
 
 
 def main() -> int:
-    """Run one command; the exit status."""
+    """Run one command.
+
+    :returns: the exit status
+    """
     parser = argparse.ArgumentParser(
         prog='python -m lab', description='A throw-away OpenStack.'
     )
@@ -36,35 +39,37 @@ def main() -> int:
         type=Path,
         default=layouts.default_state(),
         metavar='DIR',
-        help='its folder (default: %(default)s)',
+        help='the state folder of the lab (default: %(default)s)',
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    up = commands.add_parser('up', help='make it anew and start it')
+    up = commands.add_parser('up', help='make a new lab and start it')
     up.add_argument(
         '--computes',
         nargs='+',
-        default=list(hosts.DEFAULT),
+        default=list(host_specs.DEFAULT),
         metavar='HOST',
-        help=f'of {", ".join(hosts.KNOWN)} '
-        f'(default: {" ".join(hosts.DEFAULT)})',
+        help=f'compute hosts, of {", ".join(host_specs.KNOWN)} '
+        f'(default: {" ".join(host_specs.DEFAULT)})',
     )
     up.add_argument(
         '--stock-driver',
         action='store_true',
-        help="Nova's own driver on every host, and no filter",
+        help="use Nova's own driver on every host, and no isolation filter",
     )
     up.add_argument(
         '--attested',
         action='store_true',
-        help='with Keylime, and a TPM for each host of this machine',
+        help='add Keylime, and a TPM for each host that is not a machine',
     )
-    commands.add_parser('down', help='stop it')
-    commands.add_parser('status', help='its daemons and ports')
-    commands.add_parser('ps', help='its processes')
+    commands.add_parser('down', help='stop the lab')
+    commands.add_parser('status', help='show the daemons and ports of the lab')
+    commands.add_parser('ps', help='show the processes of the lab')
     commands.add_parser(
         'machine', help='build the machine of cpu-selinux and cpu-apparmor'
     )
-    commands.add_parser('env', help='variables for the openstack command')
+    commands.add_parser(
+        'env', help='print variables for the openstack command'
+    )
     arguments = parser.parse_args()
     action = {
         'up': _up,
@@ -85,7 +90,7 @@ def main() -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    computes = hosts.known(arguments.computes)
+    computes = host_specs.known(arguments.computes)
     if arguments.stock_driver:
         computes = [host.stock() for host in computes]
     clouds.Cloud(arguments.state, computes, attested=arguments.attested).up()

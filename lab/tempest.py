@@ -10,47 +10,50 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Runs Tempest against a cloud of its own, which is taken down after it."""
+"""Runs Tempest on a cloud of its own, which is stopped afterwards."""
 
 import argparse
 import dataclasses
 from pathlib import Path
 import sys
 
-from lab import cloud as clouds
-from lab import errors
-from lab import guestfiles
-from lab import guests
-from lab import hosts
-from lab import layout as layouts
-from lab import signals
+from lab.cloud import cloud as clouds
+from lab.cloud import guest_image
+from lab.config import host_specs
 from lab.config import ini
 from lab.config import tempest
+from lab.guests import guests
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import signals
 
 _NAME = 'tempest'
 #: For all tests together, on a busy machine.
 _SECONDS = 3600.0
 _STREAM_SECONDS = 120.0
-#: MiB of the flavors; the lab's guest fits in the smaller one.
+#: RAM of the flavors in MiB; the smaller one is enough for the lab's guest.
 _RAM = (128, 192)
 _SETTINGS: dict[str, ini.Options] = {
-    # The lab's guest does not hear when it is asked to shut down: these are
-    # how long Nova waits until it gives up.
+    # The lab's guest ignores a request to shut down. These options limit the
+    # seconds for which Nova waits.
     'DEFAULT': {'shutdown_timeout': 2},
-    # A snapshot of a raw disk is as large as its flavor says.
+    # A snapshot of a raw disk is as large as the disk of the flavor.
     'libvirt': {'images_type': 'qcow2', 'wait_soft_reboot_seconds': 2},
 }
 
 
 def main() -> int:
-    """Run it; the exit status is 0 when tests ran, however they ended."""
+    """Run Tempest.
+
+    :returns: the exit status: 0 when tests ran, whether they failed or not
+    """
     parser = argparse.ArgumentParser(
         prog='python -m lab.tempest', description=__doc__
     )
     parser.add_argument(
         '--stock-driver',
         action='store_true',
-        help="Nova's own driver on every host, and no filter",
+        help="use Nova's own driver on every host, and no isolation filter",
     )
     parser.add_argument('venv', type=Path, help='where Tempest is installed')
     parser.add_argument(
@@ -68,7 +71,7 @@ def main() -> int:
             host.stock() if arguments.stock_driver else host,
             settings=_SETTINGS,
         )
-        for host in hosts.known(hosts.DEFAULT)
+        for host in host_specs.known(host_specs.DEFAULT)
     ]
     # Two folders: the logs of a run with ours outlive one with stock Nova.
     state = layouts.default_state(
@@ -88,13 +91,14 @@ def main() -> int:
 
 
 def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
-    """Run tests; the stream of what ran.
+    """Run tests.
 
-    :raises LabError: it did not end, or no test began
+    :returns: the results, as a subunit stream
+    :raises LabError: when Tempest did not end, or no test began
     """
     _configure(cloud)
     folder, supervisor = _folder(cloud), cloud.supervisor
-    # Where the venv's interpreter keeps its packages.
+    # The folder of the packages in the venv.
     code = next(venv.absolute().glob('lib/python3*/site-packages'))
     stestr = venv.absolute() / 'bin' / 'stestr'
     command: list[str | Path] = [
@@ -128,7 +132,7 @@ def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
                 return not alive
 
             supervisor.wait(_NAME, ended, _SECONDS, every=1)
-    # What stestr stores is of an older format.
+    # stestr stores the results in an older format.
     stream = f'{_NAME}-stream'
     supervisor.run(
         stream,
@@ -146,7 +150,7 @@ def _configure(cloud: clouds.Cloud) -> None:
         ).id
         for ram in _RAM
     ]
-    image = api.image.find_image(guestfiles.IMAGE, ignore_missing=False).id
+    image = api.image.find_image(guest_image.IMAGE, ignore_missing=False).id
     layouts.write(
         _folder(cloud) / 'tempest.conf',
         ini.render(

@@ -256,8 +256,11 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation]``
     """
-    conf.register_group(GROUP)
-    conf.register_opts(_ALL, group=GROUP)
+    # A new group: configurations would share the values of GROUP itself.
+    conf.register_group(
+        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
+    )
+    conf.register_opts(_ALL, group=GROUP.name)
     for name, mechanism in registry.get().loaded.items():
         try:
             options = mechanism.options()

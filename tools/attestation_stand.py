@@ -31,9 +31,12 @@ from nova_isolation.attestation import snapshot
 
 # They are untyped, as all tests are.
 _verifier: typing.Any = importlib.import_module(
-    'tests.unit.attestation.verifier'
+    'tests.unit.attestation.keylime.verifier'
 )
 _process: typing.Any = importlib.import_module('tests.unit.attestd.process')
+_messages: typing.Any = importlib.import_module(
+    'tests.unit.attestation.keylime.messages'
+)
 
 _FORK = multiprocessing.get_context('fork')
 
@@ -52,7 +55,7 @@ def agent(number: int) -> str:
 
 def message(number: int) -> str:
     """What a verifier tells of an agent that has failed."""
-    return str(_process.message(agent(number)))
+    return str(_messages.message(agent(number)))
 
 
 def _answer(number: int, kinds: int) -> bytes:
@@ -86,8 +89,10 @@ class Stand(contextlib.ExitStack):
 
     :ivar hosts: how many agents the verifier has
     :ivar kinds: of hosts that are alike
-    :ivar keylime: the options of who asks the verifier
-    :ivar attestd: the options of who asks the daemon
+    :ivar keylime: the common options of the provider ``keylime``
+    :ivar keylime_own: its own options
+    :ivar attestd: the common options of the provider ``attestd``
+    :ivar attestd_own: its own options
     :ivar daemon: the daemon, see :mod:`tests.unit.attestd.process`
     """
 
@@ -134,11 +139,10 @@ class Stand(contextlib.ExitStack):
             )
         )
         key = self.daemon.verifier
+        url = ours.recv()
+        own = {'host_map': str(hosts), 'poll_interval': self._interval}
         keylime = {
             'provider': 'keylime',
-            'verifiers': ours.recv(),
-            'host_map': str(hosts),
-            'poll_interval': self._interval,
             'ca_file': self.daemon.verifiers.ca_file,
             'cert_file': key.cert_file,
             'key_file': key.key_file,
@@ -146,20 +150,22 @@ class Stand(contextlib.ExitStack):
             'max_age': MAX_AGE,
             'clock_skew': 5.0,
         }
-        self.daemon.asked = keylime
-        self.keylime = types.SimpleNamespace(
-            **{**keylime, 'verifiers': [keylime['verifiers']]}
-        )
+        self.daemon.common = keylime
+        self.daemon.own = {**own, 'verifiers': url}
+        self.keylime = types.SimpleNamespace(**keylime)
+        self.keylime_own = types.SimpleNamespace(**own, verifiers=[url])
         client = self.daemon.client
         self.attestd = types.SimpleNamespace(
             provider='attestd',
-            url=f'https://127.0.0.1:{self.daemon.port}',
             ca_file=self.daemon.authority.ca_file,
             cert_file=client.cert_file,
             key_file=client.key_file,
             timeout=60.0,
             max_age=MAX_AGE,
             clock_skew=5.0,
+        )
+        self.attestd_own = types.SimpleNamespace(
+            url=f'https://127.0.0.1:{self.daemon.port}'
         )
         return self
 
@@ -169,7 +175,7 @@ class Stand(contextlib.ExitStack):
         :returns: its process
         """
         self.daemon.start()
-        asked = attestd_client.AttestdProvider(self.attestd)
+        asked = attestd_client.AttestdProvider(self.attestd, self.attestd_own)
         asked.fetch(snapshot.Snapshot(serial='"none"'))
         asked.close()
         return int(self.daemon.process.pid)
@@ -179,7 +185,7 @@ class Stand(contextlib.ExitStack):
     ) -> refresher.Refresher:
         """What a scheduler has; to be started, and stopped."""
         return refresher.Refresher(
-            attestd_client.AttestdProvider(self.attestd),
+            attestd_client.AttestdProvider(self.attestd, self.attestd_own),
             max_age=MAX_AGE,
             clock_skew=5.0,
             on_change=on_change,

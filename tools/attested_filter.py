@@ -21,6 +21,7 @@ os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', '1')
 
 import nova.conf
 
+from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import opts
 from nova_isolation.scheduler import filter as isolation_filter
 from tools import attestation_stand
@@ -38,9 +39,16 @@ def bench(stand: attestation_stand.Stand, attested: dict[str, str]) -> None:
     """
     pid = stand.start()
     bench_filter.configure()
-    opts.register(nova.conf.CONF)
-    for name, value in vars(stand.attestd).items():
-        nova.conf.CONF.set_override(name, value, 'isolation_attestation')
+    common = opts.register(nova.conf.CONF)
+    own = opts.register_own(
+        nova.conf.CONF, 'attestd', attestd_client.AttestdProvider
+    )
+    for group, values in (
+        (common, stand.attestd),
+        (own, stand.attestd_own),
+    ):
+        for name, value in vars(values).items():
+            nova.conf.CONF.set_override(name, value, group._group.name)
     warm = functools.cache(isolation_filter.IsolationFilter)
     states = bench_filter.hosts(stand.hosts, stand.kinds)
     case = bench_filter.Case('ours, attested', warm, attested)

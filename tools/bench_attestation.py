@@ -9,15 +9,15 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Measure what attestation costs, and how fast distrust arrives.
+"""Measure the cost of attestation, and how fast a revocation arrives.
 
 Run from the checkout: .venv/bin/python -m tools.bench_attestation [PART ...]
 
 Goals: a snapshot of 10,000 hosts is parsed and swapped in 0.5 s and takes
 50 MB; a webhook becomes a refusal within 1 s; in the scheduler's filter
 attestation keeps to the goal of tools/bench_filter.py. Absolute times are
-this machine's; it is no test. From a changed PCR to a refusal:
-tools/bench_relaunch.py says.
+those of this machine; a bench is not a test. tools/bench_relaunch.py measures
+the time from a changed PCR to a refusal.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def _source(asked: provider.Provider) -> refresher.Refresher:
 
 
 def _in_child(run: Callable[[], None]) -> None:
-    """Run in a process of its own: its memory and time are its own."""
+    """Run in a process of its own, to measure its memory and time."""
     child = _FORK.Process(target=run)
     child.start()
     child.join(attestation_stand.PATIENCE)
@@ -67,10 +67,10 @@ def _kilobytes(field: str) -> int:
 
 
 def _refresh(name: str, make: Callable[[], provider.Provider]) -> None:
-    """Print what a refresh takes, of time and of memory."""
+    """Print time and memory of a refresh."""
     gc.collect()
     with open('/proc/self/clear_refs', 'w') as file:
-        # From here on VmHWM is the peak.
+        # This resets VmHWM, which is the peak from here on.
         file.write('5')
     before = _kilobytes('VmRSS')
     elapsed, taken = [], []
@@ -80,7 +80,7 @@ def _refresh(name: str, make: Callable[[], provider.Provider]) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         fresh = _source(make())
         fresh.refresh()
-        # The one before lives until here, as in a swap.
+        # The previous data live until here, as they do in a swap.
         held = fresh
         elapsed.append(time.perf_counter() - wall)
         taken.append(time.process_time() - cpu)
@@ -107,14 +107,18 @@ def bench_snapshot(stand: attestation_stand.Stand) -> None:
     _in_child(
         lambda: _refresh(
             'verifier to daemon',
-            lambda: keylime_provider.KeylimeProvider(stand.keylime),
+            lambda: keylime_provider.KeylimeProvider(
+                stand.keylime, stand.keylime_own
+            ),
         )
     )
     pid = stand.start()
     _in_child(
         lambda: _refresh(
             'daemon to scheduler',
-            lambda: attestd_client.AttestdProvider(stand.attestd),
+            lambda: attestd_client.AttestdProvider(
+                stand.attestd, stand.attestd_own
+            ),
         )
     )
     print(f'daemon: {attestation_stand.resident(pid):.0f} MB resident')

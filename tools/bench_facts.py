@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Measure what measuring a host costs, cold and warm.
+"""Measure the cost of measuring a host, cold and warm.
 
-Against a real libvirtd, e.g. that of a lab host (``python -m lab up`` prints
-where its files are) or ``qemu:///system``. Goals: under 2 s cold, under 10 ms
-warm, at most 1 KB of facts.
+The bench needs a real libvirtd, e.g. that of a lab host (``python -m lab
+status`` prints the state folder) or ``qemu:///system``. Goals: under 2 s cold,
+under 10 ms warm, at most 1 KB of facts.
 """
 
 import argparse
@@ -34,13 +34,13 @@ from nova_isolation.mechanisms import registry
 
 
 class Connection:
-    """As much of Nova's Host as measuring needs."""
+    """The part of Nova's Host that a measurement needs."""
 
     def __init__(self, uri: str) -> None:
         self._connection = libvirt.open(uri)
 
     def get_connection(self) -> libvirt.virConnect:
-        """The one connection."""
+        """The connection, which all callers share."""
         return self._connection
 
 

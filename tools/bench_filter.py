@@ -10,13 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Benchmark the scheduler's filter beside Nova's own, in one run.
+"""Benchmark the scheduler's filter and Nova's own filters, in one run.
 
 Real HostState objects go through Nova's HostFilterHandler with one filter at
 a time: an empty one, Nova's AggregateInstanceExtraSpecsFilter and ours. What
 counts is what a filter adds to the empty one, and the ratio of what ours
 adds to what Nova's adds (goal: at most 0.1, warm and tagged). Absolute times
-are this machine's; it is no test.
+are those of this machine; a bench is not a test.
 
 Every run gets new strings, as the scheduler does: it reads all hosts from
 the database on each request, so no hash of a string is known beforehand.
@@ -44,7 +44,7 @@ from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter
 
-#: What a hardened host says; the kinds of hosts differ in one declaration.
+#: The facts of a hardened host; kinds of hosts differ in one declaration.
 _SECTIONS: dict[str, object] = {
     'hypervisor': {'type': 'kvm'},
     'svirt': {
@@ -77,18 +77,19 @@ _EMPTY, _NOVA_TAGGED = 'empty', 'Nova, tagged'
 
 
 class EmptyFilter(filters.BaseHostFilter):
-    """What any filter costs."""
+    """The cost of any filter."""
 
     def host_passes(self, host: typing.Any, spec: typing.Any) -> bool:
-        """All pass."""
+        """Let every host pass."""
         return True
 
 
 class Case(typing.NamedTuple):
-    """What is measured: one filter and one flavor.
+    """A measured case: one filter and one flavor.
 
     :ivar make: makes the filter
-    :ivar refused: it lets no host pass, not all
+    :ivar refused: whether the filter refuses all hosts; otherwise it lets all
+        hosts pass
     """
 
     name: str
@@ -98,7 +99,7 @@ class Case(typing.NamedTuple):
 
 
 def common(warm: Callable[[], typing.Any]) -> tuple[Case, ...]:
-    """The cases that all others are compared with, the empty filter first.
+    """The cases for comparison, the empty filter first.
 
     :param warm: makes our filter
     """
@@ -130,7 +131,7 @@ def hosts(number: int, kinds: int) -> list[typing.Any]:
         host = host_manager.HostState(f'host{index}', f'host{index}', 'cell')
         host.uuid = str(index)
         host.aggregates = [aggregate]
-        host.stats = {facts.STAT: texts[index % kinds], facts.TIME_STAT: ''}
+        host.stats = {facts.STAT: texts[index % kinds]}
         result.append(host)
     return result
 
@@ -140,7 +141,11 @@ def refresh(states: list[typing.Any]) -> None:
     now = str(int(time.time()))
     for host in states:
         text = host.stats[facts.STAT].encode().decode()
-        host.stats = {facts.STAT: text, facts.TIME_STAT: str(int(now))}
+        host.stats = {
+            facts.STAT: text,
+            facts.TIME_STAT: str(int(now)),
+            facts.MODE_STAT: 'enforce',
+        }
 
 
 def spec(extra_specs: dict[str, str]) -> typing.Any:
@@ -155,7 +160,7 @@ def spec(extra_specs: dict[str, str]) -> typing.Any:
 def measure(case: Case, states: list[typing.Any]) -> float:
     """Microseconds a host of one request through one filter.
 
-    :raises RuntimeError: the filter let pass whom it should not, or not all
+    :raises RuntimeError: when the filter let the wrong hosts pass
     """
     refresh(states)
     request = spec(case.extra_specs)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Measure what the libvirt hook costs, run as libvirt runs it.
+"""Measure the cost of the libvirt hook, when it runs as libvirt runs it.
 
 Goal: less than 100 ms each time on a quiet machine. For the start of a guest
 libvirt runs it twice with something to judge (prepare, start). The time of
@@ -54,7 +54,7 @@ _DOMAIN = """<domain type='kvm'>
   </seclabel>
 </domain>
 """
-# As long as the XML of a guest with a few devices.
+# Makes the XML as long as that of a guest with a few devices.
 _DEVICES = '<!-- one of the devices, with its address and alias -->' * 200
 
 
@@ -72,7 +72,7 @@ def _domain(**specs: str) -> bytes:
 def _measure(
     name: str, command: Sequence[str | Path], text: bytes, rounds: int
 ) -> None:
-    """Run a command often and print what it took."""
+    """Run a command often, and print its times."""
     wall, cpu = [], []
     environment = {'LC_ALL': 'C', 'PATH': os.environ['PATH']}
     for _ in range(rounds):

@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Measure what verifying the running guests again costs, for each guest.
+"""Measure the cost of a periodic verification, for each running guest.
 
-Against a real libvirtd with running guests, e.g. that of a lab host. Every
-running guest is taken for one of a flavor with these extra specs. What the
-database is asked, once for all guests, is not measured. Goal: under 5 ms a
+The bench needs a real libvirtd with running guests, e.g. that of a lab host.
+It treats every running guest as if its flavor had these extra specs. It does
+not measure the database query, one for all guests. Goal: under 5 ms a
 guest.
 """
 
@@ -47,19 +47,19 @@ _SPECS = (
 
 
 class Host:
-    """As much of Nova's Host as verifying needs."""
+    """The part of Nova's Host that a verification needs."""
 
     def __init__(self, uri: str) -> None:
         self._connection = libvirt.open(uri)
 
     def get_connection(self) -> libvirt.virConnect:
-        """The one connection."""
+        """The connection, which all callers share."""
         return self._connection
 
     def list_instance_domains(
         self, only_running: bool = True
     ) -> list[libvirt.virDomain]:
-        """The domains that run."""
+        """The running domains."""
         return list(
             self._connection.listAllDomains(
                 libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE

@@ -27,7 +27,7 @@ quietly() {
 
 packages() {
     local wanted missing
-    wanted=$(sed 's/#.*//' tools/packages.txt | xargs)
+    wanted=$(sed 's/#.*//; s/\[.*//' bindep.txt | xargs)
     # shellcheck disable=SC2086
     missing=$(for p in $wanted; do
         dpkg-query -W -f '${Status}' "$p" 2>/dev/null |

@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 passed=0 failed=0 skipped=0
-broken=() told=()
+broken=() notes=()
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -29,7 +29,8 @@ case ${1:-} in
 *) stages=("$@") ;;
 esac
 
-# One check of a stage: a command that is silent and 0 when all is well.
+# One check of a stage: a command, which ends with 0 where all is well. Its
+# output is shown where it does not.
 check() {
     local name=$1 out
     shift
@@ -43,29 +44,30 @@ check() {
     fi
 }
 
-# Runs the tests below a folder by stestr, and keeps what ran as a stream.
+# Runs the tests below a folder with stestr, and keeps the results as a subunit
+# stream.
 run_stestr() {
     local folder=$1 stream=$2 repository=$work/repository
     shift 2
     rm -rf "$repository"
     mkdir "$repository"
-    # stestr's workers run what PYTHON names, which for us chooses the
-    # interpreter of a new .venv.
-    # No stage takes that long, on a slow machine either; one that hangs must
-    # end, and fails.
+    # stestr's workers run the interpreter that PYTHON names; tools/setup.sh
+    # takes PYTHON for the interpreter of a new .venv.
+    # The time limit ends a stage that hangs, which then fails; on a slow machine
+    # no stage takes that long.
     PYTHON=$PWD/$bin/python OS_TEST_PATH=$folder timeout -k 60 4500 \
         $bin/python -m stestr --repo-url "$repository" run "$@"
-    # Nothing in a repository that was empty: no test began.
+    # The stream is empty where no test began.
     $bin/python -m stestr --repo-url "$repository" last --subunit >"$stream"
 }
 
-# Adds the tests of a stream to our numbers. The stream is the truth, not the
-# exit status of who made it: a worker that died is in it too.
+# Adds the tests of a stream to the totals. The stream counts, not the exit
+# status of stestr: the stream also has the tests of a worker that died.
 count() {
     local what=$1 stream=$2 counts p f s line
     shift 2
     if counts=$($bin/python tools/count_tests.py "$@" <"$stream" \
-        2>"$work/told"); then
+        2>"$work/notes"); then
         read -r p f s <<<"$counts"
         passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
         [ "$f" = 0 ] || broken+=("$what: $f")
@@ -74,8 +76,8 @@ count() {
         broken+=("$what: no test ran")
     fi
     while IFS= read -r line; do
-        told+=("$line")
-    done <"$work/told"
+        notes+=("$line")
+    done <"$work/notes"
 }
 
 tests() {
@@ -83,11 +85,11 @@ tests() {
     count "$1" "$work/ours"
 }
 
-# Tests that are not ours. What fails is run again alone, and what fails then
-# once more, without ours: only what passes without ours is our failure. All
-# of it is told.
-#   compare WHAT COMMAND...   called with the stream to write, and later also
-#                             with a file that selects tests
+# Runs tests that are not this project's. Tests that fail run again alone, and
+# those that fail then run once more with stock Nova. A test that passes there
+# counts as failed, others do not; each of them is reported.
+#   compare WHAT COMMAND...   COMMAND is called with the stream to write, and
+#                             later also with a file that selects tests
 compare() {
     local what=$1 stream list=$work/selection
     shift
@@ -110,8 +112,8 @@ compare() {
 
 # Nova's tests below a folder.
 nova_tests() {
-    # A test of Nova that hangs ends, as in Nova's own tox.ini. What a test
-    # prints belongs to it.
+    # The same time limit for a test as in Nova's own tox.ini. The output of a
+    # test is kept with its result.
     OS_TEST_TIMEOUT=300 OS_STDOUT_CAPTURE=1 OS_STDERR_CAPTURE=1 \
         run_stestr "$1" "$2" --suppress-attachments \
         ${3:+--serial --include-list "$3"}
@@ -132,6 +134,7 @@ stage_pep8() {
     check 'bandit' $bin/bandit -q -r -c pyproject.toml nova_isolation nova \
         lab tools
     check 'codespell' $bin/codespell
+    check 'import contracts' $bin/lint-imports --no-logo --no-cache
     check 'bash -n' bash -n tools/*.sh .ci/run
 }
 
@@ -158,7 +161,7 @@ stage_releasenotes() {
         releasenotes/source releasenotes/build/html
 }
 
-# The samples in the tree are those that the options make.
+# The sample files in the tree are up to date.
 stage_genconfig() {
     local config sample fresh
     fresh=$(mktemp)
@@ -179,7 +182,7 @@ stage_e2e() {
 tools/setup.sh || exit 1
 for stage in "${stages[@]}"; do
     declare -F "stage_$stage" >/dev/null || {
-        echo "there is no stage $stage; see tools/test.sh --help"
+        echo "Unknown stage: $stage; see tools/test.sh --help"
         exit 2
     }
     printf '== %s\n' "$stage"
@@ -187,7 +190,7 @@ for stage in "${stages[@]}"; do
     "stage_$stage"
     printf '== %s took %d s\n' "$stage" $((SECONDS - start))
 done
-[ ${#told[@]} = 0 ] || printf '%s\n' "${told[@]}"
+[ ${#notes[@]} = 0 ] || printf '%s\n' "${notes[@]}"
 for what in "${broken[@]}"; do
     echo "FAILED: $what"
 done

@@ -20,11 +20,17 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
 
 extensions = [
+    'breakable_names',
+    'checked_names',
+    'generated_options',
     'isolation_tables',
+    'nova_overrides',
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
+    'quoted_messages',
     'sphinx.ext.autodoc',
+    'sphinx.ext.graphviz',
     'tested_examples',
 ]
 
@@ -33,10 +39,21 @@ copyright = 'nova-isolation developers'
 root_doc = 'index'
 
 html_theme = 'openstackdocs'
+html_static_path = ['_static']
+templates_path = ['_templates']
+html_theme_options = {
+    # Nobody is tracked, and nothing is asked of docs.openstack.org.
+    'analytics_tracking_code': '',
+    'display_badge': False,
+}
+html_css_files = ['nova-isolation.css']
 pygments_style = 'native'
 openstackdocs_repo_name = 'nova-isolation'
 openstackdocs_auto_name = False
 openstackdocs_pdf_link = False
+
+# Without dot the build ends with a warning, and so (-W) fails.
+graphviz_output_format = 'svg'
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'

@@ -15,7 +15,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-#: A sequence is an option that may be given several times (MultiStr).
+#: A sequence is the value of an option that may be repeated (MultiStr).
 Value = str | int | bool | Sequence[str]
 #: Option name to value, for one section.
 Options = Mapping[str, Value]
@@ -24,7 +24,7 @@ Settings = Mapping[str, Options]
 
 
 def merge(*parts: Settings) -> dict[str, dict[str, Value]]:
-    """Put settings together; an option of a later part wins."""
+    """Merge settings; an option of a later part wins."""
     merged: dict[str, dict[str, Value]] = {}
     for part in parts:
         for section, options in part.items():

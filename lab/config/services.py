@@ -12,9 +12,9 @@
 
 """Configuration of Keystone, Placement, Glance and Neutron."""
 
-from lab import layout as layouts
 from lab.config import ini
 from lab.config import site as sites
+from lab.run import layout as layouts
 
 
 def keystone(site: sites.Site) -> ini.Settings:
@@ -25,7 +25,7 @@ def keystone(site: sites.Site) -> ini.Settings:
         'token': {'provider': 'fernet'},  # nosec B105
         'fernet_tokens': {'key_repository': str(data / 'fernet')},
         'credential': {'key_repository': str(data / 'credential')},
-        # Bcrypt's least: these passwords are random and live for an hour.
+        # The minimum of bcrypt: these passwords are random and short-lived.
         'identity': {'password_hash_rounds': 4},  # nosec B105
         'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'},
     }
@@ -67,10 +67,11 @@ def glance(site: sites.Site) -> ini.Settings:
 
 
 def neutron(site: sites.Site) -> ini.Settings:
-    """neutron.conf: the real API, with nothing behind it.
+    """neutron.conf, for an API without networks.
 
-    Nova asks Neutron about every server; the lab's guests have no network
-    (``--nic none``), so no mechanism driver and no agent is needed.
+    Nova asks Neutron about every server. The guests of the lab have no
+    network (``--nic none``), so Neutron needs no mechanism driver and no
+    agent.
     """
     paste = layouts.VENV / 'etc' / 'neutron' / 'api-paste.ini'
     return {

@@ -10,24 +10,24 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What all configuration files of one lab share: addresses and passwords."""
+"""The addresses and passwords of a lab, for all its configuration files."""
 
 import dataclasses
 import json
 import secrets
 
-from lab import layout as layouts
-from lab import ports as port_blocks
 from lab.config import ini
 from lab.machine import recipe
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
 
 LOCALHOST = '127.0.0.1'
 REGION = 'RegionOne'
 #: The users that services have in Keystone.
 SERVICE_USERS = ('glance', 'neutron', 'nova', 'placement')
-#: 'admin' is the operator; 'mariadb' and 'rabbitmq' are no Keystone users.
+#: 'admin' is the operator; 'mariadb' and 'rabbitmq' are not Keystone users.
 _PASSWORDS = (*SERVICE_USERS, 'admin', 'mariadb', 'rabbitmq')
-#: The path of each HTTP service below its port.
+#: The path in the URL of each HTTP service.
 _PATHS = {
     'keystone': '/v3',
     'placement': '',
@@ -44,12 +44,12 @@ class Site:
     layout: layouts.Layout
     ports: port_blocks.Ports
     passwords: dict[str, str]
-    #: At which address the servers are found.
+    #: The address at which the servers are reached.
     address: str = LOCALHOST
 
     @classmethod
     def make(cls, layout: layouts.Layout) -> 'Site':
-        """Choose ports and passwords, and note them in the state folder."""
+        """Choose ports and passwords, and write them to the state folder."""
         site = cls(
             layout,
             port_blocks.find(),
@@ -63,7 +63,7 @@ class Site:
 
     @classmethod
     def load(cls, layout: layouts.Layout) -> 'Site':
-        """The site of the lab that a state folder holds."""
+        """Read the site of the lab in a state folder."""
         text = (layout.state / 'site.json').read_text(encoding='utf-8')
         values = json.loads(text)
         return cls(
@@ -71,11 +71,11 @@ class Site:
         )
 
     def url(self, service: str) -> str:
-        """Where an HTTP service answers, as the catalogue has it."""
+        """The URL of an HTTP service, as in the service catalogue."""
         return f'http://{self.address}:{self.ports[service]}{_PATHS[service]}'
 
     def seen_from_machine(self) -> 'Site':
-        """The same servers, as a machine of the lab reaches them."""
+        """The site with the address that a virtual machine has to use."""
         return dataclasses.replace(self, address=recipe.GATEWAY)
 
     def database(self, name: str) -> str:
@@ -94,7 +94,7 @@ class Site:
         )
 
     def login(self, user: str) -> dict[str, ini.Value]:
-        """Options with which a service logs in at Keystone."""
+        """The options with which a service logs in to Keystone."""
         return {
             'auth_url': self.url('keystone'),
             'auth_type': 'password',
@@ -106,7 +106,7 @@ class Site:
         }
 
     def client(self, user: str) -> dict[str, ini.Value]:
-        """Options with which a service is a client of another one."""
+        """The options with which a service is a client of another service."""
         return {
             **self.login(user),
             'region_name': REGION,
@@ -114,7 +114,7 @@ class Site:
         }
 
     def token_check(self, user: str) -> dict[str, ini.Value]:
-        """The section [keystone_authtoken]: checks the tokens of callers."""
+        """The options with which a service checks the tokens of callers."""
         return {
             **self.login(user),
             'www_authenticate_uri': self.url('keystone'),

@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Configuration of Tempest, for what a lab offers."""
+"""Configuration of Tempest, for the features that a lab has."""
 
 from lab.config import ini
-from lab.config import nova
+from lab.config import nova_conf
 from lab.config import site as sites
 
 
@@ -22,13 +22,13 @@ def tempest(
 ) -> ini.Settings:
     """tempest.conf.
 
-    Where an option says that something is missing the lab has none of it:
-    no volumes, no consoles, guests that nobody can log in to.
+    A lab has no volumes and no consoles, and nobody can log in to its
+    guests.
 
     :param image: id of the image of the guests
     :param flavors: ids of a flavor and of a larger one
     """
-    filters = nova.control(site, our_filter=False)['filter_scheduler']
+    filters = nova_conf.control(site, our_filter=False)['filter_scheduler']
     return {
         'DEFAULT': {'log_file': str(site.layout.log / 'tempest-api.log')},
         'oslo_concurrency': {'lock_path': site.locks},
@@ -37,7 +37,7 @@ def tempest(
             'admin_password': site.passwords['admin'],
             'admin_project_name': 'admin',
             'admin_domain_name': 'Default',
-            # Nova finds no network then, and makes guests without one.
+            # Then Nova finds no network, and makes guests without one.
             'create_isolated_networks': False,
         },
         'identity': {

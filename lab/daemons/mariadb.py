@@ -12,9 +12,9 @@
 
 """MariaDB, with a data folder, a socket and a port of its own."""
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
 NAME = 'mariadb'
 DATABASES = (
@@ -58,7 +58,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
             '--skip-log-bin',
             '--skip-name-resolve',
             '--performance-schema=OFF',
-            # What is lost in a crash of this machine, nobody wants back.
+            # Data may be lost in a crash of this machine.
             '--innodb-flush-log-at-trx-commit=0',
             '--innodb-doublewrite=0',
             '--innodb-flush-method=nosync',
@@ -72,8 +72,8 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         60,
         daemon,
     )
-    # The character set that Nova and Neutron test with: their longest
-    # indexes do not fit into InnoDB's limit with four bytes a character.
+    # Nova and Neutron test with this character set. With four bytes for each
+    # character their longest indexes exceed InnoDB's limit.
     statements = [
         f'create database {name} character set utf8mb3' for name in DATABASES
     ]

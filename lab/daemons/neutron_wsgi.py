@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Neutron's WSGI application, plus what its own server would have done.
+"""Neutron's WSGI application, and what its own server does besides.
 
-uWSGI loads this file by its path. Without the model imported here and the
-mappers configured, reading a port is an HTTP 500: Neutron's eventlet server
-did both as a side effect.
+uWSGI loads this file by its path. Neutron's eventlet server imported this
+model and configured the mappers as a side effect. Without both, a request for
+a port fails with HTTP 500.
 """
 
 import neutron.db.models.port_forwarding  # type: ignore  # noqa: F401

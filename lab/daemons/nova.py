@@ -14,12 +14,12 @@
 
 from pathlib import Path
 
-from lab import layout as layouts
-from lab import place as place_api
-from lab import supervisor as supervisors
 from lab.config import ini
 from lab.config import site as sites
 from lab.daemons import rabbitmq
+from lab.hosts import compute_host
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 API = 'nova-api'
 CONDUCTOR = 'nova-conductor'
@@ -32,21 +32,21 @@ def compute_name(host: str) -> str:
 
 
 def queue(daemon: str) -> str:
-    """The queue over which a Nova daemon is called."""
+    """The message queue on which a Nova daemon receives calls."""
     if daemon.startswith('nova-compute-'):
         return 'compute.' + daemon.removeprefix('nova-compute-')
     return daemon.removeprefix('nova-')
 
 
 def override_file(layout: layouts.Layout, daemon: str) -> Path:
-    """The file whose options win over those of the daemon's nova.conf."""
+    """The file with options that win over those in the daemon's nova.conf."""
     return layout.etc / 'nova' / f'{daemon}.conf'
 
 
 def override(
     layout: layouts.Layout, daemon: str, settings: ini.Settings
 ) -> None:
-    """Write that file."""
+    """Write the file that override_file() names."""
     layouts.write(override_file(layout, daemon), ini.render(settings))
 
 
@@ -58,7 +58,7 @@ def compute_conf(layout: layouts.Layout, host: str) -> Path:
 def start(
     supervisor: supervisors.Supervisor, site: sites.Site, daemon: str
 ) -> None:
-    """Start the conductor or the scheduler, wait until it is served."""
+    """Start the conductor or the scheduler, and wait until it serves."""
     layout = site.layout
     started = supervisor.start(
         daemon,
@@ -76,21 +76,20 @@ def start(
 
 
 def start_compute(
-    supervisor: supervisors.Supervisor, place: place_api.Place
+    supervisor: supervisors.Supervisor, host: compute_host.ComputeHost
 ) -> None:
-    """Start a host's nova-compute and wait until it is served."""
-    layout, name = place.site.layout, compute_name(place.host.name)
-    started = place.start_service(
+    """Start a host's nova-compute, and wait until it serves."""
+    layout, name = host.site.layout, compute_name(host.spec.name)
+    started = host.start_service(
         supervisor,
         name,
         [
-            compute_conf(layout, place.host.name),
+            compute_conf(layout, host.spec.name),
             override_file(layout, name),
         ],
     )
-    # A machine that is emulated needs a minute where this one needs two
-    # seconds.
-    seconds = 180 if place.host.machine is None else 900
-    rabbitmq.Queues(supervisor, place.site).wait_served(
+    # An emulated machine needs a minute where this one needs two seconds.
+    seconds = 180 if host.spec.machine is None else 900
+    rabbitmq.Queues(supervisor, host.site).wait_served(
         [queue(name)], seconds, started
     )

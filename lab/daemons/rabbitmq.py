@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""RabbitMQ with its port mapper, and what is on its queues."""
+"""RabbitMQ with its port mapper, and a view of its queues."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ import functools
 
 import amqp
 
-from lab import layout as layouts
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 NAME = 'rabbitmq'
 MAPPER = 'epmd'
-#: Without Debian's wrapper, which switches to its own user.
+#: Not Debian's wrapper, which switches to another user.
 _SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
-    """Start both and wait until clients are served."""
+    """Start both and wait until they accept connections."""
     data = site.layout.data / 'rabbitmq'
     etc = site.layout.etc / 'rabbitmq'
     ports = site.ports
@@ -43,7 +43,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         'loopback_users = none\n',
     )
     data.mkdir()
-    # Erlang would start its port mapper as a daemon of the whole machine.
+    # By default Erlang starts a port mapper for the whole machine.
     mapper = supervisor.start(
         MAPPER,
         ['epmd', '-port', str(ports['epmd']), '-address', sites.LOCALHOST],
@@ -70,7 +70,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
             'RABBITMQ_ENABLED_PLUGINS_FILE': str(etc / 'enabled_plugins'),
             'ERL_EPMD_PORT': str(ports['epmd']),
             'ERL_EPMD_ADDRESS': sites.LOCALHOST,
-            # One scheduler thread that does not spin when it is idle.
+            # One scheduler thread, which does not spin when it is idle.
             'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': (
                 '-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none'
             ),
@@ -82,10 +82,10 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
 
 
 class Queues:
-    """Looks at the queues over which Nova's services are called and tell.
+    """The queues on which Nova's services receive calls and send events.
 
-    The API's "up" cannot tell whether a service answers: it also holds for
-    [DEFAULT] service_down_time after the service has gone.
+    A service whose state in the API is "up" need not answer: the state stays
+    "up" for [DEFAULT] service_down_time after the service has ended.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Queues:
         )
 
     def consumers(self, queue: str) -> int:
-        """How many processes serve a queue; 0 too when there is none."""
+        """The number of consumers of a queue; 0 if there is no such queue."""
         with self._channel() as channel:
             try:
                 declared = channel.queue_declare(queue=queue, passive=True)
@@ -128,7 +128,7 @@ class Queues:
             return int(declared.consumer_count)
 
     def take(self, queue: str) -> list[str]:
-        """Take all messages of a queue; none too when there is no queue."""
+        """Take all messages of a queue; none if there is no such queue."""
         found: list[str] = []
         with self._channel() as channel:
             try:

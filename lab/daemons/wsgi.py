@@ -10,16 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The HTTP services, each in a uWSGI of its own."""
+"""The HTTP services, each in a uWSGI server of its own."""
 
 import dataclasses
 from pathlib import Path
 
 import requests
 
-from lab import layout as layouts
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
 _NEUTRON_APPLICATION = Path(__file__).with_name('neutron_wsgi.py')
 
@@ -31,10 +31,11 @@ class Service:
     name: str
     #: uWSGI's option that names the application.
     application: str
-    #: Which environment variables name its configuration: folder and files.
+    #: The environment variables that name the folder and the files of its
+    #: configuration.
     folder: str
     files: tuple[str, str] | None
-    #: A path that answers anybody.
+    #: A path that needs no token.
     probe: str = '/'
 
 
@@ -67,7 +68,7 @@ NEUTRON = Service(
 NOVA = Service(
     'nova',
     '--module=nova.wsgi.osapi_compute:application',
-    # The paste file has to come first.
+    # Nova demands the paste file first.
     'OS_NOVA_CONFIG_DIR',
     ('OS_NOVA_CONFIG_FILES', 'api-paste.ini;nova.conf;nova-api.conf'),
 )
@@ -75,7 +76,7 @@ ALL = (KEYSTONE, PLACEMENT, GLANCE, NEUTRON, NOVA)
 
 
 def daemon_name(service: Service) -> str:
-    """The name of the daemon, which is that of its log."""
+    """The name of a service's daemon, and of its log."""
     return f'{service.name}-api'
 
 
@@ -103,7 +104,7 @@ def start(
         '65535',
         '--http-chunked-input',
         '--http-raw-body',
-        # By default 4 s for each piece of an image that is uploaded.
+        # The default, 4 s for each piece of an uploaded image, is too short.
         '--chunked-input-timeout',
         '60',
         '--add-header',
@@ -123,7 +124,7 @@ def start(
 
 def _answers(url: str) -> bool:
     try:
-        # Unlike a client of the API: no proxy may stand in between.
+        # A proxy of the environment must not be used for 127.0.0.1.
         with requests.Session() as session:
             session.trust_env = False
             return session.get(url, timeout=5).status_code < 500

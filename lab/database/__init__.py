@@ -10,4 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Set-up of databases, by programs that import each project only once."""
+"""Programs that make database schemas, with one import of each project."""

@@ -12,8 +12,8 @@
 
 """Keylime, and a TPM for each compute host, as daemons of the lab.
 
-Keylime's own registrar, verifier, tenant and agents, over mutual TLS, with
-swtpm for the hardware. A measured launch is what the TPM is told at locality
-4, as the chipset would tell it. What that leaves out: SINIT, tboot and Intel's
-hardware, and the path of the measurement from there to the TPM.
+Registrar, verifier, tenant and agents are Keylime's own, over mutual TLS;
+swtpm stands for the hardware. A measured launch is simulated at locality 4 of
+the TPM, where the chipset would report it. So SINIT, tboot, Intel's hardware,
+and the path of a measurement from there to the TPM, are not tested.
 """

@@ -21,12 +21,12 @@ import shutil
 import signal
 import uuid
 
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import environment as environments
 from lab.keylime import settings
 from lab.keylime import tpm as tpms
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 _MAIN = Path(__file__).with_name('agent_main.py')
 _SECONDS = 120
@@ -42,21 +42,22 @@ class Agent:
 
     @property
     def daemon(self) -> str:
-        """Its name among the daemons."""
+        """The name of the agent's process."""
         return f'keylime-agent-{self.tpm.host}'
 
     @property
     def uuid(self) -> str:
-        """Its name for the verifier."""
+        """The agent's id at the verifier."""
         return agent_uuid(self.tpm.host)
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
-        """Start it with a new key, and wait until it is registered.
+        """Start the agent with a new key, and wait until it is registered.
 
-        The registrar must not know it, nor the verifier.
+        Neither registrar nor verifier may know the agent before.
         """
         port = self.site.ports.agent(self.tpm.index)
-        # It refuses to use the key of its last life, which is gone.
+        # The agent refuses to start when it finds the state of a key that
+        # no longer exists.
         folder = settings.folder(self.site.layout, self.daemon)
         if folder.exists():
             shutil.rmtree(folder)
@@ -73,12 +74,12 @@ class Agent:
             {
                 **settings.variables(self.site.layout, self.daemon, 'agent'),
                 'TPM2TOOLS_TCTI': self.tpm.tcti,
-                # No tmpfs of its own over a folder of the lab.
+                # Keeps the agent from mounting a tmpfs on its folder.
                 'KEYLIME_TEST': 'on',
             },
             group=True,
         )
-        # It listens before it is registered, and serves only after that.
+        # The agent listens before it is registered, and serves afterwards.
         supervisor.wait(
             self.daemon,
             lambda: _REGISTERED in _text(supervisor.log(self.daemon)),
@@ -93,23 +94,23 @@ class Agent:
         )
 
     def kill(self, supervisor: supervisors.Supervisor) -> None:
-        """End it, without a word to anybody."""
+        """Kill the agent, which then tells neither registrar nor verifier."""
         supervisor.stop([self.daemon], 0)
-        # The next one begins its own log.
+        # The next agent begins a new log, in which start() looks.
         log = supervisor.log(self.daemon)
         if log.exists():
             log.rename(log.with_suffix('.log.old'))
 
     def runs(self, supervisor: supervisors.Supervisor) -> bool:
-        """Whether it does."""
+        """Whether the agent runs."""
         found = supervisor.daemons().get(self.daemon)
         return found is not None and found.alive()
 
     @contextlib.contextmanager
     def frozen(self, supervisor: supervisors.Supervisor) -> Iterator[None]:
-        """While it lasts, it is stopped and answers nobody."""
+        """Keep the agent stopped (SIGSTOP) during the body of the ``with``."""
         pid = supervisor.daemons()[self.daemon].pid
-        # It leads the group of its children.
+        # The agent leads the process group of its children.
         os.killpg(pid, signal.SIGSTOP)
         try:
             yield
@@ -121,7 +122,7 @@ _REGISTERED = 'Starting Cloud Agent on'
 
 
 def agent_uuid(host: str) -> str:
-    """The name of a host's agent for the verifier."""
+    """The id of a host's agent at the verifier."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f'{host}.lab'))
 
 

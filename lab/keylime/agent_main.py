@@ -10,12 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Starts the last Keylime agent in Python beside services of today.
+"""Starts the last Keylime agent in Python, with current services.
 
-Run by the interpreter of lab.keylime.environment that has Keylime 6.6.0. Two
-things of its registration are no longer enough for the registrar: it does not
-say that what it sends is JSON, and it does not send the public endorsement
-key when it has a certificate of it.
+The interpreter of lab.keylime.environment that has Keylime 6.6.0 runs this.
+Current registrars refuse the agent's registration for two reasons, which this
+fixes: the request lacks the content type of JSON, and lacks the public
+endorsement key when there is a certificate of it.
 """
 
 import json
@@ -31,7 +31,7 @@ _register = registrar_client.doRegisterAgent
 
 
 class _Client(requests_client.RequestsClient):
-    """Says what it sends."""
+    """Adds the content type, and the endorsement key."""
 
     more: ClassVar[dict[str, str]] = {}
 
@@ -46,7 +46,7 @@ class _Client(requests_client.RequestsClient):
 def _register_with_key(
     ip: str, port: str, agent: str, key: bytes, *arguments: Any, **more: Any
 ) -> Any:
-    # In base64 already.
+    # The key is encoded in base64 already.
     _Client.more['ek_tpm'] = key.decode()
     return _register(ip, port, agent, key, *arguments, **more)
 

@@ -10,15 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The attested hosts of one lab: what tests and scenes may do to them."""
+"""The attested hosts of one lab, for tests and scenes."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 
-from lab import plan as plans
-from lab import progress as progresses
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import attestd
@@ -28,13 +25,16 @@ from lab.keylime import settings
 from lab.keylime import tenant as tenants
 from lab.keylime import tpm
 from lab.keylime import verdicts
+from lab.run import plan as plans
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 
 class Attestation:
     """Keylime and the TPMs of some hosts.
 
-    At first the TPMs are on and the agents are registered; no hypervisor was
-    launched, and the verifier knows no host.
+    At first the TPMs are on and the agents are registered. No hypervisor has
+    been launched, and the verifier knows no host.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Attestation:
         self.verdicts = verdicts.Verdicts(supervisor, site)
 
     def make(self) -> None:
-        """Make its files; start nothing."""
+        """Make certificates and configuration files; start nothing."""
         layout = self._site.layout
         settings.make_certificates(layout)
         for name in ('logging', 'ca'):
@@ -73,7 +73,7 @@ class Attestation:
         )
 
     def add_steps(self, plan: plans.Plan) -> None:
-        """How it is started."""
+        """Add the steps that start all services, TPMs and agents."""
         supervisor, site = self._supervisor, self._site
         plan.add(services.VERIFIER, self.start_verifier)
         plan.add(
@@ -93,40 +93,40 @@ class Attestation:
         )
 
     def uuid(self, host: str) -> str:
-        """What the verifier calls a host."""
+        """The id of a host at the verifier."""
         return self._agents[host].uuid
 
     def launch(self, host: str, text: str) -> None:
-        """Launch a hypervisor there, measured.
+        """Simulate a measured launch of a hypervisor on a host.
 
-        On a host that runs already it stands for a new start with another
-        one: PCR 17 is what it would be then. The guests stay, which no real
-        start would let them.
+        On a host that runs already this stands for a reboot into another
+        hypervisor: PCR 17 gets the value that it would have then. Unlike at
+        a real reboot the guests go on running.
 
         :param text: stands for the hypervisor
         """
         self._agents[host].tpm.launch(self._supervisor, text)
 
     def pcr(self, host: str, index: int = tpm.LAUNCH) -> str:
-        """What a register of its TPM holds."""
+        """The value of a register of a host's TPM."""
         return self._agents[host].tpm.read(self._supervisor, index)
 
     def enrol(self, host: str, policy: tenants.Policy) -> None:
-        """Have the verifier attest it, by that policy from now on."""
+        """Let the verifier attest a host by this policy from now on."""
         agent = self._agents[host]
         if self.verdicts.at_verifier(host) is not None:
             self._tenant.delete(agent)
         self._tenant.add(agent, policy)
 
     def reactivate(self, host: str) -> None:
-        """Have the verifier try it again after it has failed."""
+        """Let the verifier attest a host again that has failed."""
         self._tenant.reactivate(self._agents[host])
 
     def power_cycle(self, host: str) -> None:
-        """Switch it off and on: no hypervisor was launched there.
+        """Switch a host off and on, without launching a hypervisor.
 
-        The agent comes back; the verifier does not know it until it is
-        enrolled.
+        The agent is started again. The verifier does not know the host until
+        it is enrolled again.
         """
         agent = self._agents[host]
         self.kill_agent(host)
@@ -135,11 +135,11 @@ class Attestation:
         self.restart_agent(host)
 
     def kill_agent(self, host: str) -> None:
-        """Its agent ends without a word; the verifier is to notice."""
+        """Kill the agent of a host."""
         self._agents[host].kill(self._supervisor)
 
     def restart_agent(self, host: str) -> None:
-        """Start an agent that was killed, which then has to be enrolled."""
+        """Start the agent of a host again; then the host must be enrolled."""
         agent = self._agents[host]
         if self.verdicts.at_verifier(host) is not None:
             self._tenant.delete(agent)
@@ -147,12 +147,12 @@ class Attestation:
         agent.start(self._supervisor)
 
     def agent_runs(self, host: str) -> bool:
-        """Whether its agent does."""
+        """Whether the agent of a host runs."""
         return self._agents[host].runs(self._supervisor)
 
     @contextlib.contextmanager
     def frozen_agent(self, host: str) -> Iterator[None]:
-        """While it lasts, its agent answers nobody."""
+        """Keep the agent of a host stopped during the ``with``."""
         with self._agents[host].frozen(self._supervisor):
             yield
 
@@ -161,7 +161,7 @@ class Attestation:
         services.stop_verifier(self._supervisor)
 
     def start_verifier(self) -> None:
-        """Start the verifier, with all that it knew."""
+        """Start the verifier; it remembers its hosts and their state."""
         services.start_verifier(
             self._supervisor,
             self._site,

@@ -10,31 +10,34 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""nova-isolation-attestd, and what Nova's services need to ask it."""
+"""nova-isolation-attestd, and the options of Nova's services for it.
+
+Only this module knows the names of the options for attestation.
+"""
 
 import functools
 from pathlib import Path
 
-from lab import layout as layouts
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import certificates
 from lab.keylime import settings
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 NAME = 'nova-isolation-attestd'
-#: Seconds after which a good quote no longer counts: a few of Keylime's
-#: intervals, as nobody wants to wait for more.
+#: Seconds for which a good quote counts: a few of Keylime's intervals, so that
+#: tests do not wait long.
 MAX_AGE = 20
-#: All clocks are that of one machine.
+#: Seconds. All services use the clock of one machine.
 CLOCK_SKEW = 1
 _SERVER, _CLIENT = 'attestd', 'nova'
 _SECONDS = 60
 
 
 def make(site: sites.Site) -> None:
-    """Make its configuration, its certificates and those of its clients."""
+    """Make the configuration, and certificates of server and clients."""
     layout = site.layout
     maker = certificates.Authority(_authority(layout), 'attestd of a lab')
     maker.make()
@@ -44,7 +47,7 @@ def make(site: sites.Site) -> None:
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
-    """Start it and wait until it listens."""
+    """Start attestd and wait until it listens."""
     daemon = supervisor.start(
         NAME,
         [layouts.BIN / NAME, '--config-file', _conf(site.layout)],
@@ -59,21 +62,40 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
 
 
 def webhook(site: sites.Site) -> str:
-    """What the verifier calls when a host has failed."""
+    """The URL to which the verifier sends revocations."""
     port = site.ports['attestd-webhook']
     return f'https://{sites.LOCALHOST}:{port}/v1/revocation'
 
 
+def url(site: sites.Site) -> str:
+    """The URL at which attestd serves Nova's services."""
+    return f'https://{sites.LOCALHOST}:{site.ports["attestd"]}'
+
+
+def authority_certificate(layout: layouts.Layout) -> Path:
+    """The certificate of the authority that attestd and its clients trust."""
+    return certificates.authority_file(_authority(layout))
+
+
+def client_certificate(layout: layouts.Layout) -> tuple[Path, Path]:
+    """Certificate and key of Nova's services as clients of attestd."""
+    folder = _authority(layout)
+    return (
+        certificates.certificate_file(folder, _CLIENT),
+        certificates.key_file(folder, _CLIENT),
+    )
+
+
 def client(site: sites.Site) -> ini.Settings:
-    """What nova.conf says of it, and the clients' certificate is for."""
-    folder = _authority(site.layout)
+    """The options of nova.conf with which Nova's services use attestd."""
+    certificate, key = client_certificate(site.layout)
     return {
         'isolation_attestation': {
             'provider': 'attestd',
-            'url': f'https://{sites.LOCALHOST}:{site.ports["attestd"]}',
-            'ca_file': str(certificates.authority_file(folder)),
-            'cert_file': str(certificates.certificate_file(folder, _CLIENT)),
-            'key_file': str(certificates.key_file(folder, _CLIENT)),
+            'url': url(site),
+            'ca_file': str(authority_certificate(site.layout)),
+            'cert_file': str(certificate),
+            'key_file': str(key),
             'max_age': MAX_AGE,
             'clock_skew': CLOCK_SKEW,
         }
@@ -81,12 +103,12 @@ def client(site: sites.Site) -> ini.Settings:
 
 
 def host_map(layout: layouts.Layout) -> Path:
-    """The file that says which agent is on which host."""
+    """The file that maps hosts to their agents."""
     return layout.etc / 'attestd' / 'hosts'
 
 
 def _settings(site: sites.Site) -> ini.Settings:
-    """Its own configuration."""
+    """The configuration of attestd."""
     layout = site.layout
     keylime, ours = settings.authority(layout), _authority(layout)
     reader, reader_key = settings.reader_certificate(layout)
@@ -111,7 +133,7 @@ def _settings(site: sites.Site) -> ini.Settings:
             'port': site.ports['attestd'],
             'cert_file': str(certificates.certificate_file(ours, _SERVER)),
             'key_file': str(certificates.key_file(ours, _SERVER)),
-            'client_ca_file': str(certificates.authority_file(ours)),
+            'client_ca_file': str(authority_certificate(layout)),
             'webhook_port': site.ports['attestd-webhook'],
             'webhook_cert_file': str(told),
             'webhook_key_file': str(told_key),

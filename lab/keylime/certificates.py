@@ -10,12 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The certificates of an attested lab, by two authorities of its own.
+"""The certificates of an attested lab, from two authorities of its own.
 
-Keylime could make its own, but what the verifier's authority signs for a
-client makes that client an administrator of the verifier. So Nova's services,
-which may only read verdicts, have theirs by another authority, which
-Keylime's servers do not know.
+A client with a certificate of the verifier's authority is an administrator of
+the verifier. Nova's services may only read verdicts, from attestd; so their
+certificates are from another authority, which Keylime's servers do not know.
 """
 
 import datetime
@@ -29,20 +28,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.oid import NameOID
 
-from lab import layout as layouts
 from lab.config import site as sites
+from lab.run import layout as layouts
 
 _LIFE = datetime.timedelta(days=2)
-#: The clocks of a machine agree; those of its guests may not.
+#: The clock of a virtual machine may be slow.
 _BEFORE = datetime.timedelta(minutes=5)
 _CA = 'ca'
 
 
 class Authority:
-    """An authority and what it signed, in a folder of PEM files."""
+    """An authority and the certificates that it signed, as PEM files."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        """:param name: of the authority; nothing is made yet"""
+        """Describe an authority; no file is written yet.
+
+        :param folder: where its files will be
+        :param name: the common name of the authority
+        """
         self._folder = folder
         self._name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -67,11 +70,11 @@ class Authority:
         self._write(_CA, builder)
 
     def server(self, name: str) -> None:
-        """Sign for a server of this machine."""
+        """Make key and certificate of a server of this machine."""
         self._sign(name, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def client(self, name: str) -> None:
-        """Sign for a client."""
+        """Make key and certificate of a client."""
         self._sign(name, ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def _sign(self, name: str, usage: x509.ObjectIdentifier) -> None:
@@ -144,7 +147,7 @@ def certificate_file(folder: Path, name: str) -> Path:
 
 
 def key_file(folder: Path, name: str) -> Path:
-    """Its private key."""
+    """The private key of a server or client."""
     return folder / f'{name}.key'
 
 

@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Decides about a host again and again, as Nova's scheduler would.
+"""Decides about a host in short intervals, as Nova's scheduler would.
 
-To find the moment at which an answer changes: a boot takes seconds, and the
-command ``explain`` as well.
+This finds the moment at which a decision changes; a boot, and the command
+``explain``, take seconds.
 """
 
 import time
@@ -21,8 +21,8 @@ import types
 
 from oslo_config import cfg
 
-from lab import errors
-from lab import layout as layouts
+from lab.run import errors
+from lab.run import layout as layouts
 from nova_isolation.attestation import opts
 from nova_isolation.attestation import service
 from nova_isolation.mechanisms import registry
@@ -35,16 +35,16 @@ _EVERY = 0.02
 
 
 class Decider:
-    """The scheduler's source of verdicts, and its rules, in this process.
+    """The scheduler's attestation data and its rules, in this process.
 
-    A context manager: it listens to attestd meanwhile.
+    It receives data from attestd during the body of its ``with``.
     """
 
     def __init__(self, layout: layouts.Layout) -> None:
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[str(layout.nova_conf)])
         self._options = opts.register(conf)
-        self._source = service.make(self._options)
+        self._source = service.make(conf)
         self._mechanism = mechanism.AttestedMechanism()
         wanted = requirements.parse(
             {'isolation:attested': 'true'}, registry.get().vocabulary
@@ -72,8 +72,8 @@ class Decider:
     def decide(self, host: str) -> tuple[evidence.Evidence, list[str]]:
         """Decide about a host now.
 
-        :returns: the evidence, and why the host is refused; nothing: it is
-            accepted
+        :returns: the evidence, and the reasons to refuse the host; without a
+            reason the host is accepted
         """
         found = self._source.evidence(host, '', time.time())
         said = found[self._mechanism.name]
@@ -87,10 +87,11 @@ class Decider:
     ) -> tuple[float, float, list[str]]:
         """Decide until a host is refused.
 
-        :returns: the age in seconds of its last good quote when it was last
-            accepted and when it was first refused, and why it was
-        :raises LabError: when it is refused at once, or not after
-            ``seconds``
+        :returns: the age in seconds of the host's last good quote when the
+            host was last accepted, the age when it was first refused, and
+            the reasons
+        :raises LabError: when the host is refused at once, or still accepted
+            after ``seconds``
         """
         end = time.monotonic() + seconds
         accepted: float | None = None
@@ -99,7 +100,9 @@ class Decider:
             age = said.age
             if unmet:
                 if accepted is None or age is None:
-                    raise errors.LabError(f'{host} is refused: {unmet}')
+                    raise errors.LabError(
+                        f'{host} is refused from the beginning: {unmet}'
+                    )
                 return accepted, age, unmet
             accepted = age
             time.sleep(_EVERY)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Where Keylime is installed: two environments, built once for all labs."""
+"""The two environments with Keylime, built once for all labs."""
 
 import dataclasses
 import hashlib
@@ -20,16 +20,16 @@ import shutil
 import tempfile
 import time
 
-from lab import errors
-from lab import layout as layouts
-from lab import lock
-from lab import progress as progresses
-from lab import signals
-from lab import supervisor as supervisors
 from lab.machine import sources
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import lock
+from lab.run import progress as progresses
+from lab.run import signals
+from lab.run import supervisor as supervisors
 
-#: Debian's own interpreter: its package python3-gpg, which Keylime imports
-#: and which PyPI does not have, is made for this one.
+#: Debian's interpreter, for which the package python3-gpg is made. Keylime
+#: imports it, and PyPI does not have it.
 _PYTHON = Path('/usr/bin/python3')
 _GPG = Path('/usr/lib/python3/dist-packages/gpg')
 _HERE = Path(__file__).parent
@@ -44,8 +44,8 @@ _UNUSED_SECONDS = 24 * 3600
 class Environment:
     """A built pair of environments.
 
-    Programs are run as ``python -m``: a script would name the folder in
-    which it was built.
+    Programs are run as ``python -m``, because a script contains the path of
+    the folder in which it was built.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Environment:
         return self.folder / 'agent' / 'bin' / 'python'
 
     def defaults(self, name: str) -> Path:
-        """The configuration file that Keylime's own templates make.
+        """The configuration file made from Keylime's own templates.
 
         :param name: verifier, registrar, tenant, ca, logging, or agent
         """
@@ -72,7 +72,7 @@ class Environment:
 def environment(
     supervisor: supervisors.Supervisor, progress: progresses.Progress
 ) -> Environment:
-    """The environments; built when they are not there.
+    """The environments; they are built if they do not exist.
 
     :raises LabError: when they cannot be built
     """
@@ -95,7 +95,7 @@ def _requirements(name: str) -> Path:
 
 
 def _key(supervisor: supervisors.Supervisor) -> str:
-    """A name that changes with all that goes into them."""
+    """A name that changes when an input of the environments changes."""
     digest = hashlib.sha256()
     for path in (Path(__file__), *(_requirements(name) for name in _NAMES)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -112,7 +112,7 @@ def _key(supervisor: supervisors.Supervisor) -> str:
 
 
 def _build(wanted: Environment, progress: progresses.Progress) -> None:
-    """Build beside, and rename at the end: no half one has the name."""
+    """Build in another folder and rename it: no half build has the name."""
     for old in wanted.folder.parent.glob(f'{_BUILDING}*'):
         shutil.rmtree(old)
     layout = layouts.Layout(
@@ -154,7 +154,7 @@ def _install(
     supervisor.run(f'{name}-check', [*pip, 'check'], _SECONDS, variables)
     (packages,) = (venv / 'lib').glob('python3*/site-packages')
     shutil.copytree(_GPG, packages / 'gpg')
-    # The templates of the configuration files are in the source alone.
+    # Only the source archive contains the configuration templates.
     source = folder / f'{name}-source'
     version = next(
         line
@@ -203,7 +203,7 @@ def _install(
 
 
 def _prune(wanted: Environment) -> None:
-    """Remove every other one, but none that a lab of today may run."""
+    """Remove the other environments, unless a lab may still use them."""
     for old in wanted.folder.parent.iterdir():
         if (
             old.is_dir()

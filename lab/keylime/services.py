@@ -14,11 +14,11 @@
 
 from pathlib import Path
 
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import environment as environments
 from lab.keylime import settings
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 REGISTRAR = 'keylime-registrar'
 VERIFIER = 'keylime-verifier'
@@ -31,7 +31,7 @@ def start_registrar(
     site: sites.Site,
     built: environments.Environment,
 ) -> None:
-    """Start it and wait until it serves."""
+    """Start the registrar and wait until it listens."""
     settings.write(built, site.layout, 'registrar', settings.registrar(site))
     _start(supervisor, site, built, 'registrar', 'registrar-tls')
 
@@ -42,11 +42,11 @@ def start_verifier(
     built: environments.Environment,
     webhook: str,
 ) -> None:
-    """Start it and wait until it serves.
+    """Start the verifier and wait until it listens.
 
-    It knows the agents that it knew when it was stopped.
+    It remembers the agents from before it was stopped.
 
-    :param webhook: the URL that it calls when a host has failed
+    :param webhook: the URL to which the verifier sends revocations
     """
     settings.write(
         built, site.layout, 'verifier', settings.verifier(site, webhook)
@@ -55,7 +55,7 @@ def start_verifier(
 
 
 def stop_verifier(supervisor: supervisors.Supervisor) -> None:
-    """Stop it; what it last said is all there is."""
+    """Stop the verifier."""
     supervisor.stop([VERIFIER], _STOP_SECONDS)
 
 
@@ -75,7 +75,7 @@ def _start(
         f'keylime-{name}',
         command,
         settings.variables(site.layout, name),
-        # Its parent process leaves the signal to its children.
+        # The parent process does not end its children.
         group=True,
     )
     supervisor.wait(

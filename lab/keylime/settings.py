@@ -10,18 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Keylime's configuration: what its templates say, and what differs here."""
+"""Keylime's configuration: its defaults, and the options that differ here."""
 
 import configparser
 import io
 from pathlib import Path
 
-from lab import layout as layouts
 from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import certificates
 from lab.keylime import environment as environments
 from lab.keylime import tpm
+from lab.run import layout as layouts
 
 #: Seconds between two quotes of a host, and between two tries.
 QUOTE_INTERVAL = 2
@@ -32,24 +32,24 @@ READER = 'reader'
 
 
 def authority(layout: layouts.Layout) -> Path:
-    """The folder of what Keylime's own authority signed."""
+    """The folder of Keylime's own authority and its certificates."""
     return layout.etc / 'keylime' / 'certificates'
 
 
 def make_certificates(layout: layouts.Layout) -> None:
-    """Make that authority and all that it signs."""
+    """Make Keylime's authority and all certificates that it signs."""
     folder = authority(layout)
     maker = certificates.Authority(folder, f'{_AUTHORITY} of a lab')
     maker.make()
     maker.server(_SERVER)
     maker.client(_CLIENT)
-    # Of those who are told by the verifier, and who read its verdicts.
+    # For attestd, which receives revocations and reads verdicts.
     maker.server(_WEBHOOK)
     maker.client(READER)
 
 
 def webhook_certificate(layout: layouts.Layout) -> tuple[Path, Path]:
-    """Certificate and key of the server that the verifier tells."""
+    """Certificate and key of the server that receives revocations."""
     folder = authority(layout)
     return (
         certificates.certificate_file(folder, _WEBHOOK),
@@ -67,7 +67,7 @@ def reader_certificate(layout: layouts.Layout) -> tuple[Path, Path]:
 
 
 def folder(layout: layouts.Layout, name: str) -> Path:
-    """The KEYLIME_DIR of a service or agent, where it keeps its state."""
+    """KEYLIME_DIR, the state folder of a service or agent."""
     return layout.data / 'keylime' / name
 
 
@@ -81,8 +81,8 @@ def variables(
 ) -> dict[str, str]:
     """The environment in which a service or agent finds its own files.
 
-    :param name: of the service or agent
-    :param component: what it is to Keylime, when that is not its name
+    :param name: the name of the service or agent
+    :param component: Keylime's name for this kind, if it is another one
     """
     found = {
         'KEYLIME_DIR': str(folder(layout, name)),
@@ -113,7 +113,9 @@ def write(
     for section, options in differing.items():
         for option, value in options.items():
             if option not in parser[section]:
-                raise KeyError(f'{name}: {section}: {option}')
+                raise KeyError(
+                    f'Keylime has no option [{section}] {option} for {name}'
+                )
             parser[section][option] = str(value)
     text = io.StringIO()
     parser.write(text)
@@ -122,7 +124,7 @@ def write(
 
 
 def registrar(site: sites.Site) -> ini.Settings:
-    """What the registrar is told."""
+    """The options of the registrar."""
     return {
         'registrar': {
             'ip': f'"{sites.LOCALHOST}"',
@@ -135,9 +137,9 @@ def registrar(site: sites.Site) -> ini.Settings:
 
 
 def verifier(site: sites.Site, webhook: str) -> ini.Settings:
-    """What the verifier is told.
+    """The options of the verifier.
 
-    :param webhook: the URL that it calls when a host failed
+    :param webhook: the URL to which the verifier sends revocations
     """
     return {
         'verifier': {
@@ -161,7 +163,7 @@ def verifier(site: sites.Site, webhook: str) -> ini.Settings:
 
 
 def tenant(site: sites.Site) -> ini.Settings:
-    """What the admin's command is told."""
+    """The options of the tenant, the command of the admin."""
     return {
         'tenant': {
             'verifier_port': site.ports['verifier'],
@@ -175,9 +177,10 @@ def tenant(site: sites.Site) -> ini.Settings:
 
 
 def agent(site: sites.Site, uuid: str, port: int) -> ini.Settings:
-    """What the agent of a host is told.
+    """The options of the agent of a host.
 
-    :param uuid: its name for the verifier
+    :param uuid: the id of the agent at the verifier
+    :param port: the port on which the agent listens
     """
     trusted = certificates.authority_file(authority(site.layout))
     return {

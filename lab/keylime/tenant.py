@@ -10,26 +10,26 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The admin of Keylime: enrols hosts, and takes them back."""
+"""The tenant, Keylime's command of the admin, which enrols hosts."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
 import json
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import environment as environments
 from lab.keylime import settings
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
-#: PCR index to the values that are good.
+#: The good values by PCR index.
 Policy = Mapping[int, Sequence[str]]
 _SECONDS = 120
 
 
 class Tenant:
-    """Keylime's own command for that."""
+    """The command of one lab."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Tenant:
         self._built = built
 
     def make(self) -> None:
-        """Write its configuration, and a payload as it demands one."""
+        """Write the configuration, and the payload that the tenant demands."""
         layout = self._site.layout
         settings.write(
             self._built, layout, 'tenant', settings.tenant(self._site)
@@ -50,9 +50,10 @@ class Tenant:
         (settings.folder(layout, 'tenant') / 'payload').touch()
 
     def add(self, agent: agents.Agent, policy: Policy) -> None:
-        """Have the verifier attest a host.
+        """Let the verifier attest a host.
 
-        :raises LabError: when its TPM is none of a trusted manufacturer
+        :raises LabError: when the host's TPM has no certificate of a trusted
+            manufacturer
         """
         payload = settings.folder(self._site.layout, 'tenant') / 'payload'
         self._run(
@@ -69,15 +70,15 @@ class Tenant:
         )
 
     def delete(self, agent: agents.Agent) -> None:
-        """Have the verifier forget a host."""
+        """Let the verifier forget a host."""
         self._run('delete', agent)
 
     def reactivate(self, agent: agents.Agent) -> None:
-        """Have the verifier try a host that failed again."""
+        """Let the verifier attest a host again that has failed."""
         self._run('reactivate', agent)
 
     def unregister(self, agent: agents.Agent) -> None:
-        """Have the registrar forget the key of a host."""
+        """Let the registrar forget the key of a host."""
         self._run('regdelete', agent)
 
     def _run(self, command: str, agent: agents.Agent, *more: str) -> None:

@@ -10,22 +10,22 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A compute host's TPM, which is swtpm, and what is measured into it."""
+"""The TPM of a compute host, by swtpm, and simulated measurements."""
 
 import dataclasses
 import hashlib
 from pathlib import Path
 import shutil
 
-from lab import errors
-from lab import layout as layouts
-from lab import ports as port_blocks
-from lab import supervisor as supervisors
 from lab.config import site as sites
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import ports as port_blocks
+from lab.run import supervisor as supervisors
 
 #: The register into which the launch of a hypervisor is measured.
 LAUNCH = 17
-#: What it holds before one.
+#: The value of that register before a launch.
 NEVER_LAUNCHED = 'ff' * 32
 _SECONDS = 60
 
@@ -40,19 +40,20 @@ class Tpm:
 
     @property
     def daemon(self) -> str:
-        """Its name among the daemons."""
+        """The name of the TPM's process."""
         return f'tpm-{self.host}'
 
     @property
     def tcti(self) -> str:
-        """Where TPM tools find it, in their words."""
+        """The address of the TPM in the format of TPM tools."""
         port, _ = self.site.ports.tpm(self.index)
         return f'swtpm:host={sites.LOCALHOST},port={port}'
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
-        """Manufacture it: an endorsement key with its certificate.
+        """Manufacture the TPM: an endorsement key with its certificate.
 
-        Not for two at once: they share the manufacturer's files.
+        Two TPMs must not be made at once: they share the files of the
+        manufacturer.
         """
         self._state.mkdir(parents=True)
         folder = _manufacturer(self.site.layout)
@@ -92,7 +93,7 @@ class Tpm:
         shutil.copy(folder / 'issuercert.pem', trusted)
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
-        """Power on: nothing was launched yet."""
+        """Power the TPM on, without a launch."""
         port, control = self.site.ports.tpm(self.index)
         daemon = supervisor.start(
             self.daemon,
@@ -118,19 +119,19 @@ class Tpm:
         )
 
     def stop(self, supervisor: supervisors.Supervisor) -> None:
-        """Power off, as an operating system does it that shuts down.
+        """Power the TPM off, as an operating system does when it shuts down.
 
-        Otherwise the TPM does not vouch for its clock for some seconds, and
-        no verifier takes its quotes.
+        Otherwise the TPM reports an unsafe clock for some seconds after it
+        is powered on, and a verifier refuses its quotes.
         """
         self._check(supervisor, 'tpm2_shutdown', '--clear')
         supervisor.stop([self.daemon], 5)
 
     def launch(self, supervisor: supervisors.Supervisor, text: str) -> None:
-        """Launch a hypervisor, measured: TPM_HASH_START at locality 4.
+        """Simulate a measured launch: TPM_HASH_START at locality 4.
 
         :param text: stands for the hypervisor
-        :raises LabError: when the TPM holds another value then
+        :raises LabError: when the register has another value afterwards
         """
         _, control = self.site.ports.tpm(self.index)
         self._check(
@@ -169,7 +170,7 @@ class Tpm:
 
 
 def measured(text: str) -> str:
-    """What PCR 17 holds after the launch of what ``text`` stands for.
+    """The value of PCR 17 after the launch of what ``text`` stands for.
 
     TPM 2.0 Library, Part 1, "D-RTM": H(0 || H(data)).
     """
@@ -178,7 +179,7 @@ def measured(text: str) -> str:
 
 
 def trusted_manufacturers(layout: layouts.Layout) -> Path:
-    """The folder of the certificates with which TPMs are recognised."""
+    """The folder of the certificates of trusted TPM manufacturers."""
     return layout.data / 'tpm' / 'trusted'
 
 

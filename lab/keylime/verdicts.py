@@ -10,33 +10,33 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is said of a host: by the verifier, and by attestd."""
+"""The verdicts about a host, at the verifier and at attestd."""
 
 from typing import Any
 
 import requests
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import attestd
 from lab.keylime import certificates
 from lab.keylime import settings
+from lab.run import errors
+from lab.run import supervisor as supervisors
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 _API = 'v2.6'
 _TIMEOUT = 10
 #: A verifier takes 5 s to notice that an agent is dead.
 _SECONDS = 60.0
 
-#: What attestd holds of a host, and since when.
-Told = tuple[attestation_result.AttestationResult, snapshot.Verdict]
+#: attestd's result for a host, and the verdict that contains it.
+Reported = tuple[attestation_result.AttestationResult, snapshot.Verdict]
 
 
 class Verdicts:
-    """Asks both of a lab."""
+    """Asks the verifier and attestd of a lab."""
 
     def __init__(
         self, supervisor: supervisors.Supervisor, site: sites.Site
@@ -45,9 +45,10 @@ class Verdicts:
         self._site = site
 
     def at_verifier(self, host: str) -> dict[str, Any] | None:
-        """What the verifier holds of a host; None: nothing.
+        """The verifier's record of a host.
 
-        :raises LabError: it does not say
+        :returns: None when the verifier does not know the host
+        :raises LabError: when the verifier does not answer
         """
         folder = settings.authority(self._site.layout)
         certificate, key = settings.reader_certificate(self._site.layout)
@@ -61,21 +62,21 @@ class Verdicts:
             return None
         if answer.status_code != 200:
             raise errors.LabError(
-                f'the verifier: {answer.status_code}: {answer.text}'
+                f'the verifier answered {answer.status_code}: {answer.text}'
             )
         found: dict[str, Any] = answer.json()['results']
-        # A share of a key, which is for nobody to see.
+        # This is a share of a secret key, which must not get into a log.
         found.pop('v', None)
         return found
 
     def wait_at_verifier(
         self, host: str, status: str, seconds: float = _SECONDS
     ) -> dict[str, Any]:
-        """Wait until the verifier says so.
+        """Wait until the verifier has this status for a host.
 
-        :param status: its ``attestation_status``
-        :returns: all that it holds of the host then
-        :raises LabError: when it does not after ``seconds``
+        :param status: the value of ``attestation_status``
+        :returns: the verifier's record of the host
+        :raises LabError: when the host has another status after ``seconds``
         """
         last = 'nothing'
 
@@ -95,40 +96,43 @@ class Verdicts:
                 f'{status} of {host} at the verifier', says, seconds, every=0.2
             )
         except errors.LabError as error:
-            raise errors.LabError(f'{error}; found {last}') from error
+            raise errors.LabError(
+                f'{error}; the last answer was {last}'
+            ) from error
 
-    def at_attestd(self, host: str) -> Told:
-        """What nova-isolation-attestd tells Nova's services of a host.
+    def at_attestd(self, host: str) -> Reported:
+        """What nova-isolation-attestd reports to Nova's services about a host.
 
-        :raises LabError: when it tells nothing
+        :raises LabError: when it reports nothing about the host
         """
-        options = attestd.client(self._site)['isolation_attestation']
+        layout = self._site.layout
+        certificate, key = attestd.client_certificate(layout)
         answer = _get(
-            f'{options["url"]}/v1/snapshot',
-            (str(options['cert_file']), str(options['key_file'])),
-            str(options['ca_file']),
+            f'{attestd.url(self._site)}/v1/snapshot',
+            (str(certificate), str(key)),
+            str(attestd.authority_certificate(layout)),
         )
         if answer.status_code != 200:
             raise errors.LabError(
-                f'attestd: {answer.status_code}: {answer.text}'
+                f'attestd answered {answer.status_code}: {answer.text}'
             )
         found = snapshot.loads(answer.content).verdicts.get(host)
         if found is None:
-            raise errors.LabError(f'attestd tells nothing of {host}')
+            raise errors.LabError(f'attestd reports nothing about {host}')
         return attestation_result.loads(found.document), found
 
     def wait_at_attestd(
         self, host: str, state: str, seconds: float = _SECONDS
-    ) -> Told:
-        """Wait until attestd tells that a host is in that state.
+    ) -> Reported:
+        """Wait until attestd reports this state of a host.
 
         :param state: one of
-            :data:`nova_isolation.model.attestation_result.STATES`
-        :raises LabError: when it does not after ``seconds``
+            :data:`nova_isolation.mechanisms.attested.attestation_result.STATES`
+        :raises LabError: when attestd reports another state after ``seconds``
         """
         last = 'nothing'
 
-        def tells() -> Told | None:
+        def found_so() -> Reported | None:
             nonlocal last
             try:
                 found = self.at_attestd(host)
@@ -140,17 +144,19 @@ class Verdicts:
 
         try:
             return self._supervisor.wait(
-                f'{state} of {host} at attestd', tells, seconds, every=0.1
+                f'{state} of {host} at attestd', found_so, seconds, every=0.1
             )
         except errors.LabError as error:
-            raise errors.LabError(f'{error}; found {last}') from error
+            raise errors.LabError(
+                f'{error}; the last answer was {last}'
+            ) from error
 
 
 def _get(
     url: str, certificate: tuple[str, str], authority: str
 ) -> requests.Response:
     with requests.Session() as session:
-        # No proxy may stand in between.
+        # A proxy of the environment must not be used for 127.0.0.1.
         session.trust_env = False
         try:
             return session.get(

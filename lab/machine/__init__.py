@@ -11,15 +11,14 @@
 # under the License.
 
 
-"""A machine with a security module in its kernel, run by QEMU.
+"""A virtual machine with a security module in its kernel, run by QEMU.
 
-This machine's kernel may have neither SELinux nor AppArmor, and one kernel
-enforces one of them. So a compute host that is to have one is a machine of
-its own: Debian packages make one disk image, which boots either, depending on
-its kernel command line. What takes long, the boot, is done once for each, and
-kept as a snapshot that a cloud starts from.
+The kernel of this machine may have neither SELinux nor AppArmor, and a kernel
+enforces only one of them. So a compute host with a security module is a
+virtual machine. One disk image is made from Debian packages; its kernel
+command line selects the module. The boot takes long, so it is done once for
+each module, and kept as a snapshot from which a cloud starts.
 
-The machine is emulated (TCG): a /dev/kvm that can be opened is no sign of one
-that works where the machine is itself a guest, and a snapshot that KVM made
-is of no use to TCG.
+QEMU emulates the machine (TCG). Inside a guest, a /dev/kvm that can be opened
+may still not work, and TCG cannot use a snapshot that KVM made.
 """

@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""Keeps the built machine, and builds it when something in it changed."""
+"""Keeps the built machine, and builds it when an input has changed."""
 
 import functools
 import os
@@ -19,17 +19,17 @@ from pathlib import Path
 import shutil
 import tempfile
 
-from lab import errors
-from lab import layout as layouts
-from lab import lock
-from lab import plan as plans
-from lab import processes
-from lab import progress as progresses
-from lab import signals
-from lab import supervisor as supervisors
 from lab.machine import image as images
 from lab.machine import recipe
 from lab.machine import snapshot
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import lock
+from lab.run import plan as plans
+from lab.run import processes
+from lab.run import progress as progresses
+from lab.run import signals
+from lab.run import supervisor as supervisors
 
 #: Longer than any build.
 _LOCK_SECONDS = 3600
@@ -39,9 +39,9 @@ _BUILDING = 'building-'
 def image(
     supervisor: supervisors.Supervisor, progress: progresses.Progress
 ) -> images.Image:
-    """The machine, with its snapshots; built when it is not there.
+    """The machine with its snapshots; it is built if it does not exist.
 
-    :raises LabError: when it cannot be built
+    :raises LabError: when the machine cannot be built
     """
     folder = _folder()
     found = images.Image(folder / recipe.key(supervisor))
@@ -62,13 +62,14 @@ def copy(
     module: recipe.Module,
     folder: Path,
 ) -> images.Image:
-    """Copy what a machine needs to start from a snapshot.
+    """Copy the files that a machine needs to start from a snapshot.
 
-    The disk below the snapshot is not copied; once the machine runs it has
-    that open.
+    The disk below the snapshot is not copied; a running machine keeps it
+    open.
 
-    :returns: the image in the other folder
-    :raises LabError: when it cannot be copied
+    :param folder: where to put the copies
+    :returns: the image in that folder
+    :raises LabError: when a file cannot be copied
     """
     target = images.Image(folder)
     for source in (
@@ -97,9 +98,11 @@ def _folder() -> Path:
 
 
 def _build(wanted: images.Image, progress: progresses.Progress) -> None:
-    """Build beside, and rename at the end: no half image has the name."""
+    """Build in another folder and rename it: no half image has the name."""
     if os.geteuid() != 0:
-        raise errors.LabError("only root can build the lab's machine")
+        raise errors.LabError(
+            "only root can build the lab's machine: run this as root"
+        )
     for old in wanted.folder.parent.glob(f'{_BUILDING}*'):
         shutil.rmtree(old)
     layout = layouts.Layout(
@@ -125,7 +128,7 @@ def _build(wanted: images.Image, progress: progresses.Progress) -> None:
     if recipe.key(supervisor) != wanted.folder.name:
         _remove_all_but(layout.log)
         raise errors.LabError(
-            "what goes into the lab's machine was changed while it was "
+            "an input of the lab's machine was changed while the machine was "
             'built: try again'
         )
     layout.state.rename(wanted.folder)
@@ -144,7 +147,7 @@ def _boot(
 
 
 def _remove_all_but(log: Path) -> None:
-    """What a failed build leaves: why."""
+    """Remove all files of a failed build but its logs."""
     for path in log.parent.iterdir():
         if path.is_dir() and path != log:
             shutil.rmtree(path, ignore_errors=True)
@@ -155,7 +158,7 @@ def _remove_all_but(log: Path) -> None:
 def _prune(folder: Path, wanted: images.Image) -> None:
     """Remove every other machine.
 
-    One that runs keeps its open files, which is all it needs.
+    A machine that runs keeps its files open, and needs nothing else.
     """
     for old in folder.iterdir():
         if old.is_dir() and old != wanted.folder:

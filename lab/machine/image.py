@@ -18,21 +18,21 @@ import os
 from pathlib import Path
 import shutil
 
-from lab import errors
-from lab import layout as layouts
-from lab import plan as plans
-from lab import progress as progresses
-from lab import supervisor as supervisors
 from lab.machine import recipe
 from lab.machine import sources
 from lab.machine import tree as trees
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import plan as plans
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
 
 _SECONDS = 1800
 _DISK = '4G'
 #: The run-time dependencies of this project and of Nova's compute service.
 #: libvirt-python is Debian's: it has to fit the machine's libvirt.
 _SYSTEM_PACKAGES = ('libvirt-python',)
-#: Where the machine finds the lists for pip, until it is built.
+#: The folder of the lists for pip on the machine, during the build.
 _PIP = '/var/tmp/nova'  # noqa: S108  # nosec B108
 _NOVA = """
 set -eu
@@ -40,12 +40,13 @@ python3 -m venv --system-site-packages "$1"
 "$1/bin/pip" install --quiet --no-compile --constraint "$2/constraints.txt" \
     --requirement "$2/requirements.txt" nova
 "$1/bin/pip" check
-# What does not compile (templates, old syntax) is nobody's import.
+# Files that do not compile (templates, old syntax) are never imported.
 "$1/bin/python" -m compileall -q -j 0 "$1/lib" || true
 """
-#: The policy is installed without loading it. TCG writes the code that it
-#: runs, which a guest may with this boolean of Debian's policy only.
-#: $1 is the folder for a second policy, for tests: in it a type is permissive.
+#: The policy is installed and not loaded. TCG executes memory that it has
+#: written; Debian's policy allows that to a guest with this boolean only.
+#: $1 is the folder for a second policy, in which one type is permissive, for
+#: tests.
 _POLICY = """
 set -eu
 other=$1
@@ -56,7 +57,7 @@ semodule --noreload --store default --priority 500 --install=$other/type.cil
 cp /etc/selinux/default/policy/policy.* "$other/policy"
 semodule --noreload --store default --priority 500 --remove=type
 """
-#: /proc and /sys are mounted over where it matters, but need labels to be.
+#: /proc and /sys are mount points; they need labels to be mounted on.
 _LABEL = """
 setfiles -F -e /proc -e /sys \
     /etc/selinux/default/contexts/files/file_contexts /
@@ -73,27 +74,27 @@ class Image:
 
     @property
     def disk(self) -> Path:
-        """The root file system, raw. Never written to after the build."""
+        """The root file system, raw; nothing writes to it after the build."""
         return self.folder / 'disk.raw'
 
     @property
     def kernel(self) -> Path:
-        """Its kernel."""
+        """The kernel of the machine."""
         return self.folder / 'vmlinuz'
 
     @property
     def initramfs(self) -> Path:
-        """Its initramfs."""
+        """The initramfs of the machine."""
         return self.folder / 'initramfs'
 
     @property
     def key(self) -> Path:
-        """The private key that root's account takes."""
+        """The private key with which root logs in."""
         return self.folder / 'id_ed25519'
 
     @property
     def known_hosts(self) -> Path:
-        """The machine's own key, for ssh."""
+        """The known_hosts file with the machine's own key."""
         return self.folder / 'known_hosts'
 
     def snapshot(self, module: recipe.Module) -> Path:
@@ -101,7 +102,7 @@ class Image:
         return self.folder / f'{module}.qcow2'
 
 
-#: By this name ssh looks the machine's key up.
+#: The name under which ssh finds the machine's key in known_hosts.
 HOST_ALIAS = 'lab-machine'
 
 
@@ -120,7 +121,7 @@ class Builder:
         self._tree = trees.Tree(supervisor, image.folder / 'root')
 
     def build(self) -> None:
-        """Do it; the root folder is removed again.
+        """Build the image, and remove the root folder at the end.
 
         :raises LabError: when a step failed
         """
@@ -233,7 +234,9 @@ class Builder:
     def _policy(self) -> None:
         modules = recipe.policy_modules()
         if not modules:
-            raise errors.LabError(f'no policy module in {recipe.POLICY}')
+            raise errors.LabError(
+                f'there is no SELinux policy module in {recipe.POLICY}'
+            )
         folder = '/etc/nova-isolation/selinux'
         for path in modules:
             self._tree.write(f'{folder}/{path.name}', path.read_text('utf-8'))

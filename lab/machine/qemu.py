@@ -11,22 +11,22 @@
 # under the License.
 
 
-"""The machine as a process: QEMU, emulating, and its monitor."""
+"""The machine as a QEMU process, and its monitor."""
 
 import json
 from pathlib import Path
 import socket
 from typing import TextIO
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.machine import image as images
 from lab.machine import recipe
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
-#: Two vCPUs emulated by two threads: as many as the machine has cores.
+#: Two vCPUs, each emulated by a thread, for a machine of two cores.
 _CPUS = 2
 _MEMORY_MIB = 2048
-#: Translated code, MiB. More than QEMU's guess for such a machine.
+#: MiB for translated code, more than QEMU's default for such a machine.
 _CODE_CACHE_MIB = 512
 #: The snapshot's name in its qcow2 file.
 _SNAPSHOT = 'booted'
@@ -43,10 +43,10 @@ class Machine:
         name: str,
         folder: Path,
     ) -> None:
-        """Describe it; nothing happens yet.
+        """Describe the machine; nothing happens yet.
 
-        :param name: of its process
-        :param folder: for its monitor's socket
+        :param name: the name of the QEMU process
+        :param folder: where the monitor's socket will be
         """
         self._supervisor = supervisor
         self._image = image
@@ -58,12 +58,13 @@ class Machine:
     def start(
         self, disk: Path, port: int, restore: bool = False
     ) -> supervisors.Daemon:
-        """Start it.
+        """Start QEMU.
 
-        :param disk: a qcow2 file; it is written to
-        :param port: of 127.0.0.1, to forward to its ssh
-        :param restore: go on from the snapshot in the disk. It has to have
-            been made by the same command line, but for ports and paths.
+        :param disk: a qcow2 file, to which the machine writes
+        :param port: a port of 127.0.0.1 to forward to the machine's ssh
+        :param restore: continue from the snapshot in the disk. The snapshot
+            must have been made with the same command line, apart from ports
+            and paths.
         """
         command: list[str | Path] = [
             'qemu-system-x86_64',
@@ -105,7 +106,7 @@ class Machine:
         return self._supervisor.start(self._name, command)
 
     def save(self, seconds: float = 300) -> None:
-        """Keep memory and devices as the snapshot in the machine's disk.
+        """Save memory and devices as a snapshot in the machine's disk.
 
         :raises LabError: when QEMU cannot
         """
@@ -120,16 +121,16 @@ class Machine:
     def _ask(
         self, command: str, arguments: dict[str, str], seconds: float
     ) -> object:
-        """The answer to a command of QMP."""
+        """Connect to the monitor and run a command of QMP."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(seconds)
             connection.connect(str(self._monitor))
             with connection.makefile('rw', encoding='utf-8') as stream:
                 stream.readline()
-                self._tell(stream, 'qmp_capabilities', {})
-                return self._tell(stream, command, arguments)
+                self._execute(stream, 'qmp_capabilities', {})
+                return self._execute(stream, command, arguments)
 
-    def _tell(
+    def _execute(
         self, stream: TextIO, command: str, arguments: dict[str, str]
     ) -> object:
         json.dump({'execute': command, 'arguments': arguments}, stream)
@@ -142,4 +143,6 @@ class Machine:
                 raise errors.LabError(
                     f'{self._name}: {command}: {answer["error"]["desc"]}'
                 )
-        raise errors.LabError(f'{self._name}: {command}: QEMU has gone')
+        raise errors.LabError(
+            f'{self._name}: {command}: QEMU closed the connection'
+        )

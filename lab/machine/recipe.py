@@ -11,22 +11,22 @@
 # under the License.
 
 
-"""What goes into the machine, as data, and the key of it all."""
+"""The contents of the machine as data, and the key of these contents."""
 
 import hashlib
 from pathlib import Path
 from typing import Literal
 
-from lab import errors
-from lab import layout as layouts
-from lab import supervisor as supervisors
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import supervisor as supervisors
 
-#: Which security module the kernel has.
+#: The security module of the kernel.
 Module = Literal['selinux', 'apparmor']
 MODULES: tuple[Module, ...] = ('selinux', 'apparmor')
 
 SUITE = 'trixie'
-#: What mmdebstrap's variant minbase lacks.
+#: Packages beyond mmdebstrap's variant minbase.
 PACKAGES = (
     # a machine
     'ca-certificates',
@@ -59,7 +59,7 @@ PACKAGES = (
     'selinux-utils',
     'setools',
 )
-#: Background work, and waiting for what does not come.
+#: Units that work in the background, or wait for what never happens.
 MASKED_UNITS = (
     'apt-daily-upgrade.timer',
     'apt-daily.timer',
@@ -76,10 +76,10 @@ MASKED_UNITS = (
 )
 ENABLED_UNITS = ('ssh.service', 'systemd-networkd.service')
 
-#: QEMU's user network: the machine's address, and what it finds this
-#: machine's 127.0.0.1 at.
+#: QEMU's user network: the address of the machine, and the address at which
+#: the machine reaches 127.0.0.1 of this one.
 ADDRESS, GATEWAY = '10.0.2.15', '10.0.2.2'
-#: Where the machine has its Nova.
+#: The folders of Nova on the machine.
 VENV = Path('/opt/nova')
 STATE = Path('/var/lib/nova')
 INSTANCES = STATE / 'instances'
@@ -98,28 +98,28 @@ FILES = {
         'UseDNS no\nPermitRootLogin prohibit-password\n'
         'PasswordAuthentication no\nLoginGraceTime 0\n'
     ),
-    # Where this machine is busy, the other one crawls.
+    # The emulated machine is very slow when this one is busy.
     '/etc/systemd/system.conf.d/lab.conf': (
         '[Manager]\nDefaultTimeoutStartSec=30min\n'
         'DefaultDeviceTimeoutSec=30min\n'
     ),
-    # Only what a root on virtio needs.
+    # Only the modules that a root disk on virtio needs.
     '/etc/initramfs-tools/conf.d/lab': 'MODULES=list\nFSTYPE=ext4\n',
     '/etc/initramfs-tools/modules': (
         'virtio_pci\nvirtio_blk\nvirtio_net\next4\n'
     ),
     '/etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=default\n',
 }
-#: Told systemd that nothing in /usr is newer: it would rebuild the journal's
-#: catalogue, the linker's cache and more, at the first boot.
+#: Files that say that /etc and /var are as new as /usr. Without them systemd
+#: rebuilds the journal's catalogue, the linker's cache and more at first boot.
 UPDATED = ('/etc/.updated', '/var/.updated')
-#: The profiles that are kept of /etc/apparmor.d. Those of browsers and the
-#: like are compiled at boot, which takes an emulated machine minutes.
+#: The files of /etc/apparmor.d that are kept. The other profiles, of browsers
+#: and the like, are compiled at boot, which takes an emulated machine minutes.
 PROFILES = (
     'usr.lib.libvirt.virt-aa-helper',
     'usr.sbin.libvirtd',
 )
-#: Added to libvirt's qemu.conf. Which security driver: libvirt's choice.
+#: Added to libvirt's qemu.conf. libvirt chooses the security driver itself.
 QEMU_CONF = 'security_default_confined = 1\nuser = "root"\ngroup = "root"\n'
 
 _COMMAND_LINE = (
@@ -134,16 +134,16 @@ _MODULE_ARGUMENTS: dict[Module, str] = {
 POLICY = layouts.CHECKOUT / 'etc' / 'nova-isolation' / 'selinux'
 CONSTRAINTS = layouts.CHECKOUT / 'constraints.txt'
 REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'
-#: A second policy of the machine, and the type that is permissive in it: to
-#: make one takes an emulated machine minutes.
+#: A second policy of the machine, and the type that is permissive in it. It is
+#: made during the build, because an emulated machine needs minutes for it.
 PERMISSIVE_POLICY = Path('/var/lib/selinux-permissive/policy')
 PERMISSIVE_TYPE = 'svirt_offline_t'
-#: Modules of this package that do not change what is built.
-_NOT_BUILDING = ('__init__.py', 'cache.py', 'place.py')
+#: Modules of this package that do not influence the build.
+_NOT_BUILDING = ('__init__.py', 'cache.py')
 
 
 def kernel_command_line(module: Module) -> str:
-    """What the kernel is told."""
+    """The kernel command line that enables a security module."""
     return f'{_COMMAND_LINE} {_MODULE_ARGUMENTS[module]}'
 
 
@@ -153,10 +153,14 @@ def policy_modules() -> list[Path]:
 
 
 def key(supervisor: supervisors.Supervisor) -> str:
-    """A name for the machine that changes with all that goes into it.
+    """A name for the machine that changes when an input of it changes.
 
-    This project itself does not: it is put on the machine when a cloud
-    starts. Neither do the versions in Debian's archive.
+    The inputs are the modules that build it, the policy modules, the lists
+    for pip, and the version of QEMU. Not among them are this project, which
+    is installed on the machine when a cloud starts, and the versions in
+    Debian's archive.
+
+    :raises LabError: when QEMU does not run
     """
     digest = hashlib.sha256()
     sources = [
@@ -167,7 +171,7 @@ def key(supervisor: supervisors.Supervisor) -> str:
     for path in (*sources, *policy_modules(), CONSTRAINTS, REQUIREMENTS):
         digest.update(f'{path.name}\0'.encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    # Another version may not read the snapshot.
+    # Another version of QEMU may not be able to read the snapshot.
     version = supervisor.output(['qemu-system-x86_64', '--version'])
     if version.returncode:
         raise errors.LabError(f'qemu-system-x86_64: {version.stderr}')

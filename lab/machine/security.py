@@ -11,17 +11,17 @@
 # under the License.
 
 
-"""Whether the machine's security module is in force, before all else.
+"""Checks that the machine's security module is enforcing.
 
-A machine that came up without it would let every guest run, and most tests
-would pass for the wrong reason.
+A machine without it would run every guest, and most tests would pass for the
+wrong reason.
 """
 
-from lab import errors
 from lab.machine import recipe
 from lab.machine import ssh as connections
+from lab.run import errors
 
-#: The command that tells the module's state, and its answer when in force.
+#: The command that prints the state of the module, and the enforcing state.
 _STATE = {
     'selinux': (['getenforce'], 'Enforcing'),
     'apparmor': (['cat', '/sys/module/apparmor/parameters/mode'], 'enforce'),
@@ -31,31 +31,31 @@ _LIBVIRTD = {
     'selinux': 'system_u:system_r:virtd_t:s0',
     'apparmor': 'libvirtd (enforce)',
 }
-#: Starting libvirtd and its first probe of QEMU, emulated.
+#: How long an emulated machine may need for libvirtd's first probe of QEMU.
 _SECONDS = 600
 
 
 def check(ssh: connections.Ssh, module: recipe.Module) -> None:
-    """Ask the kernel and libvirt of the machine.
+    """Check the kernel and libvirt of the machine.
 
-    :raises LabError: when the module is not in force
+    :raises LabError: when the module is not enforcing
     """
     command, wanted = _STATE[module]
-    _same('the kernel', ssh.check(command).strip(), wanted)
+    _same('the mode of the module', ssh.check(command).strip(), wanted)
     capabilities = ssh.check(
         ['virsh', '-q', '-c', 'qemu:///system', 'capabilities'], _SECONDS
     )
     if f'<model>{module}</model>' not in capabilities:
         raise errors.LabError(
-            f'libvirt of the machine has no driver for {module}:\n'
+            f'libvirt of the machine has no security driver for {module}:\n'
             f'{capabilities}'
         )
     label = ssh.check(['ps', '-o', 'label=', '-C', 'libvirtd']).strip()
-    _same('libvirtd', label, _LIBVIRTD[module])
+    _same('the label of libvirtd', label, _LIBVIRTD[module])
 
 
-def _same(who: str, found: str, wanted: str) -> None:
+def _same(what: str, found: str, wanted: str) -> None:
     if found != wanted:
         raise errors.LabError(
-            f'on the machine, {who} is {found!r}, not {wanted!r}'
+            f'on the machine, {what} is {found!r}, not {wanted!r}'
         )

@@ -11,23 +11,23 @@
 # under the License.
 
 
-"""Boots the machine once for each security module, and keeps it booted."""
+"""Boots the machine once for each security module, and saves a snapshot."""
 
 from pathlib import Path
 
-from lab import errors
-from lab import ports
-from lab import supervisor as supervisors
 from lab.machine import image as images
 from lab.machine import qemu
 from lab.machine import recipe
 from lab.machine import security
 from lab.machine import ssh as connections
+from lab.run import errors
+from lab.run import ports
+from lab.run import supervisor as supervisors
 
-#: Quiet and on two cores it takes one or two minutes.
+#: A boot takes one or two minutes on two idle cores.
 _BOOT_SECONDS = 1500
 _WARM_SECONDS = 1200
-#: So that Python has compiled, and the kernel read, what nova-compute needs.
+#: Lets Python compile, and the kernel read, what nova-compute needs.
 _IMPORT = (
     'import nova.cmd.compute, nova.compute.manager, '
     'nova.virt.libvirt.driver, oslo_messaging._drivers.impl_rabbit, '
@@ -45,13 +45,13 @@ class Booter:
         self._image = image
 
     def make(self, module: recipe.Module) -> None:
-        """Boot with this module, see that it is in force, and save.
+        """Boot with this module, check that it enforces, and save.
 
         :raises LabError: when a step failed
         """
         supervisor, name = self._supervisor, f'machine-{module}'
         disk = self._image.snapshot(module)
-        # By a relative path, which stays true when the folder is renamed.
+        # A relative path remains valid when the folder is renamed.
         overlay(supervisor, Path(self._image.disk.name), disk)
         folder = self._image.folder / module
         folder.mkdir()
@@ -72,8 +72,8 @@ class Booter:
 
     @staticmethod
     def _warm(ssh: connections.Ssh) -> None:
-        """Let everything that is slow the first time happen once."""
-        # 1 when a unit failed, which is not ours to judge.
+        """Do once what is slow the first time."""
+        # The exit status is 1 when any unit failed, which does not matter.
         ssh.run(['systemctl', 'is-system-running', '--wait'], _WARM_SECONDS)
         ssh.check(
             ['virsh', '-q', '-c', 'qemu:///system', 'domcapabilities'],
@@ -88,8 +88,8 @@ def overlay(
 ) -> None:
     """Make a qcow2 file over a raw disk.
 
-    :param disk: as the file is to name it
-    :raises LabError: when qemu-img cannot
+    :param disk: the path of the raw disk as the qcow2 file records it
+    :raises LabError: when qemu-img fails
     """
     image_tool(
         supervisor,
@@ -102,7 +102,7 @@ def image_tool(
 ) -> None:
     """Run qemu-img.
 
-    :raises LabError: when it fails
+    :raises LabError: when qemu-img fails
     """
     result = supervisor.output(['qemu-img', *arguments])
     if result.returncode:

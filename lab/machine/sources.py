@@ -11,10 +11,10 @@
 # under the License.
 
 
-"""Where this machine gets its packages, for the machine to be built.
+"""Finds the package archives of this machine, to build others from them.
 
-Read from the configuration of apt and pip: which mirror, proxy or
-certificate is the right one is for the admin of this machine to say.
+They are read from the configuration of apt and pip, in which the admin of
+this machine has chosen mirrors, proxies and certificates.
 """
 
 import ast
@@ -24,21 +24,21 @@ from pathlib import Path
 import re
 import sys
 
-from lab import errors
-from lab import supervisor as supervisors
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
-#: In the environment of whatever goes to the network.
+#: The environment variables that programs need for the network.
 _ENVIRONMENT = re.compile(
     r'PIP_.*|SSL_CERT_.*|REQUESTS_CA_BUNDLE|(https?|no|all)_proxy', re.I
 )
 _APT_OPTION = re.compile(r'Acquire::(?:http|https|Check)[^ ]* ".+";')
-#: What a program needs to look up and trust a server.
+#: The files that a program needs to find and trust a server.
 _FOR_NETWORK = ('/etc/resolv.conf', '/etc/ssl/certs/ca-certificates.crt')
 _SECONDS = 300
 
 
 def debian(supervisor: supervisors.Supervisor, suite: str) -> list[str]:
-    """Lines of sources.list for a suite of Debian.
+    """The lines of sources.list for a suite of Debian.
 
     :raises LabError: when apt of this machine knows no Debian archive
     """
@@ -70,16 +70,16 @@ def debian(supervisor: supervisors.Supervisor, suite: str) -> list[str]:
 
 
 def apt_options(supervisor: supervisors.Supervisor) -> list[str]:
-    """apt's options about how to reach the archives."""
+    """The options with which apt reaches its archives."""
     lines = _check(supervisor, 'apt-config', 'dump').splitlines()
     return [line for line in lines if _APT_OPTION.fullmatch(line)]
 
 
 def environment(supervisor: supervisors.Supervisor) -> dict[str, str]:
-    """Environment variables with which pip and apt find their servers.
+    """The environment variables with which pip and apt find their servers.
 
-    pip's configuration files are in it too, each option as the variable of
-    the same meaning.
+    Options in pip's configuration files become variables of the same
+    meaning.
     """
     found = {
         name: value
@@ -98,7 +98,7 @@ def environment(supervisor: supervisors.Supervisor) -> dict[str, str]:
 
 
 def paths(variables: dict[str, str]) -> list[Path]:
-    """The files and folders of this machine which these variables name."""
+    """The existing files and folders that environment variables name."""
     named = {Path(name) for name in _FOR_NETWORK}
     named.update(_named(variables))
     return sorted(path for path in named if path.exists())
@@ -106,7 +106,7 @@ def paths(variables: dict[str, str]) -> list[Path]:
 
 def _named(variables: dict[str, str]) -> Iterator[Path]:
     for name, value in variables.items():
-        # The cache is bound by itself, where it is to be used.
+        # The caller mounts the cache itself, where it needs it.
         if name != 'PIP_CACHE_DIR':
             for word in value.split():
                 word = word.removeprefix('file://')

@@ -13,7 +13,7 @@
 
 """Commands on the machine, over one connection that stays open.
 
-To agree on keys takes an emulated machine seconds; once is enough.
+An emulated machine needs seconds to agree on keys, so that is done once.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from pathlib import Path
 import shlex
 import subprocess  # nosec B404: only for the type of a result
 
-from lab import errors
-from lab import supervisor as supervisors
 from lab.machine import image as images
+from lab.run import errors
+from lab.run import supervisor as supervisors
 
-#: Sent without a word from the machine: it has stopped.
+#: After so many unanswered messages ssh gives the machine up.
 _ALIVE_SECONDS, _ALIVE_COUNT = 30, 10
 _CONNECT_SECONDS = 20
 
@@ -41,11 +41,11 @@ class Ssh:
         port: int,
         folder: Path,
     ) -> None:
-        """Describe it; nothing happens yet.
+        """Describe the connection; nothing happens yet.
 
-        :param name: of the connection's process
-        :param port: of 127.0.0.1, that is forwarded to the machine's
-        :param folder: for the connection's socket
+        :param name: the name of the ssh process
+        :param port: the port of 127.0.0.1 that leads to the machine's ssh
+        :param folder: where the socket of the connection will be
         """
         self._supervisor = supervisor
         self._image = image
@@ -54,10 +54,10 @@ class Ssh:
         self._socket = folder / 'ssh'
 
     def open(self, seconds: float, machine: supervisors.Daemon) -> None:
-        """Connect, as soon as the machine lets us.
+        """Connect as soon as the machine accepts it.
 
-        :param machine: whose death ends the wait
-        :raises LabError: when it has not after ``seconds``
+        :param machine: the QEMU process, whose death ends the wait
+        :raises LabError: when there is no connection after ``seconds``
         """
         self._supervisor.wait(
             f'{self._name}',
@@ -85,10 +85,11 @@ class Ssh:
         seconds: float = 120,
         text: str = '',
     ) -> subprocess.CompletedProcess[str]:
-        """Run a short program on the machine, whatever comes of it.
+        """Run a short program on the machine.
 
-        :param text: its standard input
-        :raises LabError: when it does not end in time
+        :param text: the standard input of the program
+        :returns: the result, whether the program failed or not
+        :raises LabError: when the program does not end in time
         """
         return self._supervisor.output(self.command(argv), seconds, text)
 
@@ -98,9 +99,10 @@ class Ssh:
         seconds: float = 120,
         text: str = '',
     ) -> str:
-        """What a short program on the machine printed.
+        """Run a short program on the machine, which has to succeed.
 
-        :raises LabError: when it fails or does not end in time
+        :returns: what the program printed
+        :raises LabError: when the program fails or does not end in time
         """
         result = self.run(argv, seconds, text)
         if result.returncode:

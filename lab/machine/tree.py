@@ -11,11 +11,11 @@
 # under the License.
 
 
-"""The machine's root folder while it is built, and programs run in it.
+"""The root folder of the machine during the build, and programs run in it.
 
-They run at this machine's speed: the machine's own would be thirty times
-slower. Each runs in mount and process namespaces of its own, so no mount and
-no process outlives it.
+The programs run on this machine, because the emulated one is thirty times
+slower. Each program runs in mount and process namespaces of its own, so no
+mount and no process outlives it.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import supervisor as supervisors
+from lab.run import supervisor as supervisors
 
 #: $1 is the root; then folders and files of this machine to show at the same
 #: path; then "--" and the command.
@@ -45,7 +45,7 @@ shift
 mount -t proc proc "$root/proc"
 exec chroot "$root" "$@"
 """
-#: A command line that keeps mounts and processes of what follows to itself.
+#: A prefix that gives a command mount and process namespaces of its own.
 CONTAINED: tuple[str, ...] = (
     'unshare',
     '--mount',
@@ -66,7 +66,7 @@ class Tree:
         self.root = root
 
     def path(self, name: str | Path) -> Path:
-        """Where an absolute path of the machine lies on this one."""
+        """The path on this machine of an absolute path of the other one."""
         return self.root / str(name).lstrip('/')
 
     def write(self, name: str, text: str) -> None:
@@ -85,8 +85,9 @@ class Tree:
     ) -> None:
         """Run a program of the machine, with its output in ``log/STEP.log``.
 
-        :param shown: files and folders of this machine that it sees too
-        :raises LabError: when it fails or does not end
+        :param shown: files and folders of this machine to mount at the same
+            paths
+        :raises LabError: when the program fails or does not end
         """
         self._supervisor.run(
             step,

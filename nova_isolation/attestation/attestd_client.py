@@ -9,52 +9,76 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The provider ``attestd``: asks nova-isolation-attestd, which asks others.
 
-A long poll: the answer comes as soon as there is another snapshot than the
-one that we have. A daemon that knows nothing, because it has just started or
-none of its verifiers answers, says so (503); what we have then stays, and
-runs out.
+"""The provider ``attestd``: asks a nova-isolation-attestd.
+
+The request is a long poll: the daemon answers as soon as it has a newer
+snapshot than the one this provider has. A daemon that has started and has not
+reached any verifier yet answers 503; this process then keeps the snapshot
+that it has, and the verdicts in it expire.
 """
 
+from collections.abc import Sequence
 import typing
+
+from oslo_config import cfg
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
 from nova_isolation.https import https_client
+from nova_isolation.https import https_error
 
-#: Seconds, at most, that the daemon may take to have news.
+#: The longest time in seconds for which the daemon may wait for news.
 _MAX_WAIT = 20.0
 
-#: Characters of the name of a snapshot, and of a refusal.
+#: Characters of an ETag, and of a refusal.
 _MAX_TEXT = 200
+
+_OPTIONS = (
+    cfg.StrOpt(
+        'url',
+        default='',
+        deprecated_group='isolation_attestation',
+        help="""
+Address of nova-isolation-attestd, ``https://HOST:PORT``.
+""",
+    ),
+)
 
 
 class AttestdProvider(provider.Provider):
-    """Asks ``[isolation_attestation] url``."""
+    """Asks the daemon at ``[isolation_attestation_attestd] url``."""
 
-    #: No more than ten snapshots a second, whatever the daemon does.
+    #: At most ten snapshots a second, whatever the daemon does.
     pause = 0.1
 
-    def __init__(self, options: typing.Any) -> None:
+    @classmethod
+    def options(cls) -> Sequence[cfg.Opt]:
         """See the base class."""
-        if not options.url.startswith('https://'):
+        return _OPTIONS
+
+    def __init__(self, common: typing.Any, own: typing.Any) -> None:
+        """See the base class."""
+        if not own.url.startswith('https://'):
             raise provider.ProviderError(
-                f'[isolation_attestation] url is {options.url!r}, must be '
-                'https://HOST:PORT of a nova-isolation-attestd'
+                f'[isolation_attestation_attestd] url is {own.url!r}, must '
+                'be https://HOST:PORT of a nova-isolation-attestd'
             )
-        self._url = f'{options.url.rstrip("/")}/v1/snapshot'
-        # Also where the connection was lost and nobody told us, it is noticed
-        # before what we know has run out.
-        self._wait = min(_MAX_WAIT, options.max_age / 4)
-        self._timeout: float = options.timeout
-        self._client = https_client.Client(
-            ca_file=options.ca_file,
-            cert_file=options.cert_file,
-            key_file=options.key_file,
-            timeout=options.timeout,
-            clock_skew=options.clock_skew,
-        )
+        self._url = f'{own.url.rstrip("/")}/v1/snapshot'
+        # A lost connection that nobody closed must be noticed before the
+        # verdicts expire.
+        self._wait = min(_MAX_WAIT, common.max_age / 4)
+        self._timeout: float = common.timeout
+        try:
+            self._client = https_client.Client(
+                ca_file=common.ca_file,
+                cert_file=common.cert_file,
+                key_file=common.key_file,
+                timeout=common.timeout,
+                clock_skew=common.clock_skew,
+            )
+        except https_error.HttpsError as error:
+            raise provider.ProviderError(str(error)) from error
 
     def fetch(self, before: snapshot.Snapshot) -> snapshot.Snapshot:
         """See the base class."""
@@ -63,7 +87,10 @@ class AttestdProvider(provider.Provider):
             url += f'?wait={self._wait:.3f}'
             headers['If-None-Match'] = before.serial
             timeout += self._wait
-        answer = self._client.get(url, headers, timeout)
+        try:
+            answer = self._client.get(url, headers, timeout)
+        except https_error.HttpsError as error:
+            raise provider.ProviderError(str(error)) from error
         if answer.status == 304 and before.serial:
             return before
         if answer.status != 200:
@@ -75,8 +102,8 @@ class AttestdProvider(provider.Provider):
         serial = answer.headers.get('ETag', '')
         if not serial or len(serial) > _MAX_TEXT or not serial.isprintable():
             raise provider.ProviderError(
-                f'{url}: wanted the name of the snapshot (ETag), found '
-                f'{serial[:_MAX_TEXT]!r}; is it a nova-isolation-attestd?'
+                f'{url}: wanted an ETag, found {serial[:_MAX_TEXT]!r}; check '
+                'that a nova-isolation-attestd listens there'
             )
         try:
             return snapshot.loads(answer.body, serial)

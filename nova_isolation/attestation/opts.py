@@ -10,22 +10,35 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The options of the group ``[isolation_attestation]``."""
+"""The options of ``[isolation_attestation]``, common to all providers.
+
+A provider's own options are in ``[isolation_attestation_NAME]`` and come with
+its class (:meth:`nova_isolation.attestation.provider.Provider.options`).
+"""
 
 from collections.abc import Sequence
+import logging
 import typing
 
 from oslo_config import cfg
-from oslo_config import types
+
+from nova_isolation.attestation import loader
+from nova_isolation.attestation import provider
+
+LOG = logging.getLogger(__name__)
 
 GROUP = cfg.OptGroup(
     'isolation_attestation',
     title='Attestation options',
     help="""
-Who confirms that a host was launched as it should be.
+Which verifiers confirm that a host was launched as it should be.
 
-Of flavors with ``isolation:attested=true``. What a host says of itself is no
-evidence of its own launch; a verifier's judgement of its TPM's quotes is.
+They apply to flavors with ``isolation:attested=true``. A host cannot vouch
+for its own launch. A verifier can, because it checks the quotes of the host's
+TPM.
+
+The options of each provider are in a group of its own,
+``[isolation_attestation_NAME]``.
 """,
 )
 
@@ -34,15 +47,19 @@ _OPTIONS = [
         'provider',
         default='',
         help="""
-Who is asked: an entry point of ``nova_isolation.attestation``.
+Name of the attestation provider: an entry point of
+``nova_isolation.attestation``.
 
-* ``attestd``: a nova-isolation-attestd (``url``). Recommended: it alone holds
-  the key that the verifiers ask for.
-* ``keylime``: Keylime's verifiers themselves (``verifiers``). For
-  nova-isolation-attestd; in nova.conf it gives every service that has it
-  administration over all attestation.
-* ``fixture``: a file (``fixture_file``). For tests.
-* empty: nobody. Guests that ask for an attested host are refused.
+* ``attestd``: asks a nova-isolation-attestd
+  (``[isolation_attestation_attestd] url``). Recommended: only that daemon
+  needs the key that the verifiers accept.
+* ``keylime``: asks Keylime's verifiers directly
+  (``[isolation_attestation_keylime] verifiers``). For nova-isolation-attestd.
+  In nova.conf it gives each service that can read the file full
+  administration of the verifiers.
+* empty: no verifier is asked. Guests that need an attested host are refused.
+
+Other packages may install further providers.
 
 Services: nova-scheduler, nova-compute, nova-isolation-manage,
 nova-isolation-attestd.
@@ -55,9 +72,10 @@ nova-isolation-attestd.
         help="""
 Seconds after which a good quote no longer counts.
 
-Counted from when the verifier found it good. The ceiling of
-``isolation:attested_max_age``. It has to cover the interval of the verifier's
-quotes and poll_interval, and some that fail.
+The age counts from the time at which the verifier verified the quote. This is
+the upper limit of ``isolation:attested_max_age``. The value must cover the
+verifier's quote interval and the provider's poll interval, and allow for a
+few quotes that fail.
 
 Services: nova-scheduler, nova-compute, nova-isolation-manage.
 """,
@@ -67,11 +85,11 @@ Services: nova-scheduler, nova-compute, nova-isolation-manage.
         default=5.0,
         min=0,
         help="""
-Seconds by which the clock of who is asked may differ from ours.
+Seconds by which the clock of the server that is asked may differ from ours.
 
-An answer whose clock differs by more is not used. A good quote may seem to
-come from that far in the future. An agent that was revoked is trusted again
-only for a quote that is newer than the revocation by more than that.
+An answer of a server whose clock differs by more is not used. A good quote
+may be dated that far in the future. An agent that was revoked is trusted
+again only after a quote that is newer than the revocation by more than this.
 """,
     ),
     cfg.FloatOpt(
@@ -79,7 +97,7 @@ only for a quote that is newer than the revocation by more than that.
         default=20.0,
         min=0.5,
         help="""
-Seconds that a whole answer may take, connecting included.
+Seconds that a complete answer may take, including the connection.
 
 A verifier of Keylime 7.14 takes two to three seconds for a thousand agents.
 """,
@@ -88,94 +106,91 @@ A verifier of Keylime 7.14 takes two to three seconds for a thousand agents.
         'ca_file',
         default='',
         help="""
-The certificates (PEM) of the authority that signed the server's.
+File with the CA certificates (PEM) that signed the server's certificate.
 
-No other authority is trusted, those of the operating system neither.
+Only these CAs are trusted; the system CA store is not used.
 """,
     ),
     cfg.StrOpt(
         'cert_file',
         default='',
         help="""
-Our certificate (PEM), for who is asked.
+File with the client certificate (PEM) that is shown to the server.
 
-Keylime's verifier asks for one. nova-isolation-attestd does if its
-``client_ca_file`` is set.
+Keylime's verifier requires a client certificate. nova-isolation-attestd
+requires one if its ``client_ca_file`` is set.
 """,
     ),
     cfg.StrOpt(
         'key_file',
         default='',
         help="""
-The private key (PEM, without a passphrase) of cert_file.
+File with the private key (PEM, without a passphrase) of cert_file.
 
-For a verifier of Keylime it means full administration: nobody but the user
-of the service, or root, may read it, else it is not used.
-""",
-    ),
-    cfg.ListOpt(
-        'verifiers',
-        default=[],
-        item_type=types.URI(schemes=['https']),
-        help="""
-Provider keylime: the verifiers, each ``https://HOST:PORT``.
-
-Verifiers that share one database answer alike: name one of them.
-""",
-    ),
-    cfg.FloatOpt(
-        'poll_interval',
-        default=10.0,
-        min=0.1,
-        help="""
-Provider keylime: seconds between two looks at the verifiers.
-
-It is never less than what the last look took.
-""",
-    ),
-    cfg.StrOpt(
-        'host_map',
-        default='',
-        help="""
-Provider keylime: which agent is on which host.
-
-* A path: a file with one ``HOST AGENT`` a line, the name of the compute
-  service (``[DEFAULT] host``) and the UUID of the agent; ``#`` begins a
-  comment. It is read again when it has changed.
-* ``node-uuid``: the UUID of the agent is that of the compute node.
-* ``metadata``: the agent's meta data at the verifier, JSON, have the name of
-  the compute service as ``host``.
-
-A host with two agents, or an agent with two hosts, is not attested.
-""",
-    ),
-    cfg.StrOpt(
-        'url',
-        default='',
-        help="""
-Provider attestd: the address of nova-isolation-attestd, ``https://HOST:PORT``.
-""",
-    ),
-    cfg.StrOpt(
-        'fixture_file',
-        default='',
-        help="""
-Provider fixture: the file with the verdicts.
+For a verifier of Keylime this key means full administration. The key is used
+only if nobody but the user of the service, or root, can read the file.
 """,
     ),
 ]
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
-    """The options, for oslo-config-generator and the documentation."""
-    return [(GROUP, _OPTIONS)]
+    """Return all options, for oslo-config-generator and the documentation.
+
+    :returns: the common options, and those of each installed provider that
+        can be imported
+    """
+    result: list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]] = [(GROUP, _OPTIONS)]
+    for name, cls in loader.load_all().items():
+        try:
+            options = cls.options()
+        except provider.FAILURES as error:
+            LOG.warning(
+                'Provider %s is left out, because its options() raised %s: %s',
+                name,
+                type(error).__name__,
+                error,
+            )
+            continue
+        if options:
+            result.append((_own_group(name), options))
+    return result
 
 
 def register(conf: cfg.ConfigOpts) -> typing.Any:
-    """Make the options known to a configuration.
+    """Register the common options. Imports no provider.
 
-    :returns: the group
+    :returns: the group ``[isolation_attestation]``
     """
-    conf.register_group(GROUP)
-    conf.register_opts(_OPTIONS, group=GROUP)
+    # A new group: configurations would share the values of GROUP itself.
+    conf.register_group(
+        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
+    )
+    conf.register_opts(_OPTIONS, group=GROUP.name)
     return conf.isolation_attestation
+
+
+def register_own(
+    conf: cfg.ConfigOpts, name: str, cls: type[provider.Provider]
+) -> typing.Any:
+    """Register the options of one provider.
+
+    :param name: of its entry point
+    :returns: the group ``[isolation_attestation_NAME]``
+    """
+    group = _own_group(name)
+    conf.register_group(group)
+    conf.register_opts(cls.options(), group=group)
+    return conf[group.name]
+
+
+def _own_group(name: str) -> cfg.OptGroup:
+    return cfg.OptGroup(
+        f'{GROUP.name}_{name}',
+        title=f'Options of the attestation provider {name}',
+        help=f"""
+Options of the attestation provider ``{name}``.
+
+They are used if ``[isolation_attestation] provider`` is ``{name}``.
+""",
+    )

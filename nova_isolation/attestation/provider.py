@@ -14,29 +14,57 @@
 
 A provider is a class, named in the entry-point group
 ``nova_isolation.attestation`` and chosen by ``[isolation_attestation]
-provider``. It asks a third party about all hosts at once;
-:mod:`nova_isolation.attestation.refresher` calls it from one thread, keeps
-what it says and judges no verdict.
+provider``. A provider asks one or more verifiers (RFC 9334) for what they
+know about all hosts, and returns that as one snapshot.
+:mod:`nova_isolation.attestation.refresher` calls the provider from one thread
+and keeps the snapshot. Whether a host counts as attested is decided
+elsewhere, by the mechanism ``attested``.
+
+A provider brings its own options (:meth:`Provider.options`). They are
+registered in the group ``[isolation_attestation_NAME]``, where NAME is the
+name of the entry point.
 """
 
 import abc
+from collections.abc import Sequence
 import typing
 
 from nova_isolation.attestation import snapshot
+from nova_isolation.model import errors
+
+if typing.TYPE_CHECKING:
+    from oslo_config import cfg
 
 #: The entry-point group.
 ENTRY_POINTS = 'nova_isolation.attestation'
 
+#: What a provider may raise. SystemExit is included because code that was
+#: written for a command line may call sys.exit().
+FAILURES = (Exception, SystemExit)
 
-class ProviderError(Exception):
-    """Nobody could be asked, or nobody answered; the message says why.
 
-    Also where a provider cannot work as it is configured.
+class ProviderError(errors.IsolationError):
+    """A provider cannot work as configured, or no verifier gave an answer.
+
+    The message names the option or the verifier, what was wanted and what
+    was found.
     """
 
 
+class Revocation(typing.NamedTuple):
+    """A verifier's message that an agent is no longer to be trusted.
+
+    :ivar agent: the agent's identifier, spelled as in
+        :class:`nova_isolation.attestation.snapshot.Verdict`
+    :ivar found: the verifier's reason, in words
+    """
+
+    agent: str
+    found: str
+
+
 class Provider(abc.ABC):
-    """Asks a third party about the hosts.
+    """Asks verifiers about the hosts.
 
     :cvar pause: seconds between two successful fetches; 0 where
         :meth:`fetch` itself waits for news
@@ -44,28 +72,61 @@ class Provider(abc.ABC):
 
     pause: float = 10.0
 
-    @abc.abstractmethod
-    def __init__(self, options: typing.Any) -> None:
-        """:param options: the ``[isolation_attestation]`` group
+    @classmethod
+    def options(cls) -> 'Sequence[cfg.Opt]':
+        """The provider's own options.
 
-        :raises ProviderError: it cannot work with them; the message names
-            the option, what it is and what it should be
+        They are registered in the group ``[isolation_attestation_NAME]``
+        when this provider is used, and shown in the sample configuration.
+
+        :returns: options of oslo.config, the same ones at each call
+        """
+        return ()
+
+    @abc.abstractmethod
+    def __init__(self, common: typing.Any, own: typing.Any) -> None:
+        """:param common: the group ``[isolation_attestation]``
+
+        :param own: the group ``[isolation_attestation_NAME]``, which has
+            the options of :meth:`options`
+        :raises ProviderError: the provider cannot work with these values;
+            the message names the option, its value and the wanted value
         """
 
     @abc.abstractmethod
     def fetch(self, before: snapshot.Snapshot) -> snapshot.Snapshot:
         """Ask about all hosts.
 
-        Whatever happens, a verdict is never renewed by anything but a good
-        quote that the third party has newly verified: what cannot be asked
-        keeps the verdict, and the times, that it had.
+        Only a good quote that a verifier has newly verified renews a
+        verdict. A verdict about which no verifier can be asked keeps its
+        state and its times.
 
-        :param before: what is known so far
-        :returns: what is known now; ``before`` itself if nothing is new
-        :raises ProviderError: nothing could be found out. Takes no longer
-            than ``timeout``, and what a provider adds to that for waiting.
+        :param before: the newest known snapshot
+        :returns: the new snapshot; ``before`` itself if nothing is new
+        :raises ProviderError: no verifier gave an answer. Raised within
+            ``timeout`` seconds, plus the seconds for which the provider
+            itself waits for news.
         """
 
+    def revocation(self, body: bytes) -> Revocation | None:
+        """Read a verifier's message that an agent is no longer trusted.
+
+        Optional. A provider that overrides this method can be used with
+        ``[attestd] webhook_port``. The message is a hint that only ever
+        takes trust away: whoever may connect to that port has shown a
+        certificate, and the body need not be signed.
+
+        :param body: the body of an HTTP POST
+        :returns: which agent is revoked; None: the message is understood
+            and revokes no agent
+        :raises ValueError: the body is not a message of a verifier
+        """
+        return None
+
+    def reads_revocations(self) -> bool:
+        """Return whether this provider overrides :meth:`revocation`."""
+        return type(self).revocation is not Provider.revocation
+
     def close(self) -> None:
-        """Give back what it holds. A fetch that is under way may fail."""
+        """Release connections. A fetch that is under way may fail."""
         return

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a process knows of its hosts' attestation."""
+"""What a process knows about the attestation of all hosts, kept fresh."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -25,38 +25,35 @@ import weakref
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import evidence
 
 LOG = logging.getLogger(__name__)
 
-#: The mechanism that judges it.
-MECHANISM = 'attested'
-
-#: Seconds before a fetch that failed is tried again: first and at most. Each
-#: is made up to a half longer or shorter by chance, or all services of a
-#: cloud would come at once when the third party is back.
+#: Seconds before a failed fetch is repeated: the first and the longest delay.
+#: Each is randomly up to a half longer or shorter; otherwise all services of a
+#: cloud would ask at the same moment when the server is back.
 _RETRY = (0.5, 15.0)
 
-#: Seconds that the end of a service waits for a fetch.
+#: Seconds for which the end of a service waits for a fetch.
 _PATIENCE = 5.0
 
-
-#: Of a host that the snapshot does not have.
+#: The verdict about a host that the snapshot does not have.
 _UNKNOWN = snapshot.Verdict('', None, None, '', '')
 
-_Said = dict[tuple[str, str], Mapping[str, evidence.Statement]]
+_Statements = dict[tuple[str, str], Mapping[str, evidence.Evidence]]
 
 
 def _uptime() -> float:
-    """Seconds, sleep included, by a clock that nobody sets."""
+    """Return the seconds since boot, including suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Refresher:
-    """Keeps one snapshot, refreshed by one thread, swapped whole.
+    """Keeps one snapshot, which one thread refreshes and replaces whole.
 
-    Readers take no lock and do no I/O. What cannot be refreshed stays and
-    runs out: ages are counted when somebody asks.
+    Readers take no lock and do no I/O. A verdict that cannot be refreshed
+    stays and expires, because its age is computed at each decision.
     """
 
     def __init__(
@@ -67,41 +64,42 @@ class Refresher:
         clock_skew: float,
         on_change: Callable[[snapshot.Snapshot], object] | None = None,
     ) -> None:
-        """:param from_: who is asked
+        """:param from_: the provider that is asked
         :param max_age: seconds after which a good quote no longer counts
         :param clock_skew: seconds by which clocks may differ
         :param on_change: called with each new snapshot, on the thread that
-            made it; must be quick
+            made the snapshot; must return quickly
         """
         self.snapshot = snapshot.Snapshot()
-        #: What was asked for of this snapshot. Swapped with it.
-        self._said: _Said = {}
-        #: When somebody last confirmed our clock: by it, and by one that is
-        #: never set. None: nobody has answered yet.
+        #: The evidence that was made of this snapshot, by host and node.
+        #: Replaced together with the snapshot.
+        self._statements: _Statements = {}
+        #: When an answer last confirmed our clock: by that clock, and by the
+        #: clock that is never set. None: no server has answered yet.
         self._confirmed: tuple[float, float] | None = None
-        #: As the provider said it, without revocations and our trouble.
-        self._found = self.snapshot
+        #: The provider's snapshot, without revocations and our trouble.
+        self._fetched = self.snapshot
         self._provider = from_
         self._max_age = max_age
         self._skew = clock_skew
         self._on_change = on_change
-        #: Agents that were revoked before our clock was confirmed, and words.
+        #: Agents that were revoked before our clock was confirmed -> why.
         self._early: dict[str, str] = {}
         self._revocations = revocations.Revocations(clock_skew)
-        #: For those who write.
+        #: For those that replace the snapshot.
         self._lock = threading.Lock()
-        self._bell = threading.Event()
-        self._asked = threading.Event()
+        self._stopped = threading.Event()
+        self._tried = threading.Event()
         self._pid = 0
         self._thread: threading.Thread | None = None
-        weakref.finalize(self, self._bell.set)
+        weakref.finalize(self, self._stopped.set)
         os.register_at_fork(after_in_child=_restart(weakref.ref(self)))
 
     def clock(self, now: float) -> float:
-        """The time by which ages are counted.
+        """Return the time by which ages are computed.
 
-        A clock that is set back must not make an old quote young. Answers of
-        others, whose clock then differs, are not used.
+        A clock that is set back must not make an old quote young. (Answers
+        of servers whose clocks then differ are not used.)
 
         :param now: seconds since the epoch, by the clock of this host
         """
@@ -112,35 +110,36 @@ class Refresher:
 
     def statements(
         self, host: str, node: str
-    ) -> Mapping[str, evidence.Statement]:
-        """What was said of a host.
+    ) -> Mapping[str, evidence.Evidence]:
+        """Return the evidence about a host, without the time of a decision.
 
         :param host: the name of its compute service
         :param node: the UUID of its compute node
-        :returns: for the decision; nothing before the first answer, because
-            what is not known then says nothing of a host
+        :returns: by the name of the mechanism; nothing before the first
+            answer, because a host that is not known then may become known
         """
-        # Taken first: whoever swaps puts the snapshot there before it.
-        said = self._said
-        known = said.get((host, node))
-        if known is None:
-            known = said[host, node] = self._statements(host, node)
-        return known
+        # Read before the snapshot, which is replaced first: evidence of an
+        # older snapshot is then never kept with a newer one.
+        statements = self._statements
+        found = statements.get((host, node))
+        if found is None:
+            found = statements[host, node] = self._evidence(host, node)
+        return found
 
-    def _statements(
+    def _evidence(
         self, host: str, node: str
-    ) -> Mapping[str, evidence.Statement]:
+    ) -> Mapping[str, evidence.Evidence]:
         if self._confirmed is None:
-            return evidence.NO_STATEMENTS
+            return evidence.NO_EVIDENCE
         known = self.snapshot
         one = known.verdicts.get(
             host if known.by == snapshot.BY_HOST else node, _UNKNOWN
         )
         return {
-            MECHANISM: evidence.Statement(
+            attestation_result.MECHANISM: evidence.Evidence(
                 one.document,
                 one.good_at,
-                one.told_at,
+                one.reported_at,
                 self._max_age,
                 self._skew,
                 known.trouble,
@@ -152,8 +151,10 @@ class Refresher:
     def evidence(
         self, host: str, node: str, now: float
     ) -> Mapping[str, evidence.Evidence]:
-        """What is said of a host, now.
+        """Return the evidence about a host, for a decision now.
 
+        :param host: the name of its compute service
+        :param node: the UUID of its compute node
         :param now: seconds since the epoch, by the clock of this host
         """
         now = self.clock(now)
@@ -163,18 +164,19 @@ class Refresher:
         }
 
     def refresh(self) -> None:
-        """Ask now. For whoever has no thread running.
+        """Ask the provider now. For callers without a running thread.
 
-        :raises nova_isolation.attestation.provider.ProviderError: see there
+        :raises nova_isolation.attestation.provider.ProviderError: the
+            provider has no new snapshot
         """
-        before = self._found
+        before = self._fetched
         wall, uptime = time.time(), _uptime()
         found: object = self._provider.fetch(before)
         if not isinstance(found, snapshot.Snapshot):
-            # Anybody's provider; who reads relies on it.
-            raise TypeError(f'{found!r} is no snapshot')
+            # A provider of another package may return anything.
+            raise TypeError(f'fetch() returned {found!r}, not a Snapshot')
         with self._lock:
-            # Of the two the later: it may have been set back meanwhile.
+            # The later one of two: our clock may have been set back meanwhile.
             passed = _uptime() - uptime
             self._confirmed = (
                 max(time.time(), wall + passed),
@@ -183,21 +185,21 @@ class Refresher:
             while self._early:
                 agent, words = self._early.popitem()
                 self._revocations.add(agent, self._confirmed[0], words)
-            self._found = found
+            self._fetched = found
             known = self._revocations.apply(found)
-            # That nothing is new can still end a trouble.
+            # Even without news the fetch may have ended a trouble.
             if found is not before or known != self.snapshot:
                 self._swap(known)
 
     def revoke(self, agent: str, found: str) -> bool:
-        """Distrust an agent, at once.
+        """Revoke the trust in an agent, at once.
 
-        :param found: what was said about it, in words
-        :returns: whether it is the agent of a host that is known
+        :param found: the verifier's reason, in words
+        :returns: whether a known host has this agent
         """
         with self._lock:
             if self._confirmed is None:
-                # Nobody knows what time it is.
+                # The time of the revocation is not known yet.
                 self._early[agent] = found
                 return False
             self._revocations.add(agent, self.clock(time.time()), found)
@@ -207,7 +209,7 @@ class Refresher:
         )
 
     def start(self) -> None:
-        """Ask from now on; if that is done already, nothing."""
+        """Start the thread, unless it runs."""
         if self._pid == os.getpid():
             return
         with self._lock:
@@ -216,97 +218,97 @@ class Refresher:
             self._pid = os.getpid()
             self._thread = threading.Thread(
                 target=_run,
-                args=(weakref.ref(self), self._bell),
+                args=(weakref.ref(self), self._stopped),
                 name='isolation-attestation',
                 daemon=True,
             )
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it was asked once, with whatever success."""
-        self._asked.wait(seconds)
+        """Wait until the provider was asked once, with or without success."""
+        self._tried.wait(seconds)
 
     def stop(self) -> None:
-        """End the thread. Waits for it, but not for ever."""
-        self._bell.set()
+        """End the thread, and wait for its end for a few seconds."""
+        self._stopped.set()
         self._provider.close()
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_PATIENCE)
 
     def _swap(self, found: snapshot.Snapshot) -> None:
-        """Under the lock: who is last has seen all that came before."""
+        """Replace the snapshot. The caller has the lock."""
         if found is self.snapshot:
             return
         self.snapshot = found
-        self._said = {}
+        self._statements = {}
         if self._on_change is not None:
             try:
                 self._on_change(found)
             except Exception:
-                # Or the thread would end here, and all hosts run out.
-                LOG.exception('A change of the attestation is not heard')
+                # Otherwise the thread would end, and all verdicts expire.
+                LOG.exception('A new attestation snapshot was not reported')
 
-    def _note(self, trouble: str) -> None:
+    def _set_trouble(self, trouble: str) -> None:
         with self._lock:
             if self.snapshot.trouble != trouble:
                 self._swap(dataclasses.replace(self.snapshot, trouble=trouble))
 
     def step(self, failures: int) -> tuple[int, float]:
-        """Ask once, as the thread does.
+        """Ask the provider once, as the thread does.
 
-        :param failures: how many fetches before this one have failed in a
-            row
-        :returns: how many have now, and the seconds to wait
+        :param failures: how many fetches in a row have failed so far
+        :returns: how many have failed now, and the seconds until the next
         """
         try:
             self.refresh()
-        except Exception as error:
-            # Anybody's provider: whatever it raises, this thread lives on.
-            foreseen = isinstance(error, provider.ProviderError)
-            # What stop() called off is no failure.
-            if not failures and not self._bell.is_set():
+        except provider.FAILURES as error:
+            # Whatever a provider of another package raises, this thread
+            # must go on.
+            expected = isinstance(error, provider.ProviderError)
+            # A fetch that stop() cancelled is not a failure.
+            if not failures and not self._stopped.is_set():
                 LOG.warning(
-                    'Attestation cannot be refreshed, so what is known runs '
-                    'out: %s',
-                    error if foreseen else type(error).__name__,
-                    exc_info=not foreseen,
+                    'Cannot refresh attestation data; known verdicts will '
+                    'expire: %s',
+                    error if expected else type(error).__name__,
+                    exc_info=not expected,
                 )
-            self._note(str(error) if foreseen else type(error).__name__)
+            self._set_trouble(str(error) if expected else type(error).__name__)
             wait = min(_RETRY[0] * 2 ** min(failures, 10), _RETRY[1])
             return failures + 1, wait * random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311
         finally:
-            self._asked.set()
+            self._tried.set()
         if failures:
-            LOG.info('Attestation is refreshed again')
+            LOG.info('Attestation data is refreshed again')
         return 0, self._provider.pause
 
 
-def _run(owner: 'weakref.ref[Refresher]', bell: threading.Event) -> None:
+def _run(owner: 'weakref.ref[Refresher]', stopped: threading.Event) -> None:
     failures = 0
     while True:
-        source = owner()
-        if source is None or bell.is_set():
+        refresher = owner()
+        if refresher is None or stopped.is_set():
             return
-        failures, wait = source.step(failures)
-        # Or it would live as long as this thread does.
-        del source
-        if bell.wait(wait):
+        failures, wait = refresher.step(failures)
+        # A reference here would keep the refresher alive.
+        del refresher
+        if stopped.wait(wait):
             return
 
 
 def _restart(owner: 'weakref.ref[Refresher]') -> Callable[[], None]:
-    """A child process has none of its parent's threads."""
+    """Return what a child process does, which has no thread of its parent."""
 
     def run() -> None:
-        source = owner()
-        if source is None or source._bell.is_set():
+        refresher = owner()
+        if refresher is None or refresher._stopped.is_set():
             return
-        if source._pid:
-            # Whoever held it stayed in the parent.
-            source._lock = threading.Lock()
-            source._said = {}
-            source._bell = threading.Event()
-            source._asked = threading.Event()
-            source.start()
+        if refresher._pid:
+            # A thread of the parent may have had the lock.
+            refresher._lock = threading.Lock()
+            refresher._statements = {}
+            refresher._stopped = threading.Event()
+            refresher._tried = threading.Event()
+            refresher.start()
 
     return run

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Trust that was lost, until it is earned again."""
+"""Agents that were revoked or have failed, until a newer good quote."""
 
 import dataclasses
 import functools
@@ -18,43 +18,47 @@ import types
 
 from nova_isolation.attestation import snapshot
 from nova_isolation.https import peer_clock
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import facts
 
 
 class Revocations:
-    """The agents that are not trusted, whatever state they are said to have.
+    """The agents that are not trusted, even if a verifier reports them good.
 
-    A verifier calls to distrust one: sooner than the next look, and before
-    it has that stored. That it is over, no call says: the agent is trusted
-    again for a good quote that is newer than the call, also where the
-    verifier's clock is ahead of ours.
+    A verifier sends a revocation before the next poll, and before it has
+    stored the failure. It sends no message when the failure is over. So the
+    agent is trusted again only after a good quote that is newer than the
+    revocation, even if the verifier's clock is ahead of ours.
 
-    An agent that a look has shown to have failed is trusted again for a newer
-    good quote than it had then. Keylime counts one that was reactivated as
-    passing before it has given any.
+    An agent that was reported as failed is trusted again only after a newer
+    good quote than its last one. Keylime counts an agent that was reactivated
+    as passing before it has given any quote.
     """
 
     def __init__(self, clock_skew: float) -> None:
         """:param clock_skew: seconds by which clocks may differ"""
         self._margin = clock_skew + peer_clock.RESOLUTION
-        #: agent -> when, and what was said
+        #: agent -> when it was revoked, and why, in words
         self._revoked: dict[str, tuple[float, str]] = {}
-        #: agent that has failed -> its last good quote then
+        #: agent that has failed -> the time of its last good quote
         self._failed: dict[str, float] = {}
 
     def add(self, agent: str, at: float, found: str) -> None:
-        """Distrust an agent.
+        """Revoke the trust in an agent.
 
-        :param at: when that was said, seconds since the epoch, our clock
-        :param found: what was said, in words
+        :param at: the time of the revocation, seconds since the epoch by our
+            clock
+        :param found: the verifier's reason, in words
         """
         known = self._revoked.get(agent)
         if known is None or known[0] <= at:
             self._revoked[agent] = (at, found)
 
     def apply(self, known: snapshot.Snapshot) -> snapshot.Snapshot:
-        """What is left of a snapshot. Forgets who is trusted again."""
+        """Return the snapshot with the verdicts that remain.
+
+        Forgets the agents that are trusted again.
+        """
         read = functools.cache(_state)
         changed: dict[str, snapshot.Verdict] = {}
         over = set()
@@ -65,7 +69,7 @@ class Revocations:
                 attestation_result.FAILED,
                 attestation_result.REVOKED,
             ):
-                # The verifier's own words say more than a call.
+                # The verdict has the reason in more detail.
                 self._failed[agent] = max(
                     good_at, self._failed.get(agent, 0.0)
                 )
@@ -81,8 +85,8 @@ class Revocations:
                 changed[name] = _distrusted(
                     verdict,
                     attestation_result.FAILED,
-                    'no good quote since it failed',
-                    verdict.told_at,
+                    'no good quote since the failure',
+                    verdict.reported_at,
                 )
             else:
                 over.add(agent)
@@ -98,7 +102,7 @@ class Revocations:
 
 
 def _state(document: str) -> str:
-    """The state; '' where nobody will understand it, nor trust it."""
+    """Return the state; '' if the document is malformed."""
     try:
         return attestation_result.loads(document).state
     except facts.FactsError:
@@ -109,7 +113,7 @@ def _distrusted(
     verdict: snapshot.Verdict,
     state: str,
     found: str,
-    told_at: float | None,
+    reported_at: float | None,
 ) -> snapshot.Verdict:
     return verdict._replace(
         document=attestation_result.dumps(
@@ -119,5 +123,5 @@ def _distrusted(
                 found=found,
             )
         ),
-        told_at=told_at,
+        reported_at=reported_at,
     )

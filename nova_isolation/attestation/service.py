@@ -10,13 +10,17 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Attestation as a service of this process has it."""
+"""Attestation as a service of this process uses it."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
 import logging
 import typing
 
+from oslo_config import cfg
+
+from nova_isolation.attestation import loader
+from nova_isolation.attestation import opts
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
@@ -26,127 +30,135 @@ LOG = logging.getLogger(__name__)
 
 
 class Attestation(typing.Protocol):
-    """What a service may ask and tell."""
+    """What a service may ask.
+
+    :class:`nova_isolation.attestation.refresher.Refresher` documents each
+    method.
+    """
 
     def clock(self, now: float) -> float:
-        """See :class:`nova_isolation.attestation.refresher.Refresher`."""
+        """See the class Refresher."""
 
     def statements(
         self, host: str, node: str
-    ) -> Mapping[str, evidence.Statement]:
-        """See there."""
+    ) -> Mapping[str, evidence.Evidence]:
+        """See the class Refresher."""
 
     def evidence(
         self, host: str, node: str, now: float
     ) -> Mapping[str, evidence.Evidence]:
-        """See there."""
+        """See the class Refresher."""
 
     def start(self) -> None:
-        """See there."""
+        """See the class Refresher."""
 
     def wait(self, seconds: float) -> None:
-        """See there."""
+        """See the class Refresher."""
 
     def stop(self) -> None:
-        """See there."""
+        """See the class Refresher."""
 
 
-class Nobody:
-    """Where no provider is configured, or none that works."""
+class NoAttestation:
+    """Attestation where no provider is configured, or none that works."""
 
     def clock(self, now: float) -> float:
-        """The host's own."""
+        """Return the host's own time."""
         return now
 
     def statements(
         self, host: str, node: str
-    ) -> Mapping[str, evidence.Statement]:
-        """None, of no host."""
-        return evidence.NO_STATEMENTS
+    ) -> Mapping[str, evidence.Evidence]:
+        """Return no evidence about any host."""
+        return evidence.NO_EVIDENCE
 
     def evidence(
         self, host: str, node: str, now: float
     ) -> Mapping[str, evidence.Evidence]:
-        """None, of no host."""
+        """Return no evidence about any host."""
         return evidence.NO_EVIDENCE
 
     def start(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def wait(self, seconds: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def make(
-    options: typing.Any,
+    conf: cfg.ConfigOpts,
     on_change: Callable[[snapshot.Snapshot], object] | None = None,
 ) -> Attestation:
-    """What is configured. Not started yet.
+    """Make the attestation that is configured. It is not started yet.
 
-    A provider that cannot work is an error in the log, and guests that ask
-    for an attested host are refused; the service, and all other guests, do
-    not notice.
+    A provider that cannot work is reported in the log, and guests that need
+    an attested host are refused. The service and all other guests are not
+    affected.
 
-    :param options: the ``[isolation_attestation]`` group
+    :param conf: the configuration
     :param on_change: see
         :class:`nova_isolation.attestation.refresher.Refresher`
     """
-    if not options.provider:
-        return Nobody()
+    common = opts.register(conf)
+    if not common.provider:
+        return NoAttestation()
     try:
         return refresher.Refresher(
-            load(options),
-            max_age=options.max_age,
-            clock_skew=options.clock_skew,
+            load(conf),
+            max_age=common.max_age,
+            clock_skew=common.clock_skew,
             on_change=on_change,
         )
     except provider.ProviderError as error:
         LOG.error(
-            'No host counts as attested, so guests that ask for one are '
-            'refused: %s',
+            'No host counts as attested, so guests that need an attested '
+            'host are refused: %s',
             error,
         )
-        return Nobody()
+        return NoAttestation()
 
 
-def load(options: typing.Any) -> provider.Provider:
-    """The provider that is configured.
+def load(conf: cfg.ConfigOpts) -> provider.Provider:
+    """Load the provider that is configured, and register its options.
 
-    :param options: the ``[isolation_attestation]`` group
-    :raises nova_isolation.attestation.provider.ProviderError: there is none
-        of that name, or it cannot work
+    :param conf: the configuration
+    :raises nova_isolation.attestation.provider.ProviderError: there is no
+        provider of that name, or it cannot work
     """
-    # Here, not above: it is for those who have one.
-    from stevedore import driver
-    from stevedore import exception
+    name = opts.register(conf).provider
+    return build(conf, name, loader.load(name))
 
+
+def build(
+    conf: cfg.ConfigOpts, name: str, cls: type[provider.Provider]
+) -> provider.Provider:
+    """Make a provider of a class that is at hand, with its options.
+
+    :param conf: the configuration
+    :param name: of the provider; its options are in the group
+        ``[isolation_attestation_NAME]``
+    :raises nova_isolation.attestation.provider.ProviderError: it cannot work
+    """
+    common = opts.register(conf)
     try:
-        cls: object = driver.DriverManager(
-            provider.ENTRY_POINTS, options.provider
-        ).driver
-    except (exception.NoMatches, exception.MultipleMatches) as error:
-        raise provider.ProviderError(
-            f'[isolation_attestation] provider is {options.provider!r}, '
-            f'which is not one entry point of {provider.ENTRY_POINTS} that '
-            f'can be loaded: {error}'
-        ) from error
-    if not (isinstance(cls, type) and issubclass(cls, provider.Provider)):
-        raise provider.ProviderError(
-            f'[isolation_attestation] provider {options.provider!r}: '
-            f'{cls!r} is no Provider'
-        )
-    try:
-        made: provider.Provider = cls(options)
+        own = opts.register_own(conf, name, cls)
+        for option in own:
+            # A value of a wrong type is found now and not when it is needed.
+            own[option]
+        return cls(common, own)
     except provider.ProviderError:
         raise
-    except Exception as error:
-        # Anybody's provider.
-        LOG.exception('The provider %s failed', options.provider)
+    except cfg.Error as error:
         raise provider.ProviderError(
-            f'[isolation_attestation] provider {options.provider!r} failed: '
+            f'[isolation_attestation_{name}] of provider {name!r}: {error}'
+        ) from error
+    except provider.FAILURES as error:
+        # A provider of another package may raise anything.
+        LOG.exception('Attestation provider %s could not be made', name)
+        raise provider.ProviderError(
+            f'[isolation_attestation] provider {name!r} failed: '
             f'{type(error).__name__}: {error}'
         ) from error
-    return made

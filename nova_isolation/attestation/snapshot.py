@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""All that is known of all hosts, at one moment."""
+"""What is known about the attestation of all hosts, at one moment."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -19,49 +19,50 @@ import math
 import types
 import typing
 
+from nova_isolation.model import errors
+
 #: The schema of the text.
 VERSION = 1
 
-#: What the names of the hosts are: those of the compute services, ...
+#: The hosts are named by their compute services, ...
 BY_HOST = 'host'
-#: ... or the UUIDs of the compute nodes.
+#: ... or by the UUIDs of their compute nodes.
 BY_NODE = 'node'
 
 
-class SnapshotError(ValueError):
-    """A text is no snapshot."""
+class SnapshotError(errors.IsolationError, ValueError):
+    """A text is not a snapshot."""
 
 
 class Verdict(typing.NamedTuple):
-    """What a verifier says of one host.
+    """What a verifier reports about one host.
 
-    :ivar document: its
-        :class:`~nova_isolation.model.attestation_result.AttestationResult`
+    :ivar document: the
+        :class:`~nova_isolation.mechanisms.attested.attestation_result.AttestationResult`
         as text
     :ivar good_at: when its last good quote was verified: seconds since the
         epoch by the verifier's clock; None: never
-    :ivar told_at: when the verifier last said anything about it, likewise
+    :ivar reported_at: when the verifier last reported about the host, likewise
     :ivar agent: the agent on the host
-    :ivar verifier: which verifier says it
+    :ivar verifier: the verifier that reported
     """
 
     document: str
     good_at: float | None
-    told_at: float | None
+    reported_at: float | None
     agent: str
     verifier: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What is known of all hosts. Never changed, only replaced.
+    """What is known about all hosts. Never changed, only replaced.
 
-    :ivar by: what the keys are, :data:`BY_HOST` or :data:`BY_NODE`
+    :ivar by: by what the hosts are named, :data:`BY_HOST` or :data:`BY_NODE`
     :ivar verdicts: host -> verdict
-    :ivar trouble: what could not be asked, and why, in words; '' for
-        nothing. The verdicts that it concerns are older ones.
-    :ivar serial: names the state of the provider that this one is from; its
-        own
+    :ivar trouble: which verifiers could not be asked, and why, in words; ''
+        for none. Their verdicts are those of an earlier answer.
+    :ivar serial: the provider's own name for this state
     """
 
     by: str = BY_HOST
@@ -73,13 +74,13 @@ class Snapshot:
 
 
 def dumps(snapshot: Snapshot) -> str:
-    """The snapshot as text, without its serial."""
+    """Return the snapshot as text, without its serial."""
     numbers: dict[str, int] = {}
     hosts = {
         name: [
             numbers.setdefault(one.document, len(numbers)),
             one.good_at,
-            one.told_at,
+            one.reported_at,
             one.agent,
             one.verifier,
         ]
@@ -99,16 +100,17 @@ def dumps(snapshot: Snapshot) -> str:
 
 
 def loads(text: str | bytes, serial: str = '') -> Snapshot:
-    """The snapshot of a text. Strict: what is half right is wrong.
+    """Read a snapshot. One wrong entry makes the whole text wrong.
 
     :param serial: see :class:`Snapshot`
-    :raises SnapshotError: it is none
+    :raises SnapshotError: the text is not a snapshot
     """
     try:
         value = json.loads(text)
         if type(value['v']) is not int or value['v'] != VERSION:
             raise SnapshotError(
-                f'a snapshot of schema {value["v"]!r}, known is {VERSION}'
+                f'wanted a snapshot of schema {VERSION}, found schema '
+                f'{value["v"]!r}'
             )
         by, trouble = value['by'], value['trouble']
         if by not in (BY_HOST, BY_NODE) or not isinstance(trouble, str):
@@ -130,19 +132,19 @@ def loads(text: str | bytes, serial: str = '') -> Snapshot:
         RecursionError,
     ) as error:
         raise SnapshotError(
-            f'no snapshot: {type(error).__name__}: {error}'
+            f'the text is not a snapshot: {type(error).__name__}: {error}'
         ) from None
     return Snapshot(by, types.MappingProxyType(verdicts), trouble, serial)
 
 
 def _verdict(documents: list[str], row: list[typing.Any]) -> Verdict:
-    number, good_at, told_at, agent, verifier = row
+    number, good_at, reported_at, agent, verifier = row
     if type(number) is not int or number < 0:
         raise ValueError(f'document {number!r}')
     return Verdict(
         documents[number],
         _moment(good_at),
-        _moment(told_at),
+        _moment(reported_at),
         _text(agent),
         _text(verifier),
     )
@@ -160,5 +162,5 @@ def _moment(value: object) -> float | None:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f'{value!r} is no text')
+        raise ValueError(f'{value!r} is not a text')
     return value

@@ -9,7 +9,8 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What the schedulers and computes ask: the snapshot."""
+
+"""The HTTP API for schedulers and compute services: the snapshot."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,24 +21,30 @@ from starlette import requests
 from starlette import responses
 from starlette import routing
 
-from nova_isolation.attestd import hub
+from nova_isolation.attestd import publisher
 
-#: Seconds that a request may wait for news, whatever it asks for.
+#: The longest time in seconds for which a request may wait for news.
 MAX_WAIT = 60.0
 
 
 class Api:
-    """The answers."""
+    """Answers requests for the snapshot and for the daemon's health."""
 
     def __init__(
-        self, pages: hub.Hub, health: Callable[[], dict[str, object]]
+        self,
+        publications: publisher.Publisher,
+        health: Callable[[], dict[str, object]],
     ) -> None:
-        """:param health: for monitors; ``trouble`` is why nobody was asked"""
-        self._hub = pages
+        """:param publications: the snapshots to send
+
+        :param health: returns the daemon's health, for monitoring;
+            ``trouble`` is why no verifier answers
+        """
+        self._publications = publications
         self._health = health
 
     def app(self) -> applications.Starlette:
-        """The ASGI application."""
+        """Return the ASGI application."""
         return applications.Starlette(
             routes=[
                 routing.Route('/v1/snapshot', self._snapshot),
@@ -59,28 +66,30 @@ class Api:
             tag.strip()
             for tag in request.headers.get('If-None-Match', '').split(',')
         ]
-        page = await self._wait(request, known, seconds)
+        newest = await self._wait(request, known, seconds)
         headers = {'Cache-Control': 'no-cache'}
-        if page is None:
-            # An empty snapshot would say that no host is known. The client
-            # keeps what it has, which runs out.
-            why = self._health()['trouble'] or 'nobody has answered yet'
+        if newest is None:
+            # An empty snapshot would mean that no host is known. On 503 the
+            # client keeps its own snapshot, whose verdicts expire.
+            why = self._health()['trouble'] or 'no verifier has answered yet'
             return responses.PlainTextResponse(
-                f'nothing is known of any host: {why}\n',
+                f'no snapshot is known yet: {why}\n',
                 503,
                 {**headers, 'Retry-After': '1'},
             )
-        headers['ETag'] = page.etag
-        if page.etag in known:
+        headers['ETag'] = newest.etag
+        if newest.etag in known:
             return responses.Response(None, 304, headers)
-        return responses.Response(page.text, 200, headers, 'application/json')
+        return responses.Response(
+            newest.text, 200, headers, 'application/json'
+        )
 
     async def _wait(
         self, request: requests.Request, known: list[str], seconds: float
-    ) -> hub.Page | None:
-        """Wait for news, but not for somebody who has gone."""
-        news = asyncio.create_task(self._hub.newer(known, seconds))
-        gone = asyncio.create_task(_gone(request))
+    ) -> publisher.Publication | None:
+        """Wait for news, or until the client has disconnected."""
+        news = asyncio.create_task(self._publications.newer(known, seconds))
+        gone = asyncio.create_task(_disconnected(request))
         try:
             await asyncio.wait(
                 (news, gone), return_when=asyncio.FIRST_COMPLETED
@@ -88,10 +97,10 @@ class Api:
         finally:
             news.cancel()
             gone.cancel()
-        return self._hub.page
+        return self._publications.newest
 
 
-async def _gone(request: requests.Request) -> None:
+async def _disconnected(request: requests.Request) -> None:
     while (await request.receive())['type'] != 'http.disconnect':
         pass
 

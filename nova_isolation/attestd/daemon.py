@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The daemon: asks the verifiers, and tells those who ask it."""
+"""The daemon: asks the verifiers, and answers schedulers and computes."""
 
 import asyncio
 import contextlib
@@ -20,39 +20,51 @@ import ssl
 import time
 import typing
 
+from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import api
-from nova_isolation.attestd import hub
 from nova_isolation.attestd import listener
-from nova_isolation.attestd import watched
+from nova_isolation.attestd import monitored_provider
+from nova_isolation.attestd import opts
+from nova_isolation.attestd import publisher
 from nova_isolation.attestd import webhook
 
 LOG = logging.getLogger(__name__)
 
-#: Who may use the webhook at once: verifiers are few.
+#: How many verifiers may be connected to the webhook at once.
 _MAX_VERIFIERS = 100
 
 
 class Daemon:
-    """All that can be wrong with the configuration is found out first."""
+    """Finds all errors of the configuration before it serves."""
 
-    def __init__(self, options: typing.Any, attestation: typing.Any) -> None:
-        """:param options: the group ``[attestd]``
-        :param attestation: the group ``[isolation_attestation]``
-        :raises nova_isolation.attestation.provider.ProviderError: nobody can
-            be asked
-        :raises nova_isolation.attestd.listener.ListenerError: nobody can be
-            told
+    def __init__(self, conf: typing.Any) -> None:
+        """:param conf: the configuration
+            (:class:`oslo_config.cfg.ConfigOpts`)
+
+        :raises nova_isolation.attestation.provider.ProviderError: the
+            provider cannot work as configured
+        :raises nova_isolation.attestd.listener.ListenerError: a port cannot
+            be served as configured
         """
+        options = opts.register(conf)
+        attestation = attestation_opts.register(conf)
+        for group in (options, attestation):
+            for name in group:
+                # A value of a wrong type is found now, not when it is needed.
+                group[name]
         if options.port == options.webhook_port:
             raise listener.ListenerError(
-                f'[attestd] port and webhook_port are both {options.port}'
+                f'[attestd] port and webhook_port are both {options.port}; '
+                'they must differ'
             )
         self._options = options
         self._attestation = attestation
-        self._provider = watched.Watched(service.load(attestation))
+        self._provider = monitored_provider.MonitoredProvider(
+            service.load(conf)
+        )
         self._context = listener.tls(
             _required(options, 'cert_file'),
             _required(options, 'key_file'),
@@ -60,6 +72,12 @@ class Daemon:
         )
         self._webhook_context: ssl.SSLContext | None = None
         if options.webhook_port:
+            if not self._provider.reads_revocations():
+                raise listener.ListenerError(
+                    f'[attestd] webhook_port is {options.webhook_port}, but '
+                    f'the provider {attestation.provider} reads no '
+                    'revocation messages; must be 0'
+                )
             self._webhook_context = listener.tls(
                 _required(options, 'webhook_cert_file'),
                 _required(options, 'webhook_key_file'),
@@ -69,8 +87,8 @@ class Daemon:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
 
-        :raises nova_isolation.attestd.listener.ListenerError: the ports
-            cannot be had
+        :raises nova_isolation.attestd.listener.ListenerError: a port cannot
+            be used
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
@@ -78,20 +96,20 @@ class Daemon:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        pages = hub.Hub()
+        publications = publisher.Publisher()
 
         def publish(known: snapshot.Snapshot) -> None:
-            # Before the first success there is only trouble to tell.
+            # Before the first success there is no snapshot to publish.
             if self._provider.succeeded_at is not None:
-                pages.publish(known)
+                publications.publish(known)
 
-        asked = refresher.Refresher(
+        refreshed = refresher.Refresher(
             self._provider,
             max_age=self._attestation.max_age,
             clock_skew=self._attestation.clock_skew,
             on_change=publish,
         )
-        listeners = self._listeners(pages, asked)
+        listeners = self._listeners(publications, refreshed)
         with contextlib.ExitStack() as stack:
             served = [
                 (
@@ -108,13 +126,13 @@ class Daemon:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, ended.set)
-            asked.start()
+            refreshed.start()
             tasks = [
                 asyncio.create_task(one.serve(sockets))
                 for one, sockets in served
             ]
             LOG.info(
-                'Listens on %s, ports %s',
+                'Daemon listens on %s, ports %s',
                 self._options.bind,
                 ', '.join(map(str, listeners)),
             )
@@ -123,40 +141,44 @@ class Daemon:
                 await asyncio.wait(
                     [*tasks, end], return_when=asyncio.FIRST_COMPLETED
                 )
-                LOG.info('Ends')
+                LOG.info('Daemon ends')
             finally:
                 end.cancel()
-                pages.close()
+                publications.close()
                 for one in listeners.values():
                     one.should_exit = True
-                await asyncio.gather(asyncio.to_thread(asked.stop), *tasks)
+                await asyncio.gather(asyncio.to_thread(refreshed.stop), *tasks)
 
     def _listeners(
-        self, pages: hub.Hub, asked: refresher.Refresher
+        self,
+        publications: publisher.Publisher,
+        refreshed: refresher.Refresher,
     ) -> dict[int, listener.Listener]:
-        """By their ports."""
+        """Return the listeners by their ports."""
         options = self._options
         result = {}
         if self._webhook_context:
             result[options.webhook_port] = listener.Listener(
-                webhook.Webhook(asked.revoke).app(),
+                webhook.Webhook(
+                    self._provider.revocation, refreshed.revoke
+                ).app(),
                 self._webhook_context,
                 _MAX_VERIFIERS,
             )
         result[options.port] = listener.Listener(
-            api.Api(pages, lambda: self._health(asked)).app(),
+            api.Api(publications, lambda: self._health(refreshed)).app(),
             self._context,
             options.max_clients,
         )
         return result
 
-    def _health(self, asked: refresher.Refresher) -> dict[str, object]:
-        """For monitors: when verifiers were last asked with success."""
+    def _health(self, refreshed: refresher.Refresher) -> dict[str, object]:
+        """Return, for monitoring, the age of the last success and more."""
         at = self._provider.succeeded_at
         return {
             'age': None if at is None else round(time.monotonic() - at, 3),
-            'hosts': len(asked.snapshot.verdicts),
-            'trouble': asked.snapshot.trouble,
+            'hosts': len(refreshed.snapshot.verdicts),
+            'trouble': refreshed.snapshot.trouble,
         }
 
 
@@ -164,7 +186,7 @@ def _required(options: typing.Any, name: str) -> str:
     value: str = options[name]
     if not value:
         raise listener.ListenerError(
-            f'[attestd] {name} is not set; wanted a PEM file, for there is no '
-            'port without TLS, and no webhook for who shows no certificate'
+            f'[attestd] {name} is not set; wanted a PEM file, because each '
+            'port uses TLS, and the webhook requires client certificates'
         )
     return value

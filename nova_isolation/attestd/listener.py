@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A port on which TLS is spoken, and no client can hold up the others."""
+"""A TLS port on which no client can block the others."""
 
 import asyncio
 from collections.abc import Generator
@@ -21,34 +21,48 @@ import typing
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 
+from nova_isolation.https import https_error
 from nova_isolation.https import key_file
+from nova_isolation.model import errors
 
-#: Seconds in which a request has to be there once a client has connected or
-#: begun it, ...
+#: Seconds in which a complete request must arrive after the client has
+#: connected or has begun the request.
 REQUEST_SECONDS = 10.0
-#: ... for which a connection may be idle between two, ...
+#: Seconds for which a connection may be idle between two requests.
 _IDLE_SECONDS = 15
-#: ... and which those who are being answered have when the daemon ends.
+#: Seconds for which the end of the daemon waits for answers under way.
 _GRACE_SECONDS = 2
-#: Seconds after that in which the last answer must have been read.
+#: Seconds in which a client must read what was sent to it.
 READ_SECONDS = 30.0
 
 
-class ListenerError(Exception):
-    """Nobody can be served like that; the message says why."""
+#: What is used of uvicorn and not documented by it. Without one of these
+#: methods a client could block a port without an error.
+_USED_OF_UVICORN = (
+    (h11_impl.H11Protocol, 'shutdown'),
+    (h11_impl.H11Protocol, 'timeout_keep_alive_handler'),
+    (uvicorn.Server, 'capture_signals'),
+    (uvicorn.Server, 'on_tick'),
+)
+
+
+class ListenerError(errors.IsolationError):
+    """A port cannot be served as configured; the message says why."""
 
 
 def tls(cert_file: str, private: str, client_ca_file: str) -> ssl.SSLContext:
-    """How a server speaks TLS.
+    """Return the TLS settings of a server.
 
-    :param private: the file with the private key
-    :param client_ca_file: those who have no certificate of this authority
-        are refused; '': no certificate is asked for
-    :raises ListenerError: a file cannot be used
-    :raises nova_isolation.attestation.provider.ProviderError: others may know
-        the key
+    :param cert_file: the certificate of the server, PEM
+    :param private: the file with its private key, PEM
+    :param client_ca_file: the CAs that must have signed the certificate of a
+        client, PEM; '': clients need no certificate
+    :raises ListenerError: a file cannot be used, or others can read the key
     """
-    key_file.check(private)
+    try:
+        key_file.check(private)
+    except https_error.HttpsError as error:
+        raise ListenerError(str(error)) from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     files = f'{cert_file} with {private}'
@@ -60,15 +74,15 @@ def tls(cert_file: str, private: str, client_ca_file: str) -> ssl.SSLContext:
             context.load_verify_locations(client_ca_file)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:
-        # ssl.SSLError is one.
+        # ssl.SSLError is an OSError.
         raise ListenerError(f'{files} cannot be used: {error}') from error
     return context
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Return a socket that listens.
 
-    :raises ListenerError: it cannot
+    :raises ListenerError: the address or the port cannot be used
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -80,17 +94,20 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Protocol(h11_impl.H11Protocol):
-    """Waits for ever neither for a request nor for who should read."""
+    """Limits the time for a request, and for reading the answer.
+
+    uvicorn itself limits only the time between two requests.
+    """
 
     def connection_made(self, transport: typing.Any) -> None:
-        """Connected, TLS included."""
+        """Start the deadline of the first request, after the TLS handshake."""
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         self._arm()
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request, or of its body."""
+        """Restart or end the deadline: a part of a request has arrived."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
             self._arm()
@@ -98,34 +115,34 @@ class _Protocol(h11_impl.H11Protocol):
             self._disarm()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Idle. What it has not read yet is not sent for ever."""
+        """Close an idle connection, even if the client reads nothing."""
         super().timeout_keep_alive_handler()
         self.loop.call_later(READ_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
-        """The client does not read what is sent to it."""
+        """Start the deadline of a client that does not read its answer."""
         super().pause_writing()
         self._stalled = self.loop.call_later(
             READ_SECONDS, self.transport.abort
         )
 
     def resume_writing(self) -> None:
-        """It does."""
+        """End the deadline: the client reads again."""
         if self._stalled is not None:
             self._stalled.cancel()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """End all deadlines of the connection."""
         self._disarm()
         if self._stalled is not None:
             self._stalled.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The daemon ends."""
+        """Close the connection, because the daemon ends."""
         super().shutdown()
-        # TLS waits for the client to say good-bye as well.
+        # Do not wait for the close_notify of the client.
         self.loop.call_later(_GRACE_SECONDS / 2, self.transport.abort)
 
     def _arm(self) -> None:
@@ -141,12 +158,24 @@ class _Protocol(h11_impl.H11Protocol):
 
 
 class Listener(uvicorn.Server):
-    """One port with its application."""
+    """Serves one application on one port."""
 
     def __init__(
         self, app: typing.Any, context: ssl.SSLContext, max_clients: int
     ) -> None:
-        """:param app: the ASGI application"""
+        """:param app: the ASGI application
+
+        :param context: see :func:`tls`
+        :param max_clients: how many clients may be connected at once
+        :raises ListenerError: the installed uvicorn lacks what is needed
+        """
+        for cls, name in _USED_OF_UVICORN:
+            if not callable(getattr(cls, name, None)):
+                raise ListenerError(
+                    f'uvicorn {uvicorn.__version__} has no '
+                    f'{cls.__name__}.{name}, which limits slow clients; '
+                    'install uvicorn 0.54'
+                )
         super().__init__(
             uvicorn.Config(
                 app,
@@ -166,13 +195,13 @@ class Listener(uvicorn.Server):
         )
 
     async def on_tick(self, counter: int) -> bool:
-        """The Date header is made anew each time, not each tenth.
+        """Renew the Date header at each tick instead of each tenth.
 
-        Clients compare it with their clock.
+        Clients compare the header with their clocks.
         """
         return await super().on_tick(0)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """None: the daemon has more than one listener."""
+        """Capture no signals: the daemon has more than one listener."""
         yield

@@ -20,9 +20,10 @@ GROUP = cfg.OptGroup(
     'attestd',
     title='Options of nova-isolation-attestd',
     help="""
-To whom nova-isolation-attestd speaks, and how they know each other.
+Ports, certificates and clients of nova-isolation-attestd.
 
-Whom it asks itself is in ``[isolation_attestation]``.
+Which verifiers the daemon asks is in ``[isolation_attestation]`` and in the
+group of its provider.
 """,
 )
 
@@ -31,7 +32,7 @@ _SNAPSHOT = [
         'bind',
         default='127.0.0.1',
         help="""
-The address on which it listens.
+Address on which the daemon listens.
 """,
     ),
     cfg.PortOpt(
@@ -39,34 +40,35 @@ The address on which it listens.
         default=8899,
         min=1,
         help="""
-The port for those who ask for the snapshot. Always TLS.
+Port for schedulers and compute services. The port always uses TLS.
 """,
     ),
     cfg.StrOpt(
         'cert_file',
         default='',
         help="""
-Its certificate (PEM), with those between it and the authority.
+File with the certificate (PEM) of the daemon, followed by the intermediate
+CAs.
 """,
     ),
     cfg.StrOpt(
         'key_file',
         default='',
         help="""
-The private key (PEM, without a passphrase) of cert_file.
+File with the private key (PEM, without a passphrase) of cert_file.
 
-Nobody but the user of the daemon, or root, may read it, else it is not used:
-whoever has it can tell the schedulers what he likes.
+The key is used only if nobody but the user of the daemon, or root, can read
+the file: with this key anybody could send false verdicts to the schedulers.
 """,
     ),
     cfg.StrOpt(
         'client_ca_file',
         default='',
         help="""
-The certificates (PEM) of the authority that signed those of the clients.
+File with the CA certificates (PEM) that sign the certificates of clients.
 
-Empty: everybody who can connect may read the snapshot. It says which hosts
-are attested, and holds no secret.
+Empty: each client that can connect may read the snapshot. The snapshot
+contains which hosts are attested, and no secret.
 """,
     ),
     cfg.IntOpt(
@@ -74,11 +76,11 @@ are attested, and holds no secret.
         default=1000,
         min=2,
         help="""
-How many may be connected at once; others are sent away (503).
+How many clients may be connected at once; further ones are refused (503).
 
-Each nova-scheduler process and each nova-compute that asks this daemon is
-one of them, all the time. More file descriptors than that must be allowed
-(``LimitNOFILE`` of a systemd unit).
+Each nova-scheduler process and each nova-compute that uses this daemon is
+connected all the time. The limit of file descriptors (``LimitNOFILE`` of a
+systemd unit) must be higher than this value.
 """,
     ),
 ]
@@ -88,50 +90,55 @@ _WEBHOOK = [
         'webhook_port',
         default=0,
         help="""
-The port for the verifiers' webhook, 0 for none.
+Port for the webhook of the verifiers; 0: no webhook.
 
 Keylime's ``webhook_url`` is then ``https://HOST:PORT/v1/revocation``.
-Without it, that a host has failed is seen at the next poll.
+Without the webhook a failed host is noticed at the next poll. The provider
+must be able to read revocation messages, as ``keylime`` can.
 """,
     ),
     cfg.StrOpt(
         'webhook_cert_file',
         default='',
         help="""
-The certificate (PEM) for webhook_port, one that the verifiers trust.
+File with the certificate (PEM) for webhook_port; the verifiers must trust
+it.
 """,
     ),
     cfg.StrOpt(
         'webhook_key_file',
         default='',
         help="""
-The private key (PEM, without a passphrase) of webhook_cert_file.
+File with the private key (PEM, without a passphrase) of webhook_cert_file.
 """,
     ),
     cfg.StrOpt(
         'webhook_ca_file',
         default='',
         help="""
-The certificates (PEM) of the authority that signed those of the verifiers.
+File with the CA certificates (PEM) that sign the certificates of verifiers.
 
-Needed with webhook_port: whoever has no certificate of it is not heard. The
-messages are not signed, so whoever has one can take trust away from hosts.
-Nobody can give it by a message.
+Required with webhook_port: a client without a certificate of these CAs is
+refused. The messages are not signed, so each such client can revoke the trust
+in any host. No message can give trust.
 """,
     ),
 ]
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
-    """The options, for oslo-config-generator and the documentation."""
+    """Return the options, for oslo-config-generator and the documentation."""
     return [(GROUP, _SNAPSHOT + _WEBHOOK)]
 
 
 def register(conf: cfg.ConfigOpts) -> typing.Any:
-    """Make the options known to a configuration.
+    """Register the options.
 
-    :returns: the group
+    :returns: the group ``[attestd]``
     """
-    conf.register_group(GROUP)
-    conf.register_opts(_SNAPSHOT + _WEBHOOK, group=GROUP)
+    # A new group: configurations would share the values of GROUP itself.
+    conf.register_group(
+        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
+    )
+    conf.register_opts(_SNAPSHOT + _WEBHOOK, group=GROUP.name)
     return conf.attestd

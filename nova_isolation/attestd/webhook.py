@@ -9,20 +9,17 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What the verifiers tell: that an agent is not to be trusted.
 
-Keylime's revocation notification by webhook: ``revocation_notifier.py`` and
-``prepare_error`` of ``cloud_verifier_common.py`` in Keylime 7.14. The body is
-``{"msg": "<JSON>", "signature": ""}``. It is not signed; the listener takes
-only who shows a certificate.
+"""The webhook by which verifiers revoke their trust in an agent.
+
+This module only does HTTP. The provider reads the messages
+(:meth:`nova_isolation.attestation.provider.Provider.revocation`), and the
+listener accepts only clients that show a certificate.
 """
 
 import asyncio
 from collections.abc import Callable
-import json
 import logging
-import re
-import typing
 
 from starlette import applications
 from starlette import concurrency
@@ -30,70 +27,36 @@ from starlette import requests
 from starlette import responses
 from starlette import routing
 
-from nova_isolation.attestation.keylime import host_map
+from nova_isolation.attestation import provider
 
 LOG = logging.getLogger(__name__)
 
-#: Bytes; a message can hold the whole policy of an agent.
+#: Size limit of a message in bytes.
 MAX_BODY = 2**20
-#: Seconds that a body may take.
+
+#: Seconds in which the body of a message must have arrived.
 _PATIENCE = 10.0
-
-#: What a message can be, in words.
-_TYPES = {
-    'revocation': 'revoked by its verifier',
-    'comm_error': 'its verifier cannot reach it',
-}
-
-#: What Keylime takes for the name of an agent: ``valid_agent_id`` of its
-#: ``validators.py``.
-_AGENT = re.compile(r'[\w.-]{1,255}', re.ASCII)
-_EVENT = re.compile(r'[\w.-]{1,255}', re.ASCII)
-
-
-class Message(typing.NamedTuple):
-    """What a message says.
-
-    :ivar agent: about whom
-    :ivar found: what, in words
-    """
-
-    agent: str
-    found: str
-
-
-def read(body: bytes) -> Message:
-    """The message in a body.
-
-    :raises ValueError: it is none
-    """
-    try:
-        inner = json.loads(json.loads(body)['msg'])
-        kind, agent = inner['type'], inner['agent_id']
-        words = _TYPES[kind]
-        event = inner.get('event_id')
-    except (LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f'no message of a verifier: {type(error).__name__}'
-        ) from None
-    if not isinstance(agent, str) or not _AGENT.fullmatch(agent):
-        raise ValueError('agent_id is no name of an agent')
-    if isinstance(event, str) and _EVENT.fullmatch(event):
-        words += f' ({event})'
-    return Message(host_map.normal(agent), words)
 
 
 class Webhook:
-    """Takes trust away. Nothing here can give it."""
+    """Revokes trust. No message can give trust."""
 
-    def __init__(self, revoke: Callable[[str, str], bool]) -> None:
-        """:param revoke: called with the agent and what was said of it, on a
-        thread; returns whether the agent is known
+    def __init__(
+        self,
+        read: Callable[[bytes], provider.Revocation | None],
+        revoke: Callable[[str, str], bool],
+    ) -> None:
+        """:param read: reads the body of a message; see
+            :meth:`nova_isolation.attestation.provider.Provider.revocation`
+
+        :param revoke: called with the agent and the verifier's reason, on a
+            thread; returns whether a known host has the agent
         """
+        self._read = read
         self._revoke = revoke
 
     def app(self) -> applications.Starlette:
-        """The ASGI application."""
+        """Return the ASGI application."""
         return applications.Starlette(
             routes=[
                 routing.Route('/v1/revocation', self._post, methods=['POST'])
@@ -105,21 +68,28 @@ class Webhook:
             async with asyncio.timeout(_PATIENCE):
                 body = await _body(request)
         except TimeoutError:
-            return _refused(request, 408, 'the body took too long')
+            return _refused(
+                request, 408, f'the body took more than {_PATIENCE:g} s'
+            )
         if body is None:
-            return _refused(request, 413, f'more than {MAX_BODY} bytes')
+            return _refused(
+                request, 413, f'the body has more than {MAX_BODY} bytes'
+            )
         try:
-            message = read(body)
+            revocation = self._read(body)
         except ValueError as error:
             return _refused(request, 400, str(error))
+        if revocation is None:
+            LOG.info('Webhook received a message that revokes no agent')
+            return responses.PlainTextResponse('')
         known = await concurrency.run_in_threadpool(
-            self._revoke, message.agent, message.found
+            self._revoke, revocation.agent, revocation.found
         )
         LOG.warning(
             'Agent %s is no longer trusted: %s%s',
-            message.agent,
-            message.found,
-            '' if known else '. It is the agent of no host that is known.',
+            revocation.agent,
+            revocation.found,
+            '' if known else '. No known host has this agent.',
         )
         return responses.PlainTextResponse('')
 
@@ -128,18 +98,18 @@ def _refused(
     request: requests.Request, status: int, why: str
 ) -> responses.Response:
     LOG.warning(
-        'A message to the webhook, from %s, is refused: %s',
-        request.client.host if request.client else 'somebody',
+        'Webhook refused a message from %s: %s',
+        request.client.host if request.client else 'an unknown address',
         why,
     )
-    # What was not read of it is not waited for.
+    # The connection is closed, so the rest of the body is not awaited.
     return responses.PlainTextResponse(
         f'{why}\n', status, {'Connection': 'close'}
     )
 
 
 async def _body(request: requests.Request) -> bytes | None:
-    """The body; None where it is too long."""
+    """Return the body; None if it is too long."""
     parts = bytearray()
     async for part in request.stream():
         parts += part

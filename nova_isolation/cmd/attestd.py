@@ -9,11 +9,11 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""nova-isolation-attestd: between the verifiers and the cloud.
+"""nova-isolation-attestd: a daemon between the verifiers and the cloud.
 
-Asks the verifiers which hosts are attested, and tells schedulers and
-computes, so that it alone holds the key that the verifiers ask for. It needs
-neither Nova nor its configuration.
+The daemon asks the verifiers which hosts are attested, and answers schedulers
+and compute services, so that only the daemon needs the key that the verifiers
+accept. The daemon needs neither Nova nor the configuration of Nova.
 """
 
 import sys
@@ -21,19 +21,17 @@ import sys
 from oslo_config import cfg
 from oslo_log import log
 
-from nova_isolation.attestation import opts as attestation_opts
-from nova_isolation.attestation import provider
-from nova_isolation.attestd import opts
+from nova_isolation.model import errors
 
 _PROG = 'nova-isolation-attestd'
 _CONFIG = '/etc/nova-isolation/attestd.conf'
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command.
+    """Run the daemon.
 
-    :param arguments: in place of those of the command line
-    :returns: 0 when it was told to end; 2 where it cannot work as it is
+    :param arguments: instead of those of the command line
+    :returns: 0 after SIGTERM or SIGINT; 2 if the daemon cannot work as
         configured
     """
     conf = cfg.ConfigOpts()
@@ -46,13 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
         ]
     )
     try:
-        # The message of a missing package is as clear as any other.
+        # Here and not above, to report a missing package like other errors.
         from nova_isolation.attestd import daemon
-        from nova_isolation.attestd import listener
     except ImportError as error:
-        return _wrong(
-            f'{error}. Install nova-isolation[attestd], which has what this '
-            'daemon serves with.'
+        return _fail(
+            f'{error}. Install nova-isolation[attestd], which requires the '
+            'packages of this daemon.'
         )
     try:
         conf(
@@ -62,24 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
             default_config_files=[_CONFIG],
             default_config_dirs=[],
         )
-        options = opts.register(conf)
-        attestation = attestation_opts.register(conf)
-        # Else a value that is wrong is found when it is first needed.
-        for group in (options, attestation):
-            for name in group:
-                group[name]
         log.setup(conf, _PROG)
-        daemon.Daemon(options, attestation).run()
+        daemon.Daemon(conf).run()
     except (
         cfg.Error,
-        provider.ProviderError,
-        listener.ListenerError,
+        errors.IsolationError,
         log.LogConfigError,
     ) as error:
-        return _wrong(' '.join(str(error).split()))
+        return _fail(' '.join(str(error).split()))
     return 0
 
 
-def _wrong(why: str) -> int:
+def _fail(why: str) -> int:
     print(f'{_PROG}: {why}', file=sys.stderr)
     return 2

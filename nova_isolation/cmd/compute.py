@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""nova-isolation-compute: nova-compute, where Nova lies elsewhere.
+"""nova-isolation-compute: nova-compute where Nova is in another folder.
 
 Nova imports its compute driver from the package nova.virt. Where Nova is an
-editable install (devstack) or lies in another folder than this package, the
-module nova.virt.isolation is not found there; this command puts it in place
-and then is nova-compute, with the same arguments.
+editable install (devstack), or is installed in another folder than this
+package, Python does not find the module nova.virt.isolation there. This
+program makes the module importable and then runs nova-compute with the same
+arguments.
 """
 
 from collections.abc import Sequence
@@ -25,14 +26,15 @@ from importlib import util
 import sys
 import types
 
-#: What Nova imports for compute_driver = isolation.IsolationDriver.
+#: The module that Nova imports for compute_driver = isolation.IsolationDriver.
 _MODULE = 'nova.virt.isolation'
 
 
 class _Shim(abc.MetaPathFinder, abc.Loader):
-    """Finds the one module, and fills it when Nova imports it.
+    """Finds the module, and fills it when Nova imports it.
 
-    Not earlier: the service must have read its configuration by then.
+    It is not filled earlier, because the driver's modules need the
+    configuration that the service has read by then.
     """
 
     def find_spec(
@@ -58,9 +60,9 @@ def register() -> None:
 
 
 def main() -> None:
-    """Be nova-compute."""
-    # First: it decides about monkey patching before anything else of Nova
-    # is imported.
+    """Run nova-compute."""
+    # This import comes first: the module decides about monkey patching before
+    # any other module of Nova is imported.
     from nova.cmd import compute
 
     register()

@@ -10,155 +10,231 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Say for each compute host whether it may run guests of a flavor, and why
-not: the decision of the scheduler on the facts that Nova holds now.
+"""Show for each compute host whether it can run guests of a flavor, and why
+not. The decision is that of the scheduler, on the facts that Nova's databases
+hold now.
 """
 
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
+import json
 import time
 import typing
 
 import nova.conf
 
-from nova import context as nova_context
-from nova import exception
-from nova import objects
 from nova_isolation import opts
 from nova_isolation.attestation import service
-from nova_isolation.decision import cache
+from nova_isolation.cmd import compute_nodes
 from nova_isolation.decision import decision
+from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
-from nova_isolation.model import facts
+from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
 CONF = nova.conf.CONF
-
-
-class ExplainError(Exception):
-    """The question cannot be answered; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """The answer for one host.
 
-    :ivar host: the name of its compute service
-    :ivar state: '' or why Nova itself would not use it (disabled, down)
-    :ivar decision: what isolation says
+    :ivar node: the compute node that the answer is about
+    :ivar decision: whether isolation accepts the host
     """
 
-    host: str
-    state: str
+    node: compute_nodes.ComputeNode
     decision: decision.Decision
 
+    @property
+    def usable(self) -> bool:
+        """Whether the host can run the guest now: isolation accepts it, and
+        Nova itself would use it.
+        """
+        return self.decision.accepted and not self.node.state
 
-def run(flavor_name: str) -> int:
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """The answers for all hosts.
+
+    :ivar flavor: name or ID of the flavor, as it was asked for
+    :ivar mode: the ``[isolation] mode`` of the service that decides
+    :ivar extra_specs: the flavor's extra specs of isolation
+    :ivar answers: one for each compute node, sorted by host; empty for an
+        untagged flavor, which isolation refuses nowhere
+    """
+
+    flavor: str
+    mode: str
+    extra_specs: Mapping[str, str]
+    answers: tuple[Answer, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether some host can run the guest now, as far as is known."""
+        return not self.extra_specs or any(a.usable for a in self.answers)
+
+
+def add(subparsers: typing.Any) -> None:
+    """Add the command to those of ``nova-isolation-manage``.
+
+    :param subparsers: as ``argparse`` makes them
+    """
+    parser = subparsers.add_parser(
+        'explain',
+        help='show for each host whether it can run guests of a flavor',
+        description=__doc__,
+    )
+    parser.add_argument('flavor', help='name or ID of the flavor')
+    parser.add_argument(
+        '--json', action='store_true', help='print one JSON document'
+    )
+    parser.set_defaults(run=lambda given: run(given.flavor, given.json))
+
+
+def run(flavor: str, as_json: bool = False) -> int:
     """Print the answers.
 
-    :param flavor_name: name or ID of the flavor
-    :returns: 0 if some host would do, else 1
-    :raises ExplainError: there is no such flavor
+    :param flavor: name or ID of the flavor
+    :param as_json: print one JSON document instead of text
+    :returns: 0 if some host can run the guest, else 1
+    :raises nova_isolation.cmd.error.CommandError: there is no such flavor
     """
-    context = nova_context.get_admin_context()
-    extra_specs = _flavor(context, flavor_name).extra_specs
     mechanisms = registry.get()
+    explanation = explain(flavor, mechanisms)
+    lines = (_json if as_json else _text)(explanation, mechanisms.reasons)
+    for line in lines:
+        print(line)
+    return 0 if explanation.usable else 1
+
+
+def explain(flavor: str, mechanisms: registry.Mechanisms) -> Explanation:
+    """Decide about all hosts.
+
+    :param flavor: name or ID of the flavor
+    :param mechanisms: the mechanisms of this process
+    :raises nova_isolation.cmd.error.CommandError: there is no such flavor
+    """
+    extra_specs = compute_nodes.extra_specs(flavor)
     wanted = requirements.parse(extra_specs, mechanisms.vocabulary)
-    if not wanted:
-        print(f'Flavor {flavor_name} has no isolation: extra specs.')
-        return 0
-    print(f'Flavor {flavor_name} asks for:')
-    for key in sorted(extra_specs):
-        if requirements.is_tagged({key: extra_specs[key]}):
-            print(f'  {key}={extra_specs[key]}')
-    if CONF.isolation.mode == 'audit':
-        print('Mode audit: what is refused below is only recorded.')
-    answers = list(_answers(context, wanted, mechanisms))
-    for answer in answers:
-        _show(answer, mechanisms)
-    if not answers:
-        print('Nova knows no compute host.')
-    usable = any(a.decision.accepted and not a.state for a in answers)
-    if not usable:
-        print(f'No host can run flavor {flavor_name} now.')
-    return 0 if usable else 1
-
-
-def _flavor(context: typing.Any, name: str) -> typing.Any:
-    for find in (
-        objects.Flavor.get_by_flavor_id,
-        objects.Flavor.get_by_name,
-    ):
-        try:
-            return find(context, name)
-        except (exception.FlavorNotFound, exception.FlavorNotFoundByName):
-            continue
-    raise ExplainError(
-        f'There is no flavor with the ID or name {name!r}; see "openstack '
-        'flavor list --all".'
+    return Explanation(
+        flavor,
+        CONF.isolation.mode,
+        {
+            key: extra_specs[key]
+            for key in sorted(extra_specs)
+            if requirements.is_tagged({key: extra_specs[key]})
+        },
+        tuple(_answers(wanted, mechanisms)) if wanted else (),
     )
 
 
 def _answers(
-    context: typing.Any,
-    wanted: requirements.Requirements,
-    mechanisms: registry.Mechanisms,
-) -> typing.Iterator[Answer]:
-    judge = cache.DecisionCache(
-        wanted, opts.freshness(CONF.isolation), mechanisms
+    wanted: requirements.Requirements, mechanisms: registry.Mechanisms
+) -> Iterator[Answer]:
+    decider = published.PublishedDecision(
+        wanted,
+        opts.freshness(CONF.isolation),
+        mechanisms,
+        enforces=CONF.isolation.mode != 'audit',
     )
-    attestation = service.make(CONF.isolation_attestation)
-    if judge.asks:
+    attestation = service.make(CONF)
+    if decider.needs_statements:
         attestation.start()
         attestation.wait(CONF.isolation_attestation.timeout)
         attestation.stop()
-    nodes = []
-    for cell in objects.CellMappingList.get_all(context):
-        with nova_context.target_cell(context, cell) as cell_context:
-            services = {
-                s.host: s
-                for s in objects.ServiceList.get_by_binary(
-                    cell_context, 'nova-compute', include_disabled=True
-                )
-            }
-            nodes += [
-                (node, services.get(node.host))
-                for node in objects.ComputeNodeList.get_all(cell_context)
-            ]
+    nodes = compute_nodes.compute_nodes()
     now = time.time()
-    for node, record in sorted(nodes, key=lambda pair: pair[0].host):
-        held = node.stats or {}
+    confirmed = attestation.clock(now)
+    for node in nodes:
         yield Answer(
-            node.host,
-            _state(record),
-            judge.decide(
-                held.get(facts.STAT),
-                facts.age(held, now),
+            node,
+            decider.decide(
+                node.stats,
+                now,
                 attestation.statements(node.host, node.uuid),
-                attestation.clock(now),
+                confirmed,
             ),
         )
 
 
-def _state(service: typing.Any) -> str:
-    from nova import servicegroup
+def _text(
+    explanation: Explanation, known: Mapping[str, reasons.Reason]
+) -> Iterator[str]:
+    flavor = explanation.flavor
+    if not explanation.extra_specs:
+        yield f'Flavor {flavor} has no isolation: extra specs.'
+        return
+    yield f'Flavor {flavor} asks for:'
+    for key, value in explanation.extra_specs.items():
+        yield f'  {key}={value}'
+    if explanation.mode == 'audit':
+        yield (
+            'The mode is audit: the scheduler records the refusals below and '
+            'uses the hosts all the same.'
+        )
+    for answer in explanation.answers:
+        yield from _text_of_host(answer, known)
+    if not explanation.answers:
+        yield 'Nova knows no compute host.'
+    if not explanation.usable:
+        yield f'No host can run flavor {flavor} now.'
 
-    if service is None:
-        return 'has no service record'
-    if service.disabled:
-        reason = service.disabled_reason
-        return 'is disabled' + (f' ({reason})' if reason else '')
-    if not servicegroup.API().service_is_up(service):
-        return 'is down'
-    return ''
 
-
-def _show(answer: Answer, mechanisms: registry.Mechanisms) -> None:
-    verdict = 'accepted' if answer.decision.accepted else 'refused'
-    joint = 'but' if answer.decision.accepted else 'and'
-    note = f', {joint} the host {answer.state}' if answer.state else ''
-    print(f'{answer.host}: {verdict}{note}')
+def _text_of_host(
+    answer: Answer, known: Mapping[str, reasons.Reason]
+) -> Iterator[str]:
+    accepted = answer.decision.accepted
+    note = ''
+    if answer.node.state:
+        joint = 'but' if accepted else 'and'
+        note = f', {joint} the host {answer.node.state}'
+    yield f'{answer.node.host}: {"accepted" if accepted else "refused"}{note}'
     for unmet in answer.decision.unmet:
-        print(f'  - {unmet}')
-        reason = mechanisms.reasons.get(unmet.code)
+        yield f'  - {unmet}'
+        reason = known.get(unmet.code)
         if reason is not None:
-            print(f'    {reason.remedy}')
+            yield f'    {reason.remedy}'
+
+
+def _json(
+    explanation: Explanation, known: Mapping[str, reasons.Reason]
+) -> Iterable[str]:
+    return (
+        json.dumps(
+            {
+                'flavor': explanation.flavor,
+                'mode': explanation.mode,
+                'extra_specs': dict(explanation.extra_specs),
+                'usable': explanation.usable,
+                'hosts': [
+                    _json_of_host(answer, known)
+                    for answer in explanation.answers
+                ],
+            },
+            indent=2,
+        ),
+    )
+
+
+def _json_of_host(
+    answer: Answer, known: Mapping[str, reasons.Reason]
+) -> dict[str, object]:
+    return {
+        'host': answer.node.host,
+        'accepted': answer.decision.accepted,
+        'state': answer.node.state,
+        'usable': answer.usable,
+        'unmet': [
+            {
+                **dataclasses.asdict(unmet),
+                'remedy': known[unmet.code].remedy
+                if unmet.code in known
+                else '',
+            }
+            for unmet in answer.decision.unmet
+        ],
+    }

@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""nova-isolation-hook: the second line, between libvirt and a guest.
+"""nova-isolation-hook: install, remove or check the libvirt hook.
 
-Puts the hook where libvirt finds it, or takes it away. The hook refuses to
-start a guest whose XML does not fit the isolation: extra specs that Nova wrote
-into it. It needs neither Nova nor its configuration.
+The hook is a second check beside the compute driver: it refuses to start a
+guest whose XML does not fit the isolation: extra specs that Nova wrote into
+it. This program needs neither Nova nor its configuration.
 """
 
 import argparse
@@ -24,28 +24,30 @@ from nova_isolation.hook import selinux_label
 from nova_isolation.hook import trial
 
 _RELOAD = (
-    'Reload libvirt once (systemctl reload libvirtd, or virtqemud): it looks '
-    'for hooks when it starts.'
+    'Reload libvirt once (systemctl reload libvirtd, or virtqemud): libvirt '
+    'looks for hooks when it starts.'
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command.
+    """The program.
 
-    :param arguments: in place of those of the command line
-    :returns: 0; 1 where the hook is not there; 2 where it is not as it should
-        be, or cannot be put in its place
+    :param arguments: those of the command line by default
+    :returns: the exit status: 0; 1 where the hook is not installed; 2 where
+        the hook does not work or cannot be installed
     """
     parser = argparse.ArgumentParser(
         prog='nova-isolation-hook', description=__doc__
     )
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     for name, run, help_ in (
-        ('install', _install, 'put the hook in its place, or mend it'),
-        ('remove', _remove, 'take it away'),
-        ('status', _status, 'say whether it is there and judges'),
+        ('install', _install, 'install the hook, or repair an installed one'),
+        ('remove', _remove, 'remove the hook'),
+        ('status', _status, 'show whether the hook is installed and works'),
     ):
-        commands.add_parser(name, help=help_).set_defaults(run=run)
+        commands.add_parser(
+            name, help=help_, description=help_.capitalize() + '.'
+        ).set_defaults(run=run)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(script.Script()))
@@ -56,14 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _install(file: script.Script) -> int:
     fresh = file.found() is None
-    print(
-        f'{file.path}: {"installed" if file.install() else "is there already"}'
-    )
+    done = 'installed' if file.install() else 'already installed'
+    print(f'{file.path}: {done}')
     if fresh:
         others = file.others()
         print(
-            f'libvirt runs it from now on if it already runs {others[0]}. If '
-            f'not: {_RELOAD}'
+            f'libvirt runs the hook from now on if it already runs '
+            f'{others[0]}. If not: {_RELOAD}'
             if others
             else _RELOAD
         )
@@ -71,31 +72,34 @@ def _install(file: script.Script) -> int:
 
 
 def _remove(file: script.Script) -> int:
-    print(f'{file.path}: {"removed" if file.remove() else "is not there"}')
+    print(f'{file.path}: {"removed" if file.remove() else "not installed"}')
     return 0
 
 
 def _status(file: script.Script) -> int:
     if file.found() is None:
-        print(f'{file.path}: is not there')
+        print(f'{file.path}: not installed')
         return 1
     if not file.is_current():
         print(
-            f'{file.path}: is not as this installation writes it. Run '
-            'nova-isolation-hook install.'
+            f'{file.path}: the hook is not as this installation writes it. '
+            'Run nova-isolation-hook install.'
         )
         return 2
     file.check()
-    print(f'{file.path}: is there')
+    print(f'{file.path}: installed')
     return _try(file)
 
 
 def _try(file: script.Script) -> int:
     tried = trial.run(file.path)
     if tried.fault:
-        print(f'It does not judge: {tried.fault}')
+        print(f'The hook does not work: {tried.fault}')
         return 2
     print('A trial run lets an untagged guest start and refuses a tagged one.')
     if tried.untried:
-        print(f'It was not run as AppArmor confines libvirt: {tried.untried}')
+        print(
+            'The trial run was not confined by AppArmor, as libvirt is: '
+            f'{tried.untried}'
+        )
     return 0

@@ -12,8 +12,9 @@
 
 """nova-isolation-manage: what an admin asks about isolation.
 
-Runs where nova-scheduler runs, with its nova.conf: it reads the facts that
-Nova holds in its databases and calls the decision that the scheduler calls.
+The program runs where nova-scheduler runs, with its nova.conf: it reads the
+facts that Nova's databases hold and calls the decision that the scheduler
+calls.
 """
 
 import sys
@@ -26,36 +27,37 @@ from nova import config
 from nova import objects
 from nova_isolation import opts
 from nova_isolation.attestation import opts as attestation_opts
+from nova_isolation.cmd import error
 from nova_isolation.cmd import explain
 from nova_isolation.mechanisms import registry
 
 CONF = nova.conf.CONF
 
+#: The commands. Each is a module with ``add(subparsers)``, which adds a parser
+#: whose default ``run`` takes the parsed arguments and returns the exit
+#: status. It may raise CommandError.
+COMMANDS = (explain,)
 
-def _commands(subparsers: typing.Any) -> None:
-    parser = subparsers.add_parser(
-        'explain',
-        help='say for each host whether it may run guests of a flavor',
-        description=explain.__doc__,
-    )
-    parser.add_argument('flavor', help='name or ID of the flavor')
-    parser.set_defaults(run=lambda: explain.run(CONF.command.flavor))
+
+def _add_commands(subparsers: typing.Any) -> None:
+    for command in COMMANDS:
+        command.add(subparsers)
 
 
 def main() -> int:
-    """The command.
+    """The program.
 
-    :returns: 0; 1 where no host would do; 2 where the question cannot be
-        answered
+    :returns: the exit status of the command; 2 where the command cannot do
+        what was asked
     """
-    CONF.register_cli_opt(cfg.SubCommandOpt('command', handler=_commands))
+    CONF.register_cli_opt(cfg.SubCommandOpt('command', handler=_add_commands))
     opts.register(CONF)
     attestation_opts.register(CONF)
     config.parse_args(sys.argv)
     objects.register_all()
     registry.get()
     try:
-        return int(CONF.command.run())
-    except explain.ExplainError as error:
-        print(error, file=sys.stderr)
+        return int(CONF.command.run(CONF.command))
+    except error.CommandError as failure:
+        print(failure, file=sys.stderr)
         return 2

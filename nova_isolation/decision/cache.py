@@ -30,7 +30,7 @@ from nova_isolation.model import requirements
 LOG = logging.getLogger(__name__)
 
 #: Name of a mechanism -> what a third party has reported about a host.
-Statements = Mapping[str, evidence.Statement]
+Statements = Mapping[str, evidence.Evidence]
 
 
 class DecisionCache:
@@ -68,7 +68,7 @@ class DecisionCache:
         self,
         document: object,
         age: float | None,
-        statements: Statements = evidence.NO_STATEMENTS,
+        statements: Statements = evidence.NO_EVIDENCE,
         now: float = 0.0,
     ) -> decision.Decision:
         """Decide about one host.
@@ -88,7 +88,7 @@ class DecisionCache:
         fresh: object = document
         for name, limit in self._limits:
             said = statements.get(name)
-            if said is None or not said.is_fresh(now, limit):
+            if said is None or not said.is_fresh_at(now, limit):
                 fresh = None
                 break
             fresh = (fresh, said.document)
@@ -193,6 +193,6 @@ def _limits(
             yield name, -math.inf
 
 
-def _words(said: evidence.Statement | None) -> object:
+def _words(said: evidence.Evidence | None) -> object:
     """Return the part of a statement that the text of a refusal shows."""
     return said and said[:6]

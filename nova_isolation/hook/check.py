@@ -10,19 +10,19 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The verdict of the libvirt hook: may this domain start?
+"""The check of the libvirt hook: may this domain start?
 
-The installed script (:mod:`nova_isolation.hook.script`) runs it, once for
-each operation on a guest that seems tagged, with libvirt's arguments (guest,
-operation, sub-operation, extra) and the domain's XML on standard input. It
-knows nothing else: it never calls libvirt, which waits for it and would not
-answer, and imports no Nova, which would take seconds.
+The installed script (:mod:`nova_isolation.hook.script`) runs this module once
+for each operation on a guest that seems tagged, with libvirt's arguments
+(guest, operation, sub-operation, extra) and the domain's XML on standard
+input. The check uses nothing else: it never calls libvirt, which waits for
+the hook and would not answer, and imports no Nova, which would take seconds.
 """
 
 import sys
 import typing
 
-# Not lxml, which takes longer to import than the verdict itself.
+# Not lxml, which takes longer to import than the whole check.
 from xml.etree import ElementTree  # nosec B405
 
 from nova_isolation.decision import domain_definition
@@ -32,14 +32,16 @@ from nova_isolation.model import requirements
 
 
 def objections(xml: str) -> list[str]:
-    """Why a domain must not start, one a line; nothing where it may.
+    """List why a domain must not start, one reason a line.
 
     :param xml: the domain's XML
-    :raises ValueError: it is no XML
+    :returns: empty where the domain may start
+    :raises ValueError: the text cannot be read as the XML of a domain
     """
     if '<!DOCTYPE' in xml:
-        # libvirt does not replace its entities, and writes none itself.
-        raise ValueError('it has a document type')
+        # libvirt neither replaces the entities of a document type nor writes
+        # one itself.
+        raise ValueError('the XML has a document type')
     try:
         domain: typing.Any = ElementTree.fromstring(xml)  # noqa: S314  # nosec B314
     except ElementTree.ParseError as error:
@@ -63,21 +65,21 @@ def objections(xml: str) -> list[str]:
 
 
 def main() -> int:
-    """The program. libvirt shows its standard error to whoever asked.
+    """Check one guest. libvirt shows standard error to whoever asked it.
 
-    :returns: 0: libvirt goes on; 1: it does not
+    :returns: the exit status: with 0 libvirt goes on, with 1 it stops
     """
     guest = sys.argv[1] if len(sys.argv) > 1 else '?'
     try:
         lines = objections(sys.stdin.buffer.read().decode())
     except ValueError as error:
-        lines = [f'- its XML cannot be read: {error}']
+        lines = [f'- the XML of the guest cannot be read: {error}']
     except BaseException:
-        # What is not judged does not start, also where a mechanism of
-        # somebody else ends this program with 0.
+        # A guest that was not checked does not start, also where a
+        # third-party mechanism ends this program with 0.
         import traceback
 
-        lines = ['- it could not be judged:', traceback.format_exc()]
+        lines = ['- the guest could not be checked:', traceback.format_exc()]
     if not lines:
         return 0
     print(

@@ -10,13 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The file that libvirt runs: what is in it, and putting it in its place.
+"""The script that libvirt runs: its text, and how it is installed.
 
 libvirt runs every executable file of ``hooks/qemu.d`` with four arguments
 (guest, operation, sub-operation, extra) and the domain's XML on standard
 input: https://libvirt.org/hooks.html, read together with src/util/virhook.c
-of libvirt 9.0. Whether there are hooks at all it finds out when it starts or
-reloads (SIGHUP); which ones, at each call.
+of libvirt 9.0. libvirt finds out whether there are hooks at all when it
+starts or reloads (SIGHUP), and which ones at each call.
 """
 
 import contextlib
@@ -28,27 +28,28 @@ import sys
 import tempfile
 
 from nova_isolation.hook import selinux_label
+from nova_isolation.model import errors
 
-#: libvirt has it compiled in (LIBVIRT_HOOK_DIR).
+#: The folder of hooks, compiled into libvirt (LIBVIRT_HOOK_DIR).
 FOLDER = Path('/etc/libvirt/hooks')
 
-#: The operations that are not judged: a running guest would be killed
-#: (reconnect, attach), was judged when it started (started), or has ended.
-#: What else libvirt calls (prepare, start, migrate, restore), or may call
-#: one day, is judged.
+#: The operations that the hook does not check: libvirt would kill a running
+#: guest (reconnect, attach), the guest was checked when it started (started),
+#: or the guest has ended. The hook checks all other operations: those that
+#: libvirt calls today (prepare, start, migrate, restore) and new ones.
 PASSED_OVER = ('started', 'reconnect', 'attach', 'stopped', 'release')
 
 _MARK = '# The libvirt hook of nova-isolation.'
 
-# The first look is this shell's: it is quick, and no untagged guest depends
-# on what is installed. All spellings that vocabulary.is_ours() takes are
-# looked for. Nothing goes to standard output: for migrate and restore
-# libvirt would take it for the XML of the guest.
+# The shell looks for extra specs of ours first: that is quick, and no untagged
+# guest depends on what is installed. The pattern covers all spellings that
+# vocabulary.is_ours() accepts. The script writes nothing to standard output:
+# for migrate and restore libvirt would take that for the XML of the guest.
 _TEXT = """\
 #!/bin/sh
 {mark}
 # Written by "nova-isolation-hook install"; "nova-isolation-hook remove"
-# takes it away.
+# removes it.
 case "$2" in
 {passed_over}) exit 0 ;;
 esac
@@ -57,37 +58,37 @@ case "$xml" in
 *xtraSpec*[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]:*) ;;
 ?*) exit 0 ;;
 *)
-    echo "nova-isolation: there is no XML of the guest $1" >&2
+    echo "nova-isolation: libvirt gave no XML of the guest $1" >&2
     exit 1
     ;;
 esac
 python={python}
 if [ ! -x "$python" ]; then
     echo "nova-isolation does not let the tagged guest $1 start:" \\
-        "$python, which would judge it, is gone. Install nova-isolation" \\
-        "anew and run nova-isolation-hook install." >&2
+        "the interpreter $python, which would check the guest, is gone." \\
+        "Install nova-isolation again and run nova-isolation-hook install." >&2
     exit 1
 fi
 printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@" >&2
 """
 
-# Python's site module takes a fifth of the time of a verdict; the folders of
-# packages are written down instead.
+# Python's site module would take a fifth of the time of a check, so the script
+# names the folders of packages itself.
 _PROGRAM = (
     'import sys; sys.path += {folders}; '
     'from nova_isolation.hook import check; sys.exit(check.main())'
 )
 
 
-class HookError(Exception):
-    """It cannot be done; the message says why."""
+class HookError(errors.IsolationError):
+    """The hook cannot be installed, removed or read; the message says why."""
 
 
 class Script:
-    """The file on one host.
+    """The hook's script on one host.
 
-    :ivar path: where it is, or would be
-    :ivar text: what this installation writes into it
+    :ivar path: where the script is, or would be
+    :ivar text: the text that this installation writes
     """
 
     def __init__(
@@ -98,14 +99,15 @@ class Script:
     ) -> None:
         """:param folder: where libvirt looks for hooks
 
-        :param python: the interpreter that judges
-        :param labels: in place of those of this host
+        :param python: the interpreter that runs the check
+        :param labels: SELinux labels; those of this host by default
         """
         self._folder = folder
         self._python = Path(python)
         self._labels = labels or selinux_label.Labels()
         folders = [p for p in site.getsitepackages() if os.path.isdir(p)]
-        # After an admin's own, which may still change the XML of a migration.
+        # 50: after hooks of the admin, which may still change the XML of a
+        # guest that arrives by migration.
         self.path = folder / 'qemu.d' / '50-nova-isolation'
         self.text = _TEXT.format(
             mark=_MARK,
@@ -115,9 +117,11 @@ class Script:
         )
 
     def found(self) -> str | None:
-        """What is in the file; None: there is none.
+        """Read the installed script.
 
-        :raises HookError: it is not ours, or cannot be read
+        :returns: its text; None where there is no such file
+        :raises HookError: another program wrote the file, or it cannot be
+            read
         """
         if not os.path.lexists(self.path):
             return None
@@ -127,15 +131,17 @@ class Script:
             raise HookError(f'{self.path} cannot be read: {error}') from None
         if self.path.is_symlink() or _MARK not in content.splitlines():
             raise HookError(
-                f'{self.path} is no file of nova-isolation: move it away'
+                f'{self.path} was not written by nova-isolation: move the '
+                'file away'
             )
         return content
 
     def is_current(self) -> bool:
-        """Whether the file is there as this installation writes it.
+        """Whether the script is installed as this installation writes it.
 
         :raises HookError: as :meth:`found`
-        :raises LabelError: what label it should have cannot be found out
+        :raises LabelError: the SELinux label that the script should have
+            cannot be determined
         """
         return (
             self.found() == self.text
@@ -144,9 +150,9 @@ class Script:
         )
 
     def check(self) -> None:
-        """See that libvirt may run it, once it is there.
+        """Check that libvirt may run the script, once it is installed.
 
-        :raises LabelError: it may not
+        :raises LabelError: SELinux does not let libvirt run it
         """
         self._labels.check(self.path, self._python)
 
@@ -164,12 +170,13 @@ class Script:
         ]
 
     def install(self) -> bool:
-        """Put the file in its place.
+        """Install the script, or replace one that is not current.
 
         :returns: whether there was anything to do
-        :raises HookError: there is no libvirt, or a file that is not ours, or
-            it cannot be written
-        :raises LabelError: libvirt may not run it; nothing was done
+        :raises HookError: libvirt is not installed, another program wrote
+            the file, or the file cannot be written
+        :raises LabelError: SELinux does not let libvirt run the script;
+            nothing was changed
         """
         self.check()
         if self.is_current():
@@ -188,10 +195,11 @@ class Script:
         return True
 
     def remove(self) -> bool:
-        """Take the file away.
+        """Remove the script.
 
         :returns: whether there was one
-        :raises HookError: it is not ours, or cannot be removed
+        :raises HookError: another program wrote the file, or it cannot be
+            removed
         """
         if self.found() is None:
             return False
@@ -204,7 +212,8 @@ class Script:
         return True
 
     def _write(self) -> None:
-        # First above its folder, all of which libvirt runs at any time.
+        # The new file is made outside of qemu.d: libvirt runs every file
+        # there at any time.
         handle, name = tempfile.mkstemp(
             dir=self._folder, prefix='.nova-isolation-'
         )

@@ -12,25 +12,27 @@
 
 """The hook's SELinux label, and whether libvirt may run what has it.
 
-A file that SELinux does not let libvirt execute is a hook that has failed, for
-every guest: libvirt goes by the mode bits alone (virFileIsExecutable). The
-kernel can be asked before the file is in its place.
+If SELinux does not let libvirt execute the hook, the hook fails for every
+guest, because libvirt looks at the mode bits alone (virFileIsExecutable). The
+kernel can be asked before the file is installed.
 """
 
 from collections.abc import Callable
 from collections.abc import Iterator
 import os
 from pathlib import Path
+import shutil
 import subprocess  # nosec B404: to ask libselinux
 
-from nova_isolation.hook import programs
+from nova_isolation.model import errors
 from nova_isolation.probes import selinux
 
 #: The daemons that run hooks for guests of QEMU.
 _DAEMONS = (Path('/usr/sbin/libvirtd'), Path('/usr/sbin/virtqemud'))
-#: What the script runs, beside Python.
+#: The programs that the script runs, beside Python.
 _PROGRAMS = (Path('/bin/sh'), Path('/bin/cat'))
-#: Some of what Python then reads: a module of its own, and one of ours.
+#: Two of the files that Python then reads: a module of its own and one of
+#: ours.
 _MODULES = (Path(os.__file__), Path(__file__))
 
 _WAY_OUT = (
@@ -38,11 +40,24 @@ _WAY_OUT = (
     'nova-isolation below /opt or /usr'
 )
 _ATTRIBUTE = 'security.selinux'
+#: Folders that the PATH of root may lack (su, cron).
+_FOLDERS = ('/usr/sbin', '/sbin')
 _SECONDS = 60
 
 
-class LabelError(Exception):
-    """The label cannot be had, or does not do; the message says why."""
+class LabelError(errors.IsolationError):
+    """A label cannot be determined, or does not let libvirt run the hook; the
+    message says why.
+    """
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program of the host; None where there is no such program.
+
+    :param name: its name
+    """
+    path = os.pathsep.join([os.environ.get('PATH', os.defpath), *_FOLDERS])
+    return shutil.which(name, path=path)
 
 
 def text(path: str) -> str:
@@ -51,9 +66,9 @@ def text(path: str) -> str:
 
 
 def of_file(path: Path) -> str:
-    """The label of a file, or of what a link leads to.
+    """The label of a file. Symbolic links are followed.
 
-    :raises OSError: there is none
+    :raises OSError: the file has no label, or does not exist
     """
     return os.getxattr(path, _ATTRIBUTE).decode().rstrip('\0')
 
@@ -61,15 +76,16 @@ def of_file(path: Path) -> str:
 def of_policy(path: Path) -> str:
     """The label that the policy has for a regular file of that path.
 
-    :raises OSError: libselinux's program is not there, or does not answer
+    :raises OSError: the program matchpathcon is not installed, or does not
+        answer
     """
-    program = programs.find('matchpathcon')
+    program = find_program('matchpathcon')
     if program is None:
         raise OSError(
-            'matchpathcon is not there (Debian has it in selinux-utils, '
-            'Fedora in libselinux-utils)'
+            'the program matchpathcon is not installed (Debian has it in '
+            'selinux-utils, Fedora in libselinux-utils)'
         )
-    # -N: the kernel does not know what mcstransd calls levels.
+    # -N: the kernel does not know the names that mcstransd gives to levels.
     command = [program, '-n', '-N', '-m', 'file', str(path)]
     try:
         result = subprocess.run(  # noqa: S603  # nosec B603: a fixed program
@@ -82,7 +98,7 @@ def of_policy(path: Path) -> str:
     except subprocess.TimeoutExpired as error:
         raise OSError(str(error)) from None
     label = result.stdout.strip()
-    # "<<none>>" where the policy has none.
+    # The answer is "<<none>>" where the policy has no label.
     if result.returncode or label.count(':') < 2:
         raise OSError(
             f'{" ".join(command)}: {result.stderr or label or "no answer"}'
@@ -91,7 +107,7 @@ def of_policy(path: Path) -> str:
 
 
 class Labels:
-    """What SELinux of this host has to say about the hook."""
+    """The SELinux labels of the hook and of what it runs, on this host."""
 
     def __init__(
         self,
@@ -100,11 +116,12 @@ class Labels:
         of_file: Callable[[Path], str] = of_file,
         of_policy: Callable[[Path], str] = of_policy,
     ) -> None:
-        """:param read: gives the text of a file
+        """:param read: reads the text of a file
 
-        :param ask: gives the answer of a file to a question
-        :param of_file: gives the label of a file
-        :param of_policy: gives the label that a file of that path should have
+        :param ask: writes a question to a file of selinuxfs and reads the
+            answer
+        :param of_file: reads the label of a file
+        :param of_policy: looks up the label that the policy has for a path
         """
         self._read = read
         self._ask = ask
@@ -112,10 +129,11 @@ class Labels:
         self._of_policy = of_policy
 
     def wanted(self, path: Path) -> str | None:
-        """The label that the hook should have; None: there is no SELinux.
+        """The label that the hook should have.
 
-        :param path: where libvirt looks for it
-        :raises LabelError: it cannot be found out
+        :param path: where libvirt looks for the hook
+        :returns: None where SELinux is disabled
+        :raises LabelError: the label cannot be determined
         """
         try:
             if selinux.mode(self._read) == 'disabled':
@@ -123,14 +141,15 @@ class Labels:
             return self._of_policy(path)
         except (OSError, ValueError) as error:
             raise LabelError(
-                f'the SELinux label of {path} cannot be found out: {error}'
+                f'the SELinux label that {path} should have cannot be '
+                f'determined: {error}'
             ) from None
 
     def fits(self, path: Path) -> bool:
         """Whether the hook has the type that the policy has for it.
 
-        :param path: the file
-        :raises LabelError: it cannot be found out
+        :param path: the hook
+        :raises LabelError: one of the two cannot be determined
         """
         wanted = self.wanted(path)
         try:
@@ -143,9 +162,10 @@ class Labels:
     def check(self, path: Path, python: Path) -> None:
         """Ask the kernel whether libvirt may run a hook with its label.
 
-        :param path: where libvirt looks for it
-        :param python: the interpreter that judges
-        :raises LabelError: it may not, or that cannot be found out
+        :param path: where libvirt looks for the hook
+        :param python: the interpreter that runs the check
+        :raises LabelError: SELinux does not let libvirt run it, or that
+            cannot be determined
         """
         label = self.wanted(path)
         if label is None:
@@ -155,8 +175,8 @@ class Labels:
                 raise LabelError(fault)
         except (OSError, ValueError) as error:
             raise LabelError(
-                f'whether SELinux lets libvirt run {path} cannot be found '
-                f'out: {error}'
+                f'whether SELinux lets libvirt run {path} cannot be '
+                f'determined: {error}'
             ) from None
 
     def _faults(self, path: Path, label: str, python: Path) -> Iterator[str]:
@@ -164,7 +184,7 @@ class Labels:
         daemons = [daemon for daemon in _DAEMONS if self._is_there(daemon)]
         if not daemons:
             raise ValueError(
-                f'there is no {" and no ".join(map(str, _DAEMONS))}'
+                f'neither {" nor ".join(map(str, _DAEMONS))} is installed'
             )
         for daemon in daemons:
             source = self._domain(init, self._of_file(daemon))
@@ -225,9 +245,10 @@ class Labels:
 
 
 def give(path: Path, label: str) -> None:
-    """Give a file a label.
+    """Set the label of a file.
 
-    :raises OSError: the policy does not have it, or does not let us
+    :raises OSError: the policy does not know the label, or does not let this
+        process set it
     """
     os.setxattr(path, _ATTRIBUTE, label.encode() + b'\0')
 

@@ -10,21 +10,20 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Whether the installed hook judges: tried as libvirt would run it."""
+"""A trial run of the installed hook, as libvirt would run it."""
 
 from collections.abc import Callable
 from pathlib import Path
 import subprocess  # nosec B404: to run the installed file
 import typing
 
-from nova_isolation.hook import programs
 from nova_isolation.hook import selinux_label
 from nova_isolation.host import domain_metadata
 from nova_isolation.mechanisms.svirt import reason_codes
 from nova_isolation.probes import apparmor
 
 _SECONDS = 60
-# It is tagged, and nothing in it would confine it.
+# A tagged guest whose XML has nothing that would confine it.
 _TAGGED = (
     '<domain><name>trial</name><metadata><nova:instance '
     f'xmlns:nova="{domain_metadata.NAMESPACE}"><nova:flavor><nova:extraSpecs>'
@@ -39,12 +38,11 @@ _PROFILES = ('libvirtd', 'virtqemud')
 
 
 class Result(typing.NamedTuple):
-    """What came of it.
+    """The result of a trial run.
 
-    :ivar fault: what is wrong with the installed file; '' if it judges as it
-        should
-    :ivar untried: why it was not tried as AppArmor confines it; '' if it
-        was, or is not confined
+    :ivar fault: what is wrong with the installed file; '' where it works
+    :ivar untried: why the hook was not tried under the AppArmor profile of
+        libvirt; '' where it was tried, or libvirt is not confined
     """
 
     fault: str
@@ -54,23 +52,23 @@ class Result(typing.NamedTuple):
 def run(path: Path, read: Callable[[str], str] = selinux_label.text) -> Result:
     """Try the installed file.
 
-    Where AppArmor confines libvirt's daemon, as confined. No process can be
-    put into a domain of SELinux like that; see
+    Where AppArmor confines libvirt's daemon, the file is tried under the same
+    profile. A process cannot be put into a domain of SELinux like that; see
     :meth:`nova_isolation.hook.selinux_label.Labels.check`.
 
     :param path: the file
-    :param read: gives the text of a file
+    :param read: reads the text of a file
     """
     try:
         loaded = apparmor.profiles(read)
     except OSError as error:
-        # Of a container, or for somebody who is not root.
-        untried = f'its profiles cannot be read: {error}'
+        # In a container, or for a user other than root.
+        untried = f'the profiles of AppArmor cannot be read: {error}'
         return Result(_fault([str(path)]), untried)
     profiles = [name for name in _PROFILES if name in loaded]
-    program = programs.find('aa-exec')
+    program = selinux_label.find_program('aa-exec')
     if not profiles or program is None:
-        untried = 'aa-exec is not there' if profiles else ''
+        untried = 'the program aa-exec is not installed' if profiles else ''
         return Result(_fault([str(path)]), untried)
     for profile in profiles:
         found = _fault([program, '-p', profile, '--', str(path)])
@@ -102,6 +100,7 @@ def _fault(command: list[str]) -> str:
         ):
             return (
                 f'{" ".join(command)}: exit status {result.returncode} in '
-                f'place of {status}, output {result.stdout + result.stderr!r}'
+                f'place of {status}, output '
+                f'{result.stdout + result.stderr!r}'
             )
     return ''

@@ -10,11 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""An HTTPS client for answers that decide about trust.
 
-"""Asking a server over HTTPS, within bounds.
-
-For what decides about trust: one pinned authority, whole answers within a
-time and a size, no detours, and a peer whose clock agrees with ours.
+Only pinned CAs are trusted, an answer has a total deadline and a size limit,
+redirections are not followed, and the server's clock must agree with ours.
 """
 
 from collections.abc import Mapping
@@ -26,34 +25,38 @@ import typing
 
 import requests
 
-from nova_isolation.attestation import provider
+from nova_isolation.https import https_error
 from nova_isolation.https import key_file
 from nova_isolation.https import peer_clock
 from nova_isolation.https import tls
 
-#: Seconds for TCP and for TLS, each. Less where less is left.
+#: Seconds for the TCP connection and for the TLS handshake, each; less if the
+#: deadline is nearer.
 _CONNECT = 5.0
 
-#: Bytes of an answer. Keylime's of 10,000 agents has 12 MB.
+#: Size limit of an answer in bytes. Keylime's answer about 10,000 agents has
+#: 12 MB.
 _MAX = 64 * 2**20
 
-#: Bytes that are read at a time.
+#: Bytes of one read.
 _CHUNK = 2**17
 
-#: What may be over soon: bad gateway, unavailable, gateway time-out.
-_PASSING = frozenset({502, 503, 504})
+#: Status codes of a temporary failure: bad gateway, service unavailable,
+#: gateway timeout.
+_TEMPORARY = frozenset({502, 503, 504})
 
-#: Tries after the first one.
+#: How often a request is repeated after a temporary failure.
 _RETRIES = 2
 
 
 class Answer(typing.NamedTuple):
-    """What a server answers.
+    """An answer of a server.
 
-    :ivar status: of HTTP
-    :ivar headers: by name, in any case
-    :ivar body: all of it
-    :ivar at: its Date header: seconds since the epoch by the server's clock
+    :ivar status: the HTTP status code
+    :ivar headers: by name, case-insensitive
+    :ivar body: the complete body
+    :ivar at: the time of the Date header: seconds since the epoch by the
+        server's clock
     """
 
     status: int
@@ -63,11 +66,12 @@ class Answer(typing.NamedTuple):
 
 
 class Client:
-    """Asks one server. For one thread at a time; survives a fork.
+    """Sends requests to one server.
 
-    The files are read again when they have changed, and the permissions of
-    the key looked at each time. Looking up the server's name is bounded by
-    the resolver only (resolv.conf(5)).
+    A client serves one thread at a time and can be used after a fork. The TLS
+    files are read again when they have changed, and the permissions of the
+    key are checked for each request. The time of a DNS lookup is limited only
+    by the resolver (resolv.conf(5)).
     """
 
     def __init__(
@@ -86,16 +90,16 @@ class Client:
         :param timeout: seconds for a whole answer, all tries included
         :param clock_skew: seconds by which the server's clock may differ
         :param limit: bytes of an answer
-        :raises nova_isolation.attestation.provider.ProviderError: one of the
+        :raises nova_isolation.https.https_error.HttpsError: one of the
             files is not named
         """
         if not ca_file:
-            raise provider.ProviderError(
+            raise https_error.HttpsError(
                 'ca_file is not set; wanted: the certificates of the '
                 "authority that signed the server's, no other is trusted"
             )
         if bool(cert_file) != bool(key_file):
-            raise provider.ProviderError(
+            raise https_error.HttpsError(
                 f'cert_file is {cert_file!r} and key_file is {key_file!r}; '
                 f'wanted: both or none'
             )
@@ -113,18 +117,21 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Answer:
-        """Ask.
+        """Send a GET request.
 
-        Broken connections, and a server that is away for the moment, are
-        tried again as long as there is time.
+        The request is repeated after a broken connection or a temporary
+        failure of the server, if there is time until the deadline. The
+        repetition also covers the body, and ends early when the client is
+        closed; ``urllib3.Retry`` does neither, and has no total deadline.
 
         :param url: https://...
-        :param headers: that are sent as well
-        :param timeout: seconds, where it is not the usual one
-        :returns: the answer, whatever its status, redirections too
-        :raises nova_isolation.attestation.provider.ProviderError: none, or
-            none that can be used: of another authority, cut short, too long,
-            too late, of another time
+        :param headers: additional headers
+        :param timeout: seconds for the complete answer; None: those of the
+            constructor
+        :returns: the answer with any status, a redirection included
+        :raises nova_isolation.https.https_error.HttpsError: the server gave no
+            usable answer: the certificate is not trusted, the answer is
+            incomplete, too long or too late, or the clocks differ
         """
         if timeout is None:
             timeout = self._timeout
@@ -139,18 +146,21 @@ class Client:
             )
             try:
                 answer = self._once(session, url, headers)
-                if is_last or answer.status not in _PASSING:
+                if is_last or answer.status not in _TEMPORARY:
                     return answer
             except (requests.RequestException, OSError) as error:
-                if is_last or not _is_passing(error):
-                    raise provider.ProviderError(
+                if is_last or not _is_temporary(error):
+                    raise https_error.HttpsError(
                         f'{url}: {self._words(error, timeout)}'
                     ) from error
             self._limit.closed.wait(wait)
-        raise AssertionError  # Never: the last one returns or raises.
+        raise AssertionError  # Not reached: the last try returns or raises.
 
     def close(self) -> None:
-        """Call off what is under way, within a second. Nothing after it."""
+        """Cancel the request that is under way, within a second.
+
+        Each later request fails.
+        """
         self._limit.closed.set()
 
     def _once(
@@ -164,7 +174,7 @@ class Client:
         with session.get(
             url,
             headers=headers,
-            # The store of the operating system, or of certifi, otherwise.
+            # Without it requests would load the CA store of certifi.
             verify=self._ca,
             timeout=(min(left, _CONNECT), left),
             allow_redirects=False,
@@ -187,60 +197,62 @@ class Client:
     def _body(self, url: str, response: requests.Response) -> bytes:
         encoding = response.headers.get('Content-Encoding', 'identity')
         if encoding != 'identity':
-            raise provider.ProviderError(
-                f'{url}: wanted an answer that is not compressed, found '
+            raise https_error.HttpsError(
+                f'{url}: wanted an uncompressed answer, found '
                 f'Content-Encoding {encoding!r}'
             )
         body = bytearray()
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > self._max:
-                raise provider.ProviderError(
-                    f'{url}: an answer of more than {self._max} bytes is '
-                    f'not read'
+                raise https_error.HttpsError(
+                    f'{url}: wanted an answer of at most {self._max} bytes, '
+                    f'found a longer one'
                 )
-        # urllib3 1 does not look.
+        # urllib3 1 does not compare the length.
         length = response.headers.get('Content-Length')
         if response.status_code == 304:
-            # Of what is not sent.
+            # A 304 states the length of the body that it omits.
             length = None
         if length is not None and length != str(len(body)):
-            raise provider.ProviderError(
+            raise https_error.HttpsError(
                 f'{url}: wanted an answer of {length} bytes, found '
-                f'{len(body)}: it was cut short'
+                f'{len(body)}: the answer was cut short'
             )
         return bytes(body)
 
     def _words(self, error: BaseException, timeout: float) -> str:
-        """What went wrong, and what could be done about it."""
+        """Return what went wrong, and what the admin can do."""
         if self._limit.closed.is_set():
-            return 'called off: the service ends'
+            return 'the request was cancelled, because the service ends'
         if time.monotonic() >= self._limit.at:
             return (
-                f'no whole answer within {timeout:.3g} s (timeout); look '
-                f'whether the server is overloaded'
+                f'the server gave no complete answer within {timeout:.3g} s '
+                f'(timeout); check whether the server is overloaded'
             )
         cause = _cause(error)
         if isinstance(error, requests.exceptions.SSLError):
             found = getattr(cause, 'verify_message', '') or str(cause)
             return (
-                f'its TLS is not trusted: {found}; wanted a certificate for '
-                f'this name, valid now, signed by {self._ca} (ca_file)'
+                f'the certificate of the server is not trusted: {found}; '
+                f'wanted a certificate for this name, valid now, signed by '
+                f'a CA of {self._ca} (ca_file)'
             )
-        return f'no answer: {cause or type(cause).__name__}'
+        return f'the server gave no answer: {cause or type(cause).__name__}'
 
     def _usable(self) -> requests.Session:
-        """The session, made anew where something has changed."""
+        """Return the session; a new one if a file or the process changed."""
         if self._key:
             key_file.check(self._key)
         made_of = (
-            # A child process must not talk on its parent's connections.
+            # A child process must not use its parent's connections.
             os.getpid(),
             *(tls.stamp(path) for path in (self._ca, self._cert, self._key)),
         )
         if self._session is None or self._made_of != made_of:
             if self._session is not None and self._made_of[0] == os.getpid():
-                # That of a parent may be locked for ever: it is dropped.
+                # The session of a parent process may be locked for ever, so
+                # it is dropped and not closed.
                 self._session.close()
             self._session = None
             self._session = tls.session(
@@ -250,8 +262,8 @@ class Client:
         return self._session
 
 
-def _is_passing(error: BaseException) -> bool:
-    """Whether the next try may succeed."""
+def _is_temporary(error: BaseException) -> bool:
+    """Return whether a repeated request may succeed."""
     return isinstance(
         error,
         (requests.ConnectionError, requests.exceptions.ChunkedEncodingError),
@@ -259,7 +271,7 @@ def _is_passing(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What libraries have wrapped, for its words."""
+    """Return the innermost error, for its message."""
     while True:
         inner = getattr(error, 'reason', None)
         if not isinstance(inner, BaseException):

@@ -10,52 +10,55 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
-"""A private key is used only where nobody else can read it."""
+"""A check that nobody else can read or replace a private key."""
 
 import os
 import stat
 
-from nova_isolation.attestation import provider
+from nova_isolation.https import https_error
 
-#: Symbolic links that are followed; Linux has the same limit (path_resolution
-#: (7)).
+#: How many symbolic links are followed, as in Linux (path_resolution(7)).
 _MAX_LINKS = 40
 
 
 def check(path: str) -> None:
-    """Refuse a private key that others may know, or may have put there.
+    """Refuse a private key that other users may know or may have put there.
 
-    It must be a regular file of ours or of root's, with no permission for
-    the group or others. It may be reached through symbolic links of ours or
-    of root's: that is how certificates are renewed.
+    The key must be a regular file that belongs to this process's user or to
+    root, without permissions for the group or others. Symbolic links that
+    lead to the key must belong to the same users; tools that renew
+    certificates make such links.
 
     :param path: the file
-    :raises nova_isolation.attestation.provider.ProviderError: it is not so,
-        or it cannot be looked at
+    :raises nova_isolation.https.https_error.HttpsError: another user can
+        read or replace the key, or the file cannot be examined
     """
     try:
         state = _follow(path)
     except OSError as error:
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'key_file {path} cannot be used: {error.strerror or error}'
         ) from error
     if not stat.S_ISREG(state.st_mode):
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'key_file {path}: wanted a regular file, found '
             f'{stat.filemode(state.st_mode)}'
         )
     _check_owner(path, path, state)
     mode = stat.S_IMODE(state.st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'key_file {path}: wanted a key that nobody but its owner can '
             f'read, found mode {mode:04o}; run chmod 600 {path}'
         )
 
 
 def _follow(path: str) -> os.stat_result:
-    """What is at the end of the symbolic links."""
+    """Return the state of the file at the end of the symbolic links.
+
+    os.stat() would follow a link of another user, who could point the link
+    at another key at any time.
+    """
     here = path
     for _ in range(_MAX_LINKS):
         state = os.lstat(here)
@@ -63,7 +66,7 @@ def _follow(path: str) -> os.stat_result:
             return state
         _check_owner(path, here, state)
         here = os.path.join(os.path.dirname(here), os.readlink(here))
-    raise provider.ProviderError(
+    raise https_error.HttpsError(
         f'key_file {path}: more than {_MAX_LINKS} symbolic links'
     )
 
@@ -71,7 +74,7 @@ def _follow(path: str) -> os.stat_result:
 def _check_owner(path: str, here: str, state: os.stat_result) -> None:
     if state.st_uid not in (os.geteuid(), 0):
         what = 'symbolic link' if stat.S_ISLNK(state.st_mode) else 'file'
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'key_file {path}: wanted a key of user '
             f'{" or ".join(map(str, sorted({0, os.geteuid()})))}, '
             f'found the {what} {here} of user {state.st_uid}; run chown -h '

@@ -10,50 +10,50 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
-"""Whether the clock of who answers agrees with ours."""
+"""A check that a server's clock agrees with ours."""
 
 import email.utils
 
-from nova_isolation.attestation import provider
+from nova_isolation.https import https_error
 
-#: Seconds by which the Date header is exact: RFC 9110, 5.6.7.
+#: Resolution of the Date header in seconds: RFC 9110, 5.6.7.
 RESOLUTION = 1.0
 
 
 def check(
     url: str, date: str | None, sent: float, received: float, skew: float
 ) -> float:
-    """The time of a peer, if it can be ours.
+    """Return the server's time, if it agrees with ours.
 
-    A server says when it began to answer (tornado) or when it had the answer:
-    somewhere between our question and its arrival.
+    The Date header is the time at which the server began to answer (tornado)
+    or had the answer. Both lie between our request and the arrival of the
+    answer.
 
-    :param url: who answered
+    :param url: of the request, for messages
     :param date: the Date header of the answer
-    :param sent: when we asked, seconds since the epoch
-    :param received: when the answer began to arrive
+    :param sent: when the request was sent, seconds since the epoch
+    :param received: when the answer began to arrive, seconds since the epoch
     :param skew: seconds by which the clocks may differ
-    :returns: the peer's time, seconds since the epoch
-    :raises nova_isolation.attestation.provider.ProviderError: there is none,
-        or it differs by more
+    :returns: seconds since the epoch by the server's clock
+    :raises nova_isolation.https.https_error.HttpsError: the answer has no
+        usable Date header, or the clocks differ by more than ``skew``
     """
     try:
         if date is None:
             raise ValueError('none')
         at = email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError) as error:
-        raise provider.ProviderError(
-            f'{url}: wanted a Date header, found {date!r}: nobody can tell '
-            f'whether its clock is right'
+        raise https_error.HttpsError(
+            f'{url}: wanted a Date header, found {date!r}; without it the '
+            f'clock of the server cannot be checked'
         ) from error
-    # Its fraction of a second is cut off.
+    # The header has no fraction of a second.
     behind = sent - (at + RESOLUTION)
     ahead = at - received
     if max(behind, ahead) > skew:
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'{url}: wanted a clock within {skew:g} s of ours (clock_skew), '
-            f'found one that is {max(behind, ahead):.0f} s '
-            f'{"ahead" if ahead > behind else "behind"}; keep both with NTP'
+            f'found a clock that is {max(behind, ahead):.0f} s '
+            f'{"ahead" if ahead > behind else "behind"}; set both with NTP'
         )
     return at

@@ -10,8 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
-"""TLS to one server: one authority, whole answers within a time."""
+"""TLS to one server: only pinned CAs, and a total deadline per answer."""
 
 import os
 import ssl
@@ -23,23 +22,27 @@ import requests
 from requests import adapters
 import urllib3
 
-from nova_isolation.attestation import provider
+from nova_isolation.https import https_error
 
-#: Seconds after which a wait looks whether it was called off.
+#: Seconds after which a waiting read checks whether the client was closed.
 _SLICE = 0.5
 
 
 class Limit:
-    """When the answer that is under way must be complete."""
+    """The deadline of the answer that is under way.
+
+    :ivar at: the deadline, by :func:`time.monotonic`
+    :ivar closed: set when the client was closed
+    """
 
     def __init__(self) -> None:
         self.at = 0.0
         self.closed = threading.Event()
 
     def left(self) -> float:
-        """Seconds that are left.
+        """Return the seconds until the deadline.
 
-        :raises TimeoutError: none are
+        :raises TimeoutError: the deadline has passed, or the client is closed
         """
         left = self.at - time.monotonic()
         if left <= 0 or self.closed.is_set():
@@ -48,10 +51,10 @@ class Limit:
 
 
 def _socket_class(limit: Limit) -> type[ssl.SSLSocket]:
-    """Sockets that keep to a limit in all, not for each read only.
+    """Return a class of sockets that observe a deadline over all reads.
 
-    The time-out of requests is that of one read: a peer that sends a byte a
-    second would hold us for ever.
+    The timeout of requests applies to each read alone. A server that sends
+    one byte a second would keep a request open for ever.
     """
 
     class Socket(ssl.SSLSocket):
@@ -67,7 +70,7 @@ def _socket_class(limit: Limit) -> type[ssl.SSLSocket]:
 
 
 class _Adapter(adapters.HTTPAdapter):
-    """Connections with a TLS context of our own."""
+    """Makes connections with a TLS context of our own."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -83,19 +86,18 @@ class _Adapter(adapters.HTTPAdapter):
 def session(
     limit: Limit, ca_file: str, cert_file: str, key_file: str
 ) -> requests.Session:
-    """A session that trusts one authority only, and keeps to the limit.
+    """Return a session that trusts only the given CAs and observes a limit.
 
-    :param limit: of all that is asked with it
-    :param ca_file: the authorities that are trusted, PEM
-    :param cert_file: our certificate, PEM; '' for none
-    :param key_file: its private key, PEM
-    :raises nova_isolation.attestation.provider.ProviderError: a file cannot
-        be used
+    :param limit: of each answer to a request of this session
+    :param ca_file: the CA certificates that are trusted, PEM
+    :param cert_file: the client certificate, PEM; '' for none
+    :param key_file: the private key of the client certificate, PEM
+    :raises nova_isolation.https.https_error.HttpsError: a file cannot be used
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # urllib3 1 cannot use a context that compares the name where that is an
-    # address. Then, and only then, it compares the name itself.
+    # urllib3 1 cannot use a context that checks the host name if that name is
+    # an IP address. Only urllib3 1 then checks the name itself.
     version: str = urllib3.__version__  # type: ignore[attr-defined]
     context.check_hostname = not version.startswith('1.')
     context.sslsocket_class = _socket_class(limit)
@@ -104,35 +106,36 @@ def session(
         context.load_verify_locations(cafile=ca_file)
         what = f'cert_file {cert_file} with key_file {key_file}'
         if cert_file:
-            # No passphrase, or OpenSSL asked for it on the terminal.
+            # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(cert_file, key_file, password='')  # nosec B106
     except (OSError, ValueError) as error:
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'{what} cannot be used, wanted PEM, found: {error}'
         ) from error
     result = requests.Session()
-    # Neither a proxy nor REQUESTS_CA_BUNDLE of the environment.
+    # Ignore proxies and REQUESTS_CA_BUNDLE of the environment.
     result.trust_env = False
     result.headers['User-Agent'] = 'nova-isolation'
     result.headers['Accept-Encoding'] = 'identity'
     result.mount('https://', _Adapter(context))
-    # Nothing is asked in clear text.
+    # Refuse plain HTTP.
     del result.adapters['http://']
     return result
 
 
 def stamp(path: str) -> object:
-    """What is another where a file is.
+    """Return the identity of a file, to detect that it was replaced.
 
-    :raises nova_isolation.attestation.provider.ProviderError: it cannot be
-        looked at
+    :param path: the file; '' for none
+    :raises nova_isolation.https.https_error.HttpsError: the file cannot be
+        examined
     """
     if not path:
         return None
     try:
         state = os.stat(path)
     except OSError as error:
-        raise provider.ProviderError(
+        raise https_error.HttpsError(
             f'{path} cannot be used: {error.strerror or error}'
         ) from error
     return (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)

@@ -10,97 +10,97 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a third party says of a host, as the decision takes it.
+"""What a third party reports about a host, as the decision takes it.
 
-The counterpart of the facts (:mod:`nova_isolation.model.facts`), which are the
-host's own word: a document without names and times, so that alike hosts have
-equal ones and are decided about once, and the ages beside it, which are
-looked at each time.
+The counterpart of the facts (:mod:`nova_isolation.model.facts`), which are
+the host's own word. The document has neither names nor times, so that alike
+hosts have equal documents and are decided about once. The times are beside
+the document and are compared with the clock at each decision.
 """
 
 from collections.abc import Mapping
+import math
 import types
 import typing
 
 
-def _is_fresh(
-    age: float, limit: float, max_age: float, clock_skew: float
-) -> bool:
-    return -clock_skew <= age <= limit and age <= max_age
-
-
 class Evidence(typing.NamedTuple):
-    """What a third party says of one host, now.
+    """What a third party has reported about one host.
 
-    :ivar document: what it says, a JSON text in a form that is the
-        mechanism's own; the same for alike hosts
-    :ivar age: seconds since it last found the host good; negative for the
-        future; None: never
-    :ivar told: seconds since it last said anything about the host; None:
-        never. For messages only.
-    :ivar max_age: seconds after which that no longer counts, by the option
-    :ivar clock_skew: seconds by which it may seem to come from the future
-    :ivar trouble: why it cannot be asked at present; for messages only
-    :ivar agent: what stands for the host there; for messages only
-    :ivar who: who the third party is; for messages only
-    """
+    Times are seconds since the epoch. Without ``now`` the evidence can be
+    kept, because nothing in it grows old; :meth:`at` adds the time.
 
-    document: str
-    age: float | None
-    told: float | None
-    max_age: float
-    clock_skew: float
-    trouble: str = ''
-    agent: str = ''
-    who: str = ''
-
-    def is_fresh(self, max_age: float) -> bool:
-        """Whether it counts.
-
-        :param max_age: seconds after which it does not, as the flavor has
-            it; never laxer than the option
-        """
-        return self.age is not None and _is_fresh(
-            self.age, max_age, self.max_age, self.clock_skew
-        )
-
-
-class Statement(typing.NamedTuple):
-    """What a third party has said of one host; it does not grow old.
-
-    Times are seconds since the epoch.
-
-    :ivar good_at: when it last found the host good; None: never
-    :ivar told_at: when it last said anything about it; None: never
-
-    The others are those of :class:`Evidence`.
+    :ivar document: the statement, a JSON text in a form that is the
+        mechanism's own; equal for alike hosts
+    :ivar good_at: when the third party last found the host good; None: never
+    :ivar reported_at: when the third party last reported about the host;
+        None: never. For messages only.
+    :ivar max_age: seconds after which a good statement no longer counts, by
+        the option
+    :ivar clock_skew: seconds by which it may be dated in the future
+    :ivar trouble: why the third party cannot be asked at present, in words;
+        for messages only
+    :ivar agent: the third party's name of the host; for messages only
+    :ivar verifier: the third party; for messages only
+    :ivar now: the time of the decision. NaN: unknown, and the evidence is
+        not fresh by any limit.
     """
 
     document: str
     good_at: float | None
-    told_at: float | None
+    reported_at: float | None
     max_age: float
     clock_skew: float
     trouble: str = ''
     agent: str = ''
-    who: str = ''
+    verifier: str = ''
+    now: float = math.nan
 
-    def at(self, now: float) -> Evidence:
-        """What it is worth at a time."""
-        return Evidence(
-            self.document,
-            None if self.good_at is None else now - self.good_at,
-            None if self.told_at is None else now - self.told_at,
-            *self[3:],
-        )
+    def at(self, now: float) -> 'Evidence':
+        """Return this evidence with a time.
 
-    def is_fresh(self, now: float, max_age: float) -> bool:
-        """Whether it counts at a time, see :class:`Evidence`."""
-        return self.good_at is not None and _is_fresh(
-            now - self.good_at, max_age, self.max_age, self.clock_skew
-        )
+        :param now: seconds since the epoch
+        """
+        return self._replace(now=now)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the host was last found good.
+
+        Negative for a time in the future; None: never found good.
+        """
+        return None if self.good_at is None else self.now - self.good_at
+
+    @property
+    def report_age(self) -> float | None:
+        """Seconds since the last report about the host; None: never."""
+        if self.reported_at is None:
+            return None
+        return self.now - self.reported_at
+
+    def is_fresh(self, max_age: float) -> bool:
+        """Return whether the evidence counts at its time.
+
+        :param max_age: the limit of the flavor in seconds; it can only be
+            stricter than that of the option
+        """
+        return self.is_fresh_at(self.now, max_age)
+
+    def is_fresh_at(self, now: float, max_age: float) -> bool:
+        """Return whether the evidence counts at another time.
+
+        The scheduler asks this once for each host, so nothing is built here.
+
+        :param now: seconds since the epoch
+        :param max_age: see :meth:`is_fresh`
+        """
+        good_at = self.good_at
+        if good_at is None:
+            return False
+        age = now - good_at
+        # False for NaN as well.
+        return -self.clock_skew <= age <= max_age and age <= self.max_age
 
 
-#: By the name of the mechanism: that nobody says or has said anything.
+#: By the name of the mechanism: no third party has reported anything.
 NO_EVIDENCE: Mapping[str, Evidence] = types.MappingProxyType({})
-NO_STATEMENTS: Mapping[str, Statement] = types.MappingProxyType({})

@@ -39,6 +39,7 @@ import dataclasses
 import json
 import types
 
+from nova_isolation.model import errors
 from nova_isolation.model import reasons
 
 #: The schema that this release writes, and the newest schema that it reads.
@@ -60,7 +61,7 @@ MODE_STAT = 'isolation_mode'
 _VIOLATED = 'violated'
 
 
-class FactsError(Exception):
+class FactsError(errors.IsolationError):
     """A facts document cannot be used.
 
     :ivar reason: why the document cannot be used

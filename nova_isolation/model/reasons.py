@@ -176,9 +176,11 @@ HOST_VIOLATED = Reason(
 )
 HOST_AUDITS = Reason(
     'isolation.host.audits',
-    'The host that was to take over a running guest only records what it '
-    'would refuse.',
-    'Set [isolation] mode = enforce there, or choose another host.',
+    'The host runs in audit mode, or published no mode: it would run the '
+    'guest whatever it finds. Services that enforce do not use it for tagged '
+    'guests.',
+    'Set [isolation] mode = enforce on the host and restart its '
+    'nova-compute, or choose another host.',
 )
 EVIDENCE_MISSING = Reason(
     'isolation.facts.no_evidence',

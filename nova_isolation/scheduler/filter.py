@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The scheduler's filter: hosts whose facts do not meet the flavor go."""
+"""The scheduler's filter: drop hosts that do not meet the flavor."""
 
 import collections
 from collections.abc import Iterable
@@ -23,12 +23,10 @@ from nova.scheduler import filters
 from oslo_log import log as logging
 
 from nova_isolation import opts
-from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.attestation import service
-from nova_isolation.decision import cache
+from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence
-from nova_isolation.model import facts
 from nova_isolation.model import requirements
 from nova_isolation.scheduler import prefilter
 
@@ -44,8 +42,9 @@ prefilter.install()
 class IsolationFilter(filters.BaseHostFilter):
     """Keeps the hosts that offer what the flavor's extra specs ask for.
 
-    Parses once a request and decides once for hosts that are alike. No I/O,
-    no lock. An untagged flavor costs one look at its extra specs.
+    The filter parses the extra specs once for each request and decides once
+    for all hosts that are alike. It does no I/O and takes no lock. For an
+    untagged flavor it only looks for its own extra specs.
     """
 
     # A rebuild stays on its host, which may have changed since.
@@ -55,9 +54,11 @@ class IsolationFilter(filters.BaseHostFilter):
         super().__init__()
         self.options = opts.register(CONF)
         self.mechanisms = registry.get()
-        self.attestation = service.make(attestation_opts.register(CONF))
+        self.attestation = service.make(CONF)
         self.attestation.start()
-        self._judges: dict[requirements.Requirements, cache.DecisionCache] = {}
+        self._deciders: dict[
+            requirements.Requirements, published.PublishedDecision
+        ] = {}
 
     def filter_all(
         self, filter_obj_list: Iterable[typing.Any], spec_obj: typing.Any
@@ -93,19 +94,28 @@ class IsolationFilter(filters.BaseHostFilter):
     def host_passes(
         self, host_state: typing.Any, filter_properties: typing.Any
     ) -> bool:
-        """One host alone, for those who call a filter so."""
+        """Decide about one host, for callers that ask host by host."""
         return bool(list(self.filter_all([host_state], filter_properties)))
 
-    def _judge(self, wanted: requirements.Requirements) -> cache.DecisionCache:
+    def _decider(
+        self, wanted: requirements.Requirements
+    ) -> published.PublishedDecision:
         freshness = opts.freshness(self.options)
-        judge = self._judges.get(wanted)
+        enforces = self.options.mode != 'audit'
+        decider = self._deciders.get(wanted)
         # The options may have been reloaded.
-        if judge is None or judge.freshness != freshness:
-            judge = cache.DecisionCache(wanted, freshness, self.mechanisms)
-            if len(self._judges) >= _MAX_FLAVORS:
-                self._judges = {}
-            self._judges[wanted] = judge
-        return judge
+        if (
+            decider is None
+            or decider.freshness != freshness
+            or decider.enforces != enforces
+        ):
+            decider = published.PublishedDecision(
+                wanted, freshness, self.mechanisms, enforces=enforces
+            )
+            if len(self._deciders) >= _MAX_FLAVORS:
+                self._deciders = {}
+            self._deciders[wanted] = decider
+        return decider
 
     def _accepted(
         self,
@@ -114,19 +124,20 @@ class IsolationFilter(filters.BaseHostFilter):
         spec_obj: typing.Any,
         refused: collections.Counter[str],
     ) -> Iterator[typing.Any]:
-        judge = self._judge(wanted)
+        decider = self._decider(wanted)
+        decide = decider.decide
+        needs_statements = decider.needs_statements
         statements = self.attestation.statements
         now = time.time()
         confirmed = self.attestation.clock(now)
         for host in hosts:
-            # A node that has not reported yet has no stats.
-            stats = getattr(host, 'stats', None) or {}
-            answer = judge.decide(
-                stats.get(facts.STAT),
-                facts.age(stats, now),
+            answer = decide(
+                # A node that has not reported yet has no stats.
+                getattr(host, 'stats', None),
+                now,
                 statements(host.host, host.uuid)
-                if judge.asks
-                else evidence.NO_STATEMENTS,
+                if needs_statements
+                else evidence.NO_EVIDENCE,
                 confirmed,
             )
             if answer.accepted:

@@ -12,9 +12,9 @@
 
 """Ask placement for the traits that a flavor's requirements imply.
 
-Nova has no hook for request filters of others: its list is a module
-attribute that is looked up at each request
-(nova.scheduler.request_filter.ALL_REQUEST_FILTERS), and ours is appended.
+Nova has no hook for third-party request filters. This module appends its own
+to Nova's list, which Nova reads at each request
+(nova.scheduler.request_filter.ALL_REQUEST_FILTERS).
 """
 
 import typing
@@ -35,7 +35,7 @@ from nova_isolation.model import traits
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-# What Nova puts before the reason in the fault.
+# The text that Nova puts before the reason in the server's fault.
 _BEFORE = exception.NoValidHost.msg_fmt % {
     'reason': exception.RequestFilterFailed.msg_fmt % {'reason': ''}
 }
@@ -44,13 +44,13 @@ _BEFORE = exception.NoValidHost.msg_fmt % {
 def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     """Add the required traits to a request.
 
-    Placement keeps them also for a host that is forced, which no filter of
-    the scheduler sees. That a host is guarded at all is always required.
+    Placement applies them to a forced host too, for which no filter of the
+    scheduler runs. The trait of a guarded host is always required.
 
     :returns: whether anything was added
-    :raises nova.exception.RequestFilterFailed: no host could ever do,
-        because the extra specs are wrong or nobody can judge them; the user
-        reads why
+    :raises nova.exception.RequestFilterFailed: no host can meet the
+        requirements, because the extra specs are wrong or their mechanism
+        does not work; the message tells the user why
     """
     extra_specs = request_spec.flavor.extra_specs
     if not requirements.is_tagged(extra_specs):
@@ -76,20 +76,23 @@ def required_traits(
 ) -> frozenset[str]:
     """The traits without which no host meets the requirements.
 
-    :raises nova.exception.RequestFilterFailed: a mechanism cannot be asked,
-        so nobody could tell a host that offers it; for a forced host there
-        is no filter that would
+    :raises nova.exception.RequestFilterFailed: a mechanism does not answer,
+        so hosts that offer it cannot be told from others. No filter would
+        find out either where a host is forced.
     """
     result: set[str] = set()
     for item in wanted.items:
         try:
-            # A mechanism that is not loaded is a KeyError.
+            # KeyError: the mechanism is not loaded.
             result.update(
                 mechanisms.loaded[item.mechanism].required_traits(item)
             )
         except base.FAILURES as error:
-            # Anybody's mechanism.
-            LOG.exception('The isolation mechanism %s failed', item.mechanism)
+            # A third-party mechanism may raise anything.
+            LOG.exception(
+                'Isolation mechanism %s failed to name its required traits',
+                item.mechanism,
+            )
             unmet = item.unmet(
                 reasons.MECHANISM_UNAVAILABLE
                 if item.mechanism in mechanisms.failed
@@ -103,7 +106,10 @@ def required_traits(
 
 
 def install() -> None:
-    """Have Nova's scheduler call :func:`isolation_filter`. Once is enough."""
+    """Have Nova's scheduler call :func:`isolation_filter`.
+
+    Calling this again changes nothing.
+    """
     opts.register(CONF)
     if isolation_filter not in request_filter.ALL_REQUEST_FILTERS:
         request_filter.ALL_REQUEST_FILTERS.append(isolation_filter)

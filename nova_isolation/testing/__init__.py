@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Contract suites and fakes for the tests of extensions of this project.
+"""Contract suites and fakes for the tests of extensions of nova-isolation.
 
 Every mechanism and every attestation provider must pass its contract suite.
-The fakes are a host and a guest whose properties a test sets. No service
-imports this package, and this package needs no package that only tests need.
+The fakes are a host and a guest whose properties a test sets. This package is
+part of the wheel and imports no package that only tests need. No production
+service imports it, and no entry point names it.
 """

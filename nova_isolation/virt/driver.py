@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The compute driver: Nova's LibvirtDriver with a guard at its doors.
+"""The compute driver: Nova's LibvirtDriver, which asks the guard.
 
 ``compute_driver = isolation.IsolationDriver`` in nova.conf is all that an
 admin changes.
@@ -22,6 +22,9 @@ import typing
 from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import guest as libvirt_guest
+from nova.virt.libvirt import host as libvirt_host
 from oslo_log import log as logging
 
 from nova_isolation import opts
@@ -31,6 +34,7 @@ from nova_isolation.model import facts
 from nova_isolation.model import traits
 from nova_isolation.virt import exception
 from nova_isolation.virt import signatures
+from nova_isolation.virt.roads import choke_points
 from nova_isolation.virt.roads import live_migration
 from nova_isolation.virt.roads import placement
 from nova_isolation.virt.roads import power
@@ -40,33 +44,31 @@ from nova_isolation.virt.watch import watch_thread
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-# When Nova imports its driver, which is when the service starts: a Nova that
-# does not fit stops it here.
-signatures.check()
 opts.register(CONF)
 attestation_opts.register(CONF)
 
-#: Seconds that the start of the service waits for what verifiers say: guests
-#: may be started right after it.
-_FIRST_WORD = 5.0
+#: Seconds that the start of the service waits for the first statements of
+#: verifiers: guests may be started right after it.
+_FIRST_STATEMENTS = 5.0
 
 
-class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
-    """See Nova's driver for all that is not here."""
-
-    @functools.cached_property
-    def _announcement(self) -> placement.Announcement:
-        return placement.Announcement(registry.get().possible_traits())
+class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
+    """See Nova's driver for everything that is not here."""
 
     @functools.cached_property
-    def _kept(self) -> placement.KeptAllocations:
+    def _trait_creation(self) -> placement.TraitCreation:
+        return placement.TraitCreation(registry.get().possible_traits())
+
+    @functools.cached_property
+    def _kept_allocations(self) -> placement.KeptAllocations:
         return placement.KeptAllocations(CONF.host)
 
+    @signatures.override
     def init_host(self, host: str) -> None:
         """See Nova's driver."""
         self._attestation.start()
         super().init_host(host)
-        self._attestation.wait(_FIRST_WORD)
+        self._attestation.wait(_FIRST_STATEMENTS)
         LOG.info(
             'nova-isolation guards this host (mode %(mode)s). Facts: '
             '%(facts)s',
@@ -78,15 +80,16 @@ class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
         self._watch = watch_thread.WatchThread(
             periodic_verification.PeriodicVerification(
                 host,
-                self._host,
                 self.guard,
                 # The manager's periodic task; virtapi has no such method.
                 lambda context: (
                     self.virtapi._compute.update_available_resource(context)
                 ),
-            )
+            ),
+            CONF.isolation,
         )
 
+    @signatures.override
     def cleanup_host(self, host: str) -> None:
         """See Nova's driver."""
         if self._watch is not None:
@@ -94,54 +97,59 @@ class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
         self._attestation.stop()
         super().cleanup_host(host)
 
+    @signatures.override
     def emit_event(self, event: typing.Any) -> None:
         """See Nova's driver. Runs on the thread of libvirt's events."""
         if self._watch is not None and watch_thread.is_start(event):
             self._watch.wake(event.get_instance_uuid())
         super().emit_event(event)
 
+    @signatures.override
     def get_available_resource(self, nodename: str) -> dict[str, typing.Any]:
-        """See Nova's driver; the host's facts are among the stats."""
+        """See Nova's driver. The stats contain the facts of the host."""
         resources: dict[str, typing.Any] = super().get_available_resource(
             nodename
         )
         resources['stats'].update(self.guard.publish().stats)
         resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
-        self._kept.restore()
+        self._kept_allocations.restore()
         self._end_start_up()
-        # Not in init_host already: Nova has then not yet dealt with what was
-        # left of the guests, nor can it publish anything.
+        # Not in init_host already: then Nova has not yet dealt with the
+        # guests of its last run, and can publish nothing.
         if self._watch is not None:
             self._watch.start()
         return resources
 
+    @signatures.override
     def update_provider_tree(
         self,
         provider_tree: typing.Any,
         nodename: str,
         allocations: typing.Any = None,
     ) -> None:
-        """See Nova's driver; the traits that the facts earn come, others of
-        ours go.
+        """See Nova's driver. Of our traits the host has those that its facts
+        earn, and no others.
         """
         super().update_provider_tree(
             provider_tree, nodename, allocations=allocations
         )
         earned = self.guard.publish().traits
         if not self.guard.enforces:
-            # It refuses nothing, so it guards nothing for a scheduler that
-            # enforces; one that audits does not ask.
+            # A host in audit mode refuses nothing, so an enforcing scheduler
+            # must not use it; an auditing scheduler does not ask for this
+            # trait.
             earned -= {traits.GUARDED}
         present = {
             name
             for name in provider_tree.data(nodename).traits
             if name.startswith(traits.PREFIX)
         }
-        self._announcement.make()
-        # Explicitly each: static traits drop custom ones.
+        self._trait_creation.run()
+        # One by one: Nova's update of static traits drops custom ones.
         provider_tree.remove_traits(nodename, *(present - earned))
         provider_tree.add_traits(nodename, *(earned - present))
 
+    @signatures.override
     def spawn(
         self,
         context: typing.Any,
@@ -157,14 +165,14 @@ class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
     ) -> None:
         """See Nova's driver.
 
-        :raises nova_isolation.virt.exception.GuestRefused: here before a
-            disk or a domain is made, or after the paused start; Nova tries
-            the next host
+        :raises nova_isolation.virt.exception.GuestRefused: the guest is
+            refused, before a disk or a domain is made or after the paused
+            start; Nova tries the next host
         """
         request = self.guard.requests.of_instance(instance, context)
         try:
-            # Before an image is fetched. Audit mode gains nothing by it and
-            # would record each refusal twice.
+            # Before an image is fetched. In audit mode this would only
+            # record each refusal twice.
             if request.wanted and self.guard.enforces:
                 self.guard.admit(request)
             super().spawn(
@@ -180,35 +188,52 @@ class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
                 accel_info=accel_info,
             )
         except exception.GuestRefused:
-            # A new guest's only: in a rebuild, an evacuation or an unshelve
-            # the instance has other rights to its allocation.
+            # Only for a new guest: in a rebuild, an evacuation or an
+            # unshelve the instance keeps its allocation.
             if instance.vm_state == vm_states.BUILDING:
                 if self.instance_exists(instance):
-                    # Refused when all was made; Nova would try the next host
-                    # and leave it here.
+                    # Refused after the domain was made. Nova would try the
+                    # next host and leave the domain here.
                     self.destroy(
                         context, instance, network_info, block_device_info
                     )
                 placement.release(context, instance)
             elif instance.task_state == task_states.REBUILD_SPAWNING:
-                self._kept.keep(instance, allocations)
+                self._kept_allocations.keep(instance, allocations)
             raise
 
+    @signatures.override
     def _create_guest_with_network(
         self,
         context: typing.Any,
         xml: str,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any,
+        power_on: bool = True,
+        vifs_already_plugged: bool = False,
+        post_xml_callback: typing.Any = None,
+        external_events: typing.Any = None,
+        cleanup_instance_dir: bool = False,
+        cleanup_instance_disks: bool = False,
     ) -> typing.Any:
         try:
             return super()._create_guest_with_network(
-                context, xml, instance, *args, **kwargs
+                context,
+                xml,
+                instance,
+                network_info,
+                block_device_info,
+                power_on=power_on,
+                vifs_already_plugged=vifs_already_plugged,
+                post_xml_callback=post_xml_callback,
+                external_events=external_events,
+                cleanup_instance_dir=cleanup_instance_dir,
+                cleanup_instance_disks=cleanup_instance_disks,
             )
         except exception.GuestRefused:
-            # Where Nova has waited for the network it lets the guest run
-            # outside of its own clean-up.
+            # Where Nova has waited for the network, it resumes the guest
+            # outside of the block that cleans up after a failure.
             if self.instance_exists(instance):
                 self.guard.power_off(
                     self._host.get_guest(instance),
@@ -216,15 +241,33 @@ class IsolationDriver(power.PowerRoads, live_migration.LiveMigrationRoads):
                 )
             raise
 
+    @signatures.override
     def _create_guest(
         self,
         context: typing.Any,
         xml: str,
         instance: typing.Any,
-        *args: typing.Any,
-        **kwargs: typing.Any,
+        power_on: bool = True,
+        pause: bool = False,
+        post_xml_callback: typing.Any = None,
     ) -> typing.Any:
         with self.guard.requests.working_on(instance, context):
             return super()._create_guest(
-                context, xml, instance, *args, **kwargs
+                context,
+                xml,
+                instance,
+                power_on=power_on,
+                pause=pause,
+                post_xml_callback=post_xml_callback,
             )
+
+
+# Nova imports its driver when the service starts: a Nova that does not fit
+# stops the service here.
+signatures.check(
+    {
+        IsolationDriver: libvirt_driver.LibvirtDriver,
+        choke_points.GuardedGuest: libvirt_guest.Guest,
+        choke_points.GuardedHost: libvirt_host.Host,
+    }
+)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How a refusal travels through Nova."""
+"""The exceptions that carry a refusal through Nova."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ class GuestRefused(exception.GroupAffinityViolation):
     has that effect.
     """
 
-    #: Every fault message of ours begins so.
+    #: Every fault message of ours begins with this.
     MARK = 'Isolation refuses the guest'
 
     msg_fmt = MARK + ': %(reasons)s'
@@ -44,20 +44,22 @@ class GuestRefused(exception.GroupAffinityViolation):
 
     @property
     def details(self) -> str:
-        """The message in full, for logs and events, which may be long."""
+        """The full message, for logs and events: it may be long."""
         return self.msg_fmt % {'reasons': '; '.join(map(str, self.unmet))}
 
 
 class RefusedOnAHost(GuestRefused):
-    """One of the hosts that Nova tried refused the guest, when none is left.
+    """A host that Nova tried refused the guest, and no other host is left.
 
-    The others may have failed for reasons that are not ours.
+    The other hosts may have failed for other reasons.
     """
 
     msg_fmt = GuestRefused.MARK + ' on a host that was tried: %(reasons)s'
 
 
 class GuestViolated(GuestRefused):
-    """A guest that runs is no longer as its flavor asks. Never raised."""
+    """A running guest no longer meets its requirements. Never raised."""
 
-    msg_fmt = 'The running guest is not isolated as asked: %(reasons)s'
+    msg_fmt = (
+        'The running guest violates its isolation requirements: %(reasons)s'
+    )

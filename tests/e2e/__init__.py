@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests on a real OpenStack: the lab's, with real guests.
+"""End-to-end tests on the real OpenStack of the lab, with real guests.
 
-Run them with ``OS_TEST_PATH=./tests/e2e`` and one worker: all share one
-cloud. It is the one whose state folder LAB_STATE names, else one that is
-started at the first test and stopped at the end.
+Run them with ``OS_TEST_PATH=./tests/e2e`` and one worker, because all tests
+share one cloud. LAB_STATE names the state folder of a running cloud to use;
+otherwise a cloud is started for the first test and stopped at the end.
 """

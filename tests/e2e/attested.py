@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the tests of attested hosts share: a cloud with Keylime."""
+"""The base class of tests of attested hosts, with a cloud with Keylime."""
 
 import json
 import os
@@ -19,13 +19,13 @@ import time
 from typing import Any
 from typing import ClassVar
 
-from lab import cloud as clouds
-from lab import errors
-from lab import layout
-from lab import placement
+from lab.cloud import cloud as clouds
+from lab.cloud import placement
 from lab.keylime import attestd
 from lab.keylime import tpm
-from nova_isolation.model import attestation_result
+from lab.run import errors
+from lab.run import layout
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.e2e import base
 
 APPROVED, OTHER = 'an approved hypervisor', 'another hypervisor'
@@ -43,7 +43,7 @@ class TestCase(base.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        """A cloud for the class, or the one that is up."""
+        """Start a cloud for the class, or use the running one."""
         super().setUpClass()
         state = os.environ.get('LAB_STATE_ATTESTED')
         if state:
@@ -70,7 +70,7 @@ class TestCase(base.TestCase):
             self.wait_fresh(host)
 
     def trust(self, host: str) -> None:
-        """Whatever was done to it: it is what the verifier wants it to be."""
+        """Make a host trusted again, whatever a test did to it."""
         attestation = self.attestation
         if attestation.pcr(host) not in POLICY[tpm.LAUNCH]:
             attestation.launch(host, APPROVED)
@@ -88,10 +88,10 @@ class TestCase(base.TestCase):
             attestation.reactivate(host)
 
     def wait_fresh(self, host: str) -> None:
-        """Until the host counts as attested, and has the trait.
+        """Wait until a host counts as attested, and has the trait.
 
-        Once it may fail meanwhile: it was pending when :meth:`trust` looked
-        at it, because of what a test before did to it.
+        The host may fail once meanwhile, if it was pending in :meth:`trust`
+        because of an earlier test.
         """
         failed = False
 
@@ -121,12 +121,12 @@ class TestCase(base.TestCase):
         )
 
     def lose_trust(self, host: str) -> None:
-        """Another hypervisor is launched there, and Nova is told."""
+        """Launch another hypervisor, and wait until attestd reports it."""
         self.attestation.launch(host, OTHER)
         self.verdicts.wait_at_attestd(host, attestation_result.FAILED)
 
     def wait_reverified(self, server: Any, result: str) -> None:
-        """Until that is the last verdict about a running guest."""
+        """Wait until the last verification of a running guest had a result."""
 
         def last() -> str:
             found = [
@@ -144,14 +144,17 @@ class TestCase(base.TestCase):
         )
 
     def assertRefused(self, flavor: Any, host: str, code: str) -> None:
-        """It is not started on that host, for that reason; others are."""
+        """A guest of this flavor is refused on this host, for this reason."""
         self.assertNoValidHost(self.boot_flavor(flavor, host=host))
         self.assertExplained(flavor, f'{host}: refused', code)
 
     def act(
         self, server: Any, action: dict[str, Any], version: str = '2.79'
     ) -> Any:
-        """Ask for an action; the answer of nova-api."""
+        """Ask for an action.
+
+        :returns: the response of nova-api
+        """
         return self.api.compute.post(
             f'/servers/{server.id}/action', json=action, microversion=version
         )

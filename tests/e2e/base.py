@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the end-to-end tests share: one cloud, and how to use it."""
+"""The base class of end-to-end tests, and the cloud that they share."""
 
 import atexit
 import functools
@@ -21,20 +21,20 @@ from typing import ClassVar
 import unittest
 import uuid
 
-from lab import cloud as clouds
-from lab import explain
-from lab import guests
-from lab import layout
+from lab.cloud import cloud as clouds
+from lab.cloud import explain
+from lab.guests import guests
+from lab.run import layout
 from tests.e2e import leaks
 
-#: A host whose guests are hardened and sandboxed, and one whose are neither.
+#: A host with hardened and sandboxed guests, and a host without either.
 HARDENED, PLAIN = 'cpu-hardened', 'cpu-plain'
 NO_VALID_HOST = 'No valid host was found'
 
 
 @functools.cache
 def cloud() -> clouds.Cloud:
-    """The cloud of this test run; started when nobody has."""
+    """The cloud of this test run; it is started at the first call."""
     state = os.environ.get('LAB_STATE')
     if state:
         return clouds.Cloud.attach(Path(state))
@@ -45,12 +45,12 @@ def cloud() -> clouds.Cloud:
 
 
 class TestCase(unittest.TestCase):
-    """A test that boots guests. Whatever it makes is removed after it."""
+    """A test that boots guests; what the test creates is removed after it."""
 
     #: The cloud, once a test of the class has used it.
     _used: ClassVar[clouds.Cloud | None] = None
     maxDiff = None
-    #: How long a guest may take to start, and to go.
+    #: Seconds within which a guest has to start, and to be deleted.
     boot_seconds = 180.0
     delete_seconds = 180.0
 
@@ -69,69 +69,78 @@ class TestCase(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        """What its tests made is gone from the hosts and the services."""
+        """Check that nothing of the tests' guests is left."""
         super().tearDownClass()
         if cls._used is not None:
             leaks.check(cls._used, cls._used.connect())
 
     def flavor(self, specs: dict[str, str] | None = None) -> Any:
-        """A flavor with these extra specs, through a current API."""
+        """Create a flavor with these extra specs."""
         name = f'{self.id().rpartition(".")[2]}-{uuid.uuid4().hex[:8]}'
         flavor = self.guests.flavor(name, specs)
         self.addCleanup(self.api.compute.delete_flavor, flavor)
         return flavor
 
     def boot(self, specs: dict[str, str] | None = None, **where: str) -> Any:
-        """Boot a guest of such a flavor; the server, ACTIVE or ERROR.
+        """Boot a guest with these extra specs.
 
-        ``where`` is ``host`` or ``availability_zone``.
+        :param where: ``host`` or ``availability_zone``
+        :returns: the server, which is ACTIVE or ERROR
         """
         return self.boot_flavor(self.flavor(specs), **where)
 
     def boot_flavor(self, flavor: Any, **where: str) -> Any:
-        """Boot a guest; the server, ACTIVE or ERROR."""
+        """Boot a guest.
+
+        :returns: the server, which is ACTIVE or ERROR
+        """
         server = self.guests.create(flavor.name, flavor.id, **where)
         self.addCleanup(self.guests.delete, server, self.delete_seconds)
         return self.guests.wait_status(
             server, ('ACTIVE', 'ERROR'), self.boot_seconds
         )
 
-    def restart(self, daemon: str, **isolation: str) -> None:
-        """Restart a Nova daemon with other [isolation] options.
+    def restart(
+        self, daemon: str, group: str = 'isolation', **options: str
+    ) -> None:
+        """Restart a Nova daemon with other options in a group.
 
-        At the end of the test it is restarted as it was.
+        At the end of the test the daemon is restarted without them.
         """
         self.addCleanup(self.cloud.restart, daemon)
-        self.cloud.restart(daemon, {'isolation': isolation})
+        self.cloud.restart(daemon, {group: options})
 
     def refused_to_start(self, server: Any) -> dict[str, Any]:
-        """The fault of a server; that it has no trace on any host."""
+        """Check that a server is in ERROR and left nothing on any host.
+
+        :returns: the fault of the server
+        """
         self.assertEqual('ERROR', server.status, server.compute_host)
-        for name, place in self.cloud.places.items():
+        for name, host in self.cloud.hosts.items():
             self.assertNotIn(server.id, self.domains(name))
-            there = place.run(
+            there = host.run(
                 self.cloud.supervisor,
-                ['test', '-e', place.instances / str(server.id)],
+                ['test', '-e', host.instances / str(server.id)],
             )
             self.assertEqual(1, there.returncode, there.stderr)
         return dict(server.fault)
 
     def domains(self, host: str) -> set[str]:
-        """The UUIDs of all domains that libvirt of a host knows."""
+        """The UUIDs of all domains that a host's libvirt knows."""
         return set(
-            self.cloud.places[host]
+            self.cloud.hosts[host]
             .virsh(self.cloud.supervisor, 'list', '--all', '--uuid')
             .split()
         )
 
     def instance_folder(self, host: str, server: Any) -> Path:
-        """Where Nova keeps a server's files, seen from outside the host."""
+        """The folder of a server's files, outside the host's namespaces."""
         return self.cloud.layout.host(host).instances / str(server.id)
 
     def assertNoAllocations(self, server: Any) -> None:
-        """Placement has set nothing aside for a server.
+        """Placement has no allocations for a server.
 
-        Nova takes back what it had after the server is in ERROR.
+        Nova removes them only after the server is in ERROR.
         """
 
         def none() -> bool:
@@ -143,27 +152,27 @@ class TestCase(unittest.TestCase):
         self.cloud.supervisor.wait('no allocations', none, 60, every=0.3)
 
     def assertActive(self, server: Any, host: str | None = None) -> None:
-        """It is ACTIVE, on that host, and its guest has printed."""
+        """A server is ACTIVE, on this host, and its guest has printed."""
         self.assertEqual('ACTIVE', server.status, server.fault)
         if host is not None:
             self.assertEqual(host, server.compute_host)
         self.guests.wait_console(server)
 
     def assertNoValidHost(self, server: Any) -> None:
-        """The scheduler found no host for it, and nothing of it is left."""
+        """The scheduler found no host for a server; nothing of it is left."""
         fault = self.refused_to_start(server)
         self.assertIn(NO_VALID_HOST, fault['message'])
         self.assertNoAllocations(server)
 
     def assertEvent(self, server: Any, event: str, result: str) -> None:
-        """The server has an event of that name with that result."""
+        """A server has an event of this name with this result."""
         found = [
             (one['event'], one['result']) for one in self.guests.events(server)
         ]
         self.assertIn((event, result), found)
 
     def assertExplained(self, flavor: Any, *words: str) -> None:
-        """``nova-isolation-manage explain`` says each of the words."""
+        """``nova-isolation-manage explain`` prints each of the words."""
         text = explain.explain(self.cloud, flavor.name)
         for word in words:
             self.assertIn(word, text)

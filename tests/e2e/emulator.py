@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Asks a QEMU binary what it contains, in another way than we do."""
+"""Asks a QEMU binary for its types, in another way than our code does."""
 
 import json
 from pathlib import Path

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is left of guests that are no more."""
+"""Finds what deleted guests have left behind."""
 
 from collections.abc import Iterator
 import re
@@ -19,19 +19,19 @@ import uuid
 
 from openstack import connection
 
-from lab import cloud as clouds
-from lab import errors
-from lab import processes
+from lab.cloud import cloud as clouds
+from lab.run import errors
+from lab.run import processes
 
-#: Nova undoes some things after the server is gone; for the guests of deleted
-#: servers it looks every 15 s (lab.config.nova).
+#: Nova cleans up after it has deleted the server, and looks for guests of
+#: deleted servers every 15 s (lab.config.nova_conf).
 _SECONDS = 180
 
 
 def check(cloud: clouds.Cloud, api: connection.Connection) -> None:
-    """Wait until what there is belongs to a server.
+    """Wait until everything that exists belongs to a server.
 
-    :raises LabError: something does not; all that does not is named
+    :raises LabError: when something does not; the message names all of it
     """
     try:
         cloud.supervisor.wait(
@@ -44,9 +44,10 @@ def check(cloud: clouds.Cloud, api: connection.Connection) -> None:
 
 
 def _found(cloud: clouds.Cloud, api: connection.Connection) -> Iterator[str]:
-    """Whatever is there without its server, or a server without it."""
+    """Things without their server, and servers without their domain."""
     there = list(_things(cloud, api))
-    # Not before: a server may be made meanwhile, and must not seem strange.
+    # Servers are listed last, so that a server which is made meanwhile does
+    # not seem to be missing.
     servers = {
         str(one.id): one for one in api.compute.servers(all_projects=True)
     }
@@ -71,10 +72,10 @@ def _found(cloud: clouds.Cloud, api: connection.Connection) -> Iterator[str]:
 def _things(
     cloud: clouds.Cloud, api: connection.Connection
 ) -> Iterator[tuple[str, str, str]]:
-    """What there is: its kind, its host ('' where it has none), its owner."""
+    """All things of guests: kind, host ('' without one) and server id."""
     for host in _local(cloud):
-        place = cloud.places[host]
-        for owner in place.virsh(
+        there = cloud.hosts[host]
+        for owner in there.virsh(
             cloud.supervisor, 'list', '--all', '--uuid'
         ).split():
             yield 'domain', host, owner
@@ -104,10 +105,10 @@ def _get(service: Any, path: str) -> dict[str, Any]:
 
 
 def _local(cloud: clouds.Cloud) -> list[str]:
-    """The hosts whose folders are those of this machine."""
+    """The hosts that are not virtual machines."""
     return [
         host
-        for host in cloud.places
+        for host in cloud.hosts
         if cloud.layout.host(host).instances.is_dir()
     ]
 

@@ -10,20 +10,20 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Two of the lab's hosts with libvirtd and the hook alone, without a cloud."""
+"""Two of the lab's hosts with libvirtd and the hook, without a cloud."""
 
 from pathlib import Path
 from typing import ClassVar
 import unittest
 import uuid
 
-from lab import errors
-from lab import hosts
-from lab import layout as layouts
-from lab import processes
-from lab import supervisor as supervisors
+from lab.config import host_specs
 from lab.config import site as sites
-from lab.daemons import libvirtd
+from lab.hosts import namespaced_host
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import processes
+from lab.run import supervisor as supervisors
 from nova_isolation.host import domain_metadata
 
 _DOMAIN = """<domain type='qemu'>
@@ -40,7 +40,7 @@ _DOMAIN = """<domain type='qemu'>
 
 
 def metadata(specs: dict[str, str]) -> str:
-    """What Nova writes of a flavor, without Nova's namespace.
+    """The metadata that Nova writes for a flavor, without Nova's namespace.
 
     :param specs: the extra specs of the flavor
     """
@@ -57,8 +57,8 @@ def metadata(specs: dict[str, str]) -> str:
 def domain(name: str, specs: dict[str, str], more: str = '') -> str:
     """The XML of a small guest of such a flavor.
 
-    :param name: gives it a UUID too
-    :param more: elements to add
+    :param name: the name of the guest, from which its UUID is made
+    :param more: XML elements to add
     """
     return _DOMAIN.format(
         name=name,
@@ -71,11 +71,11 @@ def domain(name: str, specs: dict[str, str], more: str = '') -> str:
 
 
 class TestCase(unittest.TestCase):
-    """A test of guests that are started past Nova."""
+    """A test of guests that are started without Nova."""
 
     layout: ClassVar[layouts.Layout]
     supervisor: ClassVar[supervisors.Supervisor]
-    places: ClassVar[list[libvirtd.Host]]
+    hosts: ClassVar[list[namespaced_host.NamespacedHost]]
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -83,18 +83,20 @@ class TestCase(unittest.TestCase):
         cls.layout = layouts.Layout(layouts.default_state('libvirt'))
         running = processes.belonging(cls.layout)
         if running:
-            raise errors.LabError(f'left from another run: {running}')
+            raise errors.LabError(
+                f'processes of another run are left: {running}'
+            )
         cls.layout.make()
         cls.supervisor = supervisors.Supervisor(cls.layout)
         cls.addClassCleanup(cls._stop)
         site = sites.Site.make(cls.layout)
-        cls.places = [
-            libvirtd.Host(site, host, index)
-            for index, host in enumerate(hosts.known(hosts.DEFAULT))
+        cls.hosts = [
+            namespaced_host.NamespacedHost(site, host, index)
+            for index, host in enumerate(host_specs.known(host_specs.DEFAULT))
         ]
-        for place in cls.places:
-            place.make(cls.supervisor)
-            place.start(cls.supervisor)
+        for host in cls.hosts:
+            host.make(cls.supervisor)
+            host.start(cls.supervisor)
 
     @classmethod
     def _stop(cls) -> None:
@@ -103,32 +105,37 @@ class TestCase(unittest.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.here, self.there = self.places
+        self.here, self.there = self.hosts
         self.name = f'guest-{uuid.uuid4().hex[:8]}'
         self.addCleanup(self._remove)
 
     def _remove(self) -> None:
-        for place in self.places:
-            for guest in self.guests(place, '--all'):
-                if guest in self.guests(place):
-                    self.virsh('destroy', guest, place=place)
-                if guest in self.guests(place, '--all'):
-                    self.virsh('undefine', guest, place=place)
+        for host in self.hosts:
+            for guest in self.guests(host, '--all'):
+                if guest in self.guests(host):
+                    self.virsh('destroy', guest, host=host)
+                if guest in self.guests(host, '--all'):
+                    self.virsh('undefine', guest, host=host)
 
     def virsh(
-        self, *arguments: str | Path, place: libvirtd.Host | None = None
+        self,
+        *arguments: str | Path,
+        host: namespaced_host.NamespacedHost | None = None,
     ) -> str:
-        """What virsh printed, for the first host unless told otherwise."""
-        return (place or self.here).virsh(
-            self.supervisor, *map(str, arguments)
-        )
+        """Run virsh, by default for the first host.
 
-    def guests(self, place: libvirtd.Host, *options: str) -> list[str]:
-        """The names of the guests that run there (--all: that are known)."""
-        return self.virsh('list', '--name', *options, place=place).split()
+        :returns: what virsh printed
+        """
+        return (host or self.here).virsh(self.supervisor, *map(str, arguments))
+
+    def guests(
+        self, host: namespaced_host.NamespacedHost, *options: str
+    ) -> list[str]:
+        """The names of the running guests; with --all, of all guests."""
+        return self.virsh('list', '--name', *options, host=host).split()
 
     def file(self, text: str) -> Path:
-        """A file with a text."""
+        """Write a file with this text."""
         return layouts.write(self.layout.data / f'{uuid.uuid4()}', text)
 
     def define(self, specs: dict[str, str], more: str = '') -> None:
@@ -136,37 +143,39 @@ class TestCase(unittest.TestCase):
         self.virsh('define', self.file(domain(self.name, specs, more)))
 
     def start(self, specs: dict[str, str], more: str = '') -> None:
-        """Define and start it."""
+        """Define and start the guest of this test."""
         self.define(specs, more)
         self.virsh('start', self.name)
 
     def retag(self, specs: dict[str, str]) -> None:
-        """Change the tags of the running guest where it runs."""
+        """Change the tags of the running guest on its host."""
         self.virsh(
             'metadata', self.name, domain_metadata.NAMESPACE, '--live',
             '--key', 'nova', '--set', metadata(specs),
         )  # fmt: skip
 
-    def restart(self, place: libvirtd.Host, reboot: bool = False) -> None:
+    def restart(
+        self, host: namespaced_host.NamespacedHost, reboot: bool = False
+    ) -> None:
         """Restart a host's libvirtd.
 
-        :param reboot: as if the host had been booted; else libvirt does not
-            start guests by itself a second time
+        :param reboot: whether to simulate a reboot of the host; otherwise
+            libvirt does not autostart guests a second time
         """
-        self.supervisor.stop([place.daemon], 15)
+        self.supervisor.stop([host.daemon], 15)
         if reboot:
-            (place.layout.pids / 'autostarted').unlink()
-        place.start(self.supervisor)
+            (host.layout.pids / 'autostarted').unlink()
+        host.start(self.supervisor)
 
     def assertVetoed(self, *words: str) -> None:
-        """A start is refused by the hook, with these words."""
+        """The hook refuses to start the guest, with these words."""
         with self.assertRaises(errors.LabError) as caught:
             self.virsh('start', self.name)
         self.assertHookSays(str(caught.exception), *words)
         self.assertNotIn(self.name, self.guests(self.here))
 
     def assertHookSays(self, text: str, *words: str) -> None:
-        """A message is the hook's and has these words."""
+        """A message is from the hook and contains these words."""
         self.assertIn('nova-isolation does not let the guest', text)
         for word in words:
             self.assertIn(word, text)

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
-from lab import cloud as clouds
-from lab import guests
-from lab import hosts
-from lab import layout
+from lab.cloud import cloud as clouds
+from lab.config import host_specs
+from lab.guests import guests
+from lab.run import layout
 from tests.e2e import base
 
 SELINUX, APPARMOR = 'cpu-selinux', 'cpu-apparmor'
@@ -36,7 +36,8 @@ def cloud() -> clouds.Cloud:
     if state:
         return clouds.Cloud.attach(Path(state))
     started = clouds.Cloud(
-        layout.default_state('e2e-machines'), hosts.known([SELINUX, APPARMOR])
+        layout.default_state('e2e-machines'),
+        host_specs.known([SELINUX, APPARMOR]),
     )
     started.up()
     atexit.register(started.down)
@@ -46,8 +47,8 @@ def cloud() -> clouds.Cloud:
 class TestCase(base.TestCase):
     """A test with guests on one of the machines.
 
-    A guest there is emulated by an emulated QEMU, so two that only have to
-    be there are shared by the tests of a class.
+    An emulated QEMU emulates the guests there, which is slow. So the tests
+    of a class share the guests that they only look at.
     """
 
     #: The machine, and the extra specs of each of the shared guests.
@@ -81,23 +82,26 @@ class TestCase(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.place = self.cloud.places[self.HOST]
+        self.host = self.cloud.hosts[self.HOST]
         for server in self.shared:
             self.assertEqual('ACTIVE', server.status, server.fault)
             self.assertEqual(self.HOST, server.compute_host)
 
     def on_host(self, *command: str | Path) -> str:
-        """What a command on the machine printed; it has to succeed."""
-        result = self.place.run(self.cloud.supervisor, command)
+        """Run a command on the machine, which has to succeed.
+
+        :returns: what the command printed
+        """
+        result = self.host.run(self.cloud.supervisor, command)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stdout.strip()
 
     def disk(self, server: Any) -> Path:
-        """A server's disk, on the machine."""
-        return self.place.instances / str(server.id) / 'disk'
+        """The path of a server's disk on the machine."""
+        return self.host.instances / str(server.id) / 'disk'
 
     def wait_explained(self, flavor: Any, words: str) -> None:
-        """Wait until the host's facts make ``explain`` say so."""
+        """Wait until ``explain`` prints these words about the host."""
 
         def said() -> bool:
             try:
@@ -106,15 +110,15 @@ class TestCase(base.TestCase):
                 return False
             return True
 
-        # It measures itself every 15 s (lab.config.nova).
+        # The host measures itself every 15 s (lab.config.nova_conf).
         self.cloud.supervisor.wait(words, said, 300, every=2)
 
     def assertRuns(self, server: Any) -> None:
-        """It is ACTIVE on the machine, verified, and not paused."""
+        """A server is ACTIVE on the machine, verified, and not paused."""
         self.assertEqual('ACTIVE', server.status, server.fault)
         self.assertEqual(self.HOST, server.compute_host)
         self.assertEvent(server, 'isolation_verify', 'Success')
-        state = self.place.virsh(
+        state = self.host.virsh(
             self.cloud.supervisor, 'domstate', server.instance_name
         )
         self.assertEqual('running', state.strip())

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A moment made to last: a guest is started, and not yet verified."""
+"""Stops time between the start of a guest and its verification."""
 
 from collections.abc import Iterator
 import contextlib
@@ -19,15 +19,15 @@ import os
 import signal
 from typing import Any
 
-from lab import processes
-from lab import supervisor as supervisors
-from lab.daemons import libvirtd
 from lab.daemons import nova
+from lab.hosts import namespaced_host
+from lab.run import processes
+from lab.run import supervisor as supervisors
 
 
 @contextlib.contextmanager
 def stopped(daemon: supervisors.Daemon) -> Iterator[None]:
-    """While it lasts, a daemon does nothing (SIGSTOP)."""
+    """Keep a daemon stopped (SIGSTOP) during the body of the ``with``."""
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
         yield
@@ -39,33 +39,33 @@ def stopped(daemon: supervisors.Daemon) -> Iterator[None]:
 class PausedStart:
     """A guest whose nova-compute is stopped while libvirt starts it.
 
-    QEMU's process is there before libvirt answers that it has started it, so
-    whoever stops nova-compute as soon as he sees it stops it before the
-    verification.
+    The process of QEMU exists before libvirt answers that the guest has
+    started. A nova-compute that is stopped as soon as the process exists is
+    stopped before the verification.
 
-    :ivar compute: the nova-compute
+    :ivar compute: the daemon nova-compute
     """
 
     def __init__(
         self,
-        place: libvirtd.Host,
+        host: namespaced_host.NamespacedHost,
         supervisor: supervisors.Supervisor,
         server: Any,
     ) -> None:
-        """:param place: where it is to be started
-        :param supervisor: of the cloud
-        :param server: the server, created a moment ago
+        """:param host: the host on which the guest will be started
+        :param supervisor: the supervisor of the cloud
+        :param server: the server, which was just created
         """
-        self._place = place
+        self._host = host
         self._supervisor = supervisor
         self._uuid = str(server.id)
         self._pid = 0
-        name = nova.compute_name(place.host.name)
+        name = nova.compute_name(host.spec.name)
         self.compute = supervisor.daemons()[name]
 
     @contextlib.contextmanager
     def emulator_stopped(self) -> Iterator[None]:
-        """While it lasts, libvirt starts the guest: its QEMU is stopped."""
+        """Keep QEMU stopped, so that libvirt cannot finish the start."""
         self._wait_emulator()
         os.kill(self._pid, signal.SIGSTOP)
         try:
@@ -76,7 +76,7 @@ class PausedStart:
 
     @contextlib.contextmanager
     def lasting(self) -> Iterator[None]:
-        """While it lasts, the guest is started, paused, and that is all."""
+        """Keep nova-compute stopped when the guest is started and paused."""
         self._wait_emulator()
         with stopped(self.compute):
             self._supervisor.wait(
@@ -86,12 +86,12 @@ class PausedStart:
 
     @property
     def domain_state(self) -> str:
-        """What libvirt says, in virsh's words."""
+        """The state of the guest as virsh prints it."""
         return self._virsh('domstate').strip()
 
     @property
     def emulator_state(self) -> str:
-        """What QEMU says; ``prelaunch``: no instruction was executed yet."""
+        """QEMU's state; ``prelaunch``: no instruction was executed yet."""
         answer = self._virsh(
             'qemu-monitor-command', '{"execute": "query-status"}'
         )
@@ -99,23 +99,23 @@ class PausedStart:
 
     @property
     def emulator_runs(self) -> bool:
-        """Whether QEMU is a process still; its guest may be paused."""
+        """Whether the process of QEMU exists; its guest may be paused."""
         return self._uuid in processes.command(self._pid)
 
     def console(self) -> str:
-        """What the guest has printed, as long as its folder is there."""
-        path = self._place.layout.instances / self._uuid / 'console.log'
+        """What the guest has printed; its folder has to exist."""
+        path = self._host.layout.instances / self._uuid / 'console.log'
         return path.read_text(encoding='utf-8', errors='replace')
 
     def _virsh(self, command: str, *arguments: str) -> str:
-        return self._place.virsh(
+        return self._host.virsh(
             self._supervisor, command, self._uuid, *arguments
         )
 
     def _wait_emulator(self) -> None:
-        """Until QEMU is a process: sooner than anybody can verify it."""
+        """Wait for the process of QEMU, faster than nova-compute does."""
         usual = os.getpriority(os.PRIO_PROCESS, 0)
-        # It is mostly quick enough without.
+        # Usually this test is fast enough without a higher priority.
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, -20)
         try:
@@ -126,11 +126,11 @@ class PausedStart:
             os.setpriority(os.PRIO_PROCESS, 0, usual)
 
     def _find(self) -> int | None:
-        for path in self._place.layout.pids.glob('instance-*.pid'):
+        for path in self._host.layout.pids.glob('instance-*.pid'):
             try:
                 pid = int(path.read_text(encoding='ascii'))
             except (OSError, ValueError):
-                # It is just being written, or removed.
+                # The file is just being written or removed.
                 continue
             if self._uuid in processes.command(pid):
                 return pid

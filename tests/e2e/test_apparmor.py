@@ -11,13 +11,13 @@
 # under the License.
 
 
-"""Guests on a host that enforces AppArmor, and on one that stops to."""
+"""Guests on a host that enforces AppArmor, and on one that stops enforcing."""
 
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
-from lab import intruder
+from lab.guests import intruder
 from tests.e2e import base
 from tests.e2e import machines
 
@@ -31,14 +31,14 @@ class AppArmorTestCase(machines.TestCase):
     HOST = machines.APPARMOR
 
     def assertOwnProfile(self, server: Any) -> None:
-        """The kernel holds a guest's QEMU to the profile of that guest."""
+        """The kernel confines a guest's QEMU by the profile of that guest."""
         self.assertEqual(
             f'libvirt-{server.id} (enforce)', self.guests.label(server)
         )
 
 
 class ConfinedTest(AppArmorTestCase):
-    """Two guests at once, one of which would take what there is."""
+    """Two guests at once; one of them accepts any security module."""
 
     SHARED: ClassVar = (_APPARMOR, _APPARMOR)
 
@@ -61,7 +61,7 @@ class ConfinedTest(AppArmorTestCase):
 
 
 class AnyTest(AppArmorTestCase):
-    """isolation:svirt=any, where AppArmor is what there is."""
+    """isolation:svirt=any, on a host with AppArmor."""
 
     def test_any(self) -> None:
         server = self.boot({'isolation:svirt': 'any'}, host=self.HOST)
@@ -70,7 +70,7 @@ class AnyTest(AppArmorTestCase):
 
 
 class RefusedTest(AppArmorTestCase):
-    """What the host cannot give."""
+    """Requirements that the host does not meet."""
 
     def test_selinux(self) -> None:
         flavor = self.flavor({'isolation:svirt': 'selinux'})

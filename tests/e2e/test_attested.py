@@ -26,8 +26,8 @@ from lab.keylime import certificates
 from lab.keylime import decider
 from lab.keylime import settings
 from lab.keylime import tpm
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
-from nova_isolation.model import attestation_result
 from tests.e2e import attested
 from tests.e2e import base
 
@@ -43,17 +43,15 @@ class AttestedTest(attested.TestCase):
         self.assertEvent(server, 'isolation_verify', 'Success')
 
     def test_services_are_no_admins(self) -> None:
-        # Whom Keylime's authority has signed for is one.
+        # A client whose certificate Keylime's authority signed is an
+        # administrator of the verifier.
         site = self.cloud.site
-        theirs = attestd.client(site)['isolation_attestation']
         verifier = (sites.LOCALHOST, site.ports['verifier'])
         authority = certificates.authority_file(
             settings.authority(site.layout)
         )
         context = ssl.create_default_context(cafile=str(authority))
-        context.load_cert_chain(
-            str(theirs['cert_file']), str(theirs['key_file'])
-        )
+        context.load_cert_chain(*attestd.client_certificate(site.layout))
         with (
             self.assertRaises(ssl.SSLError) as caught,
             socket.create_connection(verifier, timeout=10) as connection,
@@ -61,9 +59,9 @@ class AttestedTest(attested.TestCase):
                 connection, server_hostname=sites.LOCALHOST
             ) as secured,
         ):
-            # With TLS 1.3 the server's word on our certificate comes after
-            # the handshake. Who writes first may find the connection reset,
-            # and never read it.
+            # With TLS 1.3 the server refuses our certificate only after the
+            # handshake. A client that writes first may get a reset before it
+            # reads the refusal.
             secured.recv(1)
         self.assertIn('UNKNOWN_CA', str(caught.exception))
         with requests.Session() as session:
@@ -84,21 +82,21 @@ class AttestedTest(attested.TestCase):
         self.attestation.launch(base.PLAIN, attested.OTHER)
         self.verdicts.wait_at_verifier(base.PLAIN, 'FAIL')
         self.verdicts.wait_at_attestd(base.PLAIN, attestation_result.FAILED)
-        # A quote every 2 s, and a look at the verifier every second.
+        # Keylime quotes every 2 s, and attestd polls every second.
         self.assertLess(time.monotonic() - began, 15)
         self.assertRefused(flavor, base.PLAIN, attested_reasons.FAILED.code)
         self.assertExplained(flavor, 'invalid quote')
-        # Not only the next look at the verifier has told it.
+        # The revocation arrived, not only the next poll.
         agent = self.attestation.uuid(base.PLAIN)
         self.assertRegex(
             log.read_text('utf-8')[before:],
             f'Agent {agent} is no longer trusted: revoked by its verifier '
             r'\(pcr_validation\.invalid_pcr_17\)',
         )
-        # The other host is as good as before, and untagged guests run.
+        # The other host is still accepted, and untagged guests run.
         self.assertActive(self.boot_flavor(flavor), base.HARDENED)
         self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)
-        # What runs there is reported, and goes on.
+        # The running guest is reported, and goes on running.
         self.wait_reverified(running, 'Error')
         self.assertEqual(
             'ACTIVE', self.api.compute.get_server(running.id).status
@@ -131,7 +129,7 @@ class AttestedTest(attested.TestCase):
 
     def test_verifier_restarted(self) -> None:
         flavor = self.flavor(attested.ATTESTED)
-        # It would have a good quote again before anybody could look.
+        # Otherwise the next good quote would arrive before the check.
         with self.attestation.frozen_agent(base.PLAIN):
             self.attestation.stop_verifier()
             self.attestation.start_verifier()
@@ -172,11 +170,11 @@ class AttestedTest(attested.TestCase):
         server = self.boot(attested.ATTESTED, host=base.PLAIN)
         self.assertActive(server, base.PLAIN)
 
-    # From here on roads on which no filter is asked: the compute host itself
-    # refuses. In one class with the others, for whose cloud it is too.
+    # On the following roads no filter runs; the compute host itself refuses.
+    # They are in this class because its tests share one cloud.
 
     def assertRefusedThere(self, server: Any, host: str) -> None:
-        """The host refused it, and no guest of it runs anywhere."""
+        """The host refused a server, and its guest runs nowhere."""
         server = self.guests.wait_fault(server, attested_reasons.FAILED.code)
         self.assertIn('invalid quote', server.fault['message'])
         self.assertIn(
@@ -186,14 +184,14 @@ class AttestedTest(attested.TestCase):
                 for one in self.guests.events(server)
             ],
         )
-        for name in self.cloud.places:
-            running = self.cloud.places[name].virsh(
+        for name in self.cloud.hosts:
+            running = self.cloud.hosts[name].virsh(
                 self.cloud.supervisor, 'list', '--uuid'
             )
             self.assertNotIn(server.id, running)
 
     def test_forced_host(self) -> None:
-        # Without the trait a forced host gets past the scheduler.
+        # Without the trait the scheduler accepts a forced host.
         self.restart(nova.SCHEDULER, request_traits='false')
         self.lose_trust(base.PLAIN)
         server = self.boot(
@@ -226,7 +224,7 @@ class AttestedTest(attested.TestCase):
         server = self.api.compute.get_server(server.id)
         self.assertEqual(base.HARDENED, server.compute_host)
         self.assertNotIn(server.id, self.domains(base.PLAIN))
-        # It was the trust, and nothing else.
+        # Trust was the only reason.
         self.trust(base.PLAIN)
         self.wait_fresh(base.PLAIN)
         self.act(server, {'evacuate': argument}, '2.29').raise_for_status()
@@ -243,17 +241,17 @@ class AttestedTest(attested.TestCase):
         self.assertActive(server, base.PLAIN)
 
     def lose_host(self, server: Any) -> None:
-        """The host of a server is dead; at the end of the test it is back."""
-        place = self.cloud.places[base.HARDENED]
-        # Afterwards: it has to have cleaned up before Nova lets it be up.
+        """Stop the host of a server until the end of the test."""
+        host = self.cloud.hosts[base.HARDENED]
+        # The host has to clean up before Nova enables it again.
         self.addCleanup(self.force_down, False)
         self.addCleanup(self.cloud.restart, _HARDENED)
-        place.stop_service(self.cloud.supervisor, _HARDENED)
-        place.virsh(self.cloud.supervisor, 'destroy', str(server.id))
+        host.stop_service(self.cloud.supervisor, _HARDENED)
+        host.virsh(self.cloud.supervisor, 'destroy', str(server.id))
         self.force_down(True)
 
     def force_down(self, down: bool) -> None:
-        """Tell Nova that cpu-hardened is dead, or is not."""
+        """Set or clear "forced down" for cpu-hardened."""
         service = next(
             iter(
                 self.api.compute.services(

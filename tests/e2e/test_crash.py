@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What dies or hangs between the paused start of a guest and its verification.
+"""Daemons that die or hang between the paused start and the verification.
 
-Whatever it is: a guest that was not verified never executes an instruction.
+A guest that was not verified never executes an instruction.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ import os
 import signal
 from typing import Any
 
-from lab import guestfiles
+from lab.cloud import guest_image
 from lab.daemons import nova
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
@@ -33,11 +33,11 @@ _COMPUTE = nova.compute_name(base.HARDENED)
 
 
 class TestCase(base.TestCase):
-    """A guest is started on cpu-hardened, and its nova-compute stopped."""
+    """A test with a guest that is started on cpu-hardened, unverified."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.place = self.cloud.places[base.HARDENED]
+        self.host = self.cloud.hosts[base.HARDENED]
 
     def create(self) -> Any:
         """Ask for a tagged guest, and do not wait for it."""
@@ -48,17 +48,17 @@ class TestCase(base.TestCase):
 
     @contextlib.contextmanager
     def started(self) -> Iterator[tuple[Any, paused_start.PausedStart]]:
-        """While it lasts, a guest is started, not verified."""
+        """Keep a guest started and unverified during the ``with``."""
         server = self.create()
         start = paused_start.PausedStart(
-            self.place, self.cloud.supervisor, server
+            self.host, self.cloud.supervisor, server
         )
         with start.lasting():
             self.assertEqual('prelaunch', start.emulator_state)
             yield server, start
 
     def assertNeverRan(self, start: paused_start.PausedStart) -> None:
-        self.assertNotIn(guestfiles.CONSOLE_MARK, start.console())
+        self.assertNotIn(guest_image.CONSOLE_MARK, start.console())
 
     def wait(self, what: str, test: Any, seconds: float = 120) -> None:
         self.cloud.supervisor.wait(what, test, seconds)
@@ -103,13 +103,13 @@ class ComputeTest(TestCase):
 
 
 class LibvirtdTest(TestCase):
-    """libvirtd dies or hangs, and comes back."""
+    """libvirtd dies or hangs, and is restarted."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.libvirtd = self.cloud.supervisor.daemons()[self.place.daemon]
+        self.libvirtd = self.cloud.supervisor.daemons()[self.host.daemon]
         self.addCleanup(self.revive)
-        #: Ends its hanging.
+        #: Lets a stopped libvirtd continue when it is closed.
         self.go_on = contextlib.ExitStack()
         self.addCleanup(self.go_on.close)
 
@@ -121,14 +121,14 @@ class LibvirtdTest(TestCase):
         self.wait('its end', lambda: not self.libvirtd.alive())
 
     def revive(self) -> None:
-        """Start libvirtd, if it is dead; Nova uses the host again."""
-        daemon = self.cloud.supervisor.daemons()[self.place.daemon]
+        """Start libvirtd if it is dead, and wait until Nova uses the host."""
+        daemon = self.cloud.supervisor.daemons()[self.host.daemon]
         if not daemon.alive():
-            self.place.start(self.cloud.supervisor)
+            self.host.start(self.cloud.supervisor)
             self.wait('Nova', lambda: self.service().status == 'enabled', 180)
 
     def service(self) -> Any:
-        """What Nova says of this nova-compute."""
+        """The compute service of cpu-hardened in the API."""
         (service,) = self.api.compute.services(
             binary='nova-compute', host=base.HARDENED
         )
@@ -137,7 +137,7 @@ class LibvirtdTest(TestCase):
     def assertVerificationHangs(
         self, server: Any, start: paused_start.PausedStart
     ) -> None:
-        # nova-compute as a whole must not: it says that it is there.
+        # nova-compute as a whole must not hang: it still reports its state.
         seen = self.service().updated_at
         self.wait('life', lambda: self.service().updated_at > seen)
         server = self.api.compute.get_server(server.id)
@@ -145,7 +145,7 @@ class LibvirtdTest(TestCase):
         self.assertNeverRan(start)
 
     def assertPoweredOff(self, start: paused_start.PausedStart) -> None:
-        """Nova has given up on the guest; it ends when libvirtd is back."""
+        """Nova gave up; the guest is ended when libvirtd runs again."""
         self.assertTrue(start.emulator_runs)
         self.revive()
         self.wait('power off', lambda: not start.emulator_runs)
@@ -177,14 +177,14 @@ class LibvirtdTest(TestCase):
 
 
 class TwoAtOnceTest(TestCase):
-    """libvirt is long at work on one guest of a host."""
+    """libvirt needs long for one guest of a host."""
 
     def test_the_other_does_not_wait(self) -> None:
         slow = self.create()
         start = paused_start.PausedStart(
-            self.place, self.cloud.supervisor, slow
+            self.host, self.cloud.supervisor, slow
         )
-        # libvirt waits for the answer of a QEMU that does not run.
+        # libvirt waits for a QEMU process that is stopped.
         with start.emulator_stopped():
             other = self.guests.wait_status(self.create(), ('ACTIVE', 'ERROR'))
             self.assertEqual('ACTIVE', other.status, other.fault)

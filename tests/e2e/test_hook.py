@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The libvirt hook: roads to a running guest that do not lead through Nova."""
+"""The libvirt hook refuses guests that are started without Nova."""
 
 import re
 
-from lab import errors
+from lab.run import errors
 from tests.e2e import base
 from tests.e2e import libvirt_hosts
 
@@ -25,7 +25,7 @@ _WRONG = 'isolation.svirt.wrong_definition'
 
 
 class StartTest(libvirt_hosts.TestCase):
-    """``virsh start`` of a domain that somebody made."""
+    """``virsh start`` of a domain that was defined by hand."""
 
     def test_untagged(self) -> None:
         self.start({'hw:cpu_policy': 'shared'})
@@ -74,8 +74,8 @@ class StartTest(libvirt_hosts.TestCase):
         self.assertNotIn(self.name, self.guests(self.here, '--all'))
 
     def test_the_hook_says_that_it_works(self) -> None:
-        for place in self.places:
-            self.assertIn('refuses', place.hook(self.supervisor, 'status'))
+        for host in self.hosts:
+            self.assertIn('refuses', host.hook(self.supervisor, 'status'))
 
     def test_removed_and_put_back(self) -> None:
         self.define(_UNKNOWN)
@@ -83,14 +83,14 @@ class StartTest(libvirt_hosts.TestCase):
         self.here.hook(self.supervisor, 'remove')
         self.virsh('start', self.name)
         self.virsh('destroy', self.name)
-        # libvirt lists the folder at each call: no reload is needed as long
-        # as it found a hook of QEMU when it started.
+        # libvirt lists the folder at each call. It needs no reload if it found
+        # a QEMU hook when it started.
         self.here.hook(self.supervisor, 'install')
         self.assertVetoed('isolation.spec.unknown')
 
 
 class RestartTest(libvirt_hosts.TestCase):
-    """What libvirtd does by itself when it starts."""
+    """Guests that libvirtd starts or finds when it starts."""
 
     def test_autostart(self) -> None:
         self.define(_SVIRT)
@@ -107,7 +107,7 @@ class RestartTest(libvirt_hosts.TestCase):
         def veto() -> str:
             text = log.read_text(encoding='utf-8', errors='replace')
             _, _, after = text.partition(f'let the guest {self.name} start')
-            # Of this guest, not of the next one that is refused.
+            # The message is about this guest, not the next refused one.
             return after.partition('let the guest')[0]
 
         self.supervisor.wait('the veto', lambda: _WRONG in veto(), 30)
@@ -118,28 +118,28 @@ class RestartTest(libvirt_hosts.TestCase):
         self.retag({**_SVIRT, **_UNKNOWN})
         self.assertIn('isolation:svrit', self.virsh('dumpxml', self.name))
         self.restart(self.here)
-        # Waits until libvirt has reconnected, which it is still about when
-        # it answers; it has killed the guest then if the hook has failed.
+        # libvirt answers before it has reconnected to its guests. This waits
+        # until it has, and has killed the guest if the hook failed.
         self.virsh('suspend', self.name)
         self.assertEqual([self.name], self.guests(self.here))
-        # It is the hook's forbearance: it would refuse a start.
+        # The hook tolerates a running guest, and would refuse a start.
         self.virsh('destroy', self.name)
         self.define(_SVIRT)
         self.assertVetoed(_WRONG)
 
 
 class MigrationTest(libvirt_hosts.TestCase):
-    """A guest that comes from another host, past Nova."""
+    """A guest that is migrated from another host without Nova."""
 
     def migrate(self) -> None:
         self.virsh('migrate', '--live', self.name, self.there.layout.uri)
 
     def definition(self) -> str:
-        """The XML that is migrated, without what is particular to a host."""
-        for place in self.places:
-            if self.name in self.guests(place):
+        """The XML that is migrated, without the parts of one host."""
+        for host in self.hosts:
+            if self.name in self.guests(host):
                 xml = self.virsh(
-                    'dumpxml', '--migratable', self.name, place=place
+                    'dumpxml', '--migratable', self.name, host=host
                 )
                 return re.sub(r" id='[0-9]+'", '', xml)
         return ''
@@ -164,7 +164,7 @@ class MigrationTest(libvirt_hosts.TestCase):
         self.assertHookSays(str(caught.exception), _WRONG)
         self.assertIn(self.name, self.guests(self.here))
         self.assertIn(
-            'running', self.virsh('domstate', self.name, place=self.here)
+            'running', self.virsh('domstate', self.name, host=self.here)
         )
         self.assertNotIn(self.name, self.guests(self.there, '--all'))
 
@@ -173,7 +173,10 @@ class RestoreTest(libvirt_hosts.TestCase):
     """A guest that was saved, with libvirt's copy of its XML."""
 
     def save(self) -> str:
-        """Start the guest and save it; the XML in the image."""
+        """Start the guest and save it.
+
+        :returns: the XML in the saved image
+        """
         self.image = self.layout.data / f'{self.name}.save'
         self.start(_FITS)
         self.virsh('save', self.name, self.image)
@@ -195,15 +198,15 @@ class RestoreTest(libvirt_hosts.TestCase):
 
 
 class NovaTest(base.TestCase):
-    """A guest of Nova whose XML somebody edits."""
+    """A guest of Nova whose XML is edited by hand."""
 
     def test_edited_by_hand(self) -> None:
         server = self.boot(_FITS, host=base.HARDENED)
         self.assertActive(server, base.HARDENED)
-        place = self.cloud.places[base.HARDENED]
+        host = self.cloud.hosts[base.HARDENED]
         self.api.compute.stop_server(server)
         self.guests.wait_status(server, ('SHUTOFF',))
-        xml = place.virsh(
+        xml = host.virsh(
             self.cloud.supervisor, 'dumpxml', '--inactive', server.id
         )
         edited = xml.replace('"isolation:qemu_sandbox"', '"isolation:svirt"')
@@ -211,10 +214,10 @@ class NovaTest(base.TestCase):
         path = self.cloud.layout.data / f'{server.id}.xml'
         path.write_text(edited, encoding='utf-8')
         self.addCleanup(path.unlink)
-        place.virsh(self.cloud.supervisor, 'define', str(path))
+        host.virsh(self.cloud.supervisor, 'define', str(path))
         with self.assertRaisesRegex(errors.LabError, 'invalid_value'):
-            place.virsh(self.cloud.supervisor, 'start', server.id)
-        # Nova writes it anew.
+            host.virsh(self.cloud.supervisor, 'start', server.id)
+        # Nova writes the XML anew.
         self.api.compute.start_server(server)
         self.assertEqual(
             'ACTIVE', self.guests.wait_status(server, ('ACTIVE',)).status

@@ -18,7 +18,7 @@ from typing import Any
 from typing import ClassVar
 import uuid
 
-from lab.machine import place
+from lab.hosts import machine_host
 from lab.machine import recipe
 from nova_isolation.mechanisms.svirt import security_label
 from tests.e2e import libvirt_hosts
@@ -26,28 +26,31 @@ from tests.e2e import machines
 
 _HOOK = Path('/etc/libvirt/hooks/qemu.d/50-nova-isolation')
 _WRONG = 'isolation.svirt.wrong_definition'
-#: What the policy gives every other file there.
+#: The type that the policy gives other files in that folder.
 _NOT_EXECUTABLE = 'virt_etc_rw_t'
 
 
 class HookTestCase(machines.TestCase):
-    """A test with guests that are started past Nova."""
+    """A test with guests that are started without Nova."""
 
     def setUp(self) -> None:
         super().setUp()
         self.name = f'guest-{uuid.uuid4().hex[:8]}'
 
     def hook(
-        self, command: str, python: Path = place.PYTHON
+        self, command: str, python: Path = machine_host.PYTHON
     ) -> tuple[int, str]:
-        """The exit status and the words of nova-isolation-hook."""
-        result = self.place.run(
-            self.cloud.supervisor, place.hook_command(command, python)
+        """Run nova-isolation-hook.
+
+        :returns: its exit status and its output
+        """
+        result = self.host.run(
+            self.cloud.supervisor, machine_host.hook_command(command, python)
         )
         return result.returncode, result.stdout + result.stderr
 
     def assertHook(self, status: int, words: str, *arguments: Any) -> None:
-        """It ends so, and says that."""
+        """nova-isolation-hook ends with this status and prints these words."""
         found, text = self.hook(*arguments)
         self.assertEqual(status, found, text)
         self.assertIn(words, text)
@@ -56,7 +59,7 @@ class HookTestCase(machines.TestCase):
         """Another interpreter of the machine's Nova, for this test."""
         own = recipe.VENV / 'bin' / 'python-of-its-own'
         self.addCleanup(self.on_host, 'rm', '-f', own)
-        self.on_host('cp', '--dereference', place.PYTHON, own)
+        self.on_host('cp', '--dereference', machine_host.PYTHON, own)
         return own
 
     def create(
@@ -64,7 +67,7 @@ class HookTestCase(machines.TestCase):
     ) -> subprocess.CompletedProcess[str]:
         """Start the guest of this test by hand."""
         xml = libvirt_hosts.domain(self.name, specs, seclabel)
-        return self.place.run(
+        return self.host.run(
             self.cloud.supervisor,
             [
                 'sh',
@@ -78,7 +81,7 @@ class HookTestCase(machines.TestCase):
     def assertStarts(
         self, label: str, specs: dict[str, str], seclabel: str
     ) -> None:
-        """It does, and its QEMU's label has these words in it."""
+        """The guest starts, and its label contains these words."""
         result = self.create(specs, seclabel)
         self.assertEqual(0, result.returncode, result.stderr)
         self.addCleanup(self.on_host, 'virsh', '-q', 'destroy', self.name)
@@ -87,14 +90,14 @@ class HookTestCase(machines.TestCase):
             '-c',
             'cat "/proc/$(cat "$1")/attr/current"',
             'sh',
-            f'{self.place.pids}/{self.name}.pid',
+            f'{self.host.pids}/{self.name}.pid',
         )
         self.assertIn(label, found)
 
     def assertVetoed(
         self, words: str, specs: dict[str, str], seclabel: str
     ) -> None:
-        """It is refused by the hook, with these words."""
+        """The hook refuses the guest, with these words."""
         result = self.create(specs, seclabel)
         self.assertEqual(1, result.returncode, result.stdout)
         for word in ('nova-isolation does not let the guest', _WRONG, words):
@@ -102,7 +105,7 @@ class HookTestCase(machines.TestCase):
 
 
 class SelinuxTest(HookTestCase):
-    """libvirtd runs as virtd_t, and so does the hook."""
+    """libvirtd and the hook run as virtd_t."""
 
     HOST = machines.SELINUX
 
@@ -123,7 +126,7 @@ class SelinuxTest(HookTestCase):
         self.addCleanup(self.on_host, 'chcon', '-t', 'bin_t', _HOOK)
         self.on_host('chcon', '-t', _NOT_EXECUTABLE, _HOOK)
         self.assertHook(2, 'is not as this', 'status')
-        # What the command is there to prevent.
+        # The command exists to prevent this.
         result = self.create({})
         self.assertEqual(1, result.returncode, result.stdout)
         self.assertIn(f'{_HOOK}: Permission denied', result.stderr)
@@ -156,7 +159,7 @@ class SelinuxTest(HookTestCase):
 
 
 class AppArmorTest(HookTestCase):
-    """libvirtd has a profile, and the hook has the same."""
+    """libvirtd and the hook have the same profile."""
 
     HOST = machines.APPARMOR
 

@@ -19,7 +19,7 @@ from lab.daemons import nova
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from tests.e2e import base
 
-#: What both hosts offer, and what cpu-hardened alone does.
+#: A requirement that both hosts meet, and one that only cpu-hardened meets.
 _BOTH = {'isolation:hypervisor': 'qemu'}
 _ONE = {'isolation:qemu_sandbox': 'true'}
 _PLAIN = nova.compute_name(base.PLAIN)
@@ -28,7 +28,7 @@ _SECONDS = 180
 
 
 class TestCase(base.TestCase):
-    """A guest on cpu-hardened that is to go to cpu-plain."""
+    """A test that migrates a guest from cpu-hardened to cpu-plain."""
 
     def boot_here(self, specs: dict[str, str]) -> Any:
         server = self.boot(specs, host=base.HARDENED)
@@ -43,7 +43,10 @@ class TestCase(base.TestCase):
         version: str = _CURRENT,
         **more: bool,
     ) -> Any:
-        """Ask for it; the answer of nova-api."""
+        """Ask for a live migration.
+
+        :returns: the response of nova-api
+        """
         return self.api.compute.post(
             f'/servers/{server.id}/action',
             json={
@@ -57,7 +60,10 @@ class TestCase(base.TestCase):
         )
 
     def wait_migration(self, server: Any, count: int = 1) -> tuple[str, Any]:
-        """The end of the newest of ``count`` migrations; the server then."""
+        """Wait until the newest of ``count`` migrations has ended.
+
+        :returns: the status of the migration, and the server
+        """
 
         def ended() -> str | None:
             found = self.api.compute.get(
@@ -79,7 +85,7 @@ class TestCase(base.TestCase):
         )
 
     def assertStayed(self, server: Any) -> None:
-        """It runs where it ran, as the very process, and nowhere else."""
+        """The guest still runs on cpu-hardened only, as the same process."""
         server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
         self.assertEqual('ACTIVE', server.status, server.fault)
         self.assertEqual(base.HARDENED, server.compute_host)
@@ -88,13 +94,15 @@ class TestCase(base.TestCase):
         self.assertNotIn(server.id, self.domains(base.PLAIN))
 
     def assertArrived(self, server: Any, state: str) -> None:
-        """libvirt has it on cpu-plain, in that state, and nowhere else."""
+        """The guest is on cpu-plain only, in this state."""
         self.assertEqual(base.PLAIN, server.compute_host)
         self.assertEqual(state, self.state(base.PLAIN, server))
         self.assertNotIn(server.id, self.domains(base.HARDENED))
 
-    def assertTold(self, server: Any, event: str, result: str, host: str):
-        """An event of ours from that host."""
+    def assertTold(
+        self, server: Any, event: str, result: str, host: str
+    ) -> None:
+        """This host reported an event with this result."""
         self.assertIn(
             (event, result, host),
             [
@@ -104,20 +112,20 @@ class TestCase(base.TestCase):
         )
 
     def state(self, host: str, server: Any) -> str:
-        """What libvirt says, in virsh's words."""
-        place = self.cloud.places[host]
-        return place.virsh(
+        """The state of a guest as virsh prints it."""
+        there = self.cloud.hosts[host]
+        return there.virsh(
             self.cloud.supervisor, 'domstate', str(server.id)
         ).strip()
 
     def ticks(self, host: str, server: Any) -> list[float]:
-        """What the guest has printed there: the seconds since its boot."""
+        """The seconds since its boot that the guest printed on a host."""
         console = self.instance_folder(host, server) / 'console.log'
         text = console.read_text(encoding='utf-8', errors='replace')
         return [float(one) for one in re.findall(r'TICK (\S+)\s', text)]
 
     def wait_ticks(self, host: str, server: Any) -> list[float]:
-        """Wait until the guest has printed there."""
+        """Wait until the guest has printed on a host."""
         return self.cloud.supervisor.wait(
             f'the guest to run on {host}',
             lambda: self.ticks(host, server),
@@ -126,7 +134,7 @@ class TestCase(base.TestCase):
 
 
 class MigrationTest(TestCase):
-    """The destination offers what the guest asks for."""
+    """The destination meets the requirements of the guest."""
 
     def test_verified_and_goes_on(self) -> None:
         server = self.boot_here(_BOTH)
@@ -135,7 +143,7 @@ class MigrationTest(TestCase):
         status, server = self.wait_migration(server)
         self.assertEqual(('completed', 'ACTIVE'), (status, server.status))
         self.assertArrived(server, 'running')
-        # Not booted anew: its clock went on.
+        # The clock went on, so the guest was not booted again.
         self.assertGreater(self.wait_ticks(base.PLAIN, server)[0], before[0])
         self.assertTold(server, 'isolation_verify', 'Success', base.PLAIN)
 
@@ -155,7 +163,7 @@ class MigrationTest(TestCase):
 
 
 class RefusedTest(TestCase):
-    """The destination does not; nothing moves."""
+    """The destination does not meet the requirements; nothing moves."""
 
     def test_whoever_names_the_destination(self) -> None:
         server = self.boot_here(_ONE)
@@ -176,7 +184,7 @@ class RefusedTest(TestCase):
         self.assertTold(server, 'isolation_decide', 'Error', base.PLAIN)
 
     def test_forced_to_a_host_with_the_stock_driver(self) -> None:
-        # It promises nothing to anybody and would resume any guest.
+        # The destination checks nothing, and would resume any guest.
         self.addCleanup(self.cloud.restart, _PLAIN)
         self.cloud.restart(
             _PLAIN, {'DEFAULT': {'compute_driver': 'libvirt.LibvirtDriver'}}
@@ -200,14 +208,15 @@ class ArrivalTest(TestCase):
     def test_stays_paused(self) -> None:
         self.restart(
             _PLAIN,
-            qemu_conf=str(self.cloud.places[base.PLAIN].layout.root / 'no'),
+            'isolation_qemu',
+            conf=str(self.cloud.hosts[base.PLAIN].layout.root / 'no'),
         )
         server = self.boot_here(_ONE)
         answer = self.migrate(server, base.PLAIN, '2.30', force=True)
         answer.raise_for_status()
         _, server = self.wait_migration(server)
         self.assertEqual('ERROR', server.status)
-        # The source writes a fault as well, which says nothing.
+        # The source writes a fault as well, without the reason.
         server = self.guests.wait_fault(server, qemu_reasons.NO_SANDBOX.code)
         self.assertArrived(server, 'paused')
         self.assertEqual([], self.ticks(base.PLAIN, server))

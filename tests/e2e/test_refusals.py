@@ -10,14 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Who refuses, how the user is told, and that nothing is left behind."""
+"""Refusals: by which service, with which message, and without leftovers."""
 
 import contextlib
 from typing import Any
 
 from openstack import exceptions
 
-from lab import guestfiles
+from lab.cloud import guest_image
 from lab.daemons import nova
 from tests.e2e import base
 from tests.e2e import paused_start
@@ -26,7 +26,7 @@ _SANDBOX = {'isolation:qemu_sandbox': 'true'}
 
 
 class ApiTest(base.TestCase):
-    """What nova-api lets an admin write into a flavor."""
+    """The extra specs that nova-api accepts and refuses."""
 
     def assertBadRequest(self, specs: dict[str, str], *words: str) -> None:
         with self.assertRaises(exceptions.BadRequestException) as caught:
@@ -71,10 +71,10 @@ class ForcedHostTest(base.TestCase):
 
 
 class ComputeHostTest(base.TestCase):
-    """The compute host's own refusal, when the scheduler errs."""
+    """The compute host refuses a guest that the scheduler accepted."""
 
     def test_nothing_is_left(self) -> None:
-        # Without the traits a forced host gets past the scheduler.
+        # Without the traits the scheduler accepts a forced host.
         self.restart(nova.SCHEDULER, request_traits='false')
         server = self.boot(_SANDBOX, availability_zone=f'nova:{base.PLAIN}')
         self.refused_to_start(server)
@@ -99,12 +99,14 @@ class VerificationTest(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.place = self.cloud.places[base.PLAIN]
+        self.host = self.cloud.hosts[base.PLAIN]
         daemon = nova.compute_name(base.PLAIN)
-        # Cleanups run backwards: the host is to be itself again for others.
+        # Cleanups run in reverse order: other tests get the host unchanged.
         self.addCleanup(self.wait_claim, False)
         self.restart(
-            daemon, qemu_conf=str(self.place.layout.root / 'no-such.conf')
+            daemon,
+            'isolation_qemu',
+            conf=str(self.host.layout.root / 'no-such.conf'),
         )
         self.wait_claim(True)
 
@@ -119,7 +121,7 @@ class VerificationTest(base.TestCase):
         self.cloud.supervisor.wait('the claim', is_so, 60, every=0.5)
 
     def traits(self) -> list[str]:
-        """The traits that placement knows of the host."""
+        """The traits of the host in Placement."""
         placement = self.api.placement
         (provider,) = placement.get(
             f'/resource_providers?name={base.PLAIN}', microversion='1.39'
@@ -133,7 +135,7 @@ class VerificationTest(base.TestCase):
     def assertNeverRan(self, server: Any, console: str) -> None:
         self.refused_to_start(server)
         self.assertNoAllocations(server)
-        self.assertNotIn(guestfiles.CONSOLE_MARK, console)
+        self.assertNotIn(guest_image.CONSOLE_MARK, console)
         server = self.guests.wait_fault(server, 'isolation:qemu_sandbox', 60)
         self.assertIn('isolation.qemu.no_sandbox', server.fault['message'])
         self.assertIn('found Seccomp: 0', server.fault['message'])
@@ -145,9 +147,9 @@ class VerificationTest(base.TestCase):
         self.addCleanup(self.guests.delete, server)
         path = self.instance_folder(base.PLAIN, server) / 'console.log'
         start = paused_start.PausedStart(
-            self.place, self.cloud.supervisor, server
+            self.host, self.cloud.supervisor, server
         )
-        # The open file outlives the folder, which Nova removes.
+        # Nova removes the folder; the open file can still be read.
         with contextlib.ExitStack() as files:
             with start.lasting():
                 console = files.enter_context(
@@ -155,7 +157,7 @@ class VerificationTest(base.TestCase):
                 )
             server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
             self.assertNeverRan(server, console.read())
-        # Admitted, and refused for what its process is.
+        # The host accepted the guest, and refused its process.
         isolation = [
             (event['event'], event['result'], event['host'])
             for event in self.guests.events(server)
@@ -164,7 +166,7 @@ class VerificationTest(base.TestCase):
         self.assertEqual(
             [('isolation_verify', 'Error', base.PLAIN)], isolation
         )
-        # The host as it was: it admits no such guest, and others run.
+        # The host is honest again: it refuses such guests, and others run.
         self.doCleanups()
         self.assertNoValidHost(self.boot(_SANDBOX, host=base.PLAIN))
         self.assertActive(self.boot(host=base.PLAIN), base.PLAIN)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 import unittest
 
-from lab import execstack
+from lab.hosts import executable_stack
 from nova_isolation.mechanisms.qemu import catalogue
 from tests.e2e import base
 from tests.e2e import emulator
@@ -31,7 +31,7 @@ class HardeningTest(base.TestCase):
         server = self.boot(self.SPECS)
         self.assertActive(server, base.HARDENED)
         process = self.guests.process(server)
-        self.assertFalse(execstack.is_set(process.executable))
+        self.assertFalse(executable_stack.is_set(process.executable))
         self.assertEvent(server, 'isolation_verify', 'Success')
 
     def test_refused_on_the_other_host(self) -> None:
@@ -58,7 +58,7 @@ class SandboxTest(base.TestCase):
 
 
 class HypervisorTest(base.TestCase):
-    """isolation:hypervisor. The lab's hosts emulate: qemu."""
+    """isolation:hypervisor. The hosts of the lab emulate, with qemu."""
 
     def test_the_hosts_own(self) -> None:
         self.assertActive(self.boot({'isolation:hypervisor': 'qemu'}))
@@ -96,7 +96,7 @@ class CertificationTest(base.TestCase):
 
 
 class SvirtTest(base.TestCase):
-    """isolation:svirt, where the kernel has no such module."""
+    """isolation:svirt, on a kernel without a security module."""
 
     @unittest.skipIf(Path('/sys/fs/selinux').exists(), 'has SELinux')
     def test_refused_without_selinux(self) -> None:
@@ -116,11 +116,11 @@ class SvirtTest(base.TestCase):
 
 
 class AbsentTest(base.TestCase):
-    """isolation:qemu_absent, of whatever this machine's QEMU has or lacks."""
+    """isolation:qemu_absent, with components that QEMU has and lacks."""
 
     def setUp(self) -> None:
         super().setUp()
-        there = emulator.types(self.cloud.places[base.HARDENED].emulator())
+        there = emulator.types(self.cloud.hosts[base.HARDENED].emulator())
         self.present: list[str] = []
         self.absent: list[str] = []
         for component, types in catalogue.CATALOGUE.items():
@@ -149,10 +149,10 @@ class UntaggedTest(base.TestCase):
 
     def test_run_on_every_host(self) -> None:
         flavor = self.flavor()
-        for host, place in self.cloud.places.items():
+        for host, there in self.cloud.hosts.items():
             with self.subTest(host):
                 server = self.boot_flavor(flavor, host=host)
                 self.assertActive(server, host)
                 process = self.guests.process(server)
-                self.assertTrue(process.runs(place.emulator()))
+                self.assertTrue(process.runs(there.emulator()))
                 self.assertNotIn('isolation', str(self.guests.events(server)))

@@ -11,13 +11,13 @@
 # under the License.
 
 
-"""Guests on a host that enforces SELinux, and on one that stops to."""
+"""Guests on a host that enforces SELinux, and on one that stops enforcing."""
 
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
-from lab import intruder
+from lab.guests import intruder
 from lab.machine import recipe
 from nova_isolation.mechanisms.svirt import security_label
 from tests.e2e import base
@@ -26,7 +26,7 @@ from tests.e2e import machines
 _TYPE = recipe.PERMISSIVE_TYPE
 _OF_TYPE = {'isolation:svirt': 'selinux', 'isolation:svirt_type': _TYPE}
 _SELINUX = {'isolation:svirt': 'selinux'}
-#: By pattern: the number is the format's version.
+#: A pattern, because the number in the name is the version of the format.
 _POLICY = '/etc/selinux/default/policy/policy.*'
 
 
@@ -36,12 +36,12 @@ class SelinuxTestCase(machines.TestCase):
     HOST = machines.SELINUX
 
     def label(self, server: Any) -> security_label.Label:
-        """The kernel's word on a guest's QEMU, taken apart."""
+        """The parsed label of a guest's QEMU."""
         return security_label.parse(self.guests.label(server))
 
 
 class ConfinedTest(SelinuxTestCase):
-    """Two guests at once: one of a type of its flavor, one of libvirt's."""
+    """Two guests: one with its flavor's type, one with libvirt's default."""
 
     SHARED: ClassVar = (_OF_TYPE, _SELINUX)
 
@@ -96,7 +96,7 @@ class ConfinedTest(SelinuxTestCase):
 
 
 class AnyTest(SelinuxTestCase):
-    """isolation:svirt=any, where SELinux is what there is."""
+    """isolation:svirt=any, on a host with SELinux."""
 
     def test_any(self) -> None:
         server = self.boot({'isolation:svirt': 'any'}, host=self.HOST)
@@ -105,7 +105,7 @@ class AnyTest(SelinuxTestCase):
 
 
 class RefusedTest(SelinuxTestCase):
-    """What the host cannot give."""
+    """Requirements that the host does not meet."""
 
     def test_unknown_type(self) -> None:
         flavor = self.flavor({**_OF_TYPE, 'isolation:svirt_type': 'no_such_t'})
@@ -115,7 +115,7 @@ class RefusedTest(SelinuxTestCase):
         )
 
     def test_type_that_guests_are_not_given(self) -> None:
-        # The policy has it.
+        # The type exists in the policy.
         flavor = self.flavor(
             {**_OF_TYPE, 'isolation:svirt_type': 'svirt_prot_exec_t'}
         )
@@ -128,7 +128,7 @@ class RefusedTest(SelinuxTestCase):
 
 
 class PermissiveTest(SelinuxTestCase):
-    """A host that stops to enforce."""
+    """A host that stops enforcing."""
 
     def tearDown(self) -> None:
         self.on_host('setenforce', '1')
@@ -146,12 +146,12 @@ class PermissiveTest(SelinuxTestCase):
         server = self.boot_flavor(flavor, host=self.HOST)
         self.assertRefusedOnHost(server, 'isolation.svirt.not_enforcing')
         self.wait_explained(flavor, 'isolation.svirt.not_enforcing')
-        # The host as it was.
+        # The host enforces again.
         self.on_host('setenforce', '1')
         self.wait_explained(flavor, f'{self.HOST}: accepted')
 
     def test_between_start_and_verification(self) -> None:
-        # libvirt writes such a file when it has started QEMU, paused.
+        # libvirt writes such a file when it has started a paused QEMU.
         self.on_host(
             'systemd-run',
             '--quiet',
@@ -180,9 +180,9 @@ class PermissiveTypeTest(SelinuxTestCase):
         self.wait_explained(self.flavor_of_type, f'{self.HOST}: accepted')
 
     def load(self, policy: Path) -> None:
-        """Make a binary policy the host's, and the kernel's.
+        """Install a binary policy on the host, and load it.
 
-        By load_policy, which turns it into the version that the kernel has.
+        load_policy converts it to the version that the kernel supports.
         """
         self.on_host('sh', '-c', f'cp {policy} {_POLICY} && load_policy')
 
@@ -198,7 +198,7 @@ class PermissiveTypeTest(SelinuxTestCase):
         )
         server = self.boot_flavor(self.flavor_of_type, host=self.HOST)
         self.assertNoValidHost(server)
-        # The other type is as it was.
+        # The other type is still accepted.
         self.assertExplained(self.flavor(_SELINUX), f'{self.HOST}: accepted')
         self.load(usual)
         self.wait_explained(self.flavor_of_type, f'{self.HOST}: accepted')

@@ -19,9 +19,9 @@ import subprocess
 import time
 from typing import Any
 
-from lab.daemons import libvirtd
 from lab.daemons import nova
 from lab.daemons import rabbitmq
+from lab.hosts import compute_host
 from tests.e2e import base
 
 _DAEMON = nova.compute_name(base.HARDENED)
@@ -29,7 +29,7 @@ _TRAIT = 'CUSTOM_ISOLATION_QEMU_PIE'
 
 
 class WatchTest(base.TestCase):
-    """Another QEMU lies where libvirt finds it: an upgrade under guests."""
+    """QEMU is replaced while guests run, as by an upgrade."""
 
     def watch(self, **isolation: str) -> None:
         """Restart nova-compute of cpu-hardened with these options."""
@@ -45,20 +45,20 @@ class WatchTest(base.TestCase):
             self.notifications(priority)
 
     def replace_emulator(self) -> None:
-        """Lay another QEMU over the one that the guests run."""
+        """Mount another QEMU over the one that the guests run."""
         copy = self.cloud.layout.data / 'another-qemu'
         if not copy.exists():
-            shutil.copy(libvirtd.EMULATOR, copy)
-        self.on_host('mount', '--bind', str(copy), str(libvirtd.EMULATOR))
+            shutil.copy(compute_host.EMULATOR, copy)
+        self.on_host('mount', '--bind', str(copy), str(compute_host.EMULATOR))
 
     def restore_emulator(self) -> None:
-        """Take it away again."""
-        self.on_host('umount', str(libvirtd.EMULATOR))
+        """Unmount the other QEMU."""
+        self.on_host('umount', str(compute_host.EMULATOR))
 
     def on_host(self, *command: str) -> None:
-        """Run a command where nova-compute of cpu-hardened runs.
+        """Run a command in the namespaces of cpu-hardened's nova-compute.
 
-        Its namespace ends with it, and the mounts in it too.
+        Their mounts end with nova-compute.
         """
         pid = self.cloud.supervisor.daemons()[_DAEMON].pid
         subprocess.run(
@@ -68,7 +68,7 @@ class WatchTest(base.TestCase):
         )
 
     def notifications(self, priority: str) -> list[dict[str, Any]]:
-        """Those of our topic that have come since the last call."""
+        """The notifications of our topic since the last call."""
         queues = rabbitmq.Queues(self.cloud.supervisor, self.cloud.site)
         return [
             json.loads(json.loads(body)['oslo.message'])
@@ -76,7 +76,7 @@ class WatchTest(base.TestCase):
         ]
 
     def results(self, server: Any) -> list[str]:
-        """Of the verifications of a running guest."""
+        """The results of the verifications of a running guest."""
         return [
             event['result']
             for event in self.guests.events(server)
@@ -84,7 +84,7 @@ class WatchTest(base.TestCase):
         ]
 
     def wait_results(self, server: Any, *results: str) -> None:
-        """Until these are the results."""
+        """Wait until these are the results."""
         self.cloud.supervisor.wait(
             f'results {results} of {server.name}',
             lambda: tuple(self.results(server)) == results,
@@ -93,7 +93,7 @@ class WatchTest(base.TestCase):
         )
 
     def traits(self) -> Iterable[str]:
-        """What placement knows of cpu-hardened."""
+        """The traits of cpu-hardened in Placement."""
         (provider,) = self.api.placement.get(
             f'/resource_providers?name={base.HARDENED}', microversion='1.6'
         ).json()['resource_providers']
@@ -104,9 +104,9 @@ class WatchTest(base.TestCase):
         return found
 
     def state(self, server: Any) -> str:
-        """What libvirt says of a guest."""
+        """The state of a guest as virsh prints it."""
         return (
-            self.cloud.places[base.HARDENED]
+            self.cloud.hosts[base.HARDENED]
             .virsh(self.cloud.supervisor, 'domstate', str(server.id))
             .strip()
         )
@@ -136,7 +136,7 @@ class WatchTest(base.TestCase):
         self.assertExplained(flavor, base.HARDENED, 'isolation.host.violated')
         self.assertEqual('running', self.state(server))
         self.assertEqual([], self.results(untagged))
-        # Told once, though it was found every second.
+        # The violation is reported once, though it is found every second.
         self.assertEqual(['Error'], self.results(server))
         self.assertEqual([], self.notifications('warn'))
 
@@ -168,7 +168,7 @@ class WatchTest(base.TestCase):
         self.assertActive(server, base.HARDENED)
         self.watch(on_violation='stop')
         self.replace_emulator()
-        # Nova lets an event that a guest has stopped wait for 15 s.
+        # Nova handles the event of a stopped guest only after 15 s.
         self.guests.wait_status(server, ('SHUTOFF',), 90)
         self.assertEqual('shut off', self.state(server))
 
@@ -179,10 +179,10 @@ class WatchTest(base.TestCase):
         self.replace_emulator()
         time.sleep(3)
         self.assertEqual([], self.results(server))
-        place, supervisor = (
-            self.cloud.places[base.HARDENED],
+        host, supervisor = (
+            self.cloud.hosts[base.HARDENED],
             self.cloud.supervisor,
         )
         for command in ('suspend', 'resume'):
-            place.virsh(supervisor, command, str(server.id))
+            host.virsh(supervisor, command, str(server.id))
         self.wait_results(server, 'Error')

@@ -119,10 +119,10 @@ class TestCase(base.ServersTestBase):
         self, hostname: str, *args: typing.Any, **kwargs: typing.Any
     ) -> str:
         super().start_compute(hostname, *args, **kwargs)
-        guard = getattr(self.driver(hostname), 'guard', None)
-        if guard is not None:
-            for pending in (guard.reporter._faults, guard.deferred_power_off):
-                self.addCleanup(_settle, pending)
+        driver = self.driver(hostname)
+        if hasattr(driver, 'guard'):
+            for pending in (driver._late_faults, self.power_offs(hostname)):
+                self.addCleanup(pending.work.stop)
         return hostname
 
     def driver(self, host: str) -> typing.Any:
@@ -132,6 +132,14 @@ class TestCase(base.ServersTestBase):
     def guard(self, host: str) -> typing.Any:
         """The guard of a host."""
         return self.driver(host).guard
+
+    def late_faults(self, host: str) -> typing.Any:
+        """The faults of a host that wait."""
+        return self.driver(host)._late_faults
+
+    def power_offs(self, host: str) -> typing.Any:
+        """The guests of a host that could not be powered off yet."""
+        return self.guard(host).deferred_power_off
 
     def connection(self, host: str) -> fixtures.Connection:
         """The libvirtd of a host."""
@@ -286,15 +294,6 @@ def _create_image(
     with open(os.path.join(path, 'disk'), 'w') as stream:
         stream.write('disk')
     return True, True
-
-
-def _settle(pending: typing.Any) -> None:
-    """End the thread that waits for something to happen to guests."""
-    with pending._lock:
-        pending._pending.clear()
-        thread = pending._thread
-    if thread is not None:
-        thread.join()
 
 
 def no_prefilter() -> base_fixtures.MonkeyPatch:

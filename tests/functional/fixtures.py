@@ -29,6 +29,7 @@ from lxml import etree
 from nova.tests.fixtures import libvirt as fakelibvirt
 
 from nova_isolation.host import compute_host
+from nova_isolation.mechanisms import base
 from nova_isolation.probes import program
 
 #: [isolation] qemu_run_dir, by default
@@ -62,7 +63,8 @@ class Machine:
     :ivar types: the QOM types that the emulator knows
     :ivar sandbox: whether the emulator was built with seccomp
     :ivar qemu_conf: libvirt's qemu.conf; None: there is none
-    :ivar options: of ``[isolation]``, where this host differs from the rest
+    :ivar options: name of a mechanism -> its options, where this host
+        differs from the rest
     :ivar broken: what cannot be measured (``read``, ``capabilities``,
         ``domain_capabilities``, ``emulator``) -> what is raised
     :ivar lies: what is read back of a started guest (``security_label``,
@@ -84,7 +86,9 @@ class Machine:
     types: frozenset[str] = frozenset()
     sandbox: bool = True
     qemu_conf: str | None = None
-    options: dict[str, object] = dataclasses.field(default_factory=dict)
+    options: dict[str, dict[str, object]] = dataclasses.field(
+        default_factory=dict
+    )
     broken: dict[str, Exception] = dataclasses.field(default_factory=dict)
     lies: dict[str, object] = dataclasses.field(default_factory=dict)
     on_start: typing.Callable[[typing.Any], None] = lambda domain: None
@@ -439,7 +443,7 @@ class IsolationFixture(fixtures.Fixture):
             (f'{host}.read', _host_read),
             (f'{host}.ask', _host_ask),
             (f'{host}.emulator', _host_emulator),
-            (f'{host}.options', property(_host_options)),
+            (f'{host}.options', _host_options),
             (
                 'nova_isolation.host.privileged.read',
                 Processes.current.read,
@@ -449,7 +453,7 @@ class IsolationFixture(fixtures.Fixture):
                 Processes.current.executable,
             ),
             # Nova gives up at once here.
-            ('nova_isolation.virt.guard.late_fault._INTERVAL', 0.02),
+            ('nova_isolation.virt.sinks.late_fault._INTERVAL', 0.02),
         ):
             self.useFixture(fixtures.MonkeyPatch(target, fake))
         # Nova does not use it, so its fake does not have it.
@@ -484,6 +488,11 @@ def _host_emulator(host: compute_host.ComputeHost) -> program.Emulator:
     return _machine(host).emulator()
 
 
-def _host_options(host: compute_host.ComputeHost) -> object:
-    common = {name: host._options[name] for name in host._options}
-    return types.SimpleNamespace(**common | _machine(host).options)
+def _host_options(
+    host: compute_host.ComputeHost, mechanism: str
+) -> types.SimpleNamespace:
+    group = host._conf[base.option_group(mechanism)]
+    common = {name: group[name] for name in group}
+    return types.SimpleNamespace(
+        **common | _machine(host).options.get(mechanism, {})
+    )

@@ -18,14 +18,20 @@ import os
 import time
 
 import fixtures as base_fixtures
+import nova.conf
 from nova.tests.functional.api import client
 
+from nova_isolation.attestation import opts
 from nova_isolation.attestation import snapshot
 from nova_isolation.cmd import explain
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
-from nova_isolation.model import attestation_result
+from nova_isolation.testing import fixture_provider
 from tests.functional import fixtures
 from tests.functional import road
+from tests.unit import entry_points
+
+CONF = nova.conf.CONF
 
 FAILED = 'isolation.attested.failed'
 TRAIT = 'CUSTOM_ISOLATION_ATTESTED'
@@ -35,7 +41,10 @@ PCRS = ('17=' + 'ab' * 32,)
 
 
 class TestCase(road.TestCase):
-    """The verdicts are in a file that tests write (provider ``fixture``)."""
+    """The verdicts are in a file that tests write (provider ``fixture``).
+
+    Only these tests have an entry point for that provider.
+    """
 
     def setUp(self):
         self.file = os.path.join(
@@ -44,14 +53,15 @@ class TestCase(road.TestCase):
         self.verdicts = {}
         self.sources = []
         self.write()
+        self.useFixture(entry_points.FixtureProvider())
         super().setUp()
 
     def _setup_scheduler_service(self):
-        self.flags(
-            provider='fixture',
-            fixture_file=self.file,
-            group='isolation_attestation',
+        self.flags(provider='fixture', group='isolation_attestation')
+        own = opts.register_own(
+            CONF, 'fixture', fixture_provider.FixtureProvider
         )
+        self.flags(file=self.file, group=own._group.name)
         service = super()._setup_scheduler_service()
         self.sources += [
             one.attestation
@@ -193,7 +203,7 @@ class ScheduleTest(TestCase):
                 'nova.virt.node.get_local_node_uuid', side_effect=OSError
             ),
         ):
-            self.assertIn('attested', driver._said_of_this_host())
+            self.assertIn('attested', driver._evidence_of_this_host())
 
 
 class NobodyTest(road.TestCase):
@@ -295,13 +305,15 @@ class RoadTest(TestCase):
     def test_lost_between_start_and_verification(self):
         self.begin('host1')
         guard = self.guard('host1')
-        running = guard.running
+        guest = guard.hypervisor.guest
 
-        def lose_first(guest):
+        def lose_first(handle, shared=None):
             self.lose('host1')
-            return running(guest)
+            return guest(handle, shared)
 
-        with base_fixtures.MockPatchObject(guard, 'running', lose_first):
+        with base_fixtures.MockPatchObject(
+            guard.hypervisor, 'guest', lose_first
+        ):
             server = self.refused(self.attested(), FAILED)
         (event,) = self.events(server, 'isolation_verify')
         self.assertEvent(event, 'Error', 'host1')

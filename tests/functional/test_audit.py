@@ -36,7 +36,7 @@ class AuditTest(base.TestCase):
         (line,) = self.logged('hosts meet')
         self.assertIn('Isolation (audit, nothing is refused): 0 of 1', line)
         self.assertIn("{'isolation.svirt.not_enforcing': 1}", line)
-        self.assertTrue(self.logged('Audit mode lets pass: '))
+        self.assertTrue(self.logged('Audit mode lets the guest run: '))
         for name in ('isolation_decide', 'isolation_verify'):
             event = self.events(server, name)[0]
             self.assertEvent(event, 'Error', 'host1')

@@ -15,6 +15,7 @@
 import contextlib
 import functools
 import io
+import json
 import sys
 from unittest import mock
 
@@ -32,7 +33,7 @@ CONF = nova.conf.CONF
 
 
 class ExplainTest(base.TestCase):
-    def _explain(self, flavor):
+    def _explain(self, *arguments):
         """The exit status, and what was printed to stdout and stderr."""
         out, err = io.StringIO(), io.StringIO()
         # The databases and the message queue are the harness's already.
@@ -46,7 +47,9 @@ class ExplainTest(base.TestCase):
         try:
             with (
                 mock.patch.object(
-                    sys, 'argv', ['nova-isolation-manage', 'explain', flavor]
+                    sys,
+                    'argv',
+                    ['nova-isolation-manage', 'explain', *arguments],
                 ),
                 mock.patch.object(config, 'parse_args', parse_args),
                 contextlib.redirect_stdout(out),
@@ -127,3 +130,95 @@ class ExplainTest(base.TestCase):
         self.boot(flavor, 'ERROR')
         (line,) = self.logged('hosts meet')
         self.assertIn("{'isolation.facts.missing': 1}", line)
+
+    def _audit(self, host):
+        """Have a host publish that it is in audit mode."""
+        self.flags(mode='audit', group='isolation')
+        self.update(host)
+        self.flags(mode='enforce', group='isolation')
+
+    def test_host_in_audit_mode(self):
+        self.start(fixtures.Machine(), fixtures.Machine())
+        self._audit('host1')
+        flavor = self.flavor(svirt='any')
+        status, out, _ = self._explain(flavor)
+        self.assertEqual(0, status)
+        lines = out.partition('host1: ')[2].splitlines()
+        self.assertEqual('refused', lines[0])
+        self.assertIn('[isolation.host.audits]', lines[1])
+        self.assertIn('found mode audit', lines[1])
+        self.assertIn(reasons.HOST_AUDITS.remedy, lines[2])
+        self.assertEqual(['host2: accepted'], lines[3:])
+        self._audit('host2')
+        status, out, _ = self._explain(flavor)
+        self.assertEqual(1, status)
+        self.assertIn(f'No host can run flavor {flavor} now.', out)
+        # The scheduler agrees.
+        self.boot(flavor, 'ERROR')
+        # An untagged guest runs there.
+        self.assertHost('host1', self.boot(self.flavor()))
+
+    def test_host_in_audit_mode_of_a_cloud_that_audits(self):
+        self.start(fixtures.Machine(), fixtures.Machine(selinux='permissive'))
+        self._audit('host1')
+        self.flags(mode='audit', group='isolation')
+        flavor = self.flavor(svirt='selinux')
+        status, out, _ = self._explain(flavor)
+        self.assertEqual(0, status)
+        self.assertIn('The mode is audit: the scheduler records', out)
+        self.assertIn('host1: accepted', out)
+        self.assertIn('host2: refused', out)
+        self.assertNotIn('isolation.host.audits', out)
+
+    def test_json(self):
+        self.start(fixtures.Machine(selinux='permissive'), fixtures.Machine())
+        self.flavor(svirt='any')
+        flavor = self.flavor(svirt='selinux')
+        status, out, err = self._explain('--json', flavor)
+        self.assertEqual((0, ''), (status, err))
+        document = json.loads(out)
+        (unmet,) = document['hosts'][0].pop('unmet')
+        self.assertEqual(
+            {
+                'code': 'isolation.svirt.not_enforcing',
+                'key': 'isolation:svirt',
+                'wanted': 'selinux, enforcing',
+                'remedy': svirt_reasons.NOT_ENFORCING.remedy,
+            },
+            {k: v for k, v in unmet.items() if k != 'found'},
+        )
+        self.assertIn('permissive', unmet['found'])
+        self.assertEqual(
+            {
+                'flavor': flavor,
+                'mode': 'enforce',
+                'extra_specs': {'isolation:svirt': 'selinux'},
+                'usable': True,
+                'hosts': [
+                    {
+                        'host': 'host1',
+                        'accepted': False,
+                        'state': '',
+                        'usable': False,
+                    },
+                    {
+                        'host': 'host2',
+                        'accepted': True,
+                        'state': '',
+                        'usable': True,
+                        'unmet': [],
+                    },
+                ],
+            },
+            document,
+        )
+        self._audit('host2')
+        status, out, _ = self._explain(flavor, '--json')
+        self.assertEqual(1, status)
+        self.assertFalse(json.loads(out)['usable'])
+        status, out, _ = self._explain(self.flavor(), '--json')
+        self.assertEqual(0, status)
+        self.assertEqual([], json.loads(out)['hosts'])
+        status, out, err = self._explain('nonesuch', '--json')
+        self.assertEqual((2, ''), (status, out))
+        self.assertIn("no flavor with the ID or name 'nonesuch'", err)

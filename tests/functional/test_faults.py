@@ -127,13 +127,11 @@ class LibvirtdTest(base.TestCase):
         ):
             # Nova's list is without them, as it is for guests of other hosts.
             self.driver('host1').process_instances_at_startup(self.context, [])
-            self.assertEqual(
-                set(), self.guard('host1').deferred_power_off._pending
-            )
+            self.assertEqual(set(), self.power_offs('host1').work.pending)
 
     def test_guest_that_was_started_anew_runs_on(self):
         server = self.boot(self.tagged)
-        waiting = self.guard('host1').deferred_power_off
+        waiting = self.power_offs('host1')
         with mock.patch.object(
             self.driver('host1')._host,
             'get_connection',
@@ -141,14 +139,14 @@ class LibvirtdTest(base.TestCase):
         ):
             waiting.add(server['id'])
         self._reboot_server(server, hard=True)
-        self.assertEqual(set(), waiting._pending)
+        self.assertEqual(set(), waiting.work.pending)
         self.assertEqual(
             fakelibvirt.VIR_DOMAIN_RUNNING, self.domain(server)._state
         )
         # One that runs is not powered off, whoever is mistaken about it.
         waiting.add(server['id'])
         self._wait_for_assert(
-            lambda: self.assertEqual(set(), waiting._pending), 200, 0
+            lambda: self.assertEqual(set(), waiting.work.pending), 200, 0
         )
         self.assertEqual(
             fakelibvirt.VIR_DOMAIN_RUNNING, self.domain(server)._state

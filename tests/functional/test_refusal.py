@@ -135,7 +135,7 @@ class RefusalTest(base.TestCase):
         self.permissive('host1')
         server = self.boot(self.flavor(svirt='selinux'), 'ERROR')
         self.assertIn('Exceeded maximum', server['fault']['message'])
-        self.assertIsNone(self.guard('host1').reporter._faults._thread)
+        self.assertIsNone(self.late_faults('host1').work.thread)
 
     def test_recording_fails(self):
         self.start(fixtures.Machine(), fixtures.Machine())
@@ -146,7 +146,7 @@ class RefusalTest(base.TestCase):
                 side_effect=OSError('the database is gone'),
             ),
             mock.patch.object(
-                self.guard('host1').reporter._faults,
+                self.late_faults('host1'),
                 'add',
                 side_effect=RuntimeError('no thread'),
             ),

@@ -26,7 +26,7 @@ from tests.functional import fixtures
 CONF = nova.conf.CONF
 
 MLS = 'system_u:system_r:kernel_t:s15:c0.c1023'
-CERTIFIED = {'certifications': ['LSPP']}
+CERTIFIED = {'certification': {'declared': ['LSPP']}}
 
 
 def apparmor(mode: str = 'enforce', **more) -> fixtures.Machine:
@@ -106,8 +106,8 @@ class PlacedByFactsTest(base.TestCase):
             svirt='selinux',
         )
         self._check(
-            fixtures.Machine(options={'svirt_types': ['svirt_t']}),
-            fixtures.Machine(options={'svirt_types': ['svirt_x_t']}),
+            fixtures.Machine(options={'svirt': {'types': ['svirt_t']}}),
+            fixtures.Machine(options={'svirt': {'types': ['svirt_x_t']}}),
             'isolation.svirt.type_not_allowed',
             svirt='selinux',
             svirt_type='svirt_x_t',
@@ -310,7 +310,7 @@ class DomainXmlTest(base.TestCase):
         return label
 
     def test_selinux(self):
-        options = {'svirt_types': ['svirt_t', 'svirt_x_t']}
+        options = {'svirt': {'types': ['svirt_t', 'svirt_x_t']}}
         self.start(fixtures.Machine(options=options))
         wanted = {'type': 'dynamic', 'model': 'selinux', 'relabel': 'yes'}
         label = self._labelled(svirt='selinux')

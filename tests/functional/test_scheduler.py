@@ -48,8 +48,14 @@ class FactsTest(base.TestCase):
             ({facts.TIME_STAT: 'nan'}, 'facts.stale'),
             ({facts.TIME_STAT: str(now - 3600)}, 'facts.stale'),
             ({facts.TIME_STAT: str(now + 3600)}, 'facts.from_the_future'),
+            ({facts.MODE_STAT: 'audit'}, 'host.audits'),
+            ({facts.MODE_STAT: None}, 'host.audits'),
         ):
-            whole = {facts.STAT: document, facts.TIME_STAT: str(now)}
+            whole = {
+                facts.STAT: document,
+                facts.TIME_STAT: str(now),
+                facts.MODE_STAT: 'enforce',
+            }
             self.write_stats('host1', **(whole | stats))
             self.stdlog.delete_stored_logs()
             server = self.boot(flavor)
@@ -71,6 +77,23 @@ class FactsTest(base.TestCase):
         self.assertHost('host2', self.boot(flavor))
         self.flags(facts_max_age=400, group='isolation')
         self.assertHost('host1', self.boot(flavor))
+
+    def test_rebuild_on_a_host_in_audit_mode(self):
+        # Nova asks placement for no trait then.
+        flavor = self.flavor(svirt='selinux')
+        server = self.boot(flavor)
+        self.assertHost('host1', server)
+        self.write_stats('host1', **{facts.MODE_STAT: 'audit'})
+        self.assertRaises(
+            client.OpenStackApiException,
+            self._rebuild_server,
+            server,
+            self.glance.auto_disk_config_enabled_image['id'],
+        )
+        self.assertEqual(
+            "{'isolation.host.audits': 1}",
+            self.logged('hosts meet')[-1].rpartition('reason: ')[2],
+        )
 
     def test_untagged_costs_nothing(self):
         flavor = self.flavor()
@@ -215,7 +238,7 @@ class TraitsTest(base.TestCase):
                 self.assertIn(
                     '[isolation.mechanism.failed]', server['fault']['message']
                 )
-            self.driver('host1')._announcement._made = False
+            self.driver('host1')._trait_creation._done = False
             self.boot(untagged)
 
     def test_facts_decide_where_traits_are_wrong(self):

@@ -69,7 +69,8 @@ class TestCase(base.TestCase):
 
     def assertViolated(self, server, *codes):
         """It was told: in the log, as an event, as a notification."""
-        self.assertEqual(1, len(self.logged('is not isolated as asked')))
+        lines = self.logged('running guest violates its isolation')
+        self.assertEqual(1, len(lines))
         (found,) = self.events(server, 'isolation_reverify')
         self.assertEvent(found, 'Error', 'host1')
         ((event_type, payload),) = self.told()
@@ -518,7 +519,7 @@ class ThreadTest(TestCase):
         self.flags(verify_interval=1, group='isolation')
         self.update('host1')
         with mock.patch.object(
-            self.watch._work._libvirt,
+            self.driver('host1')._host,
             'list_guests',
             side_effect=fakelibvirt.libvirtError('gone'),
         ) as listed:

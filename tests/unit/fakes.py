@@ -15,8 +15,8 @@
 import errno
 import types
 
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.qemu import catalogue
-from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.probes import program
 from nova_isolation.testing import fakes
@@ -89,6 +89,10 @@ def emulator(hardening=HARDENING, types=frozenset(), sandbox=True, inode=7):
 BEST = emulator()
 
 
+#: The time of the evidence: seconds since the epoch.
+NOW = 0.0
+
+
 def evidence(
     state='good',
     found='',
@@ -105,12 +109,13 @@ def evidence(
                 state, found, pcrs, boot, runtime
             )
         ),
-        age,
-        told,
+        None if age is None else NOW - age,
+        None if told is None else NOW - told,
         120.0,
         5.0,
         agent='d432fbb3-d2f1-4a97-9ef7-75bd81c00000',
-        who='https://verifier:8881',
+        verifier='https://verifier:8881',
+        now=NOW,
     )
 
 

@@ -36,6 +36,12 @@ class OptsTest(base.TestCase):
     def test_register_twice(self):
         self.assertEqual('enforce', opts.register(self.conf).mode)
 
+    def test_configurations_do_not_share_values(self):
+        other = cfg.ConfigOpts()
+        opts.register(other)
+        self.conf.set_override('mode', 'audit', 'isolation')
+        self.assertEqual('enforce', other.isolation.mode)
+
     def test_defaults_are_the_strict_ones(self):
         self.assertEqual('enforce', self.group.mode)
         self.assertTrue(self.group.request_traits)

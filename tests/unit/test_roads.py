@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The documentation's table of roads names tests that exist, and all."""
+"""The page of roads names for each road tests that exist, and all tests."""
 
 import ast
 import pathlib
@@ -19,7 +19,7 @@ import re
 from oslotest import base
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_PAGE = _ROOT / 'doc/source/roads.rst'
+_PAGE = _ROOT / 'doc/source/reference/roads.rst'
 _NAME = re.compile(r'``((?:functional|e2e)\.[\w.]+)``')
 
 
@@ -59,10 +59,27 @@ class RoadsTest(base.BaseTestCase):
             found |= _tests_in(path)
         self.assertEqual(set(), found - self.named)
 
-    def test_every_row_has_a_test(self) -> None:
-        table, _, _ = _PAGE.read_text().partition('What no compute driver')
-        header, *rows = table.split('\n   * - ')[1:]
-        self.assertIn('Who decides', header)
-        self.assertGreater(len(rows), 25)
-        for row in rows:
-            self.assertRegex(row, _NAME)
+    def test_every_road_has_a_test(self) -> None:
+        tables, _, listed = _PAGE.read_text().partition('.. _road-tests:')
+        roads = [
+            ' '.join(row.partition('\n     - ')[0].split())
+            for row in tables.split('\n   * - ')[1:]
+        ]
+        roads = [road for road in roads if road != 'Road']
+        self.assertGreater(len(roads), 25)
+        self.assertEqual(len(roads), len(set(roads)))
+        for road in roads:
+            # A term of the list, and below it at least one test.
+            self.assertRegex(
+                listed,
+                rf'(?m)^{re.escape(road)}\n   \| {_NAME.pattern}$',
+            )
+
+    def test_tables_say_who_decides(self) -> None:
+        tables, _, _ = _PAGE.read_text().partition('.. _road-tests:')
+        for table in tables.split('.. list-table::')[1:]:
+            header, *rows = table.split('\n   * - ')[1:]
+            self.assertIn('Who decides', header)
+            for row in rows:
+                # The road, who decides, what becomes of the server.
+                self.assertEqual(3, len(row.split('\n     - ')), row)

@@ -10,11 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""The attestation result of one agent, read from Keylime's status of it.
 
-"""What Keylime's verifier says of one agent.
-
-Of the status that ``cloud_verifier_common.process_get_status`` makes (Keylime
-7.14.3), as ``GET /v2.6/agents/?bulk=true`` gives it for each agent.
+``cloud_verifier_common.process_get_status`` makes the status (Keylime
+7.14.3), and ``GET /v2.6/agents/?bulk=true`` returns the status of each agent.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ import json
 import re
 import typing
 
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 
 #: What the numbers of ``keylime.common.states`` mean.
 _WORDS = {
@@ -31,28 +30,28 @@ _WORDS = {
     1: 'started',
     2: 'saved',
     3: 'quoting',
-    4: 'no answer to the last quote, tried again',
-    5: 'given its key share',
-    6: 'not given its key share, tried again',
+    4: 'the agent did not answer the last request for a quote',
+    5: 'key share delivered',
+    6: 'key share not delivered yet',
     7: 'failed',
     8: 'terminated',
     9: 'invalid quote',
-    10: 'failed at its end',
+    10: 'termination failed',
 }
 _GOOD = frozenset({3, 5})
 _FAILED = frozenset({7, 9, 10})
 _INVALID_QUOTE = 9
 
-#: PCRs of which the verifier compares no value with the policy's: that of
-#: IMA's list and that of the key's hash (``Tpm.check_pcrs``).
+#: PCRs whose values the verifier does not compare with the policy: the PCR of
+#: IMA's list and the PCR of the key's hash (``Tpm.check_pcrs``).
 _NOT_COMPARED = frozenset({10, 16})
 _LAST_PCR = 23
-#: Hexadecimal digits of SHA-1, SHA-256, SHA-384, SHA-512.
+#: The hexadecimal digits of SHA-1, SHA-256, SHA-384 and SHA-512.
 _DIGEST = re.compile(r'[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}')
 _PCR = re.compile(r'0|[1-9][0-9]?')
 _EVENT = re.compile(r'[\w.-]{1,60}', re.ASCII)
 
-#: All that is read of a status.
+#: The fields of a status that are read.
 FIELDS = (
     'operational_state',
     'attestation_status',
@@ -65,35 +64,35 @@ FIELDS = (
     'has_runtime_policy',
     'meta_data',
 )
-#: By which a status is recognised. Any of the fields could be the name of an
-#: agent, hardly both.
+#: The fields by which a status is recognised. An agent may have the name of
+#: one field, but hardly two agents those of both.
 _MARKS = frozenset({'operational_state', 'attestation_status'})
 
-#: Characters of something strange that a message shows.
+#: Characters of an unexpected value that a message shows.
 _SHOWN = 80
 
 
 class Record(typing.NamedTuple):
     """What is kept of one agent's status.
 
-    :ivar document: a standing, as text
+    :ivar document: an attestation result, as text
     :ivar good_at: when its last good quote was verified, seconds since the
         epoch by the verifier's clock; None: never
-    :ivar told_at: when the verifier said so, likewise
+    :ivar reported_at: the time of the verifier's answer, likewise
     :ivar host: the host that the agent's meta data name; '' for none
     """
 
     document: str
     good_at: float | None
-    told_at: float
+    reported_at: float
     host: str
 
 
 def _unique(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
-    """An object; ValueError if a name is there twice."""
+    """Return an object; raise ValueError if it has a name twice."""
     whole = dict(pairs)
     if len(whole) != len(pairs):
-        raise ValueError('a name twice in one object')
+        raise ValueError('the JSON object has a name twice')
     return whole
 
 
@@ -101,12 +100,12 @@ _POLICY = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def reduce(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
-    """Of a status what is read, of any other object all.
+    """Reduce a status to the fields that are read; keep any other object.
 
-    For ``object_pairs_hook`` of :func:`json.loads`: the key share does not
-    outlive the parser, and ten thousand agents need little memory.
+    For ``object_pairs_hook`` of :func:`json.loads`: the key share is dropped
+    while the answer is parsed, and ten thousand agents need little memory.
 
-    :raises ValueError: a name is there twice
+    :raises ValueError: the object has a name twice
     """
     whole = _unique(pairs)
     if not whole.keys() >= _MARKS:
@@ -118,13 +117,14 @@ def reduce(pairs: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
 
 
 def read(status: object, at: float) -> Record:
-    """What is kept of a status. What cannot be understood is no trust.
+    """Read a status. A status that is not understood is not trusted.
 
-    :param status: what :func:`reduce` left of it
-    :param at: when the verifier said so, seconds since the epoch by its clock
+    :param status: as reduced by :func:`reduce`
+    :param at: the time of the verifier's answer, seconds since the epoch by
+        the verifier's clock
     """
     if not isinstance(status, Mapping):
-        return _unclear('no object', at)
+        return _unclear('it is not an object', at)
     try:
         state = _number(status, 'operational_state')
         quoted_at = _moment(status, 'last_received_quote')
@@ -147,17 +147,18 @@ def read(status: object, at: float) -> Record:
         )
         host = _host(status.get('meta_data'))
     except KeyError as error:
-        return _unclear(f'no {error.args[0]}', at)
+        return _unclear(f'it has no {error.args[0]}', at)
     except ValueError as error:
         return _unclear(str(error), at)
     if state == _INVALID_QUOTE and quoted_at:
-        # It says no more of the agent until somebody reactivates it.
+        # The verifier does not ask the agent again until somebody
+        # reactivates it.
         at = quoted_at
     return Record(document, good_at, at, host)
 
 
-# Alike hosts have equal ones, and a host's changes rarely. Ten thousand that
-# are not alike take some 10 MB.
+# Alike hosts have equal documents, and a document rarely changes. Ten
+# thousand different documents take about 10 MB.
 @functools.lru_cache(2**14)
 def _document(
     state: int,
@@ -168,29 +169,35 @@ def _document(
     boot: bool,
     runtime: bool,
 ) -> str:
-    """The standing, as text.
+    """Return the attestation result, as text.
 
-    :raises ValueError: something is not as it should be
+    :raises ValueError: the policy is malformed
     """
     pcrs = _pcrs(policy)
-    said = f'{_WORDS.get(state, "unknown")} (state {state})'
+    words = f'{_WORDS.get(state, "unknown")} (state {state})'
     if state in _FAILED or word == 'FAIL':
-        held, found = attestation_result.FAILED, said
+        outcome, found = attestation_result.FAILED, words
         if event:
-            found = f'{said}, {event}'
+            found = f'{words}, {event}'
     elif state not in _GOOD or word != 'PASS':
-        held, found = attestation_result.PENDING, f'{said}, {word[:_SHOWN]}'
+        outcome, found = (
+            attestation_result.PENDING,
+            f'{words}, {word[:_SHOWN]}',
+        )
     elif not is_quoted:
-        held, found = attestation_result.PENDING, f'{said}, never a good quote'
+        outcome = attestation_result.PENDING
+        found = f'{words}, never a good quote'
     else:
-        held, found = attestation_result.GOOD, ''
+        outcome, found = attestation_result.GOOD, ''
     return attestation_result.dumps(
-        attestation_result.AttestationResult(held, found, pcrs, boot, runtime)
+        attestation_result.AttestationResult(
+            outcome, found, pcrs, boot, runtime
+        )
     )
 
 
 def _unclear(why: str, at: float) -> Record:
-    found = f'an answer that cannot be understood: {why[: 2 * _SHOWN]}'
+    found = f"the verifier's status is not understood: {why[: 2 * _SHOWN]}"
     return Record(
         attestation_result.dumps(
             attestation_result.AttestationResult(
@@ -204,11 +211,12 @@ def _unclear(why: str, at: float) -> Record:
 
 
 def _pcrs(policy: str) -> tuple[str, ...]:
-    """The PCRs that a policy judges: ``17=HEX,HEX``, by number.
+    """Return the PCRs of a policy and their values: ``17=HEX,HEX``.
 
-    As ``tpm_util.readPolicy`` makes them: beside the PCRs there is ``mask``.
+    ``tpm_util.readPolicy`` makes the policy; its key ``mask`` is not a PCR.
 
-    :raises ValueError: it is malformed
+    :returns: sorted by number
+    :raises ValueError: the policy is malformed
     """
     try:
         entries = _POLICY.decode(policy)
@@ -229,7 +237,7 @@ def _pcrs(policy: str) -> tuple[str, ...]:
         ]
         if not all(map(_DIGEST.fullmatch, digests)):
             raise ValueError(
-                f'tpm_policy for PCR {name} with what is no digest'
+                f'tpm_policy for PCR {name} with a value that is not a digest'
             )
         if int(name) not in _NOT_COMPARED:
             result[int(name)] = ','.join(digests)
@@ -251,23 +259,23 @@ def _flag(status: Mapping[str, typing.Any], name: str) -> bool:
 
 
 def _moment(status: Mapping[str, typing.Any], name: str) -> float | None:
-    """Seconds since the epoch; None for never, which is 0 or null there."""
+    """Return seconds since the epoch; None for never (0 or null)."""
     value = status[name]
     if value is None:
         return None
-    # Up to the year 5138; no infinity, nothing that is not a number.
+    # Up to the year 5138; neither infinity nor NaN.
     if type(value) not in (int, float) or not 0 <= value < 1e11:
         raise ValueError(f'{name} {str(value)[:_SHOWN]!r}')
     return value or None
 
 
 def _event(value: object) -> str:
-    """Of a failure what it was; for messages only."""
+    """Return the identifier of a failure; for messages only."""
     return value if isinstance(value, str) and _EVENT.fullmatch(value) else ''
 
 
 def _host(value: object) -> str:
-    """The ``host`` of an agent's meta data, a text of JSON; '' for none."""
+    """Return ``host`` of an agent's meta data (JSON); '' for none."""
     try:
         data = json.loads(value) if isinstance(value, str) else None
     except (ValueError, RecursionError):

@@ -10,8 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""Which Keylime agent runs on which host.
 
-"""Which agent is on which host."""
+A rule of Keylime: it reads the identifiers and the meta data of Keylime's
+agents. A provider for another verifier may know its hosts by other means.
+"""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -23,15 +26,15 @@ from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation.keylime import agent_record
 
-#: Rules of ``[isolation_attestation] host_map`` that are no file.
+#: Values of ``[isolation_attestation_keylime] host_map`` that are not files.
 NODE_UUID = 'node-uuid'
 METADATA = 'metadata'
 
-#: Bytes of a file.
+#: Size limit of a file in bytes.
 _MAX = 16 * 2**20
 
-#: As ``keylime.common.validators.valid_agent_id``: an agent may be configured
-#: to be named by a hash of its EK, or by its host name.
+#: As ``keylime.common.validators.valid_agent_id``: the identifier of an agent
+#: may also be a hash of its EK, or its host name.
 _AGENT = re.compile(r'[\w.-]+')
 _UUID = re.compile(
     r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}',
@@ -40,10 +43,10 @@ _UUID = re.compile(
 
 
 class Mapped(typing.NamedTuple):
-    """Which agent is on which host.
+    """Which agent runs on which host.
 
     :ivar agents: host -> agent, one to one
-    :ivar ambiguous: hosts of which it cannot be told -> why, in words
+    :ivar ambiguous: host without an unambiguous agent -> why, in words
     """
 
     agents: Mapping[str, str]
@@ -51,27 +54,27 @@ class Mapped(typing.NamedTuple):
 
 
 def normal(agent: str) -> str:
-    """The one spelling of an agent's identifier: of a UUID in lower case."""
+    """Return the normal spelling of an identifier: UUIDs in lower case."""
     return agent.lower() if _UUID.fullmatch(agent) else agent
 
 
 class HostMap:
-    """``[isolation_attestation] host_map``: a file, or a rule.
+    """``[isolation_attestation_keylime] host_map``: a file, or a rule.
 
-    :ivar by: what the hosts are named by, see
+    :ivar by: by what the hosts are named, see
         :class:`nova_isolation.attestation.snapshot.Snapshot`
     """
 
     def __init__(self, rule: str) -> None:
-        """:param rule: as the option
+        """:param rule: the value of the option
 
-        :raises nova_isolation.attestation.provider.ProviderError: there is
-            none
+        :raises nova_isolation.attestation.provider.ProviderError: the option
+            is not set
         """
         if not rule:
             raise provider.ProviderError(
-                f'[isolation_attestation] host_map is not set; wanted the '
-                f'path of a file, {NODE_UUID} or {METADATA}'
+                f'[isolation_attestation_keylime] host_map is not set; wanted '
+                f'the path of a file, {NODE_UUID} or {METADATA}'
             )
         self.by = snapshot.BY_NODE if rule == NODE_UUID else snapshot.BY_HOST
         self._rule = rule
@@ -79,12 +82,12 @@ class HostMap:
         self._pairs: frozenset[tuple[str, str]] = frozenset()
 
     def map(self, agents: Iterable[tuple[str, agent_record.Record]]) -> Mapped:
-        """Who is where, now.
+        """Return which agent runs on which host, now.
 
-        :param agents: all that the verifiers know; identifiers as
-            :func:`normal` makes them
+        :param agents: all agents of the verifiers; identifiers in the
+            spelling of :func:`normal`
         :raises nova_isolation.attestation.provider.ProviderError: the file
-            cannot be read, or a line of it
+            or one of its lines cannot be read
         """
         if self._rule == NODE_UUID:
             return _one_to_one({(agent, agent) for agent, _ in agents})
@@ -96,7 +99,7 @@ class HostMap:
         return _one_to_one(self._pairs)
 
     def _read(self) -> None:
-        """The file, if it is another than before."""
+        """Read the file, if it has changed."""
         try:
             with open(self._rule, 'rb') as file:
                 state = os.fstat(file.fileno())
@@ -107,11 +110,11 @@ class HostMap:
         except OSError as error:
             raise self._error(error.strerror or str(error)) from error
         if len(text) > _MAX:
-            raise self._error(f'it has more than {_MAX} bytes')
+            raise self._error(f'the file has more than {_MAX} bytes')
         try:
             lines = text.decode().split('\n')
         except UnicodeDecodeError as error:
-            raise self._error(f'no UTF-8: {error}') from error
+            raise self._error(f'the file is not UTF-8: {error}') from error
         pairs = set()
         for number, line in enumerate(lines, 1):
             words = line.partition('#')[0].split()
@@ -131,7 +134,7 @@ class HostMap:
 
 
 def _one_to_one(pairs: Iterable[tuple[str, str]]) -> Mapped:
-    """The pairs of which neither side is in another one."""
+    """Return the pairs whose host and agent are in no other pair."""
     agents: dict[str, list[str]] = {}
     hosts: dict[str, list[str]] = {}
     for host, agent in pairs:
@@ -140,12 +143,13 @@ def _one_to_one(pairs: Iterable[tuple[str, str]]) -> Mapped:
     ambiguous = {}
     for host, of_host in agents.items():
         if len(of_host) > 1:
-            ambiguous[host] = f'agents {_list(of_host)} are on it'
+            ambiguous[host] = f'it has more than one agent: {_list(of_host)}'
             continue
         of_agent = hosts[of_host[0]]
         if len(of_agent) > 1:
             ambiguous[host] = (
-                f'agent {of_host[0]} is on hosts {_list(of_agent)}'
+                f'agent {of_host[0]} is on more than one host: '
+                f'{_list(of_agent)}'
             )
     return Mapped(
         {
@@ -158,6 +162,6 @@ def _one_to_one(pairs: Iterable[tuple[str, str]]) -> Mapped:
 
 
 def _list(names: list[str]) -> str:
-    """The first of them, for a message."""
+    """Return the first names, for a message."""
     shown = ', '.join(sorted(names)[:4])
     return shown if len(names) <= 4 else f'{shown} and {len(names) - 4} more'

@@ -10,106 +10,170 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""The provider ``keylime``: asks Keylime's verifiers.
 
-"""A provider that asks Keylime's verifiers.
-
-Written against Keylime 7.14.3, API 2.x. The client certificate that a
-verifier wants is that of an administrator of it: this provider belongs into
-nova-isolation-attestd rather than into each service.
+Written against Keylime 7.14.3, API 2.x. A verifier accepts only the client
+certificate of an administrator, so this provider belongs in
+nova-isolation-attestd rather than in each service.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import logging
 import time
 import types
 import typing
 
+from oslo_config import cfg
+from oslo_config import types as option_types
+
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation.keylime import agent_record
 from nova_isolation.attestation.keylime import host_map
+from nova_isolation.attestation.keylime import revocation_message
 from nova_isolation.attestation.keylime import verifier_api
 from nova_isolation.https import https_client
-from nova_isolation.model import attestation_result
+from nova_isolation.https import https_error
+from nova_isolation.mechanisms.attested import attestation_result
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds that one verifier's answer waits for another's.
+#: Seconds for which the answer of one verifier waits for those of others.
 _PATIENCE = 3.0
 
-#: Seconds between two looks at who has answered.
-_GLANCE = 0.05
+#: Seconds between two checks of which verifiers have answered.
+_CHECK_INTERVAL = 0.05
 
-#: Seconds by which a look may end later than its time-out.
-_LAST = 1.0
+#: Seconds by which a poll may end after its timeout.
+_GRACE = 1.0
+
+_OPTIONS = (
+    cfg.ListOpt(
+        'verifiers',
+        default=[],
+        item_type=option_types.URI(schemes=['https']),
+        deprecated_group='isolation_attestation',
+        help="""
+Addresses of the verifiers, each ``https://HOST:PORT``.
+
+Verifiers that share one database give the same answers: name only one of
+them.
+""",
+    ),
+    cfg.FloatOpt(
+        'poll_interval',
+        default=10.0,
+        min=0.1,
+        deprecated_group='isolation_attestation',
+        help="""
+Seconds between two polls of the verifiers.
+
+The interval is never shorter than the time that the last poll took.
+""",
+    ),
+    cfg.StrOpt(
+        'host_map',
+        default='',
+        deprecated_group='isolation_attestation',
+        help="""
+Which agent runs on which host.
+
+* A path: a file with one ``HOST AGENT`` per line, the name of the compute
+  service (``[DEFAULT] host``) and the UUID of the agent; ``#`` begins a
+  comment. The file is read again when it has changed.
+* ``node-uuid``: the UUID of the agent is the UUID of the compute node.
+* ``metadata``: the agent's meta data at the verifier is JSON, in which
+  ``host`` is the name of the compute service.
+
+A host with two agents, or an agent with two hosts, does not count as
+attested.
+""",
+    ),
+)
 
 
 class KeylimeProvider(provider.Provider):
-    """Asks ``[isolation_attestation] verifiers`` about all their agents."""
+    """Asks ``[isolation_attestation_keylime] verifiers`` about all agents."""
 
-    def __init__(self, options: typing.Any) -> None:
+    @classmethod
+    def options(cls) -> Sequence[cfg.Opt]:
         """See the base class."""
-        if not options.verifiers:
+        return _OPTIONS
+
+    def __init__(self, common: typing.Any, own: typing.Any) -> None:
+        """See the base class."""
+        if not own.verifiers:
             raise provider.ProviderError(
-                '[isolation_attestation] verifiers is empty; wanted the '
-                'addresses of Keylime verifiers, https://HOST:PORT'
+                '[isolation_attestation_keylime] verifiers is empty; wanted '
+                'the addresses of Keylime verifiers, https://HOST:PORT'
             )
-        if not (options.cert_file and options.key_file):
+        if not (common.cert_file and common.key_file):
             raise provider.ProviderError(
                 '[isolation_attestation] cert_file or key_file is not set; '
-                'a verifier of Keylime answers nobody without a certificate'
+                'a verifier of Keylime requires a client certificate'
             )
-        self._interval: float = options.poll_interval
-        self._timeout: float = options.timeout
+        self._interval: float = own.poll_interval
+        self._timeout: float = common.timeout
         self.pause = self._interval
-        self._map = host_map.HostMap(options.host_map)
-        self._verifiers = [
-            verifier_api.Verifier(
-                url,
-                https_client.Client(
-                    ca_file=options.ca_file,
-                    cert_file=options.cert_file,
-                    key_file=options.key_file,
-                    timeout=options.timeout,
-                    clock_skew=options.clock_skew,
-                ),
-                options.timeout,
-            )
-            for url in dict.fromkeys(
-                one.rstrip('/') for one in options.verifiers
-            )
-        ]
-        #: Verifiers of which a failure was logged.
-        self._told: set[str] = set()
-        #: Hosts of which it was logged that they are ambiguous.
-        self._unclear: Mapping[str, str] = {}
+        self._map = host_map.HostMap(own.host_map)
+        try:
+            self._verifiers = [
+                verifier_api.Verifier(
+                    url,
+                    https_client.Client(
+                        ca_file=common.ca_file,
+                        cert_file=common.cert_file,
+                        key_file=common.key_file,
+                        timeout=common.timeout,
+                        clock_skew=common.clock_skew,
+                    ),
+                    common.timeout,
+                )
+                for url in dict.fromkeys(
+                    one.rstrip('/') for one in own.verifiers
+                )
+            ]
+        except https_error.HttpsError as error:
+            raise provider.ProviderError(str(error)) from error
+        #: Verifiers whose failure was logged.
+        self._logged: set[str] = set()
+        #: Hosts that were logged as ambiguous, and why.
+        self._ambiguous: Mapping[str, str] = {}
 
     def fetch(self, before: snapshot.Snapshot) -> snapshot.Snapshot:
         """See the base class.
 
-        A verifier that cannot be asked keeps what it said last, with the
-        times of then; it delays what others say by a moment at most.
+        The last report of a verifier that cannot be asked is kept, with its
+        times. Such a verifier delays the reports of others by at most a few
+        seconds.
         """
         began = time.monotonic()
         for one in self._verifiers:
             one.start()
-        self._wait(began + self._timeout + _LAST)
-        said = {one.url: one.said() for one in self._verifiers}
-        failed = {url: one.trouble for url, one in said.items() if one.trouble}
+        self._wait(began + self._timeout + _GRACE)
+        reports = {one.url: one.report() for one in self._verifiers}
+        failed = {
+            url: one.trouble for url, one in reports.items() if one.trouble
+        }
         trouble = '; '.join(failed.values())
-        if len(failed) == len(said):
+        if len(failed) == len(reports):
             raise provider.ProviderError(trouble)
         self._log(failed)
-        # A verifier is not asked for longer than it is left alone.
+        # A verifier spends at most half of its time on our polls.
         self.pause = max(
             self._interval,
-            *(one.took for one in said.values() if not one.trouble),
+            *(one.took for one in reports.values() if not one.trouble),
         )
         return snapshot.Snapshot(
             self._map.by,
-            types.MappingProxyType(self._verdicts(said)),
+            types.MappingProxyType(self._verdicts(reports)),
             trouble,
         )
+
+    def revocation(self, body: bytes) -> provider.Revocation:
+        """See the base class."""
+        return revocation_message.read(body)
 
     def close(self) -> None:
         """See the base class."""
@@ -117,40 +181,42 @@ class KeylimeProvider(provider.Provider):
             verifier.close()
 
     def _wait(self, until: float) -> None:
-        """Wait for all; once one has answered well, only for a moment, or for
-        those that usually take longer.
+        """Wait for all verifiers.
+
+        After the first good answer the others have a few seconds, or half as
+        long again as the slowest poll of last time.
         """
         answered = False
-        usual = max(one.said().took for one in self._verifiers)
+        usual = max(one.report().took for one in self._verifiers)
         patience = max(_PATIENCE, 1.5 * usual)
         while busy := [one for one in self._verifiers if one.is_busy()]:
             now = time.monotonic()
             if not answered and not all(
-                one.said().trouble for one in self._verifiers
+                one.report().trouble for one in self._verifiers
             ):
                 answered, until = True, min(until, now + patience)
             if now >= until:
                 return
-            busy[0].wait(min(until, now + _GLANCE))
+            busy[0].wait(min(until, now + _CHECK_INTERVAL))
 
     def _verdicts(
-        self, said: Mapping[str, verifier_api.Said]
+        self, reports: Mapping[str, verifier_api.Report]
     ) -> dict[str, snapshot.Verdict]:
         known: dict[str, tuple[str, agent_record.Record]] = {}
         twice: dict[str, list[str]] = {}
-        for url, one in said.items():
+        for url, one in reports.items():
             for agent, record in one.agents:
                 if agent in known:
                     twice.setdefault(agent, [known[agent][0]]).append(url)
                 known[agent] = url, record
         mapped = self._map.map(
-            pair for one in said.values() for pair in one.agents
+            pair for one in reports.values() for pair in one.agents
         )
         verdicts = {
             host: snapshot.Verdict(
                 record.document,
                 record.good_at,
-                record.told_at,
+                record.reported_at,
                 agent,
                 url,
             )
@@ -158,41 +224,44 @@ class KeylimeProvider(provider.Provider):
             if agent in known and agent not in twice
             for url, record in (known[agent],)
         }
-        unclear = dict(mapped.ambiguous)
+        ambiguous = dict(mapped.ambiguous)
         for host, agent in mapped.agents.items():
             if agent in twice:
-                unclear[host] = (
-                    f'agent {agent} is known twice: {", ".join(twice[agent])}'
+                ambiguous[host] = (
+                    f'agent {agent} is known to more than one verifier: '
+                    f'{", ".join(twice[agent])}'
                 )
-        for host, why in unclear.items():
-            verdicts[host] = _ambiguous(why, mapped.agents.get(host, ''))
-            if self._unclear.get(host) != why:
+        for host, why in ambiguous.items():
+            verdicts[host] = _ambiguous_verdict(
+                why, mapped.agents.get(host, '')
+            )
+            if self._ambiguous.get(host) != why:
                 LOG.error(
-                    'Host %s does not count as attested: %s. Correct what '
-                    'host_map or the verifiers say',
+                    'Host %s does not count as attested: %s. Correct the '
+                    'host_map, or the agents at the verifiers',
                     host,
                     why,
                 )
-        self._unclear = unclear
+        self._ambiguous = ambiguous
         return verdicts
 
     def _log(self, failed: Mapping[str, str]) -> None:
-        """Each failure in a row once, and its end.
+        """Log the first failure of a verifier, and its first answer after it.
 
-        If none answers, whoever called tells.
+        If no verifier answers, the caller logs the failure.
         """
-        for url in failed.keys() - self._told:
+        for url in failed.keys() - self._logged:
             LOG.warning(
-                'A verifier cannot be asked, so what it said of its hosts '
-                'runs out: %s',
+                'Verifier %s cannot be asked, so its verdicts will expire: %s',
+                url,
                 failed[url],
             )
-        for url in self._told - failed.keys():
+        for url in self._logged - failed.keys():
             LOG.info('Verifier %s answers again', url)
-        self._told = set(failed)
+        self._logged = set(failed)
 
 
-def _ambiguous(why: str, agent: str) -> snapshot.Verdict:
+def _ambiguous_verdict(why: str, agent: str) -> snapshot.Verdict:
     return snapshot.Verdict(
         attestation_result.dumps(
             attestation_result.AttestationResult(

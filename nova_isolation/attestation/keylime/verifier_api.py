@@ -10,8 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
-"""One verifier of Keylime, asked over its API."""
+"""The API of one Keylime verifier."""
 
 from collections.abc import Mapping
 import json
@@ -25,27 +24,34 @@ from nova_isolation.attestation import provider
 from nova_isolation.attestation.keylime import agent_record
 from nova_isolation.attestation.keylime import host_map
 from nova_isolation.https import https_client
+from nova_isolation.https import https_error
 
 LOG = logging.getLogger(__name__)
 
-#: The API that is known: ``keylime.api_version`` of 7.14.3. 3.x has no status
-#: of agents; a minor version that is newer than this one may have another.
+#: The newest known API: ``keylime.api_version`` of 7.14.3. API 3.x has no
+#: status of agents, and a newer minor version may have a different status.
 _MAJOR, _NEWEST = 2, 6
 _VERSION = re.compile(r'(\d{1,4})\.(\d{1,4})', re.ASCII)
 
 _HINTS = {
-    400: 'the API version is not known to it',
-    403: 'it wants the certificate of an administrator (cert_file, key_file)',
-    404: 'it is no verifier of Keylime, or no version of it that is known',
+    400: 'the verifier does not know the API version',
+    403: (
+        'the verifier wants the certificate of an administrator (cert_file, '
+        'key_file)'
+    ),
+    404: (
+        'the server is not a verifier of Keylime, or not one of a known '
+        'version'
+    ),
 }
 
 
-class Said(typing.NamedTuple):
-    """What a verifier has said.
+class Report(typing.NamedTuple):
+    """What a verifier has reported.
 
-    :ivar agents: agent -> what is kept of its status, as of the last answer;
-        pairs, for two spellings of one agent are two
-    :ivar trouble: why there is no newer answer; '' if there need be none
+    :ivar agents: pairs of an agent and its status, as of the last answer. Not
+        a mapping, because an agent may appear in two spellings.
+    :ivar trouble: why there is no newer answer, in words; '' for no reason
     :ivar took: seconds that the last answer took
     """
 
@@ -55,7 +61,7 @@ class Said(typing.NamedTuple):
 
 
 class Verifier:
-    """One verifier, and what it has said last.
+    """One verifier, and its last report.
 
     :ivar url: ``https://HOST:PORT``
     """
@@ -64,72 +70,72 @@ class Verifier:
         self, url: str, client: https_client.Client, timeout: float
     ) -> None:
         """:param url: ``https://HOST:PORT``
-        :param client: who asks
-        :param timeout: seconds for a look
+        :param client: for requests to this verifier
+        :param timeout: seconds for one poll
         """
         self.url = url
         self._client = client
         self._timeout = timeout
-        self._said = Said()
+        self._report = Report()
         self._thread: threading.Thread | None = None
         self._began = 0.0
 
     def start(self) -> None:
-        """Look at it, on a thread of its own; if that is done, nothing."""
+        """Poll the verifier on a thread, unless a poll is under way."""
         if not self.is_busy():
             self._began = time.monotonic()
-            # A daemon: the end of a service does not wait for it.
+            # A daemon thread: the end of a service does not wait for it.
             self._thread = threading.Thread(
-                target=self._look, name='isolation-verifier', daemon=True
+                target=self._poll, name='isolation-verifier', daemon=True
             )
             self._thread.start()
 
     def is_busy(self) -> bool:
-        """Whether it is being looked at. After a fork it is not."""
+        """Return whether a poll is under way. After a fork none is."""
         return self._thread is not None and self._thread.is_alive()
 
     def wait(self, until: float) -> None:
-        """Wait for the look.
+        """Wait until the poll has ended.
 
-        :param until: and no longer, by the monotonic clock
+        :param until: the latest end of the wait, by the monotonic clock
         """
         if self._thread is not None:
             self._thread.join(max(until - time.monotonic(), 0.0))
 
-    def said(self) -> Said:
-        """What it has said last."""
+    def report(self) -> Report:
+        """Return the last report."""
         if not self.is_busy():
-            return self._said
+            return self._report
         ago = time.monotonic() - self._began
-        return self._said._replace(
+        return self._report._replace(
             trouble=f'{self.url}: no answer yet, after {ago:.0f} s'
         )
 
     def close(self) -> None:
-        """Call off what is under way."""
+        """Cancel the request that is under way."""
         self._client.close()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         try:
             agents = self._ask()
-        except provider.ProviderError as error:
-            self._said = self._said._replace(trouble=str(error))
+        except (provider.ProviderError, https_error.HttpsError) as error:
+            self._report = self._report._replace(trouble=str(error))
         except Exception as error:
-            # Nobody else sees what a thread raises.
-            LOG.exception('Verifier %s cannot be asked', self.url)
-            self._said = self._said._replace(
+            # An exception would end this thread unseen.
+            LOG.exception('Verifier %s could not be polled', self.url)
+            self._report = self._report._replace(
                 trouble=f'{self.url}: {type(error).__name__}'
             )
         else:
-            self._said = Said(agents, '', time.monotonic() - self._began)
+            self._report = Report(agents, '', time.monotonic() - self._began)
 
     def _ask(self) -> tuple[tuple[str, agent_record.Record], ...]:
-        """All agents that it knows.
+        """Return all agents that the verifier knows.
 
-        The version is asked for each time. It costs a small fraction, an
-        upgraded verifier is no special case, and the clock is compared with
-        an answer that is made quickly: that about all agents says when it
-        was begun.
+        The API version is asked for each time. That costs little, covers a
+        verifier that was upgraded, and gives a quick answer for the check of
+        the clock: the answer about all agents takes seconds and is dated when
+        the verifier began it.
         """
         until = time.monotonic() + self._timeout
         version = self._version(self._get('/version', until))
@@ -144,13 +150,13 @@ class Verifier:
         )
 
     def _get(self, path: str, until: float) -> https_client.Answer:
-        # At least a moment: it is the client that says why there is no more.
+        # Never 0: the client then reports why there is no answer.
         left = max(until - time.monotonic(), 0.01)
         answer = self._client.get(self.url + path, timeout=left)
         if answer.status != 200:
             hint = _HINTS.get(answer.status)
             raise provider.ProviderError(
-                f'{self.url}{path}: wanted an answer, found HTTP '
+                f'{self.url}{path}: wanted status 200, found HTTP '
                 f'{answer.status}{f": {hint}" if hint else ""}'
             )
         return answer
@@ -158,9 +164,10 @@ class Verifier:
     def _results(
         self, answer: https_client.Answer
     ) -> Mapping[str, typing.Any]:
-        """The ``results`` of Keylime's answers.
+        """Return ``results`` of an answer.
 
-        :raises nova_isolation.attestation.provider.ProviderError: it is none
+        :raises nova_isolation.attestation.provider.ProviderError: the answer
+            has none
         """
         try:
             value = json.loads(
@@ -177,15 +184,16 @@ class Verifier:
             LookupError,
             RecursionError,
         ) as error:
-            # Not its words: they might quote a key share.
+            # The words of the error might quote a key share.
             raise provider.ProviderError(
-                f'{self.url}: an answer of {len(answer.body)} bytes that is '
-                f'not what a verifier says ({type(error).__name__})'
+                f'{self.url}: wanted an answer of a verifier, found '
+                f'{len(answer.body)} bytes that are not understood '
+                f'({type(error).__name__})'
             ) from None
         return results
 
     def _version(self, answer: https_client.Answer) -> str:
-        """The newest version of the API that both know."""
+        """Return the newest version of the API that both sides know."""
         offered = self._results(answer).get('supported_versions')
         minors = [
             int(found[2])

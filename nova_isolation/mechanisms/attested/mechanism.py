@@ -23,9 +23,9 @@ from collections.abc import Iterator
 import dataclasses
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import extra_specs
 from nova_isolation.mechanisms.attested import reason_codes
-from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
@@ -67,7 +67,7 @@ class AttestedFacts:
 class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
     """``isolation:attested`` and its companions."""
 
-    name = 'attested'
+    name = attestation_result.MECHANISM
     extra_specs = extra_specs.ROWS
     own_reasons = reason_codes.ALL
 
@@ -148,7 +148,11 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
             )
             return
         if held.state != attestation_result.GOOD:
-            ago = '' if said.told is None else f' {said.told:.0f} s ago'
+            ago = (
+                ''
+                if said.report_age is None
+                else f' {said.report_age:.0f} s ago'
+            )
             yield requirement.unmet(
                 _REASONS[held.state],
                 f'verdict: {held.found or held.state}{ago}',
@@ -219,8 +223,9 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
             if not lacking:
                 yield base.Proof(
                     requirement.key,
-                    f'agent {facts.evidence.agent} at {facts.evidence.who}: '
-                    f'good quote {age or 0:.1f} s ago{_values(facts)}',
+                    f'agent {facts.evidence.agent} at '
+                    f'{facts.evidence.verifier}: good quote '
+                    f'{age or 0:.1f} s ago{_values(facts)}',
                 )
 
 

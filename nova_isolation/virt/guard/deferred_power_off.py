@@ -10,110 +10,66 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Guests that could not be powered off, until they are."""
+"""Guests that could not be powered off yet."""
 
-import threading
-import time
-import typing
+from collections.abc import Callable
 
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
+from nova_isolation.virt.guard import pending_work
+
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two tries; each time twice as long, up to the factor.
+#: Seconds before the first attempt; each further interval is twice as long,
+#: up to this factor.
 _INTERVAL = 1.0
 _LONGEST = 30
 
 
 class DeferredPowerOff:
-    """Guests that were started paused, are not proven, and are still there.
+    """Powers off paused, unverified guests as soon as that is possible.
 
-    They wait for libvirt, which was away, in a thread that lives only while
-    there are any. Nova does not come back to them: it takes a failed build
-    for undone, and a libvirtd that is started again keeps its guests.
+    They could not be powered off because the hypervisor was unreachable.
+    Nova does not come back to them: it takes a failed build for undone, and
+    a libvirtd that is started again keeps its guests.
     """
 
-    def __init__(self, libvirt_host: typing.Any) -> None:
-        """:param libvirt_host: Nova's Host"""
-        self._libvirt = libvirt_host
-        self._pending: set[str] = set()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+    def __init__(self, power_off: Callable[[str], bool]) -> None:
+        """:param power_off: powers a guest off if it exists and is paused,
+        given its UUID; returns whether it did so; raises where it is to be
+        tried again
+        """
+        self._power_off = power_off
+        self.work: pending_work.PendingWork[None] = pending_work.PendingWork(
+            'isolation-power-off',
+            self._attempt,
+            _INTERVAL,
+            _LONGEST * _INTERVAL,
+        )
 
     def add(self, uuid: str) -> None:
-        """Power a guest off as soon as libvirt lets it, if it is paused."""
-        with self._lock:
-            self._pending.add(uuid)
-            if self._thread is None:
-                thread = threading.Thread(
-                    target=self._run, name='isolation-power-off', daemon=True
-                )
-                thread.start()
-                # Not before: a thread that could not start must not keep
-                # the next one from it.
-                self._thread = thread
+        """Power a guest off as soon as possible, if it is paused then."""
+        self.work.add(uuid, None)
 
     def discard(self, uuid: str) -> None:
-        """The guest is started anew: what is paused now is another one."""
-        with self._lock:
-            self._pending.discard(uuid)
+        """Forget a guest, because Nova starts it anew: if it is paused from
+        now on, it is paused for that start.
+        """
+        self.work.discard(uuid)
 
-    def _run(self) -> None:
-        interval = _INTERVAL
-        while True:
-            time.sleep(interval)
-            interval = min(2 * interval, _LONGEST * _INTERVAL)
-            with self._lock:
-                pending = set(self._pending)
-                if not pending:
-                    self._thread = None
-                    return
-            for uuid in pending:
-                try:
-                    # What the compute manager holds while it works on an
-                    # instance; it may be about to destroy the guest.
-                    with lockutils.lock(uuid, 'nova-', blocking=False):
-                        self._power_off(uuid)
-                except Exception:
-                    # libvirt is away still, or Nova at work.
-                    LOG.debug('Will try again', exc_info=True)
-
-    def _power_off(self, uuid: str) -> None:
-        """Power a guest off, if it is there, paused, and not started anew.
+    def _attempt(self, uuid: str, _: None) -> bool:
+        """Power a guest off, unless it was started anew.
 
         :raises Exception: it is to be tried again
         """
-        import libvirt
-
-        if uuid not in self._pending:
-            return
-        try:
-            domain = self._libvirt.get_connection().lookupByUUIDString(uuid)
-            if domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                domain.destroy()
+        # Nova's compute manager takes this lock while it works on an
+        # instance. It may be about to destroy the guest.
+        with lockutils.lock(uuid, 'nova-', blocking=False):
+            if uuid in self.work.pending and self._power_off(uuid):
                 LOG.warning(
-                    'Powered off a guest that was started and not verified, '
-                    'now that libvirt answers',
+                    'Powered off a guest that was started and could not be '
+                    'verified, now that the hypervisor is reachable again',
                     instance_uuid=uuid,
                 )
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-                raise
-        self.discard(uuid)
-
-
-def may_be_started(error: BaseException) -> bool:
-    """Whether a start that raised may have been done all the same.
-
-    libvirt undoes a start that fails. Where the connection to it breaks,
-    nobody knows how far it was.
-    """
-    import libvirt
-
-    return isinstance(
-        error, libvirt.libvirtError
-    ) and error.get_error_domain() in (
-        libvirt.VIR_FROM_REMOTE,
-        libvirt.VIR_FROM_RPC,
-    )
+            return True

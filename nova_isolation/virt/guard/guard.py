@@ -12,34 +12,35 @@
 
 """The guard: decides before a guest is made, verifies before it runs.
 
-All roads to a running guest lead through the methods of :class:`Guard`
-(:mod:`nova_isolation.virt.roads.choke_points` and
-:mod:`nova_isolation.virt.driver` call them).
+Every way to a running guest leads through the methods of :class:`Guard`. The
+classes of :mod:`nova_isolation.virt.roads` and the compute driver call them.
+The guard knows no hypervisor and reads no configuration file: it gets both
+as parameters.
 """
 
 from collections.abc import Callable
+import datetime
 import typing
 
-from lxml import etree
-import nova.conf
 from oslo_log import log as logging
+from oslo_utils import timeutils
 
 from nova_isolation.attestation import service
-from nova_isolation.decision import domain_definition
 from nova_isolation.host import measurement
-from nova_isolation.host import running_guest
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
-from nova_isolation.model import reasons
-from nova_isolation.probes import libvirt_xml
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
+from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
-from nova_isolation.virt.guard import report
+from nova_isolation.virt.guard import hypervisor as hypervisors
+from nova_isolation.virt.guard import options as guard_options
+from nova_isolation.virt.guard import outcome
+from nova_isolation.virt.guard import sink
 from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 
-CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
@@ -47,43 +48,48 @@ class Guard:
     """Guards the guests of one compute host.
 
     :ivar requests: finds what is asked for a guest
-    :ivar reporter: tells users and admins
-    :ivar attestation: what verifiers say of this and of other hosts
+    :ivar options: the ``[isolation]`` group
+    :ivar hypervisor: the virtualization stack of this host
+    :ivar reporter: gives the outcomes to the sinks
+    :ivar attestation: what verifiers state of this and of other hosts
     :ivar deferred_power_off: guests that could not be powered off yet
-    :ivar violations: what guests that run here violate
+    :ivar violations: the violations of the guests that run here
     :ivar published: what the host has offered to the scheduler last
     """
 
     def __init__(
         self,
-        libvirt_host: typing.Any,
+        options: guard_options.Options,
+        hypervisor: hypervisors.Hypervisor,
         host: base.Host,
         mechanisms: registry.Mechanisms,
-        reporter: report.Reporter,
+        reporter: sink.Reporter,
         attestation: service.Attestation,
     ) -> None:
-        """:param libvirt_host: Nova's Host
-        :param host: the host as the mechanisms ask it
-        :param attestation: what verifiers say of this and of other hosts
+        """:param options: the ``[isolation]`` group
+        :param hypervisor: the virtualization stack of this host
+        :param host: the host as the mechanisms measure it
         :param mechanisms: the mechanisms of this process
-        :param reporter: tells users and admins
+        :param reporter: gives the outcomes to the sinks
+        :param attestation: what verifiers state of this and of other hosts
         """
-        self.requests = guest_request.GuestRequests(mechanisms.vocabulary)
+        self.options = options
+        self.hypervisor = hypervisor
         self.reporter = reporter
         self.attestation = attestation
+        self.requests = guest_request.GuestRequests(mechanisms.vocabulary)
         self.deferred_power_off = deferred_power_off.DeferredPowerOff(
-            libvirt_host
+            hypervisor.power_off_paused
         )
-        self._libvirt = libvirt_host
-        self._host = host
-        self._mechanisms = mechanisms
         self.violations = violations.Violations(mechanisms)
         self.published: measurement.Measurement | None = None
+        self._host = host
+        self._mechanisms = mechanisms
 
     @property
     def enforces(self) -> bool:
-        """Whether a refusal has an effect, or (audit mode) is only told."""
-        return bool(CONF.isolation.mode == 'enforce')
+        """Whether guests are refused; in audit mode they are not."""
+        return bool(self.options.mode == 'enforce')
 
     def measure(self) -> measurement.Measurement:
         """Measure the host, now."""
@@ -94,9 +100,11 @@ class Guard:
     ) -> measurement.Measurement:
         """What is left of a measurement for guests that are to come.
 
-        :param uuid: an instance; None: what the scheduler may know
+        :param measured: the measurement
+        :param uuid: the instance that is to come; None: what is published to
+            the scheduler
         """
-        if not CONF.isolation.violation_closes_host:
+        if not self.options.violation_closes_host:
             return measured
         return measured.closed(self.violations.closed(uuid))
 
@@ -110,7 +118,11 @@ class Guard:
         request: guest_request.GuestRequest,
         measured: measurement.Measurement,
     ) -> verification.Unmet:
-        """What of an order is not offered, by facts just measured."""
+        """The requirements that the host does not meet.
+
+        :param request: what is asked for the guest
+        :param measured: the facts, measured now
+        """
         return verification.decide(request, measured, self._mechanisms)
 
     def admit(
@@ -118,57 +130,59 @@ class Guard:
     ) -> measurement.Measurement | None:
         """Decide, before a guest is made, on facts that are measured now.
 
-        :returns: the facts, or None where audit mode lets a guest pass that
+        :param request: what is asked for the guest
+        :returns: the facts, or None where audit mode lets a guest run that
             would be refused
-        :raises nova_isolation.virt.exception.GuestRefused: refused
+        :raises nova_isolation.virt.exception.GuestRefused: the host does not
+            meet a requirement
         """
+        started = timeutils.utcnow()
         measured = self.offer(self.measure(), request.uuid)
         unmet = self.decide(request, measured)
         if not unmet:
             return measured
-        self._refuse(request, unmet, report.DECIDE)
+        self._conclude(
+            self._outcome(
+                outcome.Stage.DECIDE,
+                request,
+                measured,
+                started,
+                verification.Verification(unmet),
+            )
+        )
         return None
 
-    def confine(self, xml: str, request: guest_request.GuestRequest) -> str:
-        """Put into a domain's XML what confines it as asked.
+    def confine(
+        self, xml: domain_xml.DomainXml, request: guest_request.GuestRequest
+    ) -> str:
+        """Put into a domain's XML what confines the guest.
 
         Audit mode decides too, but never changes a guest.
 
-        :param xml: the XML
+        :param xml: the XML; its element is changed
+        :param request: what is asked for the guest
         :returns: the XML to use
         :raises nova_isolation.virt.exception.GuestRefused: the host does not
-            offer it
+            meet a requirement, or the XML cannot be changed as needed
         """
+        started = timeutils.utcnow()
         measured = self.admit(request)
         if measured is None or not self.enforces:
-            return xml
-        domain = libvirt_xml.parse(xml)
-        before = etree.tostring(domain)
-        for name in verification.owners(request):
-            try:
-                self._mechanisms.loaded[name].confine(
-                    domain, request.wanted, measured.sections[name]
+            return xml.text
+        text, found = confinement.confine(
+            xml, request, measured, self._mechanisms
+        )
+        if found.unmet:
+            self._conclude(
+                self._outcome(
+                    outcome.Stage.DECIDE, request, measured, started, found
                 )
-            except base.FAILURES as error:
-                # Anybody's mechanism: what it left undone is not confined.
-                unmet = verification.all_unmet(
-                    request, name, reasons.MECHANISM_FAILED, error
-                )
-                self._refuse(request, unmet, report.DECIDE)
-        # The libvirt hook asks the same, where it is installed.
-        unmet = domain_definition.decide(
-            request.wanted, domain, self._mechanisms
-        ).unmet
-        if unmet:
-            self._refuse(request, unmet, report.DECIDE)
-        # What no mechanism touches stays as Nova wrote it, to the byte.
-        if etree.tostring(domain) == before:
-            return xml
-        return etree.tostring(domain, encoding='unicode')
+            )
+        return text
 
     def launch(
         self,
-        guest: typing.Any,
+        handle: typing.Any,
         request: guest_request.GuestRequest,
         pause: bool,
         start: Callable[[bool], typing.Any],
@@ -176,125 +190,179 @@ class Guard:
     ) -> typing.Any:
         """Start a guest paused, verify it, resume it.
 
-        :param guest: Nova's Guest
-        :param request: what is asked for it
-        :param pause: Nova wants it paused; then it stays so
-        :param start: starts it, given whether paused
-        :param resume: lets it run
-        :raises nova_isolation.virt.exception.GuestRefused: it is not as
-            asked, or that cannot be found out; it is powered off
+        :param handle: the guest
+        :param request: what is asked for the guest
+        :param pause: whether Nova wants the guest paused; it then stays so
+        :param start: starts the guest, given whether paused
+        :param resume: resumes the guest
+        :returns: what ``start`` returned
+        :raises nova_isolation.virt.exception.GuestRefused: the guest does
+            not meet a requirement, or that cannot be verified; the guest is
+            powered off
         """
         self.deferred_power_off.discard(request.uuid)
         try:
             result = start(True)
         except Exception as error:
-            # Mostly there is nothing to power off, and a domain that ran
-            # already is not ours to stop here.
-            if deferred_power_off.may_be_started(error):
+            # Mostly there is nothing to power off. A domain that ran before
+            # must not be powered off because of this start.
+            if self.hypervisor.may_have_started(error):
                 self.deferred_power_off.add(request.uuid)
             raise
         try:
-            tell = self._verify(guest, request)
+            verified = self._verify(handle, request, outcome.POWER_OFF)
             if not pause:
                 resume()
         except BaseException:
-            self.power_off(guest, request)
+            self.power_off(handle, request)
             raise
-        tell()
+        # After the guest runs: sinks ask the conductor, which can be slow.
+        self.reporter.report(verified)
         return result
 
     def resume(
         self,
-        guest: typing.Any,
+        handle: typing.Any,
         request: guest_request.GuestRequest,
         resume: Callable[[], object],
     ) -> None:
-        """Verify a guest that is paused, and let it run (again).
+        """Verify a guest that is paused, and resume it.
 
-        :param guest: Nova's Guest
-        :param request: what is asked for it
-        :param resume: lets it run
-        :raises nova_isolation.virt.exception.GuestRefused: it is not as
-            asked, or that cannot be found out; it is as it was
+        :param handle: the guest
+        :param request: what is asked for the guest
+        :param resume: resumes the guest
+        :raises nova_isolation.virt.exception.GuestRefused: the guest does
+            not meet a requirement, or that cannot be verified; the guest is
+            left as it was
         """
-        tell = self._verify(guest, request)
+        verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
-        tell()
+        self.reporter.report(verified)
 
-    def _verify(
-        self, guest: typing.Any, request: guest_request.GuestRequest
-    ) -> Callable[[], None]:
-        """Verify a guest that is paused.
-
-        :returns: tells users; called when the guest runs, because it asks
-            the conductor, which may take long
-        """
-        examined = self.examine(self.running(guest), request, self.measure())
-        for mechanism, error in examined.failures:
-            verification.log_failure(request.uuid, mechanism, error)
-        if not examined.unmet:
-            return lambda: self.reporter.verified(request, examined.proofs)
-        if self.enforces:
-            self._refuse(request, examined.unmet, report.VERIFY)
-        return lambda: self._refuse(request, examined.unmet, report.VERIFY)
-
-    def running(self, guest: typing.Any) -> running_guest.RunningGuest:
-        """A started guest, as the mechanisms verify it.
-
-        :param guest: Nova's Guest
-        """
-        return running_guest.RunningGuest(
-            guest._domain, self._libvirt, CONF.isolation.qemu_run_dir
-        )
-
-    def examine(
+    def verify(
         self,
         guest: base.Guest,
         request: guest_request.GuestRequest,
         measured: measurement.Measurement,
     ) -> verification.Verification:
-        """Examine a started guest; see :func:`.examination.examine`."""
+        """Verify a started guest. Raises nothing, reports nothing.
+
+        :param guest: the guest, as the hypervisor shows it
+        :param request: what is asked for the guest
+        :param measured: the host, measured after the guest was started
+        """
         return verification.verify(
             guest, request, measured, self._host, self._mechanisms
         )
 
     def power_off(
-        self, guest: typing.Any, request: guest_request.GuestRequest
+        self, handle: typing.Any, request: guest_request.GuestRequest
     ) -> None:
-        """Whatever went wrong: a guest that is not proven does not run.
+        """Power off a guest that must not run, whatever is the reason.
 
-        Where libvirt is away, as soon as it is back. Raises nothing.
+        If that fails it is tried again until it is done. Raises nothing.
 
-        :param guest: Nova's Guest
-        :param request: what is asked for it
+        :param handle: the guest
+        :param request: what is asked for the guest
         """
         try:
-            if guest.is_active():
-                guest.poweroff()
+            self.hypervisor.power_off(handle)
         except Exception:
             LOG.exception(
-                'A guest that was not verified could not be powered off. It '
-                'is paused and was not resumed. That is tried again until '
-                'libvirt does it.',
+                'A guest that was not verified could not be powered off. The '
+                'guest is paused and was not resumed. The host tries to '
+                'power it off until that succeeds.',
                 instance_uuid=request.uuid,
             )
             self.deferred_power_off.add(request.uuid)
 
-    def _refuse(
+    def report_missing_fault(
         self,
         request: guest_request.GuestRequest,
-        unmet: verification.Unmet,
-        event: str,
+        refusal: exception.GuestRefused,
     ) -> None:
-        """Tell it and raise; in audit mode tell it only."""
-        refusal = exception.GuestRefused(unmet)
-        if self.enforces:
-            LOG.warning('%s', refusal.details, instance_uuid=request.uuid)
-            self.reporter.refused(request, event, refusal)
-            raise refusal
-        LOG.warning(
-            'Audit mode lets pass: %s',
-            refusal.details,
-            instance_uuid=request.uuid,
+        """Report that Nova writes no fault for a refusal of this guard.
+
+        The sinks have got the refusal itself already. Raises nothing.
+
+        :param request: what is asked for the guest
+        :param refusal: the refusal
+        """
+        self.reporter.report(
+            outcome.Outcome(
+                request=request,
+                stage=outcome.Stage.VERIFY,
+                result=outcome.Result.FAULT_MISSING,
+                unmet=refusal.unmet,
+                nova_writes_fault=False,
+            )
         )
-        self.reporter.recorded(request, event, refusal)
+
+    def _verify(
+        self,
+        handle: typing.Any,
+        request: guest_request.GuestRequest,
+        action: str,
+    ) -> outcome.Outcome:
+        """Verify a guest that is paused.
+
+        :param action: what the caller does if the guest is refused
+        :returns: an outcome, to be reported when the guest runs
+        """
+        started = timeutils.utcnow()
+        guest = self.hypervisor.guest(handle)
+        measured = self.measure()
+        result = self._outcome(
+            outcome.Stage.VERIFY,
+            request,
+            measured,
+            started,
+            self.verify(guest, request, measured),
+            action,
+        )
+        if result.result is outcome.Result.REFUSED:
+            self._conclude(result)
+        return result
+
+    def _outcome(
+        self,
+        stage: outcome.Stage,
+        request: guest_request.GuestRequest,
+        measured: measurement.Measurement,
+        started: datetime.datetime,
+        found: verification.Verification,
+        action: str = outcome.NO_ACTION,
+    ) -> outcome.Outcome:
+        """The outcome of what was found before a guest runs.
+
+        :param action: what the caller does if the guest is refused
+        """
+        if not found.unmet:
+            result = outcome.Result.ACCEPTED
+        elif self.enforces:
+            result = outcome.Result.REFUSED
+        else:
+            result = outcome.Result.RECORDED
+        refused = result is outcome.Result.REFUSED
+        return outcome.Outcome(
+            request=request,
+            stage=stage,
+            result=result,
+            unmet=found.unmet,
+            proofs=found.proofs,
+            failures=found.failures,
+            facts=measured.document,
+            evidence=measured.evidence,
+            started=started,
+            finished=timeutils.utcnow(),
+            action=action if refused else outcome.NO_ACTION,
+        )
+
+    def _conclude(self, result: outcome.Outcome) -> None:
+        """Report an outcome, and raise it if it is a refusal.
+
+        :raises nova_isolation.virt.exception.GuestRefused: it is one
+        """
+        self.reporter.report(result)
+        if result.result is outcome.Result.REFUSED:
+            raise exception.GuestRefused(result.unmet)

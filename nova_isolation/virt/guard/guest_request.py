@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is asked for the guest that Nova is at work on."""
+"""What the flavor of a guest asks for, wherever the guest is met."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -22,16 +22,17 @@ import typing
 from nova_isolation.host import domain_metadata
 from nova_isolation.model import requirements
 from nova_isolation.model import vocabulary
+from nova_isolation.virt.guard import domain_xml
 
 
 @dataclasses.dataclass(frozen=True)
 class GuestRequest:
     """What is asked for one guest.
 
-    :ivar uuid: the instance
+    :ivar uuid: the UUID of the instance
     :ivar wanted: the requirements of its flavor
-    :ivar context: Nova's request context, for events; None: Nova is at
-        work on its own account
+    :ivar context: Nova's request context, for events; None: Nova works on
+        the guest without a request of a user
     """
 
     uuid: str
@@ -39,7 +40,7 @@ class GuestRequest:
     context: typing.Any = None
 
 
-#: An untagged guest's.
+#: The request for an untagged guest.
 NO_REQUEST = GuestRequest('', requirements.NOTHING)
 
 
@@ -54,10 +55,11 @@ class GuestRequests:
     def of_instance(
         self, instance: typing.Any, context: typing.Any = None
     ) -> GuestRequest:
-        """What the flavor inside an instance asks: the database's word.
+        """What the flavor inside an instance asks for, by the database.
 
-        :param context: the request's; by default the one with which Nova
-            loaded the instance
+        :param instance: Nova's instance
+        :param context: the context of the user's request; by default the
+            one with which Nova loaded the instance
         """
         return self._request(
             instance.uuid,
@@ -65,19 +67,21 @@ class GuestRequests:
             context or getattr(instance, '_context', None),
         )
 
-    def of_xml(self, xml: str) -> GuestRequest:
-        """What is asked for a domain that Nova is about to write.
+    def of_xml(self, xml: domain_xml.DomainXml) -> GuestRequest:
+        """What is asked for a domain that Nova is about to define.
 
-        What this thread is at work on, if the domain is that instance's;
-        else what Nova wrote into the XML when it made it.
+        If this thread makes the guest of the same instance
+        (:meth:`working_on`), the request for that instance; else what Nova
+        wrote into the XML when it made the XML.
 
-        :raises ValueError: the XML seems tagged and is no XML
+        :raises ValueError: the text may be tagged and is not XML
         """
         request: GuestRequest = getattr(self._current, 'request', NO_REQUEST)
-        if not request.wanted and not domain_metadata.may_be_tagged(xml):
+        if not request.wanted and not domain_metadata.may_be_tagged(xml.text):
             return NO_REQUEST
-        uuid, extra_specs = domain_metadata.read(xml)
-        # A domain without a UUID is nobody's, least of all NO_REQUEST's.
+        uuid, extra_specs = domain_metadata.of(xml.element)
+        # A domain without a UUID belongs to no instance, and must not match
+        # NO_REQUEST, whose UUID is empty.
         if uuid and request.uuid == uuid:
             return request
         return self._request(uuid, extra_specs, None)
@@ -86,7 +90,11 @@ class GuestRequests:
     def working_on(
         self, instance: typing.Any, context: typing.Any
     ) -> Iterator[None]:
-        """While it lasts, this thread makes the guest of an instance."""
+        """Inside of it, this thread makes the guest of an instance.
+
+        :param instance: Nova's instance
+        :param context: the context of the user's request
+        """
         before = getattr(self._current, 'request', NO_REQUEST)
         self._current.request = self.of_instance(instance, context)
         try:

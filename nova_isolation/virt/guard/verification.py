@@ -10,11 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Examining a started guest: is it as asked, by what can be read back?"""
+"""Verify a started guest by what can be read back from it."""
 
 from collections.abc import Mapping
 import dataclasses
-import logging
 
 from nova_isolation.decision import host_facts
 from nova_isolation.host import measurement
@@ -24,8 +23,6 @@ from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.virt.guard import guest_request
 
-LOG = logging.getLogger(__name__)
-
 _FRESH = facts.Freshness()
 
 Unmet = tuple[reasons.Unmet, ...]
@@ -33,13 +30,13 @@ Unmet = tuple[reasons.Unmet, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What came of it.
+    """What a verification has found.
 
-    :ivar unmet: what is not as asked, or could not be found out; empty: the
-        guest is as asked
+    :ivar unmet: the requirements that the guest does not meet, or that could
+        not be verified; empty: the guest meets its requirements
     :ivar proofs: what was read back; for every requirement at least one,
         where nothing is unmet
-    :ivar failures: name of a mechanism that failed, and how
+    :ivar failures: name of a mechanism that failed, and its exception
     """
 
     unmet: Unmet = ()
@@ -52,7 +49,12 @@ def decide(
     measured: measurement.Measurement,
     mechanisms: registry.Mechanisms,
 ) -> Unmet:
-    """What of an order this host does not offer, by facts just measured."""
+    """The requirements that this host does not meet, by facts measured now.
+
+    :param request: what is asked for the guest
+    :param measured: the facts
+    :param mechanisms: the mechanisms of this process
+    """
     return host_facts.decide(
         request.wanted,
         measured.document,
@@ -70,7 +72,7 @@ def verify(
     host: base.Host,
     mechanisms: registry.Mechanisms,
 ) -> Verification:
-    """Examine a guest. Tells nobody, changes nothing, raises nothing.
+    """Verify a guest. Reports nothing, changes nothing, raises nothing.
 
     :param guest: the guest
     :param request: what is asked for it
@@ -90,18 +92,19 @@ def verify(
                 name, guest, request, measured.sections, host, mechanisms
             )
         except base.FAILURES as error:
-            # libvirt, the kernel or somebody's mechanism: whatever cannot
-            # be examined is not proven.
-            found += _failed(request, name, reasons.VERIFY_FAILED, error)
+            # libvirt, the kernel or the mechanism failed. A requirement that
+            # cannot be verified is not met.
+            found += all_unmet(request, name, reasons.VERIFY_FAILED, error)
             failures.append((name, error))
     proofs = tuple(item for item in found if isinstance(item, base.Proof))
     unmet = tuple(item for item in found if isinstance(item, reasons.Unmet))
-    # Silence of a mechanism is no proof.
-    told = {proof.key for proof in proofs} | {item.key for item in unmet}
+    # A requirement about which its mechanism has reported nothing is not
+    # proven.
+    reported = {proof.key for proof in proofs} | {item.key for item in unmet}
     unmet += tuple(
         requirement.unmet(reasons.VERIFY_FAILED, 'nothing proves it')
         for requirement in request.wanted.items
-        if requirement.key not in told
+        if requirement.key not in reported
     )
     return Verification(unmet, proofs, tuple(failures))
 
@@ -114,11 +117,11 @@ def _ask(
     host: base.Host,
     mechanisms: registry.Mechanisms,
 ) -> list[base.Proof | reasons.Unmet]:
-    """What one mechanism finds; it may raise anything."""
+    """What one mechanism finds. The mechanism may raise anything."""
     found = mechanisms.loaded[name].verify(
         guest, request.wanted, sections[name], host
     )
-    # A mechanism proves its own requirements, not those of others.
+    # A mechanism can prove its own requirements only.
     own = {requirement.key for requirement in request.wanted.of(name)}
     return [
         item
@@ -128,7 +131,7 @@ def _ask(
 
 
 def owners(request: guest_request.GuestRequest) -> list[str]:
-    """The mechanisms that are asked for."""
+    """The names of the mechanisms that a request asks for."""
     return sorted({item.mechanism for item in request.wanted.items})
 
 
@@ -138,27 +141,12 @@ def all_unmet(
     reason: reasons.Reason,
     error: BaseException,
 ) -> Unmet:
-    """All that is asked of a mechanism, unmet because it failed; logged."""
-    log_failure(request.uuid, mechanism, error)
-    return _failed(request, mechanism, reason, error)
+    """All requirements of a mechanism, unmet because the mechanism failed.
 
-
-def log_failure(uuid: str, mechanism: str, error: BaseException) -> None:
-    """Log how a mechanism failed on an instance."""
-    LOG.error(
-        'The isolation mechanism %s failed on instance %s',
-        mechanism,
-        uuid,
-        exc_info=error,
-    )
-
-
-def _failed(
-    request: guest_request.GuestRequest,
-    mechanism: str,
-    reason: reasons.Reason,
-    error: BaseException,
-) -> Unmet:
+    :param mechanism: the name of the mechanism
+    :param reason: the reason code
+    :param error: what the mechanism raised
+    """
     return tuple(
         requirement.unmet(reason, f'{type(error).__name__}: {error}')
         for requirement in request.wanted.of(mechanism)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is known of guests that run and are not as asked."""
+"""The violations of the running guests of this host."""
 
 from collections.abc import Iterable
 import dataclasses
@@ -24,19 +24,17 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Violation:
-    """A running guest that is not as asked.
+    """A running guest that does not meet its requirements.
 
-    :ivar uuid: the instance
-    :ivar unmet: what is not as asked
-    :ivar mechanisms: those which this guest alone shows to fail; those that
-        the facts of the host show to fail are not among them
-    :ivar failures: name of a mechanism that failed to examine it, and how
+    :ivar uuid: the UUID of the instance
+    :ivar unmet: the requirements that are not met
+    :ivar mechanisms: the mechanisms that this guest violates although the
+        facts of the host meet the requirements
     """
 
     uuid: str
     unmet: tuple[reasons.Unmet, ...]
     mechanisms: frozenset[str] = frozenset()
-    failures: tuple[tuple[str, BaseException], ...] = ()
 
     def __str__(self) -> str:
         codes = ', '.join(sorted({item.code for item in self.unmet}))
@@ -46,11 +44,10 @@ class Violation:
 class Violations:
     """The violations of this host.
 
-    Written by one thread, read by all: whatever is read was replaced in one
-    step.
+    One thread writes, all read: what is read is replaced in one step.
 
     :ivar known: UUID of an instance -> its violation
-    :ivar examined: the UUIDs of the guests of this host that were examined
+    :ivar examined: the UUIDs of the guests of this host that were verified
         while they ran
     """
 
@@ -62,14 +59,15 @@ class Violations:
         self._doubted: dict[str, frozenset[tuple[str, str]]] = {}
 
     def doubt(self, violation: Violation, in_turn: bool) -> bool:
-        """Whether it is too early to take it for one.
+        """Whether it is too early to take this for a violation.
 
-        What could not be found out counts when it could not twice in a row:
-        libvirt may be restarting. For ever it must not be excused: a guest
+        What could not be verified counts when that has happened twice in a
+        row: libvirt may be restarting. It must count then, because a guest
         that has broken out of its emulator can make that process unreadable.
 
-        :param in_turn: all guests were examined; out of turn nothing counts
-            that could not be found out
+        :param violation: what was found
+        :param in_turn: whether all guests were verified because the interval
+            was over; otherwise what could not be verified does not count
         """
         if not all(map(self._is_uncertain, violation.unmet)):
             return False
@@ -97,18 +95,19 @@ class Violations:
         return frozenset(result)
 
     def is_new(self, violation: Violation) -> bool:
-        """Whether it is not known yet, or has changed."""
+        """Whether a violation is not known yet, or has changed."""
         before = self.known.get(violation.uuid)
         return before is None or self._what(before) != self._what(violation)
 
     def add(self, violation: Violation) -> None:
-        """It is known from now on."""
+        """Remember a violation."""
         self.known = {**self.known, violation.uuid: violation}
 
     def end(self, uuid: str) -> Violation | None:
-        """A guest is as asked, or runs no more.
+        """Forget the violation of a guest.
 
-        :returns: what was known of it
+        :param uuid: a guest that meets its requirements, or has ended
+        :returns: its violation, if there was one
         """
         self._doubted.pop(uuid, None)
         ended = self.known.get(uuid)
@@ -117,7 +116,7 @@ class Violations:
         return ended
 
     def keep(self, uuids: Iterable[str]) -> None:
-        """Forget what was examined and doubted, but of these guests."""
+        """Forget what is remembered of all guests but these."""
         kept = frozenset(uuids)
         self.examined &= kept
         self._doubted = {
@@ -125,13 +124,13 @@ class Violations:
         }
 
     def closed(self, uuid: str | None = None) -> dict[str, str]:
-        """What the host does not offer any more.
+        """The mechanisms that the host no longer offers.
 
-        :param uuid: to this instance; None: to the scheduler
-        :returns: mechanism -> whose violation it is; '' for the scheduler,
-            because alike hosts publish alike facts. Nothing for a guest that
-            ran here when it was last examined: it is no new one, and to be
-            started anew is what mends most violations.
+        :param uuid: the instance that asks; None: the scheduler
+        :returns: name of a mechanism -> the guest that violates it; '' for
+            the scheduler, because hosts that are alike publish the same
+            facts. Empty for a guest that ran here when it was last verified:
+            it is not a new guest, and starting it anew ends most violations.
         """
         if uuid in self.examined:
             return {}

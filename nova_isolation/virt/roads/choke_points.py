@@ -10,13 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Nova's Guest and Host, at the points that every road to a guest passes.
+"""Nova's Guest and Host, at the points that every start of a guest passes.
 
-A domain is written through ``Host.write_instance_config``, started by
-``Guest.launch``, let run again by ``Guest.resume`` and sent to another host
-by ``Guest.migrate``, whichever road leads there (spawn, reboot, resume,
-rescue, ...). The guard (:mod:`nova_isolation.virt.guard.guard`) stands at
-each.
+A domain is defined by ``Host.write_instance_config``, started by
+``Guest.launch``, resumed by ``Guest.resume`` and sent to another host by
+``Guest.migrate``, whatever Nova does (spawn, reboot, resume, rescue, ...).
+These methods ask the guard (:mod:`nova_isolation.virt.guard.guard`).
 """
 
 from collections.abc import Callable
@@ -29,6 +28,8 @@ from nova.virt.libvirt import host as libvirt_host
 
 from nova import objects
 from nova_isolation.model import requirements
+from nova_isolation.virt import signatures
+from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
 
@@ -38,57 +39,61 @@ CONF = nova.conf.CONF
 class GuardedGuest(libvirt_guest.Guest):
     """A guest that never runs before it was verified."""
 
-    _keeper: guard.Guard
+    _guard: guard.Guard
     _request: Callable[[], guest_request.GuestRequest]
 
     @classmethod
     def take(
         cls,
         plain: typing.Any,
-        keeper: guard.Guard,
+        host_guard: guard.Guard,
         request: Callable[[], guest_request.GuestRequest],
     ) -> typing.Any:
-        """Guard a Guest that Nova made; the object stays the same.
+        """Make a Guest of Nova a guarded one, in place.
 
-        What stands in for a Guest in Nova's own tests is left as it is: by
-        its real type, because stand-ins claim to be instances.
+        A stand-in for a Guest in Nova's own tests is left as it is. The real
+        type decides, because stand-ins claim to be instances of Guest.
 
         :param plain: Nova's Guest
-        :param keeper: the guard of this host
-        :param request: gives what is asked for the guest; called when the
+        :param host_guard: the guard of this host
+        :param request: returns what is asked for the guest; called when the
             guest is started, not before
+        :returns: ``plain``
         """
         if cls.__base__ in type(plain).__mro__:
             plain.__class__ = cls
-            plain._keeper = keeper
+            plain._guard = host_guard
             plain._request = request
         return plain
 
+    @signatures.override
     def launch(self, pause: bool = False) -> typing.Any:
         """See Nova's Guest.
 
-        :raises nova_isolation.virt.exception.GuestRefused: the guest is not
-            as its flavor asks; it does not run
+        :raises nova_isolation.virt.exception.GuestRefused: the guest does
+            not meet its requirements; it is powered off
         """
         request = self._request()
         if not request.wanted:
             return super().launch(pause)
-        return self._keeper.launch(
+        return self._guard.launch(
             self, request, pause, super().launch, super().resume
         )
 
+    @signatures.override
     def resume(self) -> None:
         """See Nova's Guest.
 
-        :raises nova_isolation.virt.exception.GuestRefused: the guest is not
-            as its flavor asks; it stays paused
+        :raises nova_isolation.virt.exception.GuestRefused: the guest does
+            not meet its requirements; it stays paused
         """
         request = self._request()
         if request.wanted:
-            self._keeper.resume(self, request, super().resume)
+            self._guard.resume(self, request, super().resume)
         else:
             super().resume()
 
+    @signatures.override
     def migrate(
         self,
         destination: typing.Any,
@@ -102,12 +107,13 @@ class GuardedGuest(libvirt_guest.Guest):
         """See Nova's Guest. A tagged guest arrives paused, so that the
         destination verifies it before it runs there.
         """
-        if self._request().wanted and self._keeper.enforces:
+        if self._request().wanted and self._guard.enforces:
             import libvirt
 
             flags |= libvirt.VIR_MIGRATE_PAUSED
-            # What is copied later on demand must run to be copied. Nova
-            # slows a guest down only where this is not permitted.
+            # Post-copy copies memory on demand, so the guest would have to
+            # run before it is verified. Where post-copy is permitted, Nova
+            # does not set auto-converge.
             if flags & libvirt.VIR_MIGRATE_POSTCOPY:
                 flags &= ~libvirt.VIR_MIGRATE_POSTCOPY
                 if CONF.libvirt.live_migration_permit_auto_converge:
@@ -126,29 +132,30 @@ class GuardedGuest(libvirt_guest.Guest):
 class GuardedHost(libvirt_host.Host):
     """A Host whose guests are guarded."""
 
-    _keeper: guard.Guard
+    _guard: guard.Guard
 
     @classmethod
-    def take(cls, plain: typing.Any, keeper: guard.Guard) -> None:
-        """Guard the Host that Nova's driver made.
+    def take(cls, plain: typing.Any, host_guard: guard.Guard) -> None:
+        """Make the Host of Nova's driver a guarded one, in place.
 
-        The object stays the same: others hold it already, and there is one
-        connection and one event thread. See :meth:`GuardedGuest.take` for
-        stand-ins.
+        Other objects refer to this Host already, and there is one connection
+        and one event thread. See :meth:`GuardedGuest.take` for stand-ins.
 
         :param plain: Nova's Host
-        :param keeper: the guard of this host
+        :param host_guard: the guard of this host
         """
         if cls.__base__ in type(plain).__mro__:
             plain.__class__ = cls
-            plain._keeper = keeper
-            # Nova asks libvirt whether it is there while it holds this lock.
-            # If libvirtd dies then, the same thread is told so and takes the
-            # lock again (nova.virt.libvirt.host, _connection_closed), and
-            # with Nova's own lock nothing on this host would ever ask
-            # libvirt again.
+            plain._guard = host_guard
+            # Works around Nova 34.0.0: nova.virt.libvirt.host,
+            # Host._get_connection, tests the connection while it holds this
+            # lock, which is a plain Lock there. If libvirtd dies during the
+            # test, libvirt calls Host._connection_closed in the same thread,
+            # which takes the lock again and never gets it: nothing on this
+            # host could ask libvirt any more.
             plain._wrapped_conn_lock = threading.RLock()
 
+    @signatures.override
     def write_instance_config(self, xml: typing.Any) -> typing.Any:
         """See Nova's Host.
 
@@ -157,34 +164,40 @@ class GuardedHost(libvirt_host.Host):
         """
         text = xml.decode() if isinstance(xml, bytes) else xml
         if not isinstance(text, str):
-            # No domain: libvirt takes nothing but text.
+            # Not a domain: libvirt accepts text only.
             return super().write_instance_config(xml)
-        request = self._keeper.requests.of_xml(text)
-        # A live snapshot and a volume swap put the definition of a running
-        # guest back. Without it the guest would be gone when it stops, and
-        # whatever starts it then is guarded.
+        domain = domain_xml.DomainXml(text)
+        request = self._guard.requests.of_xml(domain)
+        # A live snapshot and a volume swap define a running guest again.
+        # Without its definition the guest would be lost when it stops; and
+        # its next start is guarded.
         if request.wanted and not self._runs(request.uuid):
-            xml = self._keeper.confine(text, request)
+            xml = self._guard.confine(domain, request)
         guest = GuardedGuest.take(
-            super().write_instance_config(xml), self._keeper, lambda: request
+            super().write_instance_config(xml), self._guard, lambda: request
         )
         if request.wanted and type(guest) is not GuardedGuest:
-            raise TypeError(f'{guest!r} is no Guest, so it is not guarded')
+            raise TypeError(
+                f'{guest!r} is not a Guest of Nova and cannot be guarded'
+            )
         return guest
 
+    @signatures.override
     def get_guest(self, instance: typing.Any) -> typing.Any:
-        """See Nova's Host. Nothing is asked of the domain here."""
+        """See Nova's Host. This does not ask libvirt about the domain."""
         guest = GuardedGuest.take(
             super().get_guest(instance),
-            self._keeper,
-            lambda: self._keeper.requests.of_instance(instance),
+            self._guard,
+            lambda: self._guard.requests.of_instance(instance),
         )
         if type(guest) is not GuardedGuest and _is_tagged(instance):
-            raise TypeError(f'{guest!r} is no Guest, so it is not guarded')
+            raise TypeError(
+                f'{guest!r} is not a Guest of Nova and cannot be guarded'
+            )
         return guest
 
     def _runs(self, uuid: str) -> bool:
-        """Whether a domain runs; one that is not there does not."""
+        """Whether a domain exists and runs."""
         import libvirt
 
         try:
@@ -197,9 +210,9 @@ class GuardedHost(libvirt_host.Host):
 
 
 def _is_tagged(instance: typing.Any) -> bool:
-    """Whether an instance that may be a stand-in of Nova's tests is tagged.
+    """Whether an instance is tagged.
 
-    Those need not have a flavor; Nova always loads it.
+    A stand-in of Nova's tests may have no flavor; Nova always loads it.
     """
     return (
         isinstance(instance, objects.Instance)

@@ -10,8 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Nova's libvirt driver with a guard, which all that is ours in it asks."""
+"""Nova's libvirt driver with a guard, and what the guard is made of."""
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
 import time
@@ -26,26 +27,35 @@ from nova_isolation.attestation import snapshot
 from nova_isolation.host import compute_host
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence
+from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import guard
-from nova_isolation.virt.guard import late_fault
-from nova_isolation.virt.guard import report
+from nova_isolation.virt.guard import hypervisor
+from nova_isolation.virt.guard import sink
 from nova_isolation.virt.roads import choke_points
+from nova_isolation.virt.roads import qemu_hypervisor
+from nova_isolation.virt.sinks import event
+from nova_isolation.virt.sinks import fault
+from nova_isolation.virt.sinks import late_fault
+from nova_isolation.virt.sinks import log
+from nova_isolation.virt.sinks import notification
 from nova_isolation.virt.watch import watch_thread
 
 CONF = nova.conf.CONF
 
 
 class GuardedDriver(libvirt_driver.LibvirtDriver):
-    """Makes the guard of this host, and what it rests on.
+    """Makes the guard of this host and everything that the guard needs.
 
-    The guests that Nova's Host hands out are guarded from then on.
+    The guests that Nova's Host hands out are guarded from then on. All that
+    is particular to the hypervisor is in :meth:`_hypervisor`.
     """
 
+    @signatures.override
     def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
         self._name: str = CONF.host
         self._watch: watch_thread.WatchThread | None = None
-        #: mechanism -> what a third party said of this host last
-        self._said: dict[str, str] = {}
+        #: mechanism -> what a third party stated of this host last
+        self._stated: dict[str, str] = {}
         super().__init__(virtapi, read_only)
         choke_points.GuardedHost.take(self._host, self.guard)
 
@@ -53,35 +63,55 @@ class GuardedDriver(libvirt_driver.LibvirtDriver):
     def guard(self) -> guard.Guard:
         """The guard of this host."""
         return guard.Guard(
-            self._host,
+            CONF.isolation,
+            self._hypervisor(),
             compute_host.ComputeHost(
                 self._host,
                 CONF,
                 CONF.libvirt.virt_type,
-                self._said_of_this_host,
+                self._evidence_of_this_host,
             ),
             registry.get(),
-            report.Reporter(
-                CONF.host,
-                late_fault.LateFaults(CONF.isolation.fault_timeout),
-            ),
+            sink.Reporter(self._sinks()),
             self._attestation,
         )
 
     @functools.cached_property
-    def _attestation(self) -> service.Attestation:
-        return service.make(CONF.isolation_attestation, self._attested_anew)
+    def _late_faults(self) -> late_fault.LateFaults:
+        return late_fault.LateFaults(CONF.isolation.fault_timeout)
 
-    def _attested_anew(self, known: snapshot.Snapshot) -> None:
-        """Publish and verify soon if something else is said of this host."""
-        now = {n: e.document for n, e in self._said_of_this_host().items()}
-        before, self._said = self._said, now
+    @functools.cached_property
+    def _attestation(self) -> service.Attestation:
+        return service.make(CONF, self._attestation_changed)
+
+    def _hypervisor(self) -> hypervisor.Hypervisor:
+        """What the guard needs from the virtualization stack."""
+        return qemu_hypervisor.QemuHypervisor(self._host, CONF.isolation)
+
+    def _sinks(self) -> Iterable[sink.Sink]:
+        """What reports the outcomes, in this order: what can be slow last."""
+        return (
+            log.LogSink(),
+            notification.NotificationSink(
+                CONF.host, CONF.isolation.notification_topics
+            ),
+            event.EventSink(CONF.host),
+            fault.FaultSink(self._late_faults),
+        )
+
+    def _attestation_changed(self, known: snapshot.Snapshot) -> None:
+        """Publish and verify soon if the evidence of this host changed."""
+        now = {
+            name: one.document
+            for name, one in self._evidence_of_this_host().items()
+        }
+        before, self._stated = self._stated, now
         if now != before and self._watch is not None:
             self._watch.hurry()
 
-    def _said_of_this_host(self) -> Mapping[str, evidence.Evidence]:
+    def _evidence_of_this_host(self) -> Mapping[str, evidence.Evidence]:
         # Not get_local_node_uuid(), which makes a new identity where there
-        # is none: whether there may be a new one Nova finds out first.
+        # is none. Nova finds out first whether it may make one.
         return self._attestation.evidence(
             self._name, node.LOCAL_NODE_UUID or '', time.time()
         )

@@ -10,17 +10,19 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The road of a live migration, as both hosts walk it."""
+"""Live migration: the methods of the driver, on both hosts."""
 
 import typing
 
+from nova_isolation.virt import signatures
 from nova_isolation.virt.roads import guarded_driver
 from nova_isolation.virt.roads import migration_steps
 
 
-class LiveMigrationRoads(guarded_driver.GuardedDriver):
-    """Decided on both hosts before memory moves, verified at arrival."""
+class GuardedLiveMigration(guarded_driver.GuardedDriver):
+    """Decides on both hosts before memory moves, verifies at arrival."""
 
+    @signatures.override
     def check_can_live_migrate_destination(
         self,
         context: typing.Any,
@@ -30,10 +32,10 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
         block_migration: typing.Any = False,
         disk_over_commit: typing.Any = False,
     ) -> typing.Any:
-        """See Nova's driver. Called for forced destinations too.
+        """See Nova's driver. Nova calls it for forced destinations too.
 
         :raises nova.exception.MigrationPreCheckError: this host does not
-            offer what the guest's flavor asks for
+            meet a requirement of the guest
         """
         request = self.guard.requests.of_instance(instance, context)
         if request.wanted:
@@ -47,6 +49,7 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
             disk_over_commit,
         )
 
+    @signatures.override
     def pre_live_migration(
         self,
         context: typing.Any,
@@ -56,13 +59,13 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
         disk_info: typing.Any,
         migrate_data: typing.Any,
     ) -> typing.Any:
-        """See Nova's driver; the last word of the destination.
+        """See Nova's driver. The destination decides once more.
 
         :raises nova.exception.MigrationPreCheckError: see
             :meth:`check_can_live_migrate_destination`
         """
         request = self.guard.requests.of_instance(instance, context)
-        # Audit mode has recorded it a moment ago.
+        # Audit mode has recorded the same decision a moment ago.
         if request.wanted and self.guard.enforces:
             migration_steps.check_destination(self.guard, request)
         return super().pre_live_migration(
@@ -74,6 +77,7 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
             migrate_data,
         )
 
+    @signatures.override
     def _live_migration(
         self,
         context: typing.Any,
@@ -89,7 +93,8 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
             if not migration_steps.may_leave(
                 self.guard, instance, request, dest
             ):
-                # An exception would mean that it is too late to roll back.
+                # Nova takes an exception here for one after the hand-over
+                # of the guest, and does not roll back.
                 recover_method(context, instance, dest, migrate_data)
                 return
             post_method = migration_steps.releasing(post_method, migrate_data)
@@ -103,6 +108,7 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
             migrate_data,
         )
 
+    @signatures.override
     def post_live_migration_at_destination(
         self,
         context: typing.Any,
@@ -111,12 +117,12 @@ class LiveMigrationRoads(guarded_driver.GuardedDriver):
         block_migration: typing.Any = False,
         block_device_info: typing.Any = None,
     ) -> None:
-        """See Nova's driver; the guest has arrived, paused if it is tagged.
+        """See Nova's driver. The guest has arrived, paused if it is tagged.
 
-        :raises nova_isolation.virt.exception.GuestRefused: it is not as
-            asked; it stays paused
+        :raises nova_isolation.virt.exception.GuestRefused: the guest does
+            not meet its requirements; it stays paused
         """
-        request = migration_steps.asked_for_arrival(
+        request = migration_steps.request_for_arrival(
             self.guard, self._host, instance, context
         )
         try:

@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Live migration: decided at both ends before memory moves, verified after.
+"""Live migration: both hosts decide before memory moves, one verifies after.
 
-Nova's guest is sent by its source and started by the destination's libvirtd,
-so neither ``launch`` nor the scheduler is met where a host is forced. A
-tagged guest arrives paused (:mod:`nova_isolation.virt.roads.choke_points`)
-and runs when the destination has verified it.
+A migrating guest is started by the libvirtd of the destination and not by
+Nova's ``launch``, and where the destination is forced, the scheduler is not
+asked. So a tagged guest arrives paused
+(:mod:`nova_isolation.virt.roads.choke_points`) and runs when the destination
+has verified it.
 """
 
 from collections.abc import Callable
@@ -27,19 +28,20 @@ from nova.compute import vm_states
 import nova.conf
 from oslo_log import log as logging
 import oslo_messaging
+from oslo_utils import timeutils
 
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
 from nova_isolation import opts
-from nova_isolation.decision import host_facts
+from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
-from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
-from nova_isolation.virt.guard import report
+from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.roads import placement
 
 CONF = nova.conf.CONF
@@ -47,18 +49,18 @@ LOG = logging.getLogger(__name__)
 
 
 def check_destination(
-    keeper: guard.Guard, request: guest_request.GuestRequest
+    host_guard: guard.Guard, request: guest_request.GuestRequest
 ) -> None:
     """Decide on the destination, before anything moves.
 
-    :param keeper: the guard of the destination
+    :param host_guard: the guard of the destination
     :param request: what is asked for the guest
-    :raises nova.exception.MigrationPreCheckError: refused. An exception of
-        ours would reach conductor and source as a RemoteError, which they do
-        not answer by trying another host.
+    :raises nova.exception.MigrationPreCheckError: the destination refuses
+        the guest. An exception of ours would reach conductor and source as a
+        RemoteError, after which they do not try another host.
     """
     try:
-        keeper.admit(request)
+        host_guard.admit(request)
     except exception.GuestRefused as refusal:
         raise nova_exception.MigrationPreCheckError(
             reason=refusal.format_message()
@@ -66,7 +68,7 @@ def check_destination(
 
 
 def may_leave(
-    keeper: guard.Guard,
+    host_guard: guard.Guard,
     instance: typing.Any,
     request: guest_request.GuestRequest,
     dest: str,
@@ -76,17 +78,22 @@ def may_leave(
     A destination without our driver, which a forced migration can name,
     would never verify the guest.
 
-    :param keeper: the guard of the source
+    :param host_guard: the guard of the source
     :param instance: Nova's instance
     :param request: what is asked for the guest
     :param dest: the name of the destination's compute service
-    :returns: whether it may be sent there; where not, that is told. Always
-        in audit mode.
+    :returns: whether the guest may be sent there; in audit mode always. If
+        a requirement is not met, that is reported.
     """
+    started = timeutils.utcnow()
     try:
-        unmet = _unmet_by(keeper, dest, request)
+        unmet = _unmet_by(host_guard, dest, request)
     except Exception as error:
-        LOG.exception('Cannot find the facts of %s', dest, instance=instance)
+        LOG.exception(
+            'Cannot find the facts of destination host %s',
+            dest,
+            instance=instance,
+        )
         unmet = (
             reasons.Unmet(
                 reasons.FACTS_MISSING.code,
@@ -97,29 +104,38 @@ def may_leave(
         )
     if not unmet:
         return True
-    refusal = exception.GuestRefused(unmet)
-    LOG.warning(
-        'Destination %(dest)s: %(details)s',
-        {'dest': dest, 'details': refusal.details},
-        instance=instance,
+    refused = host_guard.enforces
+    host_guard.reporter.report(
+        outcome.Outcome(
+            request=request,
+            stage=outcome.Stage.DECIDE,
+            result=(
+                outcome.Result.REFUSED if refused else outcome.Result.RECORDED
+            ),
+            unmet=unmet,
+            started=started,
+            instance=instance,
+            destination=dest,
+            # The migration is rolled back, which Nova takes for no failure
+            # of the server.
+            nova_writes_fault=False,
+        )
     )
-    keeper.reporter.recorded(request, report.DECIDE, refusal)
-    if keeper.enforces:
-        keeper.reporter.fault(instance, refusal)
-    return not keeper.enforces
+    return not refused
 
 
 def releasing(
     post: Callable[..., None], migrate_data: typing.Any
 ) -> Callable[..., None]:
-    """What Nova does on the source when the guest has left it.
+    """Make Nova's steps on the source release the source's allocation.
 
-    Where the destination then refuses the guest, Nova would keep for ever
-    what it held on the source: it ends before it gives that back
-    (nova.compute.manager, ``_post_live_migration``).
+    If the destination refuses a guest that has arrived, Nova's steps on the
+    source end before they delete the allocation of the source, which would
+    then stay for ever (nova.compute.manager, ``_post_live_migration``).
 
     :param post: Nova's method; its first argument is the request's context
     :param migrate_data: Nova's data of the migration
+    :returns: what is to be called instead of ``post``
     """
 
     def run(context: typing.Any, *args: typing.Any) -> None:
@@ -134,72 +150,71 @@ def releasing(
 
 
 def _unmet_by(
-    keeper: guard.Guard, host: str, request: guest_request.GuestRequest
+    host_guard: guard.Guard, host: str, request: guest_request.GuestRequest
 ) -> tuple[reasons.Unmet, ...]:
-    """What of an order a host has not published that it offers, or others
-    do not say of it.
+    """The requirements that a host does not meet, by what it published and
+    by what third parties state of it.
     """
     node: typing.Any = (
         objects.ComputeNode.get_first_node_by_host_for_old_compat(
             nova_context.get_admin_context(), host
         )
     )
-    published = node.stats or {}
-    if published.get(facts.MODE_STAT) == 'audit':
-        # It would let the guest run, whatever it finds.
-        return (
-            reasons.Unmet(
-                reasons.HOST_AUDITS.code,
-                '',
-                f'{host} in mode enforce',
-                'mode audit',
-            ),
-        )
     now = time.time()
-    return host_facts.decide(
-        request.wanted,
-        published.get(facts.STAT),
-        age=facts.age(published, now),
-        freshness=opts.freshness(CONF.isolation),
-        mechanisms=registry.get(),
-        evidence=keeper.attestation.evidence(host, node.uuid, now),
-    ).unmet
+    return (
+        published.PublishedDecision(
+            request.wanted,
+            opts.freshness(CONF.isolation),
+            registry.get(),
+            enforces=host_guard.enforces,
+        )
+        .decide(
+            node.stats,
+            now,
+            host_guard.attestation.statements(host, node.uuid),
+            host_guard.attestation.clock(now),
+        )
+        .unmet
+    )
 
 
-def asked_for_arrival(
-    keeper: guard.Guard,
+def request_for_arrival(
+    host_guard: guard.Guard,
     host: typing.Any,
     instance: typing.Any,
     context: typing.Any,
 ) -> guest_request.GuestRequest:
     """What is asked for a guest that has arrived.
 
-    :param keeper: the guard of the destination
+    :param host_guard: the guard of the destination
     :param host: Nova's Host of the destination
     :param instance: Nova's instance, as the source sent it
     :param context: the request's context
     """
     if 'flavor' in instance or instance._context is not None:
-        return keeper.requests.of_instance(instance, context)
-    # Sent without its flavor and nowhere to ask for it: the domain itself
-    # has what Nova wrote into it when it was made.
-    return keeper.requests.of_xml(host.get_guest(instance).get_xml_desc())
+        return host_guard.requests.of_instance(instance, context)
+    # The source has sent the instance without its flavor, and the flavor
+    # cannot be loaded. The domain has what Nova wrote into it when the guest
+    # was made.
+    return host_guard.requests.of_xml(
+        domain_xml.DomainXml(host.get_guest(instance).get_xml_desc())
+    )
 
 
 def arrive(
-    keeper: guard.Guard,
+    host_guard: guard.Guard,
     host: typing.Any,
     instance: typing.Any,
     request: guest_request.GuestRequest,
 ) -> None:
-    """Verify a guest that has arrived, and let it run.
+    """Verify a guest that has arrived, and resume it.
 
-    :param keeper: the guard of the destination
+    :param host_guard: the guard of the destination
     :param host: Nova's Host of the destination
     :param instance: Nova's instance
     :param request: what is asked for the guest
-    :raises nova_isolation.virt.exception.GuestRefused: it is not as asked;
-        it is paused, with its memory as it came
+    :raises nova_isolation.virt.exception.GuestRefused: the guest does not
+        meet its requirements; it is paused and keeps its memory
     """
     guest = host.get_guest(instance)
     state = None
@@ -210,8 +225,8 @@ def arrive(
         ):
             guest.resume()
         else:
-            # Paused by its user, or from a source that sent it running.
-            keeper.resume(guest, request, lambda: None)
+            # Its user has paused the guest, or the source sent it running.
+            host_guard.resume(guest, request, lambda: None)
     except BaseException:
         if state != power_state.PAUSED:
             _pause(guest, instance)
@@ -223,7 +238,7 @@ def _pause(guest: typing.Any, instance: typing.Any) -> None:
         guest.pause()
     except Exception:
         LOG.exception(
-            'A guest that arrived running and is not as asked could not be '
-            'paused; it runs',
+            'A guest that arrived running and does not meet its isolation '
+            'requirements could not be paused; the guest runs on',
             instance=instance,
         )

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What Nova does not tell placement by itself."""
+"""Allocations and traits in placement that Nova does not take care of."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 
 
 def release(context: typing.Any, instance: typing.Any) -> None:
-    """Give back what a refused new guest holds on this host.
+    """Delete the allocation of a refused new guest on this host.
 
     Nova does that itself before it tries the next host, but not where there
     is none to try (``az:host``): after a RescheduledByPolicyException without
@@ -42,10 +42,11 @@ def release(context: typing.Any, instance: typing.Any) -> None:
             context, instance.uuid, force=True
         )
     except Exception:
-        # Placement is away. The refusal stands; the allocation goes with
-        # the server.
+        # Placement is unreachable. The guest is refused all the same; its
+        # allocation is deleted with the server.
         LOG.warning(
-            'Could not release the allocation of a refused guest',
+            'Could not release the allocation of a refused guest; it stays '
+            'until the server is deleted',
             exc_info=True,
             instance=instance,
         )
@@ -54,12 +55,15 @@ def release(context: typing.Any, instance: typing.Any) -> None:
 class KeptAllocations:
     """Allocations that Nova drops although the server stays on its host.
 
-    When a rebuild in place fails, Nova deletes the allocation as if it had
-    been an evacuation to this host (nova.compute.manager,
-    ``rebuild_instance``: ``except Exception``), and the next rebuild or hard
-    reboot runs a guest that placement does not know of. Nova does that after
-    the driver has refused, so the allocation is put back a little later: the
-    next time that this host reports its resources.
+    Works around Nova 34.0.0: when a rebuild in place fails,
+    nova.compute.manager, ComputeManager.rebuild_instance, deletes the
+    allocation as if the server had been evacuated to this host (its last
+    ``except Exception``: ``if evacuate or scheduled_node is not None``).
+    After that, the next rebuild or hard reboot runs a guest that placement
+    does not know of. Nova deletes the allocation after the driver has
+    refused, so the allocation is put back the next time that this host
+    reports its resources. If Nova deleted it for evacuations only, this class
+    could go.
     """
 
     def __init__(self, host: str) -> None:
@@ -71,18 +75,24 @@ class KeptAllocations:
     def keep(
         self, instance: typing.Any, allocations: Mapping[str, typing.Any]
     ) -> None:
-        """Put it back if it is gone when Nova is through with the instance.
+        """Keep an allocation, to put it back if Nova deletes it.
 
+        Nothing is kept for an instance that is evacuated to this host: it
+        does not belong to this host yet.
+
+        :param instance: Nova's instance
         :param allocations: provider -> ``resources``, as Nova gave it to the
-            driver. Nothing is kept of an instance that is evacuated to this
-            host: it does not belong here yet.
+            driver
         """
         if instance.host == self._host and allocations:
             with self._lock:
                 self._kept[instance.uuid] = allocations
 
     def restore(self) -> None:
-        """Put back what is gone. Raises nothing; what fails stays kept."""
+        """Put back the allocations that Nova has deleted. Raises nothing.
+
+        An allocation that cannot be put back stays kept.
+        """
         with self._lock:
             kept = dict(self._kept)
         for uuid, allocations in kept.items():
@@ -91,9 +101,10 @@ class KeptAllocations:
             except nova_exception.InstanceNotFound:
                 settled = True
             except Exception:
-                # The database or placement: the next time.
+                # The database or placement is unreachable.
                 LOG.warning(
-                    'Could not put back the allocation of an instance',
+                    'Could not put back the allocation of an instance; this '
+                    'host will try again when it reports its resources',
                     exc_info=True,
                     instance_uuid=uuid,
                 )
@@ -106,7 +117,10 @@ class KeptAllocations:
     def _restore(
         self, uuid: str, allocations: Mapping[str, typing.Any]
     ) -> bool:
-        """Returns whether there is nothing more to do."""
+        """Put an allocation back if it is missing.
+
+        :returns: whether there is nothing more to do
+        """
         context = nova_context.get_admin_context()
         instance: typing.Any = objects.Instance.get_by_uuid(context, uuid)
         if instance.host != self._host:
@@ -116,7 +130,8 @@ class KeptAllocations:
         client = report.report_client_singleton()
         if client.get_allocs_for_consumer(context, uuid)['allocations']:
             return True
-        # Without a generation: if somebody was faster, it is refused.
+        # Without a generation, placement refuses this if another service
+        # has written an allocation meanwhile.
         put = client.put_allocations(
             context,
             uuid,
@@ -132,17 +147,17 @@ class KeptAllocations:
         )
         if put:
             LOG.info(
-                'Put back the allocation that Nova had dropped when the '
-                'rebuild was refused',
+                'This host put back the allocation that Nova had deleted '
+                'when the rebuild was refused',
                 instance=instance,
             )
         return bool(put)
 
 
 def release_source(context: typing.Any, migration: typing.Any) -> None:
-    """Give back what a guest held on the host from which it has migrated.
+    """Delete the allocation on the host that a guest has migrated from.
 
-    Nova holds it in the name of the migration.
+    The consumer of that allocation is the migration.
     """
     try:
         report.report_client_singleton().delete_allocation_for_instance(
@@ -156,28 +171,30 @@ def release_source(context: typing.Any, migration: typing.Any) -> None:
         )
 
 
-class Announcement:
-    """Makes traits known to placement that no host may have earned yet.
+class TraitCreation:
+    """Creates in placement the traits that no host may have earned yet.
 
-    A request that requires a trait which nobody ever published is an error
-    to placement, and in the scheduler's log; one that no host has is not.
+    If a request requires a trait that does not exist, placement answers with
+    an error, which the scheduler logs. A trait that no host has is no error.
     """
 
     def __init__(self, traits: Iterable[str]) -> None:
         """:param traits: their names"""
         self._traits = sorted(traits)
-        self._made = False
+        self._done = False
 
-    def make(self) -> None:
-        """Make them known, once in the life of the service."""
-        if self._made:
+    def run(self) -> None:
+        """Create the traits, once in the life of the service."""
+        if self._done:
             return
         try:
             report.report_client_singleton()._ensure_traits(
                 nova_context.get_admin_context(), self._traits
             )
-            self._made = True
+            self._done = True
         except Exception:
-            # A convenience only, by a private method: without it the guest
-            # is refused all the same.
-            LOG.info('Could not announce traits to placement', exc_info=True)
+            # Without the traits guests are refused all the same.
+            LOG.info(
+                'Could not create the isolation traits in placement',
+                exc_info=True,
+            )

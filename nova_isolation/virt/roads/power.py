@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The roads on which a guest of this host is started again."""
+"""The methods of the driver that start a guest of this host again."""
 
 import typing
 
@@ -21,23 +21,25 @@ from oslo_log import log as logging
 
 from nova import exception as nova_exception
 from nova_isolation.virt import exception
+from nova_isolation.virt import signatures
 from nova_isolation.virt.roads import guarded_driver
 from nova_isolation.virt.roads import recovery
 
 LOG = logging.getLogger(__name__)
 
 
-class PowerRoads(guarded_driver.GuardedDriver):
+class GuardedPower(guarded_driver.GuardedDriver):
     """Reboot, suspend, resume, start of the service, boot of the host.
 
-    Where Nova would stop a guest first, or lose its memory, it is decided
+    Where Nova would stop a guest first, or lose its memory, the guard decides
     before that.
     """
 
-    #: While Nova deals with what was left of its guests, and nobody asks it
-    #: yet: the instances whose reboot was refused. Else None.
-    _refused: list[typing.Any] | None = None
+    #: While Nova starts and deals with the guests of its last run: the
+    #: instances whose reboot was refused. Later None.
+    _refused_reboots: list[typing.Any] | None = None
 
+    @signatures.override
     def reboot(
         self,
         context: typing.Any,
@@ -51,12 +53,12 @@ class PowerRoads(guarded_driver.GuardedDriver):
     ) -> None:
         """See Nova's driver.
 
-        :raises nova_isolation.virt.exception.GuestRefused: here before the
-            guest is stopped: a guest that runs, runs on
+        :raises nova_isolation.virt.exception.GuestRefused: the reboot is
+            refused before the guest is stopped: a running guest runs on
         """
         request = self.guard.requests.of_instance(instance, context)
         try:
-            # Audit mode records it when the domain is written.
+            # Audit mode records the decision when the domain is defined.
             if request.wanted and self.guard.enforces:
                 self.guard.admit(request)
             super().reboot(
@@ -70,19 +72,21 @@ class PowerRoads(guarded_driver.GuardedDriver):
                 share_info,
             )
         except exception.GuestRefused as refusal:
-            if self._refused is None:
+            if self._refused_reboots is None:
                 raise
-            # Nova does again what its end has interrupted, and does not start
-            # where that fails. It will take the guest for running.
-            self._refused.append(instance)
-            self.guard.reporter.fault(instance, refusal)
+            # At its start Nova repeats a reboot that its end has interrupted,
+            # and does not start if the reboot raises. Nova will take the
+            # guest for running.
+            self._refused_reboots.append(instance)
+            self.guard.report_missing_fault(request, refusal)
 
+    @signatures.override
     def suspend(self, context: typing.Any, instance: typing.Any) -> None:
-        """See Nova's driver. A cold snapshot calls it too, and then starts
+        """See Nova's driver. A cold snapshot suspends too, and then starts
         the guest again.
 
         :raises nova_isolation.virt.exception.GuestRefused: that start would
-            be refused; the guest runs on, there is no snapshot
+            be refused; the guest runs on and no snapshot is made
         """
         if instance.task_state != task_states.SUSPENDING:
             request = self.guard.requests.of_instance(instance, context)
@@ -90,6 +94,7 @@ class PowerRoads(guarded_driver.GuardedDriver):
                 self.guard.admit(request)
         super().suspend(context, instance)
 
+    @signatures.override
     def resume(
         self,
         context: typing.Any,
@@ -100,12 +105,12 @@ class PowerRoads(guarded_driver.GuardedDriver):
     ) -> None:
         """See Nova's driver.
 
-        :raises nova.exception.InstanceFaultRollback: refused before anything
-            is touched: the guest stays suspended. Nova would undefine it,
-            and with it delete its memory.
+        :raises nova.exception.InstanceFaultRollback: the guest is refused
+            before Nova touches it, and stays suspended. Later, Nova would
+            undefine the guest and so delete its saved memory.
         """
         request = self.guard.requests.of_instance(instance, context)
-        # Audit mode records it when the domain is written.
+        # Audit mode records the decision when the domain is defined.
         if request.wanted and self.guard.enforces:
             try:
                 self.guard.admit(request)
@@ -117,29 +122,35 @@ class PowerRoads(guarded_driver.GuardedDriver):
             context, instance, network_info, block_device_info, share_info
         )
 
+    @signatures.override
     def process_instances_at_startup(
         self, context: typing.Any, instances: typing.Any
     ) -> typing.Any:
-        """See Nova's driver; what was left unverified comes first."""
-        self._refused = []
+        """See Nova's driver. Guests that were left unverified come first."""
+        self._refused_reboots = []
         instances = super().process_instances_at_startup(context, instances)
         recovery.recover(self.guard, self._host, instances)
         return instances
 
     def _end_start_up(self) -> None:
-        """Nova is through with what was left of its guests."""
-        refused, self._refused = self._refused, None
+        """Nova has dealt with the guests of its last run."""
+        refused, self._refused_reboots = self._refused_reboots, None
         for instance in refused or ():
             if instance.power_state == power_state.RUNNING:
-                # It was not even stopped.
+                # Its reboot was refused before the guest was stopped.
                 continue
             try:
                 instance.vm_state = vm_states.ERROR
                 instance.save()
             except Exception:
-                # Nova finds out some time that it is off.
-                LOG.exception('It is off, and not in ERROR', instance=instance)
+                # Nova's periodic task sees later that the guest is off.
+                LOG.exception(
+                    'Guest is powered off, but the server could not be set '
+                    'to ERROR',
+                    instance=instance,
+                )
 
+    @signatures.override
     def resume_state_on_host_boot(
         self,
         context: typing.Any,
@@ -148,11 +159,13 @@ class PowerRoads(guarded_driver.GuardedDriver):
         share_info: typing.Any,
         block_device_info: typing.Any = None,
     ) -> None:
-        """See Nova's driver; a refusal is a fault, Nova would write none."""
+        """See Nova's driver. Nova writes no fault if this raises."""
         try:
             super().resume_state_on_host_boot(
                 context, instance, network_info, share_info, block_device_info
             )
         except exception.GuestRefused as refusal:
-            self.guard.reporter.fault(instance, refusal)
+            self.guard.report_missing_fault(
+                self.guard.requests.of_instance(instance, context), refusal
+            )
             raise

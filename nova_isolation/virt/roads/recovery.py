@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What nova-compute does about guests that it left unverified when it died.
+"""Guests that nova-compute left unverified when it ended.
 
-A tagged guest starts paused. If nova-compute ends before the verification,
-the guest stays paused, and nobody but us knows why.
+A tagged guest starts paused. If nova-compute ends before it has verified the
+guest, the guest stays paused, and Nova does not know why.
 """
 
 from collections.abc import Iterator
@@ -33,14 +33,19 @@ from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
-from nova_isolation.virt.guard import report
+from nova_isolation.virt.guard import outcome
 
 LOG = logging.getLogger(__name__)
 
-#: Paused on purpose, or Nova is about to unpause it, which verifies it.
-_PURPOSE = (task_states.PAUSING, task_states.UNPAUSING, task_states.MIGRATING)
+#: The guest is paused on purpose, or Nova is about to unpause and so to
+#: verify it.
+_ON_PURPOSE = (
+    task_states.PAUSING,
+    task_states.UNPAUSING,
+    task_states.MIGRATING,
+)
 
-#: Nova forgets these tasks at start-up and takes the guest for running.
+#: Nova drops these tasks at its start and takes the guest for running.
 _FORGOTTEN = (
     task_states.IMAGE_SNAPSHOT,
     task_states.IMAGE_SNAPSHOT_PENDING,
@@ -48,8 +53,8 @@ _FORGOTTEN = (
     task_states.IMAGE_UPLOADING,
 )
 
-#: A guest is made here, and the instance belongs to another host until it
-#: runs.
+#: A guest is made on this host, and its instance belongs to another host
+#: until the guest runs.
 _REMAKING = (
     task_states.REBUILDING,
     task_states.REBUILD_BLOCK_DEVICE_MAPPING,
@@ -59,46 +64,50 @@ _REMAKING = (
 
 
 def recover(
-    keeper: guard.Guard, host: typing.Any, instances: Sequence[typing.Any]
+    host_guard: guard.Guard,
+    host: typing.Any,
+    instances: Sequence[typing.Any],
 ) -> None:
     """Verify or power off the guests that are paused and should not be.
 
-    Called when nova-compute starts, before Nova does anything to them.
+    Called when nova-compute starts, before Nova does anything to the guests.
     Raises nothing.
 
-    :param keeper: the guard of this host
+    :param host_guard: the guard of this host
     :param host: Nova's Host
     :param instances: Nova's instances of this host
     """
     for instance in instances:
         try:
-            request = keeper.requests.of_instance(instance)
+            request = host_guard.requests.of_instance(instance)
             if request.wanted and _is_unverified(host, instance):
-                _recover(keeper, host.get_guest(instance), instance, request)
+                _recover(
+                    host_guard, host.get_guest(instance), instance, request
+                )
         except Exception:
-            # The other guests, and the service, must go on. What is paused
-            # stays so.
+            # The service must start, and the other guests are looked at. A
+            # paused guest stays paused.
             LOG.exception(
-                'Could not find out whether nova-compute died before it had '
-                'verified this guest',
+                'Could not find out whether nova-compute ended before it had '
+                'verified this guest; a paused guest stays paused',
                 instance=instance,
             )
-    if not keeper.enforces:
+    if not host_guard.enforces:
         return
     try:
-        for uuid in _strays(host, {one.uuid for one in instances}):
-            keeper.deferred_power_off.add(uuid)
+        for uuid in _abandoned(host, {one.uuid for one in instances}):
+            host_guard.deferred_power_off.add(uuid)
     except Exception:
-        LOG.exception('Could not look for guests of failed builds')
+        LOG.exception('This host could not look for guests of failed builds')
 
 
-def _strays(host: typing.Any, known: set[str]) -> Iterator[str]:
-    """The UUIDs of paused tagged guests that no instance of this host has.
+def _abandoned(host: typing.Any, known: set[str]) -> Iterator[str]:
+    """The UUIDs of paused tagged guests without an instance on this host.
 
-    When libvirt is away Nova takes an instance whose build failed from this
-    host without destroying its guest; an evacuated one gets this host when
-    its guest runs, not before. Any other may be migrating here, and the
-    guests of deleted instances Nova finds by itself.
+    If libvirt is unreachable when a build fails, Nova removes the instance
+    from this host without destroying its guest. An evacuated instance belongs
+    to this host only when its guest runs. Any other instance may be migrating
+    to this host. Nova itself finds the guests of deleted instances.
     """
     for guest in host.list_guests(only_running=True):
         if guest.uuid in known:
@@ -121,7 +130,7 @@ def _strays(host: typing.Any, known: set[str]) -> Iterator[str]:
 def _is_unverified(host: typing.Any, instance: typing.Any) -> bool:
     if instance.deleted or instance.vm_state == vm_states.PAUSED:
         return False
-    if instance.task_state in _PURPOSE:
+    if instance.task_state in _ON_PURPOSE:
         return False
     try:
         guest = host.get_guest(instance)
@@ -131,58 +140,78 @@ def _is_unverified(host: typing.Any, instance: typing.Any) -> bool:
 
 
 def _recover(
-    keeper: guard.Guard,
+    host_guard: guard.Guard,
     guest: typing.Any,
     instance: typing.Any,
     request: guest_request.GuestRequest,
 ) -> None:
     runs = instance.vm_state in (vm_states.ACTIVE, vm_states.RESCUED)
     if runs and instance.task_state in (None, *_FORGOTTEN):
-        _resume(keeper, guest, instance, request)
+        _resume(host_guard, guest, instance, request)
     elif instance.task_state is None and instance.vm_state != (
         vm_states.BUILDING
     ):
-        # Whoever starts a guest has a task. So this one was paused for
-        # another reason: refused when it arrived, paused for a violation.
-        LOG.info('This guest stays paused', instance=instance)
-    elif keeper.enforces:
-        _interrupted(keeper, guest, instance, request)
+        # A server whose guest is being started has a task. So this guest was
+        # paused for another reason: it was refused when it arrived, or it
+        # was paused for a violation.
+        LOG.info(
+            'Guest stays paused: nova-compute was not starting it when it '
+            'ended',
+            instance=instance,
+        )
+    elif host_guard.enforces:
+        _interrupted(host_guard, guest, instance, request)
 
 
 def _resume(
-    keeper: guard.Guard,
+    host_guard: guard.Guard,
     guest: typing.Any,
     instance: typing.Any,
     request: guest_request.GuestRequest,
 ) -> None:
-    """Nova takes it for running: let it run, if it is as asked."""
+    """Resume a guest that Nova takes for running, if it is verified."""
     try:
         guest.resume()
     except Exception as error:
-        # Without a task it was verified when it began.
+        # A guest of a server without a task was verified when it started.
         if instance.task_state is not None:
-            keeper.power_off(guest, request)
+            host_guard.power_off(guest, request)
         if isinstance(error, exception.GuestRefused):
-            keeper.reporter.fault(instance, error)
+            host_guard.report_missing_fault(request, error)
         else:
-            LOG.exception('It was not let run', instance=instance)
+            LOG.exception(
+                'Guest could not be resumed after the restart of '
+                'nova-compute; it does not run',
+                instance=instance,
+            )
 
 
 def _interrupted(
-    keeper: guard.Guard,
+    host_guard: guard.Guard,
     guest: typing.Any,
     instance: typing.Any,
     request: guest_request.GuestRequest,
 ) -> None:
-    """Nova ends or repeats what it was about; a repeated start is verified."""
-    keeper.power_off(guest, request)
-    refusal = exception.GuestRefused(
+    """Power off a guest whose start nova-compute did not finish.
+
+    Nova then ends or repeats the task; a repeated start is verified.
+    """
+    host_guard.power_off(guest, request)
+    unmet = tuple(
         requirement.unmet(
             reasons.VERIFY_INTERRUPTED,
             f'{instance.vm_state}, task {instance.task_state}',
         )
         for requirement in request.wanted.items
     )
-    LOG.warning('Powered off: %s', refusal.details, instance=instance)
-    keeper.reporter.recorded(request, report.VERIFY, refusal)
-    keeper.reporter.fault(instance, refusal)
+    host_guard.reporter.report(
+        outcome.Outcome(
+            request=request,
+            stage=outcome.Stage.VERIFY,
+            result=outcome.Result.REFUSED,
+            unmet=unmet,
+            action=outcome.POWER_OFF,
+            instance=instance,
+            nova_writes_fault=False,
+        )
+    )

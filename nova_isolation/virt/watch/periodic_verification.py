@@ -10,26 +10,25 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""One verification of the guests that run: found, acted on, closed, told."""
+"""One verification of the guests that run, and what follows from it."""
 
 from collections.abc import Callable
+import dataclasses
 import time
 import typing
 
-import nova.conf
 from oslo_log import log as logging
+from oslo_utils import timeutils
 
 from nova import context as nova_context
 from nova_isolation.host import measurement
-from nova_isolation.host import process_labels
-from nova_isolation.host import running_guest
 from nova_isolation.virt.guard import guard
+from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import violations
-from nova_isolation.virt.watch import messenger
 from nova_isolation.virt.watch import reaction
+from nova_isolation.virt.watch import report_queue
 from nova_isolation.virt.watch import running_guests
 
-CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
@@ -42,27 +41,25 @@ class PeriodicVerification:
     def __init__(
         self,
         host: str,
-        libvirt_host: typing.Any,
-        keeper: guard.Guard,
+        host_guard: guard.Guard,
         publish: Callable[[typing.Any], object],
     ) -> None:
         """:param host: the name of the compute service
-        :param libvirt_host: Nova's Host
-        :param keeper: the guard of this host
+        :param host_guard: the guard of this host
         :param publish: makes Nova publish what this host offers, at once;
             takes Nova's context
         """
-        self._libvirt = libvirt_host
-        self._guard = keeper
+        self._guard = host_guard
         self._publish = publish
-        self._register = running_guests.RunningGuests(
-            host, libvirt_host, keeper.requests
+        self._running_guests = running_guests.RunningGuests(
+            host, host_guard.hypervisor, host_guard.requests
         )
-        self._reaction = reaction.Reaction(libvirt_host)
-        self._messenger = messenger.Messenger(host, keeper.reporter)
-        #: instance -> what came of the reaction to its violation
-        self._reacted: dict[str, str] = {}
-        #: whether violations have come or gone that are not published yet
+        self._reaction = reaction.Reaction(host_guard.hypervisor)
+        self._reports = report_queue.ReportQueue(host_guard.reporter)
+        #: UUID of a guest that violates its requirements -> the outcome of
+        #: its last verification, with the action that was taken
+        self._violated: dict[str, outcome.Outcome] = {}
+        #: whether violations have begun or ended that are not published yet
         self._changed = False
 
     def run(
@@ -71,12 +68,14 @@ class PeriodicVerification:
         """Verify the running guests.
 
         :param only: the UUIDs of those to verify; None: all
-        :param in_turn: it was time to, nobody asked for it
-        :raises Exception: libvirt cannot be asked, or something unforeseen
+        :param in_turn: whether the thread runs this because the interval is
+            over
+        :raises Exception: the hypervisor cannot be asked, or something
+            unforeseen
         """
         start = time.monotonic()
         context = nova_context.get_admin_context()
-        looked = self._register.look(context)
+        looked = self._running_guests.look(context)
         chosen = [
             one
             for one in looked.tagged
@@ -84,50 +83,61 @@ class PeriodicVerification:
         ]
         measured = self._guard.measure() if chosen or only is None else None
         if measured is not None:
-            all_guests = self._census()
+            shared = self._guard.hypervisor.shared()
             for tagged in chosen:
-                found = self._examine(tagged, measured, all_guests)
-                self._judge(tagged, found, in_turn, context)
+                result, found = self._verify(tagged, measured, shared)
+                self._conclude(tagged, result, found, in_turn, context)
         if only is None:
             self._forget(looked)
         try:
             if looked.database:
                 self._publish_changes(context, measured)
         finally:
-            self._messenger.deliver(context, looked.database)
+            self._reports.deliver(looked.database)
         LOG.debug(
             'Verified %(count)d running guests in %(ms).1f ms',
             {'count': len(chosen), 'ms': (time.monotonic() - start) * 1e3},
         )
 
-    def _census(self) -> process_labels.ProcessLabels:
-        return process_labels.ProcessLabels(
-            self._libvirt, CONF.isolation.qemu_run_dir
-        )
-
-    def _examine(
+    def _verify(
         self,
         tagged: running_guests.TaggedGuest,
         measured: measurement.Measurement,
-        all_guests: process_labels.ProcessLabels,
-    ) -> violations.Violation:
-        """What is not as asked; its ``unmet`` may be empty."""
+        shared: typing.Any,
+    ) -> tuple[outcome.Outcome, violations.Violation]:
+        """Verify one guest.
+
+        :param shared: what the verifications of this look share
+        :returns: the outcome, and the violation, whose ``unmet`` is empty
+            where the guest meets its requirements
+        """
+        started = timeutils.utcnow()
         request = tagged.request
-        examined = self._guard.examine(
-            running_guest.RunningGuest(
-                tagged.guest._domain,
-                self._libvirt,
-                CONF.isolation.qemu_run_dir,
-                all_guests,
-            ),
+        found = self._guard.verify(
+            self._guard.hypervisor.guest(tagged.handle, shared),
             request,
             measured,
         )
-        unmet = examined.unmet
-        # What the facts themselves lack, they tell by themselves.
+        unmet = found.unmet
+        # What the facts of the host do not meet, the facts show themselves.
         alone = bool(unmet) and not self._guard.decide(request, measured)
         keys = {item.key for item in unmet if alone}
-        return violations.Violation(
+        result = outcome.Outcome(
+            request=request,
+            stage=outcome.Stage.REVERIFY,
+            result=(
+                outcome.Result.VIOLATED if unmet else outcome.Result.ACCEPTED
+            ),
+            unmet=unmet,
+            proofs=found.proofs,
+            failures=found.failures,
+            facts=measured.document,
+            evidence=measured.evidence,
+            started=started,
+            finished=timeutils.utcnow(),
+            instance=tagged.instance,
+        )
+        return result, violations.Violation(
             request.uuid,
             unmet,
             frozenset(
@@ -135,32 +145,34 @@ class PeriodicVerification:
                 for item in request.wanted.items
                 if item.key in keys
             ),
-            examined.failures,
         )
 
-    def _judge(
+    def _conclude(
         self,
         tagged: running_guests.TaggedGuest,
+        result: outcome.Outcome,
         found: violations.Violation,
         in_turn: bool,
         context: typing.Any,
     ) -> None:
-        """Draw the conclusions from an examination.
+        """Draw the conclusions from the verification of one guest.
 
-        :param in_turn: all guests are examined, and it was time to
+        :param in_turn: whether all guests are verified because the interval
+            is over
         """
         known = self._guard.violations
         is_new = bool(found.unmet) and known.is_new(found)
         if is_new or found.uuid in known.known:
-            # What Nova began or ended since the first look must not pass
-            # for a violation, nor be paused or stopped for one.
-            again = self._register.look_again(tagged, context)
+            # What Nova began or ended since the first look must not be taken
+            # for a violation, and the guest must not be paused or stopped
+            # for it.
+            again = self._running_guests.look_again(tagged, context)
             if again is None:
                 return
             tagged = again
         if is_new:
-            found = self._examine(
-                tagged, self._guard.measure(), self._census()
+            result, found = self._verify(
+                tagged, self._guard.measure(), self._guard.hypervisor.shared()
             )
             is_new = bool(found.unmet) and known.is_new(found)
             if is_new and known.doubt(found, in_turn):
@@ -169,48 +181,66 @@ class PeriodicVerification:
         if found.unmet:
             known.add(found)
             self._changed |= is_new
-            self._react(tagged, found, is_new)
-        else:
-            ended = known.end(found.uuid)
-            if ended is not None:
-                self._messenger.mended(ended, tagged.request)
-                self._reacted.pop(found.uuid, None)
-                self._changed = True
+            self._react(tagged, result, is_new)
+            return
+        ended = known.end(found.uuid)
+        if ended is not None:
+            self._changed = True
+            self._violated.pop(found.uuid, None)
+            result = dataclasses.replace(
+                result, result=outcome.Result.RESTORED, resolved=ended.unmet
+            )
+        self._reports.add(result)
 
     def _react(
         self,
         tagged: running_guests.TaggedGuest,
-        found: violations.Violation,
+        result: outcome.Outcome,
         is_new: bool,
     ) -> None:
-        """Do and tell what is to be done and told about a violation."""
-        wanted = (
-            CONF.isolation.on_violation
+        """Act on a violation and report it, or the change of the action."""
+        action = self._reaction.take(
+            self._guard.options.on_violation
             if self._guard.enforces
-            else reaction.REPORT
+            else reaction.REPORT,
+            tagged,
         )
-        done = self._reaction.take(wanted, tagged)
-        before = self._reacted.get(found.uuid)
-        self._reacted[found.uuid] = done
-        if is_new:
-            self._messenger.violated(found, tagged, done)
-        elif done != before:
-            LOG.warning(
-                'The guest is not isolated as asked still (on_violation: %s)',
-                done,
-                instance_uuid=found.uuid,
-            )
+        before = self._violated.get(result.uuid)
+        violated = dataclasses.replace(
+            result,
+            result=(
+                outcome.Result.VIOLATED
+                if is_new
+                else outcome.Result.STILL_VIOLATED
+            ),
+            action=action,
+            instance=tagged.instance,
+        )
+        self._violated[result.uuid] = violated
+        if is_new or before is None or before.action != action:
+            self._reports.add(violated)
 
     def _forget(self, looked: running_guests.HostGuests) -> None:
-        """Forget the guests that run here no more."""
+        """Forget the guests that no longer run on this host."""
         known = self._guard.violations
         kept = {one.request.uuid for one in looked.tagged} | looked.busy
         for uuid in set(known.known) - kept:
             ended = known.end(uuid)
-            if ended is not None:
-                self._messenger.gone(ended)
-                self._reacted.pop(uuid, None)
-                self._changed = True
+            last = self._violated.pop(uuid, None)
+            if ended is None or last is None:
+                continue
+            self._changed = True
+            now = timeutils.utcnow()
+            self._reports.add(
+                outcome.Outcome(
+                    request=last.request,
+                    stage=outcome.Stage.REVERIFY,
+                    result=outcome.Result.ENDED,
+                    resolved=ended.unmet,
+                    started=now,
+                    finished=now,
+                )
+            )
         known.keep(looked.here | kept)
 
     def _publish_changes(
@@ -218,7 +248,7 @@ class PeriodicVerification:
         context: typing.Any,
         measured: measurement.Measurement | None,
     ) -> None:
-        """Publish what the host offers, if that is not what it was."""
+        """Publish what the host offers if that has changed."""
         published = self._guard.published
         if published is None or (measured is None and not self._changed):
             return

@@ -10,9 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is done about a running guest that is not as asked."""
-
-import typing
+"""What is done about a running guest that violates its requirements."""
 
 from nova.compute import power_state
 from nova.compute import vm_states
@@ -20,43 +18,44 @@ from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from nova import exception as nova_exception
+from nova_isolation.virt.guard import hypervisor as hypervisors
 from nova_isolation.virt.watch import running_guests
 
 LOG = logging.getLogger(__name__)
 
-#: The values of ``[isolation] on_violation``, and what is told of a reaction
-#: that failed or has to wait.
+#: The values of ``[isolation] on_violation``, and the action that is reported
+#: where it failed or has to wait.
 REPORT, PAUSE, STOP, FAILED = 'report', 'pause', 'stop', 'failed'
 
 
 class Reaction:
     """Pauses or stops guests."""
 
-    def __init__(self, libvirt_host: typing.Any) -> None:
-        """:param libvirt_host: Nova's Host"""
-        self._libvirt = libvirt_host
+    def __init__(self, hypervisor: hypervisors.Hypervisor) -> None:
+        """:param hypervisor: the virtualization stack of this host"""
+        self._hypervisor = hypervisor
 
     def take(self, wanted: str, tagged: running_guests.TaggedGuest) -> str:
-        """Do what is wanted. Done again where it is done already: nothing.
+        """Pause or stop a guest. What is done already is not done again.
 
-        libvirt is asked first; what Nova is told can wait until the database
-        is there. Raises nothing.
+        The guest comes first; Nova's record of it can wait until the database
+        is reachable. Raises nothing.
 
         :param wanted: REPORT, PAUSE or STOP
         :param tagged: the guest
-        :returns: ``wanted``, or FAILED: it is to be tried again
+        :returns: ``wanted``, or FAILED: the action is to be tried again
         """
         if wanted == REPORT:
             return REPORT
         uuid = tagged.request.uuid
         try:
-            # The lock that Nova's compute manager takes for what it does to
-            # an instance. Where it is held somebody is at work on the guest.
+            # Nova's compute manager takes this lock while it works on an
+            # instance.
             with lockutils.lock(uuid, 'nova-', blocking=False):
                 if wanted == STOP:
-                    # Nova takes it from libvirt's event, or else when it
-                    # synchronises power states, that the guest is off.
-                    tagged.guest.poweroff()
+                    # Nova sees that the guest is off by the hypervisor's
+                    # event, or when it synchronises power states.
+                    self._hypervisor.power_off(tagged.handle)
                 else:
                     self._pause(tagged)
         except (
@@ -65,15 +64,16 @@ class Reaction:
             nova_exception.InstanceNotFound,
         ) as error:
             LOG.info(
-                'Somebody is at work on the guest, will look again: %s',
+                'Nova works on the guest, so its isolation is verified again '
+                'later: %s',
                 error,
                 instance_uuid=uuid,
             )
             return FAILED
         except Exception:
             LOG.exception(
-                'Could not %s a guest that is not isolated as its flavor '
-                'asks; will try again',
+                'Could not %s a guest that violates its isolation '
+                'requirements; this host will try again',
                 wanted,
                 instance_uuid=uuid,
             )
@@ -81,11 +81,12 @@ class Reaction:
         return wanted
 
     def _pause(self, tagged: running_guests.TaggedGuest) -> None:
-        guest, instance = tagged.guest, tagged.instance
-        if guest.get_power_state(self._libvirt) != power_state.PAUSED:
-            guest.pause()
-        # As nova.compute.manager, pause_instance. A guest that is rescued or
-        # half resized has no such state; it is paused all the same.
+        handle, instance = tagged.handle, tagged.instance
+        if not self._hypervisor.is_paused(handle):
+            self._hypervisor.pause(handle)
+        # As nova.compute.manager, pause_instance. A server that is rescued or
+        # waits for its resize to be confirmed has no such state; its guest is
+        # paused all the same.
         if instance is not None and instance.vm_state == vm_states.ACTIVE:
             instance.vm_state = vm_states.PAUSED
             instance.power_state = power_state.PAUSED

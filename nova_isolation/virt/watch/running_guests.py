@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The running guests of the host, and what is asked for each."""
+"""The running guests of the host, and what is asked for each of them."""
 
 from collections.abc import Iterable
 import dataclasses
@@ -21,12 +21,14 @@ from nova.compute import vm_states
 from oslo_log import log as logging
 
 from nova import objects
+from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
+from nova_isolation.virt.guard import hypervisor as hypervisors
 
 LOG = logging.getLogger(__name__)
 
-#: Nobody is at work on the guest itself. A tenant can make an upload of a
-#: snapshot last for hours.
+#: The tasks during which Nova does not change the guest. A tenant can make
+#: the upload of a snapshot last for hours.
 _AT_REST = (
     None,
     task_states.IMAGE_PENDING_UPLOAD,
@@ -36,14 +38,14 @@ _AT_REST = (
 
 @dataclasses.dataclass(frozen=True)
 class TaggedGuest:
-    """A tagged guest that runs, or is paused, and nobody is at work on.
+    """A tagged guest that runs or is paused, and on which Nova does not work.
 
-    :ivar guest: Nova's Guest
-    :ivar request: what is asked for it
+    :ivar handle: the guest, as the driver handles it
+    :ivar request: what is asked for the guest
     :ivar instance: Nova's instance; None: the database cannot be asked
     """
 
-    guest: typing.Any
+    handle: typing.Any
     request: guest_request.GuestRequest
     instance: typing.Any = None
 
@@ -52,9 +54,9 @@ class TaggedGuest:
 class HostGuests:
     """What one look at the host has shown.
 
-    :ivar tagged: the guests to examine
-    :ivar busy: the UUIDs of those that somebody is at work on
-    :ivar here: the UUIDs of the instances of this host, as far as is known
+    :ivar tagged: the guests to verify
+    :ivar busy: the UUIDs of the guests on which Nova works
+    :ivar here: the UUIDs of the instances of this host, as far as known
     :ivar database: whether the database could be asked
     """
 
@@ -65,41 +67,40 @@ class HostGuests:
 
 
 class RunningGuests:
-    """Looks at the host, and remembers what the database has said.
+    """Looks at the host, and remembers the answers of the database.
 
-    What is asked for a guest is the database's word, the flavor inside the
-    instance: the metadata of the domain can be edited on the host. Only where
-    the database cannot be asked, what it last said counts, and for a guest
-    that has come since then the metadata.
+    The database decides what is asked for a guest (the flavor inside the
+    instance): the metadata of a domain can be edited on the host. While the
+    database cannot be asked, its last answer counts, and for a guest that has
+    come since then the metadata.
     """
 
     def __init__(
         self,
         host: str,
-        libvirt_host: typing.Any,
+        hypervisor: hypervisors.Hypervisor,
         known: guest_request.GuestRequests,
     ) -> None:
         """:param host: the name of the compute service
-        :param libvirt_host: Nova's Host
+        :param hypervisor: the virtualization stack of this host
         :param known: finds what is asked for a guest
         """
         self._host = host
-        self._libvirt = libvirt_host
+        self._hypervisor = hypervisor
         self._requests = known
-        #: what the database last said; None: somebody is at work on it
+        #: UUID -> the last answer of the database; None: Nova works on it
         self._last: dict[str, guest_request.GuestRequest | None] = {}
         self._reachable = True
 
     def look(self, context: typing.Any) -> HostGuests:
         """The guests that run now.
 
-        :param context: an admin's
-        :raises libvirt.libvirtError, nova.exception.NovaException: libvirt
-            cannot be asked
+        :param context: an admin's context
+        :raises Exception: the hypervisor cannot be asked
         """
         guests = {
-            guest.uuid: guest
-            for guest in self._libvirt.list_guests(only_running=True)
+            self._hypervisor.uuid(handle): handle
+            for handle in self._hypervisor.running()
         }
         if not guests:
             return HostGuests(here=frozenset(self._last))
@@ -112,11 +113,15 @@ class RunningGuests:
             if self._reachable:
                 LOG.warning(
                     'The database cannot be asked about the guests of this '
-                    'host. They are verified against what it said last: %s',
+                    'host. The guests are verified against its last answer: '
+                    '%s',
                     error,
                 )
             self._reachable = False
-            found = (self._remembered(guest) for guest in guests.values())
+            found = (
+                self._remembered(uuid, handle)
+                for uuid, handle in guests.items()
+            )
             return HostGuests(
                 tuple(one for one in found if one is not None),
                 self._busy(guests),
@@ -130,8 +135,8 @@ class RunningGuests:
         }
         return HostGuests(
             tuple(
-                TaggedGuest(guest, request, here[uuid])
-                for uuid, guest in guests.items()
+                TaggedGuest(handle, request, here[uuid])
+                for uuid, handle in guests.items()
                 if (request := self._last.get(uuid)) and request.wanted
             ),
             self._busy(guests),
@@ -141,9 +146,11 @@ class RunningGuests:
     def look_again(
         self, tagged: TaggedGuest, context: typing.Any
     ) -> TaggedGuest | None:
-        """The same guest, if it is still there and nobody is at work on it.
+        """The same guest, if it is still here and Nova does not work on it.
 
-        :param context: an admin's
+        :param tagged: the guest
+        :param context: an admin's context
+        :returns: None: the guest is not to be verified now
         """
         if tagged.instance is None:
             return tagged
@@ -152,21 +159,25 @@ class RunningGuests:
                 context, tagged.request.uuid, expected_attrs=['flavor']
             )
         except Exception:
-            # A deleted one is no more here; the others will be looked at
-            # again.
-            LOG.debug('Cannot look again', exc_info=True)
+            # The instance was deleted or the database is unreachable; in
+            # the latter case the guest will be verified again.
+            LOG.debug(
+                'Cannot load the instance of a guest again',
+                exc_info=True,
+                instance_uuid=tagged.request.uuid,
+            )
             return None
         if instance.host != self._host:
             return None
         request = self._request(instance, context)
         if request is None or not request.wanted:
             return None
-        return TaggedGuest(tagged.guest, request, instance)
+        return TaggedGuest(tagged.handle, request, instance)
 
     def _request(
         self, instance: typing.Any, context: typing.Any
     ) -> guest_request.GuestRequest | None:
-        """What is asked for a guest; None: somebody is at work on it."""
+        """What is asked for a guest; None: Nova works on it."""
         if (
             instance.task_state not in _AT_REST
             or instance.vm_state == vm_states.BUILDING
@@ -181,17 +192,25 @@ class RunningGuests:
             if uuid in self._last and self._last[uuid] is None
         )
 
-    def _remembered(self, guest: typing.Any) -> TaggedGuest | None:
+    def _remembered(self, uuid: str, handle: typing.Any) -> TaggedGuest | None:
+        """A guest while the database cannot be asked."""
         try:
             request = (
-                self._last[guest.uuid]
-                if guest.uuid in self._last
-                else self._requests.of_xml(guest.get_xml_desc())
+                self._last[uuid]
+                if uuid in self._last
+                else self._requests.of_xml(
+                    domain_xml.DomainXml(self._hypervisor.definition(handle))
+                )
             )
         except Exception:
-            # It has ended, or its XML is none. The others count.
-            LOG.debug('Cannot read a domain', exc_info=True)
+            # The guest has ended, or its XML is malformed. The other guests
+            # are verified.
+            LOG.debug(
+                'Cannot read the domain of a guest',
+                exc_info=True,
+                instance_uuid=uuid,
+            )
             return None
         if request is None or not request.wanted:
             return None
-        return TaggedGuest(guest, request)
+        return TaggedGuest(handle, request)

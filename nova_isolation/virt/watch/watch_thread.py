@@ -10,26 +10,25 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The thread that verifies the running guests, again and again."""
+"""The thread that verifies the running guests periodically."""
 
 import threading
 import time
 import typing
 import weakref
 
-import nova.conf
 from oslo_log import log as logging
 
 from nova.virt import event as virtevent
+from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.watch import periodic_verification
 
-CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two verifications, however often somebody wakes us.
+#: Seconds between two verifications, however often the thread is woken.
 _PAUSE = 1.0
 
-#: Seconds that the end of the service waits for a verification.
+#: Seconds that the end of the service waits for a running verification.
 _PATIENCE = 5.0
 
 _STARTS = (
@@ -39,14 +38,14 @@ _STARTS = (
 
 
 def is_start(event: typing.Any) -> bool:
-    """Whether an event of Nova's tells that a guest begins to run."""
+    """Whether an event of Nova's means that a guest begins to run."""
     return (
         isinstance(event, virtevent.LifecycleEvent)
         and event.get_transition() in _STARTS
     )
 
 
-class _Bell:
+class _Signal:
     """Wakes the thread."""
 
     def __init__(self) -> None:
@@ -56,76 +55,82 @@ class _Bell:
         self._stopped = False
 
     def hurry(self) -> None:
-        """For all guests and the host. Never waits for long."""
+        """Wake the thread for all guests and the host. Does not block."""
         with self._condition:
             self._hurried = True
             self._condition.notify()
 
-    def ring(self, uuid: str) -> None:
-        """For a guest. Never waits for long."""
+    def wake(self, uuid: str) -> None:
+        """Wake the thread for one guest. Does not block."""
         with self._condition:
             self._woken.add(uuid)
             self._condition.notify()
 
     def stop(self) -> None:
-        """For the last time."""
+        """End the thread. Does not block."""
         with self._condition:
             self._stopped = True
             self._condition.notify()
 
     def pause(self, seconds: float) -> None:
-        """Wait until that time is over, or it is the last time."""
+        """Wait until that time is over, or the thread is to end."""
         with self._condition:
             self._condition.wait_for(lambda: self._stopped, seconds)
 
     @property
     def stopped(self) -> bool:
-        """Whether it rang for the last time."""
+        """Whether the thread is to end."""
         return self._stopped
 
     def wait(self, seconds: float) -> frozenset[str] | None:
-        """Wait until that time is over, or somebody rings.
+        """Wait until that time is over, or the thread is woken.
 
-        :returns: for whom they rang; None: for all
+        :returns: the UUIDs of the guests to verify; None: all
         """
         with self._condition:
-            rang = self._condition.wait_for(
+            was_woken = self._condition.wait_for(
                 lambda: self._stopped or self._hurried or self._woken,
                 max(0, seconds),
             )
-            for_all = self._hurried or not rang
+            all_guests = self._hurried or not was_woken
             woken, self._woken = frozenset(self._woken), set()
             self._hurried = False
-            return None if for_all else woken
+            return None if all_guests else woken
 
 
 class WatchThread:
-    """Runs a reverification every ``[isolation] verify_interval`` seconds.
+    """Verifies the guests every ``[isolation] verify_interval`` seconds.
 
-    There is one thread, so one that hangs in libvirt is never joined by
-    others. The thread ends with the service, and with this object.
+    There is one thread, so a verification that hangs in the hypervisor does
+    not make more threads hang. The thread ends with the service, and with
+    this object: Nova's test harness drops drivers without ending them.
     """
 
     def __init__(
-        self, work: periodic_verification.PeriodicVerification
+        self,
+        work: periodic_verification.PeriodicVerification,
+        options: guard_options.Options,
     ) -> None:
-        """:param work: what is run"""
+        """:param work: what is run
+        :param options: the ``[isolation]`` group, read when the thread starts
+        """
         self._work = work
-        self._bell = _Bell()
+        self._options = options
+        self._signal = _Signal()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._failure = ''
-        weakref.finalize(self, self._bell.stop)
+        weakref.finalize(self, self._signal.stop)
 
     def start(self) -> None:
-        """Verify now, and from now on; if that is done already, nothing."""
-        interval = CONF.isolation.verify_interval
+        """Verify now and from now on, unless the thread runs already."""
+        interval = self._options.verify_interval
         with self._lock:
             if self._thread is not None or not interval:
                 return
             thread = threading.Thread(
                 target=_run,
-                args=(weakref.ref(self), self._bell, interval),
+                args=(weakref.ref(self), self._signal, interval),
                 name='isolation-watch',
                 daemon=True,
             )
@@ -133,22 +138,22 @@ class WatchThread:
             self._thread = thread
 
     def wake(self, uuid: str) -> None:
-        """Verify a guest soon. Only asks for it: may be called anywhere."""
+        """Make the thread verify one guest soon. May be called anywhere."""
         if self._thread is not None:
-            self._bell.ring(uuid)
+            self._signal.wake(uuid)
 
     def hurry(self) -> None:
-        """Verify all soon. Only asks for it: may be called anywhere."""
-        self._bell.hurry()
+        """Make the thread verify all guests soon. May be called anywhere."""
+        self._signal.hurry()
 
     def stop(self) -> None:
-        """End the thread. Waits for it, but not for ever."""
-        self._bell.stop()
+        """End the thread. Waits some seconds for it at most."""
+        self._signal.stop()
         if self._thread is not None:
             self._thread.join(_PATIENCE)
 
     def verify(self, only: frozenset[str] | None, in_turn: bool) -> None:
-        """Run once. Whatever goes wrong is logged, once in a row."""
+        """Run once. The same failure is logged only once in a row."""
         try:
             self._work.run(only, in_turn)
             self._failure = ''
@@ -156,25 +161,26 @@ class WatchThread:
             failure = type(error).__name__
             LOG.log(
                 logging.DEBUG if failure == self._failure else logging.WARNING,
-                'Could not verify the running guests, will try again',
+                'Could not verify the running guests; this host will try '
+                'again',
                 exc_info=True,
             )
             self._failure = failure
 
 
 def _run(
-    owner: 'weakref.ref[WatchThread]', bell: _Bell, interval: float
+    owner: 'weakref.ref[WatchThread]', signal: _Signal, interval: float
 ) -> None:
     due = time.monotonic()
     while True:
-        woken = bell.wait(due - time.monotonic())
+        woken = signal.wait(due - time.monotonic())
         watch = owner()
-        if bell.stopped or watch is None:
+        if signal.stopped or watch is None:
             return
         in_turn = time.monotonic() >= due
         if in_turn:
             due = time.monotonic() + interval
         watch.verify(None if in_turn else woken, in_turn)
-        # Or it would live as long as this thread does.
+        # A reference would keep the owner alive as long as this thread.
         del watch
-        bell.pause(_PAUSE)
+        signal.pause(_PAUSE)

@@ -25,7 +25,7 @@ from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
 from tests.unit import base
-from tests.unit.attestation import verifier
+from tests.unit.attestation.keylime import verifier
 from tests.unit.attestd import process
 
 NOTHING = snapshot.Snapshot()
@@ -48,20 +48,19 @@ class AttestdProviderTest(base.TestCase):
 
     def provider(self, **options):
         """The provider, with these options."""
-        result = attestd_client.AttestdProvider(
-            types.SimpleNamespace(
-                **{
-                    'url': self.daemon.url,
-                    'max_age': 0.8,
-                    'timeout': 1.5,
-                    'clock_skew': 5.0,
-                    'ca_file': self.daemon.authority.ca_file,
-                    'cert_file': self.client.cert_file,
-                    'key_file': self.client.key_file,
-                    **options,
-                }
-            )
+        values = types.SimpleNamespace(
+            **{
+                'url': self.daemon.url,
+                'max_age': 0.8,
+                'timeout': 1.5,
+                'clock_skew': 5.0,
+                'ca_file': self.daemon.authority.ca_file,
+                'cert_file': self.client.cert_file,
+                'key_file': self.client.key_file,
+                **options,
+            }
         )
+        result = attestd_client.AttestdProvider(values, values)
         self.addCleanup(result.close)
         return result
 
@@ -125,7 +124,7 @@ class AttestdProviderTest(base.TestCase):
 
     def test_body_that_is_cut(self):
         self.daemon.results = self.daemon.results[:-5]
-        self.assertRefused('no snapshot')
+        self.assertRefused('not a snapshot')
         self.daemon.mood = 'cuts'
         self.assertRefused('https://')
 

@@ -23,7 +23,7 @@ import fixtures
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
 
 GOOD = attestation_result.dumps(
@@ -127,7 +127,7 @@ class EvidenceTest(Case):
         found = self.evidence(one, now=1007.5)
         self.assertEqual(
             (GOOD, 7.5, 7.5, 60.0, 5.0, ''),
-            (found.document, found.age, found.told, found.max_age,
+            (found.document, found.age, found.report_age, found.max_age,
              found.clock_skew, found.trouble),
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ class EvidenceTest(Case):
         one.refresh()
         found = self.evidence(one)
         self.assertIsNone(found.age)
-        self.assertIsNone(found.told)
+        self.assertIsNone(found.report_age)
         self.assertFalse(found.is_fresh(60))
 
     def test_unknown_host(self):
@@ -265,7 +265,7 @@ class StepTest(Case):
             self.assertTrue(one.snapshot.trouble)
             self.assertNotIn('secret', one.snapshot.trouble)
         self.assertEqual(6, failures)
-        self.assertEqual(1, self.log.output.count('cannot be refreshed'))
+        self.assertEqual(1, self.log.output.count('Cannot refresh'))
         self.provider.answer = known()
         failures, _ = one.step(failures)
         self.assertEqual(0, failures)
@@ -457,7 +457,7 @@ class ThreadTest(Case):
         self.wait(lambda: len(self.provider.asked) > 3)
         self.provider.answer = known()
         self.wait(lambda: one.snapshot.verdicts)
-        self.assertEqual(1, self.log.output.count('cannot be refreshed'))
+        self.assertEqual(1, self.log.output.count('Cannot refresh'))
 
     def test_wait(self):
         go_on = threading.Event()

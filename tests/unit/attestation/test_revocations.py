@@ -15,7 +15,7 @@ import types
 
 from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
 
 GOOD = attestation_result.AttestationResult(
@@ -70,7 +70,7 @@ class RevocationsTest(base.TestCase):
             ),
             attestation_result.loads(one.document),
         )  # fmt: skip
-        self.assertEqual((100.0, 101.0), (one.good_at, one.told_at))
+        self.assertEqual((100.0, 101.0), (one.good_at, one.reported_at))
         self.assertEqual(('a', 'v'), (one.agent, one.verifier))
         self.assertEqual(before.verdicts['i'], after.verdicts['i'])
         self.assertEqual(('t', 's'), (after.trouble, after.serial))
@@ -114,7 +114,7 @@ class RevocationsTest(base.TestCase):
         for good_at in (None, 99.0, 100.0):
             found = self.standing(known(good_at=good_at))
             self.assertEqual(
-                (attestation_result.FAILED, 'no good quote since it failed'),
+                (attestation_result.FAILED, 'no good quote since the failure'),
                 (found.state, found.found),
             )
         # Of one that had none before, the first one counts.

@@ -20,9 +20,9 @@ import hypothesis
 from hypothesis import strategies as st
 
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
-from tests.unit.model import test_attestation_result
+from tests.unit.mechanisms.attested import test_attestation_result
 
 moments = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 verdicts = st.builds(

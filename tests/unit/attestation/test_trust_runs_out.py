@@ -33,11 +33,12 @@ from nova_isolation.attestation.keylime import keylime_provider
 from nova_isolation.decision import cache
 from nova_isolation.decision import host_facts
 from nova_isolation.https import https_client
+from nova_isolation.https import https_error
 from nova_isolation.https import peer_clock
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import requirements
 from tests.unit import base
-from tests.unit.attestation import verifier
+from tests.unit.attestation.keylime import verifier
 
 MAX_AGE = 120.0
 SKEW = 5.0
@@ -95,7 +96,7 @@ class World:
     def get(self, url, headers=None, timeout=None):
         """As https.Client.get."""
         if not self.is_up:
-            raise provider.ProviderError(f'{url}: no answer')
+            raise https_error.HttpsError(f'{url}: no answer')
         at = peer_clock.check(
             url,
             email.utils.formatdate(self.now + self.ahead, usegmt=True),
@@ -172,11 +173,14 @@ class Machine(stateful.RuleBasedStateMachine):
         ):
             asked = keylime_provider.KeylimeProvider(
                 types.SimpleNamespace(
-                    verifiers=['https://v:1'],
                     ca_file='ca', cert_file='c', key_file='k',
-                    timeout=20.0, clock_skew=SKEW, poll_interval=1.0,
+                    timeout=20.0, clock_skew=SKEW,
+                ),
+                types.SimpleNamespace(
+                    verifiers=['https://v:1'],
+                    poll_interval=1.0,
                     host_map='node-uuid',
-                )
+                ),
             )  # fmt: skip
         self.daemon = refresher.Refresher(
             asked, max_age=MAX_AGE, clock_skew=SKEW

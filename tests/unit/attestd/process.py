@@ -11,7 +11,6 @@
 # under the License.
 """A nova-isolation-attestd of a test: the real one, in a process."""
 
-import json
 import os
 import pathlib
 import random
@@ -26,8 +25,10 @@ import requests
 
 from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
-from tests.unit.attestation import pki
+from nova_isolation.mechanisms.attested import attestation_result
+from tests.unit import entry_points
+from tests.unit.attestation.keylime import messages
+from tests.unit.https import pki
 
 #: Seconds for what takes less than one on a quiet machine.
 PATIENCE = 30.0
@@ -37,7 +38,7 @@ _MAIN = (
     'sys.exit(attestd.main())'
 )
 
-AGENT = 'd432fbb3-d2f1-4a97-9ef7-75bd81c00000'
+AGENT = messages.AGENT
 GOOD = attestation_result.dumps(
     attestation_result.AttestationResult(
         attestation_result.GOOD, pcrs=('17=ab',)
@@ -105,7 +106,10 @@ class Attestd(fixtures.Fixture):
             'webhook_ca_file': self.verifiers.ca_file,
             **self.options,
         }
-        self.asked = {'provider': 'fixture', 'fixture_file': self.verdicts}
+        self.useFixture(entry_points.FixtureProvider())
+        #: Of ``[isolation_attestation]``, and of the provider's own group.
+        self.common = {'provider': 'fixture'}
+        self.own = {'file': self.verdicts}
         self.config = self.folder / 'attestd.conf'
         self.arguments = ['--config-file', str(self.config)]
 
@@ -120,7 +124,8 @@ class Attestd(fixtures.Fixture):
         text = ''
         for group, options in (
             ('attestd', self.options),
-            ('isolation_attestation', self.asked),
+            ('isolation_attestation', self.common),
+            (f'isolation_attestation_{self.common["provider"]}', self.own),
         ):
             text += f'[{group}]\n' + ''.join(
                 f'{name} = {value}\n'
@@ -200,7 +205,6 @@ class Attestd(fixtures.Fixture):
         return attestd_client.AttestdProvider(
             types.SimpleNamespace(
                 **{
-                    'url': f'https://127.0.0.1:{self.options["port"]}',
                     'max_age': 120.0,
                     'timeout': 5.0,
                     'clock_skew': 5.0,
@@ -209,29 +213,8 @@ class Attestd(fixtures.Fixture):
                     'key_file': self.client.key_file,
                     **options,
                 }
-            )
-        )
-
-
-def message(agent=AGENT, type_='revocation', **fields):
-    """The body of a verifier's POST, as Keylime 7.14 makes it."""
-    return json.dumps(
-        {
-            'msg': json.dumps(
-                {
-                    'type': type_,
-                    'ip': '127.0.0.1',
-                    'agent_id': agent,
-                    'port': 9002,
-                    'tpm_policy': '{"17": ["ab"], "mask": "0x20000"}',
-                    'meta_data': '{}',
-                    'event_time': 'Sun Nov 22 12:00:00 2026',
-                    'event_id': 'pcr_validation.invalid_pcr_17',
-                    'severity_label': 'CRITICAL',
-                    'context': {'message': 'PCR value is not in allowlist'},
-                    **fields,
-                }
             ),
-            'signature': '',
-        }
-    )
+            types.SimpleNamespace(
+                url=f'https://127.0.0.1:{self.options["port"]}'
+            ),
+        )

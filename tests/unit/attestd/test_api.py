@@ -19,7 +19,7 @@ import httpx
 
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import api
-from nova_isolation.attestd import hub
+from nova_isolation.attestd import publisher
 from tests.unit import base
 from tests.unit.attestd import process
 
@@ -35,23 +35,23 @@ class ApiTest(base.TestCase):
         """
 
         async def run():
-            pages = hub.Hub()
+            pub = publisher.Publisher()
             for one in snapshots:
-                pages.publish(one)
+                pub.publish(one)
             await asyncio.sleep(0)
-            app = api.Api(pages, lambda: {'trouble': 'no route'}).app()
+            app = api.Api(pub, lambda: {'trouble': 'no route'}).app()
             async with (
                 asyncio.timeout(process.PATIENCE),
                 httpx.AsyncClient(
                     transport=httpx.ASGITransport(app), base_url='https://a'
                 ) as client,
             ):
-                await scene(client, pages)
+                await scene(client, pub)
 
         asyncio.run(run())
 
     def test_nothing_is_known(self):
-        async def scene(client, pages):
+        async def scene(client, pub):
             for path in ('/v1/snapshot', '/v1/snapshot?wait=0.01'):
                 answer = await client.get(path)
                 self.assertEqual(503, answer.status_code)
@@ -61,7 +61,7 @@ class ApiTest(base.TestCase):
         self.go(scene)
 
     def test_snapshot(self):
-        async def scene(client, pages):
+        async def scene(client, pub):
             answer = await client.get('/v1/snapshot')
             self.assertEqual(200, answer.status_code)
             self.assertEqual(
@@ -74,20 +74,20 @@ class ApiTest(base.TestCase):
 
     @ddt.data('{}', '"other-1", {}', ' {} ,"other-1"')
     def test_not_modified(self, known):
-        async def scene(client, pages):
+        async def scene(client, pub):
             answer = await client.get(
                 '/v1/snapshot',
-                headers={'If-None-Match': known.format(pages.page.etag)},
+                headers={'If-None-Match': known.format(pub.newest.etag)},
             )
             self.assertEqual(304, answer.status_code)
             self.assertEqual(b'', answer.content)
-            self.assertEqual(pages.page.etag, answer.headers['ETag'])
+            self.assertEqual(pub.newest.etag, answer.headers['ETag'])
 
         self.go(scene, process.known())
 
     @ddt.data('"other-1"', '*', '', 'x')
     def test_modified(self, known):
-        async def scene(client, pages):
+        async def scene(client, pub):
             answer = await client.get(
                 '/v1/snapshot?wait=60', headers={'If-None-Match': known}
             )
@@ -96,16 +96,16 @@ class ApiTest(base.TestCase):
         self.go(scene, process.known())
 
     def test_waits_for_news(self):
-        async def scene(client, pages):
+        async def scene(client, pub):
             waiting = asyncio.create_task(
                 client.get(
                     '/v1/snapshot?wait=60',
-                    headers={'If-None-Match': pages.page.etag},
+                    headers={'If-None-Match': pub.newest.etag},
                 )
             )
             await asyncio.sleep(0.05)
             self.assertFalse(waiting.done())
-            pages.publish(process.known(2))
+            pub.publish(process.known(2))
             answer = await waiting
             self.assertEqual(200, answer.status_code)
             self.assertEqual(2, len(snapshot.loads(answer.content).verdicts))
@@ -113,14 +113,14 @@ class ApiTest(base.TestCase):
         self.go(scene, process.known())
 
     def test_waits_for_the_first(self):
-        async def scene(client, pages):
+        async def scene(client, pub):
             waiting = asyncio.create_task(
                 client.get(
                     '/v1/snapshot?wait=60', headers={'If-None-Match': '"a-1"'}
                 )
             )
             await asyncio.sleep(0.05)
-            pages.publish(process.known())
+            pub.publish(process.known())
             self.assertEqual(200, (await waiting).status_code)
 
         self.go(scene)
@@ -128,10 +128,10 @@ class ApiTest(base.TestCase):
     def test_does_not_wait_longer_than_allowed(self):
         self.useFixture(fixtures.MockPatchObject(api, 'MAX_WAIT', 0.05))
 
-        async def scene(client, pages):
+        async def scene(client, pub):
             answer = await client.get(
                 '/v1/snapshot?wait=1e9',
-                headers={'If-None-Match': pages.page.etag},
+                headers={'If-None-Match': pub.newest.etag},
             )
             self.assertEqual(304, answer.status_code)
 
@@ -139,7 +139,7 @@ class ApiTest(base.TestCase):
 
     @ddt.data('', '-1', 'x', 'inf', 'nan', '1e400', '1' * 50)
     def test_wait_that_is_none(self, wait):
-        async def scene(client, pages):
+        async def scene(client, pub):
             answer = await client.get('/v1/snapshot', params={'wait': wait})
             self.assertEqual(400, answer.status_code)
 
@@ -148,8 +148,8 @@ class ApiTest(base.TestCase):
     def test_nobody_is_waited_for_who_has_gone(self):
         sent = []
 
-        async def scene(client, pages):
-            app = api.Api(pages, dict).app()
+        async def scene(client, pub):
+            app = api.Api(pub, dict).app()
             messages = [
                 {'type': 'http.request', 'body': b'', 'more_body': False},
                 {'type': 'http.disconnect'},
@@ -167,7 +167,7 @@ class ApiTest(base.TestCase):
                     'method': 'GET',
                     'path': '/v1/snapshot',
                     'query_string': b'wait=60',
-                    'headers': [(b'if-none-match', pages.page.etag.encode())],
+                    'headers': [(b'if-none-match', pub.newest.etag.encode())],
                 },
                 receive,
                 send,
@@ -178,7 +178,7 @@ class ApiTest(base.TestCase):
         self.assertEqual(304, sent[0]['status'])
 
     def test_healthz(self):
-        async def scene(client, pages):
+        async def scene(client, pub):
             answer = await client.get('/healthz')
             self.assertEqual(200, answer.status_code)
             self.assertEqual({'trouble': 'no route'}, answer.json())
@@ -186,7 +186,7 @@ class ApiTest(base.TestCase):
         self.go(scene)
 
     def test_refused(self):
-        async def scene(client, pages):
+        async def scene(client, pub):
             for status, method, path in (
                 (405, 'POST', '/v1/snapshot'),
                 (404, 'GET', '/'),

@@ -15,17 +15,19 @@ import signal
 import time
 import types
 
+from nova_isolation.attestation import attestd_client
 from nova_isolation.attestation import snapshot
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
+from nova_isolation.testing import provider_contract
 from tests.unit import base
-from tests.unit.attestation import contract
 from tests.unit.attestd import process
 
 
-class AttestdTest(contract.Contract, base.TestCase):
+class AttestdTest(provider_contract.ProviderContract, base.TestCase):
     """The third party is the daemon; what it knows is in a file."""
 
     name = 'attestd'
+    provider_class = attestd_client.AttestdProvider
 
     def setUp(self):
         super().setUp()
@@ -33,18 +35,15 @@ class AttestdTest(contract.Contract, base.TestCase):
         self.daemon.write(snapshot.Snapshot())
         self.daemon.start()
 
-    def options(self):
-        return types.SimpleNamespace(
-            provider=self.name,
-            url=f'https://127.0.0.1:{self.daemon.port}',
-            ca_file=self.daemon.authority.ca_file,
-            cert_file='',
-            key_file='',
-            timeout=self.timeout,
-            clock_skew=5.0,
-            # It waits for news a quarter of that.
-            max_age=1.0,
-        )
+    def common(self):
+        return {
+            'ca_file': self.daemon.authority.ca_file,
+            # The provider waits for news for a quarter of that.
+            'max_age': 1.0,
+        }
+
+    def own(self):
+        return {'url': f'https://127.0.0.1:{self.daemon.port}'}
 
     def say(self, said):
         now = time.time()

@@ -30,10 +30,11 @@ from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import daemon
 from nova_isolation.attestd import webhook
 from nova_isolation.cmd import attestd
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
-from tests.unit.attestation import pki
+from tests.unit.attestation.keylime import messages
 from tests.unit.attestd import process
+from tests.unit.https import pki
 
 
 class DaemonTest(base.TestCase):
@@ -80,7 +81,7 @@ class DaemonTest(base.TestCase):
         self.daemon.verdicts.write_text('{')
         answer = self.daemon.newer(self.tag)
         known = snapshot.loads(answer.content)
-        self.assertIn('no snapshot', known.trouble)
+        self.assertIn('not a snapshot', known.trouble)
         # What is known stays, with the time that it had.
         self.assertEqual(attestation_result.GOOD, self.state(answer).state)
         health = self.daemon.get('/healthz').json()
@@ -93,7 +94,7 @@ class DaemonTest(base.TestCase):
             waiting = pool.submit(self.daemon.newer, self.tag)
             time.sleep(0.2)
             self.assertEqual(
-                200, self.daemon.post(process.message()).status_code
+                200, self.daemon.post(messages.message()).status_code
             )
             answer = waiting.result(process.PATIENCE)
         found = self.state(answer)
@@ -112,16 +113,16 @@ class DaemonTest(base.TestCase):
         self.assertEqual(attestation_result.GOOD, self.state(answer).state)
 
     def test_agent_that_cannot_be_reached(self):
-        self.daemon.post(process.message(type_='comm_error'))
+        self.daemon.post(messages.message(type_='comm_error'))
         found = self.state(self.daemon.newer(self.tag))
         self.assertEqual(attestation_result.REVOKED, found.state)
         self.assertIn('cannot reach it', found.found)
 
     def test_agent_that_is_unknown(self):
-        answer = self.daemon.post(process.message(agent='nobody-knows'))
+        answer = self.daemon.post(messages.message(agent='nobody-knows'))
         self.assertEqual(200, answer.status_code)
         self.assertIn('nobody-knows', self.daemon.text())
-        self.assertIn('no host that is known', self.daemon.text())
+        self.assertIn('No known host has this agent', self.daemon.text())
         # It may become known: it is not trusted for what it was before.
         self.daemon.write(
             snapshot.Snapshot(
@@ -143,19 +144,19 @@ class DaemonTest(base.TestCase):
             self.assertRaises(
                 requests.ConnectionError,
                 self.daemon.post,
-                process.message(),
+                messages.message(),
                 client,
             )
         for status, body in (
             (400, '{}'),
-            (400, process.message(type_='recovered')),
-            (413, process.message().ljust(webhook.MAX_BODY + 1)),
+            (400, messages.message(type_='recovered')),
+            (413, messages.message().ljust(webhook.MAX_BODY + 1)),
         ):
             self.assertEqual(status, self.daemon.post(body).status_code)
         self.assertEqual(
             404,
             self.daemon.post(
-                process.message(), path='/v1/snapshot'
+                messages.message(), path='/v1/snapshot'
             ).status_code,
         )
         # Nothing of that did anything.
@@ -241,7 +242,7 @@ class StartTest(base.TestCase):
         self.assertIsNone(health['age'])
         self.assertIn('verdicts.json', health['trouble'])
         # A revocation is no knowledge of the hosts.
-        self.assertEqual(200, self.daemon.post(process.message()).status_code)
+        self.assertEqual(200, self.daemon.post(messages.message()).status_code)
         self.assertEqual(503, self.daemon.get().status_code)
         self.daemon.write(process.known(0))
         # That there is no host is.
@@ -292,7 +293,7 @@ class StartTest(base.TestCase):
         self.assertEqual(200, answer.status_code)
         # And there is no webhook.
         self.assertRaises(
-            requests.ConnectionError, self.daemon.post, process.message()
+            requests.ConnectionError, self.daemon.post, messages.message()
         )
 
 
@@ -402,12 +403,23 @@ class ConfigurationTest(base.TestCase):
 
     @ddt.data('', 'nobody')
     def test_provider(self, name):
-        self.daemon.asked['provider'] = name
+        self.daemon.common['provider'] = name
         self.assertWrong('[isolation_attestation] provider', repr(name))
 
     def test_provider_that_cannot_work(self):
-        self.daemon.asked['fixture_file'] = None
-        self.assertWrong('fixture_file')
+        self.daemon.own['file'] = None
+        self.assertWrong('[isolation_attestation_fixture] file')
+
+    def test_webhook_of_a_provider_that_reads_no_messages(self):
+        self.daemon.common['provider'] = 'attestd'
+        self.daemon.common['ca_file'] = self.daemon.authority.ca_file
+        self.daemon.own = {'url': 'https://127.0.0.1:1'}
+        self.assertWrong('webhook_port', 'attestd', 'must be 0')
+
+    def test_value_of_a_wrong_type(self):
+        self.daemon.common['provider'] = 'keylime'
+        self.daemon.own = {'poll_interval': 'often'}
+        self.assertWrong('isolation_attestation_keylime', 'poll_interval')
 
     def test_no_configuration(self):
         self.daemon.arguments = ['--config-file', '/nowhere/attestd.conf']

@@ -12,14 +12,16 @@
 """Tests of nova_isolation.attestd.listener: clients that are no good."""
 
 import asyncio
+import os
 import ssl
 
 import fixtures
+import uvicorn
 
 from nova_isolation.attestd import listener
 from tests.unit import base
-from tests.unit.attestation import pki
 from tests.unit.attestd import process
+from tests.unit.https import pki
 
 ASK = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -175,3 +177,33 @@ class ListenerTest(base.TestCase):
             self.assertIn(b' 400 ', await reader.readline())
 
         self.go(scene)
+
+    def test_uvicorn_without_what_limits_clients(self):
+        self.useFixture(
+            fixtures.MockPatchObject(
+                listener,
+                '_USED_OF_UVICORN',
+                (*listener._USED_OF_UVICORN, (uvicorn.Server, 'no_such')),
+            )
+        )
+        self.assertRaisesText(
+            listener.ListenerError,
+            'Server.no_such',
+            listener.Listener,
+            None,
+            self.server,
+            1,
+        )
+
+    def test_key_that_others_may_read(self):
+        authority = pki.Authority(self.useFixture(fixtures.TempDir()).path)
+        own = authority.issue('own')
+        os.chmod(own.key_file, 0o640)
+        self.assertRaisesText(
+            listener.ListenerError,
+            'chmod 600',
+            listener.tls,
+            own.cert_file,
+            own.key_file,
+            '',
+        )

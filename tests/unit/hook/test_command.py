@@ -17,6 +17,7 @@ import fixtures
 from nova_isolation.cmd import hook
 from nova_isolation.hook import script
 from nova_isolation.hook import selinux_label
+from nova_isolation.hook import trial
 from tests.unit import base
 from tests.unit import fakes
 
@@ -62,13 +63,13 @@ class CommandTest(base.TestCase):
 
     def test_life(self):
         path = str(self.script.path)
-        self.expect(1, 'status', path, 'is not there')
+        self.expect(1, 'status', path, 'not installed')
         self.expect(0, 'install', path, 'installed', 'Reload', 'refuses a')
-        self.expect(0, 'status', path, 'is there', 'refuses a tagged one')
-        text = self.expect(0, 'install', 'is there already')
+        self.expect(0, 'status', path, 'installed', 'refuses a tagged one')
+        text = self.expect(0, 'install', 'already installed')
         self.assertNotIn('Reload', text)
         self.expect(0, 'remove', path, 'removed')
-        self.expect(0, 'remove', 'is not there')
+        self.expect(0, 'remove', 'not installed')
         self.expect(1, 'status')
 
     def test_not_tried_as_confined(self):
@@ -95,11 +96,29 @@ class CommandTest(base.TestCase):
         self.script = type(script_)(
             self.folder, '/no/such/python', _NO_SELINUX
         )
-        self.expect(2, 'install', 'does not judge', '/no/such/python')
+        self.expect(2, 'install', 'does not work', '/no/such/python')
         self.script = script_
         self.expect(2, 'status', 'is not as this installation writes it')
         text = self.expect(0, 'install', 'installed')
         self.assertNotIn('Reload', text)
+
+    def test_of_an_older_release(self):
+        # Its script runs a module that is gone: no tagged guest starts.
+        self.expect(0, 'install')
+        path = self.script.path
+        old = path.read_text().replace(
+            'from nova_isolation.hook import check; sys.exit(check.main())',
+            'from nova_isolation.hook import verdict; '
+            'sys.exit(verdict.main())',
+        )
+        self.assertIn('verdict.main()', old)
+        path.write_text(old)
+        self.expect(2, 'status', 'is not as this installation writes it')
+        self.assertIn('verdict', trial.run(path).fault)
+        text = self.expect(0, 'install', 'installed', 'refuses a tagged one')
+        self.assertNotIn('already', text)
+        self.assertNotIn('verdict', path.read_text())
+        self.expect(0, 'status')
 
     def test_selinux(self):
         self.expect(0, 'install')
@@ -121,7 +140,9 @@ class CommandTest(base.TestCase):
         self.script.path.parent.mkdir(parents=True)
         self.script.path.write_text('mine')
         for command in ('install', 'remove', 'status'):
-            self.expect(2, command, str(self.script.path), 'move it away')
+            self.expect(
+                2, command, str(self.script.path), 'move the file away'
+            )
         self.assertEqual('mine', self.script.path.read_text())
 
     def test_no_command(self):

@@ -55,7 +55,7 @@ class ScriptTest(base.TestCase):
             self.script.remove,
         ):
             self.assertRaisesText(
-                script.HookError, f'{self.path} is no file of', method
+                script.HookError, f'{self.path} was not written by', method
             )
         self.assertEqual(before, self.path.read_text())
 

@@ -192,7 +192,7 @@ class CheckTest(base.TestCase):
             host.files[path] = _file('user_home_t')
             self.refused(host, str(path), 'user_home_t', 'restorecon')
             del host.files[path]
-            self.refused(host, str(path), 'cannot be found out')
+            self.refused(host, str(path), 'cannot be determined')
 
     def test_no_selinux(self):
         host = Host()
@@ -210,7 +210,7 @@ class CheckTest(base.TestCase):
     def test_no_answer(self):
         host = Host(*_RULES)
         host.policy = OSError('no such program')
-        self.refused(host, 'cannot be found out', 'no such program')
+        self.refused(host, 'cannot be determined', 'no such program')
         for path in (
             '/proc/1/attr/current',
             f'{_FS}/class/file/index',
@@ -219,7 +219,7 @@ class CheckTest(base.TestCase):
         ):
             host = Host(*_RULES)
             del host.texts[path]
-            self.refused(host, 'cannot be found out')
+            self.refused(host, 'cannot be determined')
 
 
 class FitsTest(base.TestCase):
@@ -276,7 +276,9 @@ class OfPolicyTest(base.TestCase):
     def test_no_program(self):
         self.useFixture(fixtures.EnvironmentVariable('PATH', '/nowhere'))
         self.useFixture(
-            fixtures.MonkeyPatch('nova_isolation.hook.programs._FOLDERS', ())
+            fixtures.MonkeyPatch(
+                'nova_isolation.hook.selinux_label._FOLDERS', ()
+            )
         )
         self.assertRaisesText(
             OSError, 'selinux-utils', selinux_label.of_policy, _HOOK
@@ -288,7 +290,7 @@ class OfPolicyTest(base.TestCase):
         self.useFixture(fixtures.EnvironmentVariable('PATH', '/nowhere'))
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_isolation.hook.programs._FOLDERS', (folder, '/bin')
+                'nova_isolation.hook.selinux_label._FOLDERS', (folder, '/bin')
             )
         )
         self.assertIn(str(_HOOK), selinux_label.of_policy(_HOOK))

@@ -125,10 +125,11 @@ class TrialTest(base.TestCase):
     def test_no_aa_exec(self):
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_isolation.hook.programs.find', lambda name: None
+                'nova_isolation.hook.selinux_label.find_program',
+                lambda name: None,
             )
         )
-        self.assertUntried('aa-exec is not there', 'libvirtd (enforce)\n')
+        self.assertUntried('aa-exec is not installed', 'libvirtd (enforce)\n')
 
     def test_profiles_cannot_be_read(self):
         self.assertUntried('cannot be read: no', PermissionError('no'))

@@ -22,12 +22,12 @@ import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation.attestation import provider
 from nova_isolation.https import https_client
+from nova_isolation.https import https_error
 from nova_isolation.https import peer_clock
 from tests.unit import base
-from tests.unit.attestation import pki
-from tests.unit.attestation import verifier
+from tests.unit.attestation.keylime import verifier
+from tests.unit.https import pki
 
 #: Seconds that a time-out may be late on a busy machine.
 LATE = 3.0
@@ -60,7 +60,7 @@ class Case(base.TestCase):
         return self.client(**options).get(self.server.url + path)
 
     def refused(self, *patterns, **options):
-        error = self.assertRaises(provider.ProviderError, self.get, **options)
+        error = self.assertRaises(https_error.HttpsError, self.get, **options)
         for pattern in (self.server.url, *patterns):
             self.assertIn(pattern, str(error))
         return str(error)
@@ -134,7 +134,7 @@ class AnswerTest(Case):
 
     def test_not_in_clear_text(self):
         error = self.assertRaises(
-            provider.ProviderError,
+            https_error.HttpsError,
             self.client().get,
             self.server.url.replace('https:', 'http:'),
         )
@@ -144,7 +144,7 @@ class AnswerTest(Case):
     def test_too_long(self):
         self.server.results = b'x' * 1000
         self.assertEqual(1000, len(self.get(limit=1000).body))
-        self.refused('more than 999 bytes', limit=999)
+        self.refused('at most 999 bytes', limit=999)
 
     def test_compressed(self):
         self.server.headers = {'Content-Encoding': 'gzip'}
@@ -260,7 +260,7 @@ class DeadlineTest(Case):
         self.server.delay = 1.0
         client = self.client(timeout=0.5)
         self.assertRaises(
-            provider.ProviderError, client.get, f'{self.server.url}/x'
+            https_error.HttpsError, client.get, f'{self.server.url}/x'
         )
         answer = client.get(f'{self.server.url}/x', timeout=10.0)
         self.assertEqual(200, answer.status)
@@ -273,10 +273,10 @@ class DeadlineTest(Case):
         self.addCleanup(timer.join)
         began = time.monotonic()
         self.assertRaisesText(
-            provider.ProviderError, 'ends', client.get, self.server.url
+            https_error.HttpsError, 'ends', client.get, self.server.url
         )
         self.assertTrue(time.monotonic() - began < 1.5 + LATE)
-        self.assertRaises(provider.ProviderError, client.get, self.server.url)
+        self.assertRaises(https_error.HttpsError, client.get, self.server.url)
 
 
 class TrustTest(Case):
@@ -329,7 +329,7 @@ class TrustTest(Case):
 
     def test_ca_file_is_not_named(self):
         self.assertRaisesText(
-            provider.ProviderError, 'ca_file', self.client, ca_file=''
+            https_error.HttpsError, 'ca_file', self.client, ca_file=''
         )
 
     def assertRaisesText(self, error, pattern, function, *args, **kwargs):
@@ -339,7 +339,7 @@ class TrustTest(Case):
     def test_half_a_certificate(self):
         for name in ('cert_file', 'key_file'):
             self.assertRaisesText(
-                provider.ProviderError, name, self.client, **{name: ''}
+                https_error.HttpsError, name, self.client, **{name: ''}
             )
 
     def test_ca_file_that_is_none(self):
@@ -348,14 +348,14 @@ class TrustTest(Case):
         empty.write_text('')
         for path in (folder / 'absent', empty, folder):
             self.assertRaisesText(
-                provider.ProviderError, str(path), self.get,
+                https_error.HttpsError, str(path), self.get,
                 ca_file=str(path),
             )  # fmt: skip
         self.assertEqual([], self.server.paths)
 
     def test_key_that_others_can_read(self):
         os.chmod(self.ours.key_file, 0o640)
-        self.assertRaisesText(provider.ProviderError, 'chmod 600', self.get)
+        self.assertRaisesText(https_error.HttpsError, 'chmod 600', self.get)
         os.chmod(self.ours.key_file, 0o600)
         self.assertEqual(200, self.get().status)
 
@@ -364,7 +364,7 @@ class TrustTest(Case):
         client.get(self.server.url)
         os.chmod(self.ours.key_file, 0o644)
         self.assertRaisesText(
-            provider.ProviderError, 'chmod 600', client.get, self.server.url
+            https_error.HttpsError, 'chmod 600', client.get, self.server.url
         )
         self.assertEqual(1, len(self.server.paths))
 
@@ -381,13 +381,13 @@ class TrustTest(Case):
             )
         )
         self.assertRaisesText(
-            provider.ProviderError, self.ours.key_file, self.get
+            https_error.HttpsError, self.ours.key_file, self.get
         )
 
     def test_key_of_another_certificate(self):
         other = self.pki.issue('other')
         self.assertRaisesText(
-            provider.ProviderError,
+            https_error.HttpsError,
             other.key_file,
             self.get,
             key_file=other.key_file,
@@ -407,7 +407,7 @@ class TrustTest(Case):
         other = pki.Authority(self.folder())
         shutil.copy(other.ca_file, self.pki.ca_file)
         self.assertRaisesText(
-            provider.ProviderError, 'not trusted', client.get, self.server.url
+            https_error.HttpsError, 'not trusted', client.get, self.server.url
         )
 
 
@@ -468,7 +468,7 @@ class ClockTest(Case):
         )
         for sent, received in ((1001.1, 1030.0), (990.0, 999.9)):
             self.assertRaises(
-                provider.ProviderError,
+                https_error.HttpsError,
                 peer_clock.check, 'u', text, sent, received, 0.0,
             )  # fmt: skip
 
@@ -477,6 +477,6 @@ class ClockTest(Case):
         """No garbage is more than an error, or a right time."""
         try:
             at = peer_clock.check('u', text, 1000.0, 1001.0, 5.0)
-        except provider.ProviderError:
+        except https_error.HttpsError:
             return
         self.assertTrue(993.0 <= at <= 1007.0)

@@ -16,7 +16,7 @@ import pathlib
 
 import fixtures
 
-from nova_isolation.attestation import provider
+from nova_isolation.https import https_error
 from nova_isolation.https import key_file
 from tests.unit import base
 
@@ -33,7 +33,7 @@ class KeyFileTest(base.TestCase):
 
     def refused(self, *patterns):
         error = self.assertRaises(
-            provider.ProviderError, key_file.check, str(self.key)
+            https_error.HttpsError, key_file.check, str(self.key)
         )
         for pattern in (str(self.key), *patterns):
             self.assertIn(pattern, str(error))

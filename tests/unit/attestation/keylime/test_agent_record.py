@@ -18,9 +18,9 @@ import hypothesis
 from hypothesis import strategies as st
 
 from nova_isolation.attestation.keylime import agent_record
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
-from tests.unit.attestation import verifier
+from tests.unit.attestation.keylime import verifier
 
 NOW = 1_800_000_000
 PCR = '49388f2c577cf36103b4d4ecffc4bf1dba9c1bd5023af3781bc794d1f94eba7a'
@@ -51,7 +51,7 @@ class Record(base.TestCase):
         found = read(**changes)
         one = attestation_result.loads(found.document)
         self.assertEqual(attestation_result.PENDING, one.state)
-        self.assertIn('an answer that cannot be understood: ', one.found)
+        self.assertIn("the verifier's status is not understood: ", one.found)
         self.assertIn(pattern, one.found)
         self.assertIsNone(found.good_at)
         self.assertEqual((), one.pcrs)
@@ -70,7 +70,7 @@ class RecordedTest(Record):
             attestation_result.loads(found.document),
         )
         self.assertTrue(NOW - 5 <= found.good_at <= NOW)
-        self.assertEqual(NOW, found.told_at)
+        self.assertEqual(NOW, found.reported_at)
         self.assertEqual('', found.host)
 
     def test_invalid_quote(self):
@@ -84,7 +84,7 @@ class RecordedTest(Record):
         self.assertEqual((f'17={PCR}',), one.pcrs)
         # Of when the quote came, not of when we asked.
         raw = status('invalid_quote_9')
-        self.assertEqual(raw['last_received_quote'], found.told_at)
+        self.assertEqual(raw['last_received_quote'], found.reported_at)
         self.assertEqual(raw['last_successful_attestation'], found.good_at)
 
     def test_agent_is_dead(self):
@@ -94,7 +94,7 @@ class RecordedTest(Record):
         self.assertEqual(
             'failed (state 7), internal.verifier.not_reachable', one.found
         )
-        self.assertEqual(NOW, found.told_at)
+        self.assertEqual(NOW, found.reported_at)
 
     def test_recovered(self):
         """The event of the failure stays in the record."""

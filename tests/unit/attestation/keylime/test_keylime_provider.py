@@ -24,11 +24,11 @@ from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestation.keylime import keylime_provider
-from nova_isolation.model import attestation_result
+from nova_isolation.mechanisms.attested import attestation_result
+from nova_isolation.testing import provider_contract
 from tests.unit import base
-from tests.unit.attestation import contract
-from tests.unit.attestation import pki
-from tests.unit.attestation import verifier
+from tests.unit.attestation.keylime import verifier
+from tests.unit.https import pki
 
 NOTHING = snapshot.Snapshot()
 
@@ -83,9 +83,8 @@ class Case(base.TestCase):
         )
 
     def asked(self, *others, **changes):
-        made = keylime_provider.KeylimeProvider(
-            self.options(*others, **changes)
-        )
+        values = self.options(*others, **changes)
+        made = keylime_provider.KeylimeProvider(values, values)
         self.addCleanup(made.close)
         return made
 
@@ -110,8 +109,25 @@ class Case(base.TestCase):
         self.assertNotIn(verifier.SHARE, str(error))
 
 
-class KeylimeContractTest(Case, contract.Contract):
+class KeylimeContractTest(Case, provider_contract.ProviderContract):
     """What every provider has to do, by a real verifier's answers."""
+
+    name = 'keylime'
+    provider_class = keylime_provider.KeylimeProvider
+
+    def common(self):
+        return {
+            'ca_file': self.pki.ca_file,
+            'cert_file': self.ours.cert_file,
+            'key_file': self.ours.key_file,
+        }
+
+    def own(self):
+        return {
+            'verifiers': [self.verifier.url],
+            'poll_interval': 0.5,
+            'host_map': self.rule,
+        }
 
     def say(self, said):
         now = int(time.time())
@@ -189,7 +205,7 @@ class AnswersTest(Case):
         one = found.verdicts['host1']
         self.assertEqual(verifier.FIRST, one.agent)
         self.assertEqual(self.verifier.url, one.verifier)
-        self.assertTrue(abs(one.told_at - time.time()) < 5)
+        self.assertTrue(abs(one.reported_at - time.time()) < 5)
         self.assertEqual(
             [('/version', 'attestd'), ('/v2.6/agents/?bulk=true', 'attestd')],
             self.verifier.paths,
@@ -291,7 +307,7 @@ class AnswersTest(Case):
             self.verifier.versions = offered
             self.assertTrouble('API 2.0 to 2.6')
         self.verifier.versions = b'{'
-        self.assertTrouble('not what a verifier says')
+        self.assertTrouble('that are not understood')
 
     def test_upgraded(self):
         """Between two looks."""
@@ -398,7 +414,7 @@ class MapTest(Case):
             options = self.options(**{name: ''})
             self.assertRaisesText(
                 provider.ProviderError, name, keylime_provider.KeylimeProvider,
-                options,
+                options, options,
             )  # fmt: skip
 
 
@@ -442,9 +458,7 @@ class SeveralTest(Case):
             )
             self.assertIn(self.other.url, found.trouble)
             self.assertNotIn(self.verifier.url, found.trouble)
-        self.assertEqual(
-            1, self.log.output.count('A verifier cannot be asked')
-        )
+        self.assertEqual(1, self.log.output.count('cannot be asked, so'))
         self.other.mood = ''
         found = asked.fetch(first)
         # It was left alone in between.
@@ -474,8 +488,8 @@ class SeveralTest(Case):
     def test_the_slow_are_waited_for_if_that_is_usual(self):
         self.other.delay = 2.5
         asked = self.asked(self.other, timeout=20.0, poll_interval=0.1)
-        asked._verifiers[1]._said = (
-            asked._verifiers[1].said()._replace(took=4.0)
+        asked._verifiers[1]._report = (
+            asked._verifiers[1].report()._replace(took=4.0)
         )
         with mock.patch.object(keylime_provider, '_PATIENCE', 0.5):
             found = asked.fetch(NOTHING)

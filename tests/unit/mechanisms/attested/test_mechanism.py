@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from nova_isolation.decision import cache
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import mechanism
-from nova_isolation.model import attestation_result
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import requirements
 from tests.unit import base
@@ -32,7 +32,7 @@ from tests.unit.mechanisms import contract
 LAUNCHED = 'ab' * 32
 NEVER = 'f' * 64
 #: Of binary places enough that ages come out as they went in.
-NOW = 0.0
+NOW = fakes.NOW
 ATTESTED = {'isolation:attested': 'true'}
 
 
@@ -42,16 +42,8 @@ def parse(specs):
 
 
 def stated(evidence):
-    """What was said, of which this is the evidence now."""
-    return {
-        name: evidences.Statement(
-            one.document,
-            None if one.age is None else NOW - one.age,
-            None if one.told is None else NOW - one.told,
-            *one[3:],
-        )
-        for name, one in evidence.items()
-    }
+    """The evidence without the time of the decision."""
+    return {name: one.at(math.nan) for name, one in evidence.items()}
 
 
 def said(**more):
@@ -314,7 +306,9 @@ class JudgeTest(base.TestCase):
             self.assertIs(answer, again)
         self.assertEqual({}, judge.kept)
         # Whose verdict it is makes no other one.
-        other = {'attested': lacking['attested']._replace(agent='b', who='w')}
+        other = {
+            'attested': lacking['attested']._replace(agent='b', verifier='w')
+        }
         self.assertIs(answer, judge.decide('{"v":1}', 0.0, other, NOW + 4))
 
     def test_asks_nobody_for_other_flavors(self):
@@ -339,7 +333,7 @@ class JudgeTest(base.TestCase):
 
 class EvidenceTest(base.TestCase):
     def test_fresh(self):
-        one = evidences.Evidence('', 0.0, None, 120.0, 5.0)
+        one = evidences.Evidence('', None, None, 120.0, 5.0, now=1000.0)
         for age, limit, expected in (
             (0, math.inf, True),
             (120, math.inf, True),
@@ -352,9 +346,19 @@ class EvidenceTest(base.TestCase):
             (0, -math.inf, False),
             (math.nan, 60, False),
         ):
-            self.assertEqual(
-                expected, one._replace(age=age).is_fresh(limit), age
-            )
+            found = one._replace(good_at=None if age is None else 1000 - age)
+            self.assertEqual(expected, found.is_fresh(limit), age)
+            self.assertEqual(expected, found.is_fresh_at(1000.0, limit), age)
+            # Without a time nothing is fresh.
+            self.assertFalse(found.at(math.nan).is_fresh(limit), age)
+
+    def test_ages(self):
+        one = evidences.Evidence('', 7.0, 8.0, 120.0, 5.0)
+        self.assertTrue(math.isnan(one.age) and math.isnan(one.report_age))
+        found = one.at(10.0)
+        self.assertEqual((3.0, 2.0), (found.age, found.report_age))
+        never = found._replace(good_at=None, reported_at=None)
+        self.assertEqual((None, None), (never.age, never.report_age))
 
 
 class StandingTest(base.TestCase):

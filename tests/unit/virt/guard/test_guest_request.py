@@ -16,6 +16,7 @@ import types
 
 from nova_isolation.host import domain_metadata
 from nova_isolation.mechanisms import registry
+from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from tests.unit import base
 
@@ -30,7 +31,7 @@ def xml(uuid, **specs):
         f'<nova:extraSpec name="isolation:{k}">{v}</nova:extraSpec>'
         for k, v in specs.items()
     )
-    return (
+    return domain_xml.DomainXml(
         f'<domain>{uuid and f"<uuid>{uuid}</uuid>"}<metadata>'
         f'<nova:instance xmlns:nova="{domain_metadata.NAMESPACE}">'
         f'<nova:flavor><nova:extraSpecs>{lines}</nova:extraSpecs>'
@@ -43,7 +44,7 @@ def instance(uuid, extra_specs):
     return types.SimpleNamespace(uuid=uuid, flavor=flavor)
 
 
-class OrdersTest(base.TestCase):
+class GuestRequestsTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.requests = guest_request.GuestRequests(registry.get().vocabulary)
@@ -53,7 +54,8 @@ class OrdersTest(base.TestCase):
             guest_request.NO_REQUEST, self.requests.of_xml(xml(UUID))
         )
         self.assertIs(
-            guest_request.NO_REQUEST, self.requests.of_xml('no XML at all')
+            guest_request.NO_REQUEST,
+            self.requests.of_xml(domain_xml.DomainXml('no XML at all')),
         )
 
     def test_of_the_xml(self):
@@ -82,5 +84,7 @@ class OrdersTest(base.TestCase):
 
     def test_seems_tagged_and_is_no_xml(self):
         self.assertRaises(
-            ValueError, self.requests.of_xml, '<domain>isolation:'
+            ValueError,
+            self.requests.of_xml,
+            domain_xml.DomainXml('<domain>isolation:'),
         )

@@ -15,13 +15,10 @@
 import gc
 import logging
 import threading
+import types
 from unittest import mock
 
-import nova.conf
-from oslo_config import fixture as config_fixture
-
 from nova.virt import event
-from nova_isolation import opts
 from nova_isolation.virt.watch import watch_thread
 from tests.unit import base
 
@@ -29,7 +26,7 @@ SECONDS = 10
 
 
 class Work:
-    """Stands for a reverification."""
+    """Stands for a verification of the guests."""
 
     def __init__(self):
         self.runs = []
@@ -54,20 +51,17 @@ class Work:
 class WatchTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        opts.register(nova.conf.CONF)
-        self.conf = config_fixture.Config(nova.conf.CONF)
-        self.conf.setUp()
-        self.addCleanup(self.conf.cleanUp)
+        self.options = types.SimpleNamespace(verify_interval=60)
         for name, value in (('_PAUSE', 0), ('_PATIENCE', SECONDS)):
             patch = mock.patch.object(watch_thread, name, value)
             patch.start()
             self.addCleanup(patch.stop)
         self.work = Work()
-        self.watch = watch_thread.WatchThread(self.work)
+        self.watch = watch_thread.WatchThread(self.work, self.options)
         self.addCleanup(self.watch.stop)
 
     def interval(self, seconds):
-        self.conf.config(group='isolation', verify_interval=seconds)
+        self.options.verify_interval = seconds
 
     def test_at_once_and_again(self):
         self.interval(1)
@@ -104,7 +98,7 @@ class WatchTest(base.TestCase):
         self.watch.wake('a')
         self.watch.hurry()
         self.assertTrue(self.work.wait())
-        # All are one more than 'a' is: he who was rung for is among them.
+        # If 'a' was verified alone, all guests are verified after that.
         while self.work.runs[-1] is not None:
             self.assertTrue(self.work.wait())
         self.assertIsNone(self.work.runs[-1])
@@ -149,7 +143,7 @@ class WatchTest(base.TestCase):
     def test_ends_with_its_owner(self):
         self.interval(3600)
         work = Work()
-        owner = watch_thread.WatchThread(work)
+        owner = watch_thread.WatchThread(work, self.options)
         owner.start()
         work.wait()
         thread = owner._thread
@@ -158,7 +152,7 @@ class WatchTest(base.TestCase):
         thread.join(SECONDS)
         self.assertFalse(thread.is_alive())
 
-    def test_failures_are_told_once_in_a_row(self):
+    def test_failures_are_logged_once_in_a_row(self):
         levels = []
         with mock.patch.object(
             watch_thread.LOG,

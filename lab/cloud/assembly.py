@@ -1,0 +1,234 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The order in which the parts of a cloud are started.
+
+Two cores do all of the work, so steps overlap where they can: each service
+starts as soon as its own database exists, and several commands of a project
+share one import of it.
+"""
+
+from collections.abc import Sequence
+import functools
+import sys
+
+from lab.cloud import connection as connections
+from lab.cloud import guest_image
+from lab.cloud import seed
+from lab.config import site as sites
+from lab.daemons import mariadb
+from lab.daemons import nova
+from lab.daemons import rabbitmq
+from lab.daemons import wsgi
+from lab.hosts import compute_host
+from lab.keylime import attestation as attestations
+from lab.run import layout as layouts
+from lab.run import plan as plans
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
+
+_DATABASE = layouts.CHECKOUT / 'lab' / 'database'
+#: Niceness of the databases for which few steps wait.
+_NICE = 10
+_SECONDS = 300
+
+
+class Assembly:
+    """The steps from configuration files to a cloud that can boot guests."""
+
+    def __init__(
+        self,
+        site: sites.Site,
+        supervisor: supervisors.Supervisor,
+        progress: progresses.Progress,
+        hosts: Sequence[compute_host.ComputeHost],
+        attestation: attestations.Attestation | None = None,
+    ) -> None:
+        self._site = site
+        self._supervisor = supervisor
+        self._progress = progress
+        self._hosts = hosts
+        self._attestation = attestation
+
+    def run(self) -> None:
+        """Start everything.
+
+        :raises LabError: when a step failed
+        """
+        plan = plans.Plan(self._supervisor, self._progress)
+        supervisor, site = self._supervisor, self._site
+        plan.add('mariadb', lambda: mariadb.start(supervisor, site))
+        plan.add('rabbitmq', lambda: rabbitmq.start(supervisor, site))
+        for host in self._hosts:
+            plan.add(host.daemon, functools.partial(host.start, supervisor))
+        plan.add('guest-files', lambda: guest_image.make(supervisor))
+        plan.add('nova-db', self._nova_database, ['mariadb'])
+        plan.add('keystone-db', self._keystone_database, ['mariadb'])
+        self._add_service(plan, wsgi.KEYSTONE, 'keystone-db')
+        plan.add('keystone-seed', self._seed, ['keystone-api'])
+        plan.add('neutron-db', self._neutron_database, ['mariadb'])
+        self._add_service(plan, wsgi.NEUTRON, 'neutron-db', 'rabbitmq')
+        plan.add('placement-db', self._placement_database, ['mariadb'])
+        self._add_service(plan, wsgi.PLACEMENT, 'placement-db')
+        plan.add('glance-db', self._glance_database, ['mariadb'])
+        self._add_service(plan, wsgi.GLANCE, 'glance-db')
+        self._add_nova(plan)
+        if self._attestation is not None:
+            self._attestation.add_steps(plan)
+        plan.add(
+            'images',
+            self._images,
+            ['guest-files', 'glance-api', 'keystone-seed'],
+        )
+        plan.run()
+
+    def _add_service(
+        self, plan: plans.Plan, service: wsgi.Service, *after: str
+    ) -> None:
+        plan.add(
+            wsgi.daemon_name(service),
+            lambda: wsgi.start(self._supervisor, self._site, service),
+            after,
+        )
+
+    def _add_nova(self, plan: plans.Plan) -> None:
+        # Conductor and scheduler exit if Placement refuses their login.
+        needs = ['nova-db', 'keystone-seed', 'placement-api', 'rabbitmq']
+        for name in (nova.CONDUCTOR, nova.SCHEDULER):
+            plan.add(
+                name,
+                functools.partial(
+                    nova.start, self._supervisor, self._site, name
+                ),
+                needs,
+            )
+        self._add_service(plan, wsgi.NOVA, 'nova-db', 'rabbitmq')
+        computes = []
+        for host in self._hosts:
+            name = nova.compute_name(host.spec.name)
+            # nova-compute tries again only after 10 s if it calls before
+            # the conductor listens.
+            plan.add(
+                name,
+                functools.partial(nova.start_compute, self._supervisor, host),
+                [nova.CONDUCTOR, host.daemon],
+            )
+            computes.append(name)
+        plan.add(
+            'hosts-mapped',
+            self._mapped,
+            [*computes, nova.SCHEDULER, wsgi.daemon_name(wsgi.NOVA)],
+        )
+
+    def _keystone_database(self) -> None:
+        site = self._site
+        for folder in ('fernet', 'credential'):
+            (site.layout.data / 'keystone' / folder).mkdir(mode=0o700)
+        self._supervisor.run(
+            'keystone-db',
+            [
+                sys.executable,
+                '-P',
+                _DATABASE / 'keystone_schema.py',
+                site.layout.etc / 'keystone' / 'keystone.conf',
+                site.url('keystone'),
+                sites.REGION,
+            ],
+            _SECONDS,
+            {'OS_BOOTSTRAP_PASSWORD': site.passwords['admin']},
+        )
+
+    def _nova_database(self) -> None:
+        site = self._site
+        self._supervisor.run(
+            'nova-db',
+            [
+                sys.executable,
+                '-P',
+                _DATABASE / 'nova_schema.py',
+                site.layout.nova_conf,
+                site.layout.etc / 'nova' / 'cell0.conf',
+                site.database('nova_cell1'),
+                site.database('nova_cell0'),
+                site.transport,
+            ],
+            _SECONDS,
+        )
+
+    def _neutron_database(self) -> None:
+        self._supervisor.run(
+            'neutron-db',
+            [
+                layouts.BIN / 'neutron-db-manage',
+                '--config-file',
+                self._site.layout.etc / 'neutron' / 'neutron.conf',
+                'upgrade',
+                'heads',
+            ],
+            _SECONDS,
+            nice=_NICE,
+        )
+
+    def _placement_database(self) -> None:
+        self._supervisor.run(
+            'placement-db',
+            [
+                layouts.BIN / 'placement-manage',
+                '--config-file',
+                self._site.layout.etc / 'placement' / 'placement.conf',
+                'db',
+                'sync',
+            ],
+            _SECONDS,
+        )
+
+    def _glance_database(self) -> None:
+        self._supervisor.run(
+            'glance-db',
+            [
+                layouts.BIN / 'glance-manage',
+                '--config-file',
+                self._site.layout.etc / 'glance' / 'glance-api.conf',
+                'db_sync',
+            ],
+            _SECONDS,
+            nice=_NICE,
+        )
+
+    def _seed(self) -> None:
+        seed.identity(connections.connect(self._site), self._site)
+
+    def _images(self) -> None:
+        guest_image.upload(
+            connections.connect(self._site), guest_image.make(self._supervisor)
+        )
+
+    def _mapped(self) -> None:
+        """Wait until the scheduler can choose each compute host."""
+        cloud = connections.connect(self._site)
+        names = {host.spec.name for host in self._hosts}
+
+        def ready() -> bool:
+            up = {
+                host.name
+                for host in cloud.compute.hypervisors(True)
+                if host.state == 'up' and host.status == 'enabled'
+            }
+            offered = cloud.placement.get(
+                '/resource_providers?resources=MEMORY_MB:1',
+                microversion='1.39',
+            ).json()['resource_providers']
+            return names <= up & {one['name'] for one in offered}
+
+        self._supervisor.wait(
+            'compute hosts to be mapped', ready, 600, every=0.3
+        )

@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The contents that Keystone needs before the services can cooperate."""
+
+from openstack import connection
+
+from lab.config import site as sites
+
+_SERVICES = (
+    ('nova', 'compute'),
+    ('placement', 'placement'),
+    ('glance', 'image'),
+    ('neutron', 'network'),
+)
+
+
+def identity(cloud: connection.Connection, site: sites.Site) -> None:
+    """Create the users of the services, and the service catalogue."""
+    keystone = cloud.identity
+    project = keystone.create_project(name='service', domain_id='default')
+    # With the role "service" a service may pass on the tokens of its callers.
+    roles = [
+        keystone.find_role(name) or keystone.create_role(name=name)
+        for name in ('admin', 'service')
+    ]
+    for name in sites.SERVICE_USERS:
+        user = keystone.create_user(
+            name=name, password=site.passwords[name], domain_id='default'
+        )
+        for role in roles:
+            keystone.assign_project_role_to_user(project, user, role)
+    for name, kind in _SERVICES:
+        service = keystone.create_service(name=name, type=kind)
+        for interface in ('public', 'internal'):
+            keystone.create_endpoint(
+                service_id=service.id,
+                interface=interface,
+                url=site.url(name),
+                region_id=sites.REGION,
+            )

@@ -1,0 +1,116 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The compute hosts that a lab can have, as data."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+from typing import Literal
+
+from lab.config import ini
+from lab.machine import recipe
+from lab.run import errors
+
+STOCK_COMMAND = 'nova-compute'
+STOCK_DRIVER = 'libvirt.LibvirtDriver'
+OUR_COMMAND = 'nova-isolation-compute'
+OUR_DRIVER = 'isolation.IsolationDriver'
+
+
+@dataclasses.dataclass(frozen=True)
+class HostSpec:
+    """What a compute host is to be: its programs and their settings."""
+
+    #: The host name, for Nova and for libvirt; at most 20 characters.
+    name: str
+    #: The security module of a host that is a virtual machine (see
+    #: lab.machine). None: the host is made of namespaces of this machine.
+    machine: recipe.Module | None = None
+    #: seccomp_sandbox of its qemu.conf.
+    sandbox: bool = True
+    #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
+    #: PT_GNU_STACK asks for an executable stack.
+    emulator: Literal['stock', 'execstack'] = 'stock'
+    #: The console script of the venv that is its nova-compute.
+    command: str = STOCK_COMMAND
+    #: Nova's [DEFAULT] compute_driver.
+    driver: str = OUR_DRIVER
+    #: Options of this project: section of nova.conf -> its options.
+    isolation: Mapping[str, ini.Options] = dataclasses.field(
+        default_factory=dict
+    )
+    #: More options for its nova.conf; they win over those of the lab.
+    settings: Mapping[str, ini.Options] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def stock(self) -> 'HostSpec':
+        """The same host, with stock Nova instead of this project."""
+        return dataclasses.replace(
+            self, command=STOCK_COMMAND, driver=STOCK_DRIVER, isolation={}
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """The host as data for from_data(), which can be written as JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> 'HostSpec':
+        """The host that as_data() described."""
+        return cls(**data)
+
+
+KNOWN = {
+    host.name: host
+    for host in (
+        # LSPP presupposes a state that a machine without SELinux is not in.
+        HostSpec(
+            'cpu-hardened',
+            isolation={'isolation_certification': {'declared': 'CAPP,LSPP'}},
+        ),
+        # The launcher is one of two ways to run our driver; this host uses
+        # it so that tests cover it.
+        HostSpec(
+            'cpu-plain',
+            sandbox=False,
+            emulator='execstack',
+            command=OUR_COMMAND,
+        ),
+        HostSpec('cpu-stock').stock(),
+        HostSpec(
+            'cpu-selinux',
+            machine='selinux',
+            isolation={
+                'isolation_svirt': {'types': 'svirt_t,svirt_offline_t'}
+            },
+        ),
+        HostSpec('cpu-apparmor', machine='apparmor'),
+    )
+}
+DEFAULT = ('cpu-hardened', 'cpu-plain')
+
+
+def known(names: Iterable[str]) -> list[HostSpec]:
+    """The hosts with these names.
+
+    :raises LabError: when a name is unknown
+    """
+    names = list(names)
+    unknown = [name for name in names if name not in KNOWN]
+    if unknown:
+        raise errors.LabError(
+            f'no such compute host: {", ".join(unknown)} (there are '
+            f'{", ".join(KNOWN)})'
+        )
+    return [KNOWN[name] for name in names]

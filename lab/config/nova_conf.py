@@ -1,0 +1,204 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Configuration of Nova: the control plane, and each compute host."""
+
+from pathlib import Path
+
+from lab.config import host_specs
+from lab.config import ini
+from lab.config import site as sites
+from lab.machine import recipe
+from lab.run import layout as layouts
+
+#: nova-compute calls root's helpers through these; see _privsep.
+_PRIVSEP = (
+    'nova_sys_admin',
+    'privsep_osbrick',
+    'vif_plug_linux_bridge_privileged',
+    'vif_plug_ovs_privileged',
+)
+_FILTERS = (
+    'ComputeFilter',
+    'ComputeCapabilitiesFilter',
+    'ImagePropertiesFilter',
+)
+
+
+def control(site: sites.Site, our_filter: bool) -> ini.Settings:
+    """nova.conf of nova-api, nova-scheduler and nova-conductor.
+
+    :param our_filter: whether the scheduler runs this project's filter
+    """
+    filters: dict[str, ini.Value] = {'enabled_filters': ','.join(_FILTERS)}
+    if our_filter:
+        filters = {
+            'available_filters': [
+                'nova.scheduler.filters.all_filters',
+                'nova_isolation.scheduler.filter.IsolationFilter',
+            ],
+            'enabled_filters': ','.join((*_FILTERS, 'IsolationFilter')),
+        }
+    return ini.merge(
+        _common(site),
+        {
+            'DEFAULT': {'state_path': str(site.layout.data / 'nova')},
+            'api': {'auth_strategy': 'keystone'},
+            'api_database': {'connection': site.database('nova_api')},
+            'database': {'connection': site.database('nova_cell1')},
+            'conductor': {'workers': 1},
+            'scheduler': {'workers': 1, 'discover_hosts_in_cells_interval': 2},
+            'filter_scheduler': filters,
+            'keystone_authtoken': site.token_check('nova'),
+        },
+    )
+
+
+def cell0(site: sites.Site) -> ini.Settings:
+    """nova.conf of cell0, where it differs from that of the control plane."""
+    return {'database': {'connection': site.database('nova_cell0')}}
+
+
+def compute(
+    site: sites.Site, spec: host_specs.HostSpec, conf: Path
+) -> ini.Settings:
+    """nova.conf of one compute host.
+
+    :param conf: the path of this file
+    """
+    layout = site.layout
+    return ini.merge(
+        _compute(site, spec),
+        {
+            'DEFAULT': {
+                'state_path': str(layout.host(spec.name).nova),
+                'instances_path': str(layout.instances),
+            },
+            'libvirt': {
+                # %s is the destination's host name. With [libvirt]
+                # live_migration_inbound_addr it would be that address.
+                'live_migration_uri': (
+                    f'qemu+unix:///system?socket={layout.host("%s").socket}'
+                ),
+            },
+        },
+        _privsep(layouts.BIN, conf),
+        spec.settings,
+    )
+
+
+def machine_compute(
+    site: sites.Site, spec: host_specs.HostSpec, conf: Path
+) -> ini.Settings:
+    """nova.conf of a compute host that is a machine of its own.
+
+    :param conf: the path of this file on our side; its name is kept on the
+        machine
+    """
+    site = site.seen_from_machine()
+    return ini.merge(
+        _compute(site, spec),
+        {
+            'DEFAULT': {
+                'my_ip': recipe.ADDRESS,
+                'state_path': str(recipe.STATE),
+                'instances_path': str(recipe.INSTANCES),
+                'reserved_host_memory_mb': 256,
+                # Nova's default is a minute. Tests switch the security module
+                # off and on, and wait for the facts of the host.
+                'update_resources_interval': 15,
+            },
+            'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
+        },
+        # The service catalogue has addresses that the virtual machine
+        # cannot reach.
+        {
+            service: {'endpoint_override': site.url(service)}
+            for service in ('placement', 'glance', 'neutron', 'keystone')
+        },
+        _privsep(recipe.VENV / 'bin', recipe.CONFIGURATION / conf.name),
+        spec.settings,
+    )
+
+
+def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
+    """The options that all compute hosts have."""
+    return ini.merge(
+        _common(site),
+        {
+            'DEFAULT': {
+                'host': spec.name,
+                'compute_driver': spec.driver,
+                'reserved_host_memory_mb': 512,
+                'reserved_host_disk_mb': 0,
+                'reserved_host_cpus': 0,
+                'cpu_allocation_ratio': 8,
+                'ram_allocation_ratio': 2,
+                'vif_plugging_is_fatal': False,
+                'vif_plugging_timeout': 0,
+                'force_config_drive': False,
+                # By default Nova looks every 30 minutes for guests of deleted
+                # servers, which a fault left behind.
+                'running_deleted_instance_poll_interval': 15,
+                # The lab's guest ignores its power button; Nova would wait
+                # 60 s for it.
+                'shutdown_timeout': 5,
+            },
+            'libvirt': {
+                'virt_type': 'qemu',
+                'cpu_mode': 'none',
+                'images_type': 'raw',
+            },
+            # A live migration inspects the kernel image, which a boot does
+            # not, and mistakes a Linux kernel for a partitioned disk.
+            'workarounds': {'disable_deep_image_inspection': True},
+        },
+        spec.isolation,
+    )
+
+
+def _privsep(folder: Path, conf: Path) -> ini.Settings:
+    """The options with which nova-compute starts its privileged helpers.
+
+    By default Nova uses sudo, which is not installed and not needed: the
+    lab runs as root.
+    """
+    helper: ini.Options = {
+        'helper_command': f'{folder}/privsep-helper --config-file {conf}'
+    }
+    return {section: helper for section in _PRIVSEP}
+
+
+def _common(site: sites.Site) -> ini.Settings:
+    return {
+        'DEFAULT': {
+            'my_ip': sites.LOCALHOST,
+            'transport_url': site.transport,
+            'graceful_shutdown_timeout': 2,
+            'manager_shutdown_timeout': 0,
+            # By default a periodic task, such as the discovery of hosts,
+            # first runs after up to 60 s.
+            'periodic_fuzzy_delay': 0,
+        },
+        'oslo_concurrency': {'lock_path': site.locks},
+        'oslo_messaging_notifications': {'driver': 'noop'},
+        'vnc': {'enabled': False},
+        'service_user': {
+            **site.client('nova'),
+            'send_service_user_token': True,
+        },  # nosec B105
+        'placement': site.client('placement'),
+        'glance': site.client('nova'),
+        'neutron': site.client('neutron'),
+        'cinder': site.client('nova'),
+        'keystone': site.client('nova'),
+    }

@@ -1,0 +1,134 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The demonstration: flavors with isolation tags on a real cloud.
+
+Every printed claim is checked. The first claim that is false ends the
+demonstration, with an exit status other than 0.
+"""
+
+import argparse
+from pathlib import Path
+import sys
+
+from lab.cloud import cloud as clouds
+from lab.config import host_specs
+from lab.demo import scenes_attested
+from lab.demo import scenes_confined
+from lab.demo import scenes_hardened
+from lab.machine import recipe
+from lab.run import errors
+from lab.run import layout as layouts
+from lab.run import signals
+
+#: The choice that is not a security module.
+_ATTESTATION = 'attestation'
+
+
+def main() -> int:
+    """Run the demonstration.
+
+    :returns: the exit status
+    """
+    parser = argparse.ArgumentParser(
+        prog='tools/demo.sh', description='Isolation on a real OpenStack.'
+    )
+    parser.add_argument(
+        '--state',
+        type=Path,
+        default=layouts.default_state('demo'),
+        metavar='DIR',
+        help="the cloud's folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--keep', action='store_true', help='leave the cloud up at the end'
+    )
+    parser.add_argument(
+        '--with',
+        dest='module',
+        choices=(*recipe.MODULES, _ATTESTATION),
+        help='show guests that this security module confines, on a virtual '
+        'machine (which is built the first time; that takes long); or hosts '
+        'that Keylime attests',
+    )
+    arguments = parser.parse_args()
+    try:
+        with signals.termination_raises():
+            attested = arguments.module == _ATTESTATION
+            _run(
+                arguments.state,
+                None if attested else arguments.module,
+                attested,
+                arguments.keep,
+            )
+    except errors.LabError as error:
+        sys.stderr.write(f'DEMO FAILED: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('DEMO INTERRUPTED\n')
+        return 130
+    return 0
+
+
+def _run(
+    state: Path, module: recipe.Module | None, attested: bool, keep: bool
+) -> None:
+    computes = list(host_specs.DEFAULT)
+    if module is not None:
+        # A second host has no security module.
+        host = scenes_confined.SCRIPTS[module].host
+        computes = [host_specs.DEFAULT[0], host]
+    cloud = clouds.Cloud(state, host_specs.known(computes), attested=attested)
+    cloud.up()
+    try:
+        flavor = _show(cloud, module)
+    except BaseException:
+        cloud.down()
+        raise
+    if not keep:
+        cloud.down()
+    print('DEMO OK: every line above was checked while it ran.')
+    if keep:
+        _usage(cloud, flavor)
+
+
+def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+    """Show the scenes.
+
+    :returns: the name of a flavor that they left in the cloud
+    """
+    if cloud.attested:
+        scenes_attested.AttestedScenes(cloud).run()
+        return scenes_attested.FLAVOR
+    if module is None:
+        scenes_hardened.HardenedScenes(cloud).run()
+        return scenes_hardened.HARDENED
+    confined = scenes_confined.ConfinedScenes(cloud, module)
+    confined.run()
+    return confined.flavor
+
+
+def _usage(cloud: clouds.Cloud, flavor: str) -> None:
+    where = f'--state {cloud.layout.state}'
+    print(
+        '\nThe cloud is up. To use it:\n'
+        f'  eval "$(.venv/bin/python -m lab {where} env)"\n'
+        '  .venv/bin/openstack server list --long\n'
+        '  .venv/bin/nova-isolation-manage --config-file '
+        f'{cloud.layout.nova_conf} explain {flavor}\n'
+        f'Its logs are in {cloud.layout.log}. To stop it:\n'
+        f'  .venv/bin/python -m lab {where} down'
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,237 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""A compute host of the lab that is a virtual machine."""
+
+from collections.abc import Sequence
+import dataclasses
+from pathlib import Path
+import subprocess  # nosec B404: only for the type of a result
+import sysconfig
+import time
+
+from lab.config import host_specs
+from lab.config import site as sites
+from lab.hosts import compute_host
+from lab.machine import cache
+from lab.machine import image as images
+from lab.machine import qemu
+from lab.machine import recipe
+from lab.machine import security
+from lab.machine import ssh as connections
+from lab.run import errors
+from lab.run import progress as progresses
+from lab.run import supervisor as supervisors
+
+_CONNECT_SECONDS = 300
+_UNIT = 'nova-compute'
+#: The parts of this project's installed wheel that the machine gets.
+_PROJECT = (
+    'nova_isolation',
+    'nova_isolation-*.dist-info',
+    'nova/virt/isolation',
+)
+#: Does what the console script nova-isolation-hook does.
+_HOOK = (
+    'import sys; from nova_isolation.cmd import hook; sys.exit(hook.main())'
+)
+#: $1 is the folder, followed by the names to pack, "--", and the command that
+#: unpacks.
+_PUSH = """
+set -eu -o pipefail
+cd "$1"
+shift
+files=()
+while [ "$1" != -- ]; do files+=($1); shift; done
+shift
+tar --create --exclude=__pycache__ "${files[@]}" | "$@"
+"""
+
+
+#: The interpreter of the machine's Nova.
+PYTHON = recipe.VENV / 'bin' / 'python'
+
+
+def hook_command(command: str, python: Path = PYTHON) -> list[str | Path]:
+    """The command line of ``nova-isolation-hook COMMAND`` on a machine."""
+    return [python, '-c', _HOOK, command]
+
+
+@dataclasses.dataclass(frozen=True)
+class MachineHost:
+    """A compute host that is a virtual machine; see lab.hosts.compute_host."""
+
+    site: sites.Site
+    spec: host_specs.HostSpec
+    #: Its index among the lab's hosts, from 0.
+    index: int
+
+    @property
+    def module(self) -> recipe.Module:
+        """The security module of the machine."""
+        if self.spec.machine is None:
+            raise errors.LabError(
+                f'compute host {self.spec.name} is not a virtual machine'
+            )
+        return self.spec.machine
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the machine's files on this machine."""
+        return self.site.layout.host(self.spec.name).root
+
+    @property
+    def daemon(self) -> str:
+        """The name of the machine's process."""
+        return f'machine-{self.spec.name}'
+
+    @property
+    def instances(self) -> Path:
+        """See lab.hosts.compute_host."""
+        return recipe.INSTANCES
+
+    @property
+    def pids(self) -> Path:
+        """See lab.hosts.compute_host."""
+        return Path('/run/libvirt/qemu')
+
+    def emulator(self) -> Path:
+        """See lab.hosts.compute_host."""
+        return compute_host.EMULATOR
+
+    def make(self, supervisor: supervisors.Supervisor) -> None:
+        """Copy the snapshot from which the machine starts."""
+        self.folder.mkdir(parents=True)
+        image = cache.image(supervisor, progresses.Progress())
+        cache.copy(supervisor, image, self.module, self.folder)
+
+    def start(self, supervisor: supervisors.Supervisor) -> None:
+        """Start the machine and install this project with its libvirt hook.
+
+        :raises LabError: when the security module does not confine guests
+        """
+        machine = qemu.Machine(
+            supervisor,
+            images.Image(self.folder),
+            self.module,
+            self.daemon,
+            self.folder,
+        )
+        daemon = machine.start(
+            self.folder / images.Image(self.folder).snapshot(self.module).name,
+            self.site.ports.ssh(self.index),
+            restore=True,
+        )
+        ssh = self.ssh(supervisor)
+        ssh.open(_CONNECT_SECONDS, daemon)
+        # The clock of the machine still shows when the snapshot was taken.
+        ssh.check(['date', '--set', f'@{time.time():.3f}'])
+        ssh.check(['hostname', self.spec.name])
+        security.check(ssh, self.module)
+        if self.spec.driver == host_specs.OUR_DRIVER:
+            self._push(supervisor, ssh)
+            ssh.check(hook_command('install'))
+            ssh.check(['systemctl', 'reload', 'libvirtd'])
+
+    def start_service(
+        self,
+        supervisor: supervisors.Supervisor,
+        name: str,
+        files: Sequence[Path],
+    ) -> supervisors.Daemon:
+        """Start nova-compute as a service of the machine's systemd.
+
+        The daemon on this machine is the ssh client that receives the
+        output of the service, and ends with the service.
+        """
+        ssh = self.ssh(supervisor)
+        ssh.check(['mkdir', '-p', recipe.CONFIGURATION])
+        command: list[str | Path] = [recipe.VENV / 'bin' / self.spec.command]
+        for file in files:
+            target = recipe.CONFIGURATION / file.name
+            ssh.check(['tee', target], text=file.read_text('utf-8'))
+            command += ['--config-file', target]
+        return supervisor.start(
+            name,
+            ssh.command(
+                [
+                    'systemd-run',
+                    '--quiet',
+                    '--collect',
+                    '--pipe',
+                    '--wait',
+                    f'--unit={_UNIT}',
+                    *command,
+                ]
+            ),
+        )
+
+    def stop_service(
+        self, supervisor: supervisors.Supervisor, name: str
+    ) -> None:
+        """Stop nova-compute."""
+        self.ssh(supervisor).run(['systemctl', 'stop', _UNIT])
+        supervisor.stop([name], 20)
+
+    def run(
+        self,
+        supervisor: supervisors.Supervisor,
+        command: Sequence[str | Path],
+        seconds: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """See lab.hosts.compute_host."""
+        return self.ssh(supervisor).run(command, seconds)
+
+    def read(self, supervisor: supervisors.Supervisor, path: Path) -> str:
+        """See lab.hosts.compute_host."""
+        return self.ssh(supervisor).check(['cat', path]).rstrip('\0')
+
+    def virsh(
+        self, supervisor: supervisors.Supervisor, *arguments: str
+    ) -> str:
+        """See lab.hosts.compute_host."""
+        return self.ssh(supervisor).check(
+            ['virsh', '-q', '-c', 'qemu:///system', *arguments]
+        )
+
+    def ssh(self, supervisor: supervisors.Supervisor) -> connections.Ssh:
+        """The connection to the machine."""
+        return connections.Ssh(
+            supervisor,
+            images.Image(self.folder),
+            f'ssh-{self.spec.name}',
+            self.site.ports.ssh(self.index),
+            self.folder,
+        )
+
+    def _push(
+        self, supervisor: supervisors.Supervisor, ssh: connections.Ssh
+    ) -> None:
+        """Copy this project, as it is installed here, to the machine."""
+        target = ssh.check(
+            ['sh', '-c', f'echo {recipe.VENV}/lib/python*/site-packages']
+        ).strip()
+        supervisor.run(
+            f'project-{self.spec.name}',
+            [
+                'bash',
+                '-c',
+                _PUSH,
+                'bash',
+                sysconfig.get_path('purelib'),
+                *_PROJECT,
+                '--',
+                *ssh.command(['tar', '--extract', '-C', target]),
+            ],
+            300,
+        )

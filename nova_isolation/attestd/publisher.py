@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Publishing new snapshots to the requests that wait for them."""
+
+import asyncio
+from collections.abc import Container
+import itertools
+import secrets
+import typing
+
+from nova_isolation.attestation import snapshot
+
+
+class Publication(typing.NamedTuple):
+    """A snapshot as it is sent, the same bytes to each client.
+
+    :ivar etag: its name: of this process, and a number
+    :ivar text: the text of the snapshot
+    """
+
+    etag: str
+    text: bytes
+
+
+class Publisher:
+    """Keeps the newest publication. Belongs to one event loop.
+
+    :ivar newest: the newest publication; None: no snapshot is known yet
+    """
+
+    def __init__(self) -> None:
+        """To be called on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        # The tags of a daemon that was restarted differ from those before:
+        # each client then gets the snapshot that counts now.
+        self._process = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._changed = asyncio.Event()
+        self._closed = False
+        self.newest: Publication | None = None
+
+    def publish(self, known: snapshot.Snapshot) -> None:
+        """Publish a snapshot. May be called on any thread.
+
+        The callers must call in the order of the snapshots.
+        """
+        publication = Publication(
+            f'"{self._process}-{next(self._numbers)}"',
+            snapshot.dumps(known).encode(),
+        )
+        self._loop.call_soon_threadsafe(self._replace, publication)
+
+    def close(self) -> None:
+        """End all waits, those that begin later too."""
+        self._closed = True
+        self._wake()
+
+    async def newer(
+        self, known: Container[str], seconds: float
+    ) -> Publication | None:
+        """Wait for a publication that the client does not know.
+
+        :param known: the tags that the client knows
+        :param seconds: how long to wait
+        :returns: the newest publication; after that time also one that the
+            client knows; None: no snapshot is known yet
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._closed and (
+                    self.newest is None or self.newest.etag in known
+                ):
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return self.newest
+
+    def _replace(self, publication: Publication) -> None:
+        self.newest = publication
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

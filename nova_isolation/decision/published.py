@@ -1,0 +1,121 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The decision on what a compute host has published.
+
+A host publishes three stats of its compute node in Nova
+(:mod:`nova_isolation.model.facts`): its facts, the time at which it measured
+them, and its ``[isolation] mode``. :class:`PublishedDecision` is the only
+reader of the three. The scheduler's filter, the source of a live migration
+and ``nova-isolation-manage explain`` call it, so that they cannot disagree.
+It does no I/O, takes no lock, imports no Nova and has no clock of its own.
+"""
+
+from collections.abc import Mapping
+
+from nova_isolation.decision import cache
+from nova_isolation.decision import decision
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import evidence
+from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import requirements
+
+_ENFORCE = 'enforce'
+
+
+class PublishedDecision:
+    """Decides for one flavor about any number of hosts.
+
+    Alike hosts are decided about once
+    (:class:`nova_isolation.decision.cache.DecisionCache`).
+
+    :ivar freshness: how old the facts of a host may be
+    :ivar enforces: whether the service that decides enforces
+    """
+
+    def __init__(
+        self,
+        wanted: requirements.Requirements,
+        freshness: facts.Freshness,
+        mechanisms: registry.Mechanisms,
+        *,
+        enforces: bool,
+    ) -> None:
+        """:param wanted: what the flavor asks for
+
+        :param freshness: how old the facts of a host may be
+        :param mechanisms: the mechanisms of this process
+        :param enforces: whether the service that decides enforces. It then
+            refuses a host that does not: such a host would run the guest
+            whatever it finds. A service in audit mode does not ask for it.
+        """
+        self.freshness = freshness
+        self.enforces = enforces
+        self._cache = cache.DecisionCache(wanted, freshness, mechanisms)
+        # An untagged flavor is accepted everywhere.
+        self._refuses_audit = enforces and bool(wanted)
+
+    @property
+    def needs_statements(self) -> bool:
+        """Whether the statements of third parties count for this flavor."""
+        return self._cache.asks
+
+    def decide(
+        self,
+        stats: Mapping[str, object] | None,
+        now: float,
+        statements: cache.Statements = evidence.NO_EVIDENCE,
+        confirmed: float | None = None,
+    ) -> decision.Decision:
+        """Decide about one host.
+
+        :param stats: the stats of the host's compute node; None or empty for
+            a node that has not reported yet
+        :param now: seconds since the epoch, by the clock of this host
+        :param statements: name of a mechanism -> what a third party has
+            stated about the host
+        :param confirmed: seconds since the epoch by the clock that ages the
+            statements (``Attestation.clock``); ``now`` where it is None
+        :returns: accepted, or every requirement that is not met
+        """
+        if stats is None:
+            stats = {}
+        answer = self._cache.decide(
+            stats.get(facts.STAT),
+            facts.age(stats, now),
+            statements,
+            now if confirmed is None else confirmed,
+        )
+        if self._refuses_audit and stats.get(facts.MODE_STAT) != _ENFORCE:
+            return _with_mode(answer, stats)
+        return answer
+
+
+def _with_mode(
+    answer: decision.Decision, stats: Mapping[str, object]
+) -> decision.Decision:
+    """Add to a decision that the host does not enforce."""
+    mode = stats.get(facts.MODE_STAT)
+    if mode is None and not stats.get(facts.STAT):
+        # The host runs another driver, or has not reported yet: the missing
+        # facts say so already.
+        return answer
+    found = 'no published mode' if mode is None else f'mode {mode}'
+    return decision.Decision(
+        (
+            reasons.Unmet(
+                reasons.HOST_AUDITS.code, '', 'a host in mode enforce', found
+            ),
+            *answer.unmet,
+        )
+    )

@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the guard and the watch need from the virtualization stack.
+
+Everything that is particular to one stack (libvirt with QEMU, another
+toolstack, another process model) is behind :class:`Hypervisor`. A *handle*
+is whatever the driver uses for a guest, e.g. Nova's ``Guest`` of the libvirt
+driver; the guard only passes it on.
+"""
+
+import abc
+from collections.abc import Iterable
+import typing
+
+from nova_isolation.mechanisms import base
+
+
+class Hypervisor(abc.ABC):
+    """The virtualization stack of one compute host."""
+
+    @abc.abstractmethod
+    def guest(
+        self, handle: typing.Any, shared: typing.Any = None
+    ) -> base.Guest:
+        """A started guest, as the mechanisms verify it.
+
+        :param handle: the guest
+        :param shared: what :meth:`shared` returned for this look at the
+            host; None: nothing is shared
+        """
+
+    def shared(self) -> typing.Any:
+        """What the verifications of several guests share, if anything.
+
+        Made anew for each look at the host.
+        """
+        return None
+
+    @abc.abstractmethod
+    def power_off(self, handle: typing.Any) -> None:
+        """Power a guest off if it is active, running or paused.
+
+        :raises Exception: the guest could not be powered off
+        """
+
+    @abc.abstractmethod
+    def power_off_paused(self, uuid: str) -> bool:
+        """Power a guest off if it exists and is paused.
+
+        :param uuid: the UUID of the instance
+        :returns: whether it was powered off. False: there was nothing to
+            power off
+        :raises Exception: the hypervisor cannot be asked now
+        """
+
+    @abc.abstractmethod
+    def may_have_started(self, error: BaseException) -> bool:
+        """Whether a start that raised may have started the guest anyway."""
+
+    @abc.abstractmethod
+    def running(self) -> Iterable[typing.Any]:
+        """The handles of the guests that run or are paused.
+
+        :raises Exception: the hypervisor cannot be asked now
+        """
+
+    @abc.abstractmethod
+    def uuid(self, handle: typing.Any) -> str:
+        """The UUID of a guest's instance."""
+
+    @abc.abstractmethod
+    def definition(self, handle: typing.Any) -> str:
+        """The XML of a guest, with the metadata that Nova wrote into it.
+
+        :raises Exception: the guest has ended
+        """
+
+    @abc.abstractmethod
+    def is_paused(self, handle: typing.Any) -> bool:
+        """Whether a guest is paused.
+
+        :raises Exception: the guest has ended
+        """
+
+    @abc.abstractmethod
+    def pause(self, handle: typing.Any) -> None:
+        """Pause a running guest.
+
+        :raises Exception: the guest could not be paused
+        """

@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Sinks: whatever reports, records or stores the outcomes of the guard.
+
+A sink decides nothing: it can neither fail a guest nor save one. Whatever a
+sink raises is logged, and the other sinks get the outcome all the same.
+"""
+
+import abc
+from collections.abc import Iterable
+import enum
+import typing
+
+from oslo_log import log as logging
+
+from nova_isolation.mechanisms import base
+from nova_isolation.virt.guard import outcome
+
+LOG = logging.getLogger(__name__)
+
+
+class Needs(enum.Enum):
+    """What a sink uses, which decides when the watch gives it outcomes."""
+
+    #: nothing that can be slow or unreachable: at once
+    NOTHING = 'nothing'
+    #: something that can be slow, e.g. the message queue: when the watch has
+    #: acted and published
+    TIME = 'time'
+    #: Nova's database, through the conductor: when it is reachable
+    DATABASE = 'database'
+
+
+class Sink(abc.ABC):
+    """One way to report outcomes.
+
+    :cvar name: what the sink writes, for the log
+    :cvar needs: what the sink uses
+    """
+
+    name: typing.ClassVar[str]
+    needs: typing.ClassVar[Needs] = Needs.TIME
+
+    @abc.abstractmethod
+    def takes(self, result: outcome.Outcome) -> bool:
+        """Whether the sink does anything with an outcome."""
+
+    @abc.abstractmethod
+    def report(self, result: outcome.Outcome) -> None:
+        """Report an outcome that the sink takes.
+
+        May raise anything; the exception is logged.
+        """
+
+    def title(self, result: outcome.Outcome) -> str:
+        """What the sink writes for an outcome, for the log."""
+        return self.name
+
+
+class Reporter:
+    """Gives outcomes to all sinks, in the order of the sinks.
+
+    :ivar sinks: the sinks
+    """
+
+    def __init__(self, sinks: Iterable[Sink]) -> None:
+        """:param sinks: the sinks"""
+        self.sinks = tuple(sinks)
+
+    def report(self, result: outcome.Outcome) -> None:
+        """Give an outcome to all sinks, now. Raises nothing.
+
+        The caller does first what must not wait: a sink may take as long as
+        the conductor does.
+        """
+        for one in self.sinks:
+            if wants(one, result):
+                give(one, result)
+
+
+def wants(one: Sink, result: outcome.Outcome) -> bool:
+    """Whether a sink takes an outcome. Raises nothing."""
+    try:
+        return one.takes(result)
+    except base.FAILURES as error:
+        _log_failure(one, one.name, result, error)
+        return False
+
+
+def give(one: Sink, result: outcome.Outcome) -> None:
+    """Give an outcome to one sink that takes it. Raises nothing."""
+    what = one.name
+    try:
+        what = one.title(result)
+        one.report(result)
+    except base.FAILURES as error:
+        # The database or the message queue is unreachable, say. What becomes
+        # of the guest does not depend on it.
+        _log_failure(one, what, result, error)
+
+
+def _log_failure(
+    one: Sink, what: str, result: outcome.Outcome, error: BaseException
+) -> None:
+    LOG.warning(
+        'Could not record %(what)s of the guest (%(sink)s)',
+        {'what': what, 'sink': type(one).__name__},
+        exc_info=error,
+        instance_uuid=result.uuid,
+    )

@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every driver over Nova's libvirt driver gives to the guard.
+
+A handle is Nova's ``Guest`` (:mod:`nova.virt.libvirt.guest`).
+"""
+
+from collections.abc import Iterable
+import typing
+
+from nova.compute import power_state
+
+from nova_isolation.virt.guard import hypervisor
+
+
+class LibvirtHypervisor(hypervisor.Hypervisor):
+    """All that does not depend on which hypervisor libvirt drives."""
+
+    def __init__(self, host: typing.Any) -> None:
+        """:param host: Nova's Host"""
+        self._host = host
+
+    def power_off(self, handle: typing.Any) -> None:
+        """See the base class."""
+        if handle.is_active():
+            handle.poweroff()
+
+    def power_off_paused(self, uuid: str) -> bool:
+        """See the base class."""
+        import libvirt
+
+        try:
+            domain = self._host.get_connection().lookupByUUIDString(uuid)
+            if domain.info()[0] != libvirt.VIR_DOMAIN_PAUSED:
+                return False
+            domain.destroy()
+            return True
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return False
+            raise
+
+    def may_have_started(self, error: BaseException) -> bool:
+        """See the base class.
+
+        libvirt undoes a start that fails. If the connection to libvirt
+        breaks, the start may have been completed.
+        """
+        import libvirt
+
+        return isinstance(
+            error, libvirt.libvirtError
+        ) and error.get_error_domain() in (
+            libvirt.VIR_FROM_REMOTE,
+            libvirt.VIR_FROM_RPC,
+        )
+
+    def running(self) -> Iterable[typing.Any]:
+        """See the base class."""
+        found: Iterable[typing.Any] = self._host.list_guests(only_running=True)
+        return found
+
+    def uuid(self, handle: typing.Any) -> str:
+        """See the base class."""
+        return str(handle.uuid)
+
+    def definition(self, handle: typing.Any) -> str:
+        """See the base class."""
+        return str(handle.get_xml_desc())
+
+    def is_paused(self, handle: typing.Any) -> bool:
+        """See the base class."""
+        return bool(handle.get_power_state(self._host) == power_state.PAUSED)
+
+    def pause(self, handle: typing.Any) -> None:
+        """See the base class."""
+        handle.pause()

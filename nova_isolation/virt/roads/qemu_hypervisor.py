@@ -1,0 +1,45 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is particular to QEMU in what the driver gives to the guard."""
+
+import typing
+
+from nova_isolation.host import process_labels
+from nova_isolation.host import running_guest
+from nova_isolation.mechanisms import base
+from nova_isolation.virt.roads import libvirt_hypervisor
+
+
+class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
+    """libvirt that runs each guest as a QEMU process of this host."""
+
+    def __init__(self, host: typing.Any, options: typing.Any) -> None:
+        """:param host: Nova's Host
+        :param options: the ``[isolation]`` group
+        """
+        super().__init__(host)
+        self._options = options
+
+    def guest(
+        self, handle: typing.Any, shared: typing.Any = None
+    ) -> base.Guest:
+        """See the base class. The processes' labels can be shared."""
+        return running_guest.RunningGuest(
+            handle._domain, self._host, self._options.qemu_run_dir, shared
+        )
+
+    def shared(self) -> process_labels.ProcessLabels:
+        """See the base class."""
+        return process_labels.ProcessLabels(
+            self._host, self._options.qemu_run_dir
+        )

@@ -1,0 +1,46 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The hosts that a lab can have, as data."""
+
+import json
+import unittest
+
+from lab.config import host_specs
+from lab.run import errors
+
+
+class HostSpecsTest(unittest.TestCase):
+    def test_a_lab_that_is_attached_to_has_the_same_hosts(self) -> None:
+        for spec in host_specs.KNOWN.values():
+            text = json.dumps(spec.as_data())
+            self.assertEqual(
+                spec, host_specs.HostSpec.from_data(json.loads(text))
+            )
+
+    def test_a_stock_host_has_nothing_of_ours(self) -> None:
+        for spec in host_specs.KNOWN.values():
+            stock = spec.stock()
+            self.assertEqual(host_specs.STOCK_DRIVER, stock.driver)
+            self.assertEqual(host_specs.STOCK_COMMAND, stock.command)
+            self.assertEqual({}, stock.isolation)
+            self.assertEqual(spec.name, stock.name)
+
+    def test_names_fit_into_the_paths_of_sockets(self) -> None:
+        for name in host_specs.KNOWN:
+            self.assertLessEqual(len(name), 20)
+
+    def test_an_unknown_host(self) -> None:
+        with self.assertRaises(errors.LabError) as caught:
+            host_specs.known(['cpu-plain', 'cpu-missing'])
+        self.assertIn('cpu-missing', str(caught.exception))
+        self.assertIn('cpu-hardened', str(caught.exception))

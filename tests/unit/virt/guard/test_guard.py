@@ -1,0 +1,319 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The guard, on a hypervisor that is neither libvirt nor QEMU."""
+
+import subprocess
+import sys
+from unittest import mock
+
+from nova_isolation.host import measurement
+from nova_isolation.mechanisms import qemu
+from nova_isolation.virt import exception
+from nova_isolation.virt.guard import deferred_power_off
+from nova_isolation.virt.guard import domain_xml
+from nova_isolation.virt.guard import outcome
+from tests.unit import base
+from tests.unit.virt import fakes
+
+XML = '<domain type="xen"><uuid>a</uuid></domain>'
+
+
+class TestCase(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        patch = mock.patch.object(deferred_power_off, '_INTERVAL', 0.001)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.sink = fakes.Sink()
+        self.make()
+
+    def make(self, sinks=None, **kwargs):
+        """A guard and a guest of its hypervisor, which is off."""
+        self.guard = fakes.make(
+            [self.sink] if sinks is None else sinks, **kwargs
+        )
+        self.addCleanup(self.guard.deferred_power_off.work.stop)
+        self.hypervisor = self.guard.hypervisor
+        self.handle = fakes.Handle()
+        self.hypervisor.handles.append(self.handle)
+        self.request = fakes.request()
+
+    def start(self, paused):
+        self.hypervisor.calls.append(f'start {paused}')
+        self.handle.state = 'paused' if paused else 'running'
+        return 'started'
+
+    def go_on(self):
+        self.hypervisor.calls.append('resume')
+        self.handle.state = 'running'
+
+    def launch(self, pause=False):
+        return self.guard.launch(
+            self.handle, self.request, pause, self.start, self.go_on
+        )
+
+    def resume(self):
+        self.guard.resume(self.handle, self.request, self.go_on)
+
+
+class NovaConfigTest(base.TestCase):
+    def test_none_is_needed(self):
+        """Nothing registers an option, so nothing can read one."""
+        script = """
+from nova_isolation.virt.watch import periodic_verification
+from nova_isolation.virt.watch import watch_thread
+from tests.unit.virt import fakes
+import nova.conf
+guard = fakes.make()
+assert guard.admit(fakes.request())
+periodic_verification.PeriodicVerification('host1', guard, lambda c: None)
+assert 'isolation' not in nova.conf.CONF
+import sys
+assert 'libvirt' not in sys.modules
+assert 'nova.virt.libvirt.driver' not in sys.modules
+print('built')
+"""
+        run = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', script],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        self.assertEqual('built\n', run.stdout, run.stderr)
+
+
+class DecideTest(TestCase):
+    def test_admitted(self):
+        measured = self.guard.admit(self.request)
+        self.assertIsInstance(measured, measurement.Measurement)
+        self.assertEqual([], self.sink.results)
+
+    def test_refused(self):
+        self.make(a_host=fakes.host(emulator=None))
+        refusal = self.assertRaises(
+            exception.GuestRefused, self.guard.admit, self.request
+        )
+        (found,) = self.sink.outcomes
+        self.assertEqual([('decide', 'refused')], self.sink.results)
+        self.assertEqual(refusal.unmet, found.unmet)
+        self.assertIs(self.request, found.request)
+        self.assertIn('qemu', found.facts)
+        self.assertLessEqual(found.started, found.finished)
+        self.assertEqual('', found.action)
+        self.assertTrue(found.nova_writes_fault)
+
+    def test_audit(self):
+        self.make(a_host=fakes.host(emulator=None), mode='audit')
+        self.assertIsNone(self.guard.admit(self.request))
+        self.assertEqual([('decide', 'recorded')], self.sink.results)
+
+    def test_mode_is_read_when_it_is_needed(self):
+        self.make(a_host=fakes.host(emulator=None), mode='audit')
+        self.guard.options.mode = 'enforce'
+        self.assertRaises(
+            exception.GuestRefused, self.guard.admit, self.request
+        )
+
+    def test_violation_closes_the_host(self):
+        violation = mock.Mock(
+            uuid='another', unmet=(), mechanisms=frozenset({'qemu'})
+        )
+        self.guard.violations.add(violation)
+        self.assertRaises(
+            exception.GuestRefused, self.guard.admit, self.request
+        )
+        self.guard.options.violation_closes_host = False
+        self.assertTrue(self.guard.admit(self.request))
+
+
+class ConfineTest(TestCase):
+    def confine(self):
+        return self.guard.confine(domain_xml.DomainXml(XML), self.request)
+
+    def test_nothing_to_change(self):
+        self.assertEqual(XML, self.confine())
+        self.assertEqual([], self.sink.results)
+
+    def test_changed(self):
+        def confine(mechanism, domain, wanted, facts):
+            domain.set('confined', 'yes')
+
+        with mock.patch.object(qemu.QemuMechanism, 'confine', confine):
+            self.assertEqual(
+                '<domain type="xen" confined="yes"><uuid>a</uuid></domain>',
+                self.confine(),
+            )
+            # Audit mode changes no guest.
+            self.guard.options.mode = 'audit'
+            self.assertEqual(XML, self.confine())
+
+    def test_mechanism_that_fails(self):
+        error = SystemExit(1)
+        with mock.patch.object(
+            qemu.QemuMechanism, 'confine', side_effect=error
+        ):
+            self.assertRaises(exception.GuestRefused, self.confine)
+        (found,) = self.sink.outcomes
+        self.assertEqual(
+            ['isolation.mechanism.failed'], [u.code for u in found.unmet]
+        )
+        self.assertEqual((('qemu', error),), found.failures)
+        self.assertEqual([('decide', 'refused')], self.sink.results)
+
+
+class LaunchTest(TestCase):
+    def test_started_paused_verified_and_resumed(self):
+        self.assertEqual('started', self.launch())
+        self.assertEqual('running', self.handle.state)
+        self.assertEqual(
+            ['start True', 'verify', 'resume'], self.hypervisor.calls
+        )
+
+    def test_outcome_has_all_that_evidence_needs(self):
+        self.launch()
+        (found,) = self.sink.outcomes
+        self.assertEqual([('verify', 'accepted')], self.sink.results)
+        self.assertEqual([fakes.KEY], [p.key for p in found.proofs])
+        self.assertEqual('Seccomp: 2', found.proofs[0].found)
+        self.assertEqual(self.guard.measure().document, found.facts)
+        self.assertEqual({}, found.evidence)
+        self.assertIs(self.request, found.request)
+        self.assertLessEqual(found.started, found.finished)
+        self.assertEqual(((), (), ''), (found.unmet, found.failures, ''))
+        self.assertIsNone(found.error)
+
+    def test_stays_paused_where_nova_wants_that(self):
+        self.launch(pause=True)
+        self.assertEqual('paused', self.handle.state)
+        self.assertEqual([('verify', 'accepted')], self.sink.results)
+
+    def test_reported_when_the_guest_runs(self):
+        self.sink.report = lambda result: self.hypervisor.calls.append(
+            f'report {self.handle.state}'
+        )
+        self.launch()
+        self.assertEqual('report running', self.hypervisor.calls[-1])
+
+    def test_refused(self):
+        self.hypervisor.options['seccomp'] = 0
+        refusal = self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertEqual(
+            ['start True', 'verify', 'power_off'], self.hypervisor.calls
+        )
+        (found,) = self.sink.outcomes
+        self.assertEqual([('verify', 'refused')], self.sink.results)
+        self.assertEqual(refusal.unmet, found.unmet)
+        self.assertEqual('power_off', found.action)
+        self.assertEqual(refusal.details, found.error.details)
+
+    def test_audit(self):
+        self.guard.options.mode = 'audit'
+        self.hypervisor.options['seccomp'] = 0
+        self.sink.report = lambda result: self.hypervisor.calls.append(
+            f'{result.result.value} {self.handle.state}'
+        )
+        self.launch()
+        self.assertEqual('running', self.handle.state)
+        self.assertEqual('recorded running', self.hypervisor.calls[-1])
+
+    def test_guest_that_cannot_be_shown(self):
+        with mock.patch.object(
+            self.hypervisor, 'guest', side_effect=RuntimeError('a defect')
+        ):
+            self.assertRaises(RuntimeError, self.launch)
+        self.assertEqual('off', self.handle.state)
+
+    def test_cannot_be_resumed(self):
+        with mock.patch.object(self, 'go_on', side_effect=OSError('no')):
+            self.assertRaises(OSError, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertEqual([], self.sink.results)
+
+    def test_sinks_that_fail_change_nothing(self):
+        for error in (RuntimeError('no'), SystemExit(1)):
+            broken = [fakes.Sink(error=error), self.sink]
+            self.make(broken)
+            self.launch()
+            self.assertEqual('running', self.handle.state)
+            self.make(broken)
+            self.hypervisor.options['seccomp'] = 0
+            self.assertRaises(exception.GuestRefused, self.launch)
+            self.assertEqual('off', self.handle.state)
+        self.assertEqual(
+            [('verify', 'accepted'), ('verify', 'refused')] * 2,
+            self.sink.results,
+        )
+
+    def test_start_that_fails(self):
+        for error, calls in (
+            (ValueError('no'), []),
+            (ConnectionError('no'), ['power_off_paused']),
+        ):
+            self.hypervisor.calls.clear()
+            self.handle.state = 'paused'
+            with mock.patch.object(self, 'start', side_effect=error):
+                self.assertRaises(type(error), self.launch)
+            self.settle()
+            self.assertEqual(calls, self.hypervisor.calls)
+
+    def settle(self):
+        thread = self.guard.deferred_power_off.work.thread
+        if thread is not None:
+            thread.join(10)
+            self.assertFalse(thread.is_alive())
+
+    def test_power_off_is_tried_until_it_is_done(self):
+        self.hypervisor.options['seccomp'] = 0
+        self.hypervisor.failure = OSError('unreachable')
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('paused', self.handle.state)
+        self.hypervisor.failure = None
+        self.settle()
+        self.assertEqual('off', self.handle.state)
+
+    def test_started_anew(self):
+        self.hypervisor.failure = OSError('unreachable')
+        self.guard.deferred_power_off.add(self.request.uuid)
+        self.launch()
+        self.assertEqual(
+            frozenset(), self.guard.deferred_power_off.work.pending
+        )
+
+
+class ResumeTest(TestCase):
+    def test_resumed(self):
+        self.resume()
+        self.assertEqual(['verify', 'resume'], self.hypervisor.calls)
+        self.assertEqual([('verify', 'accepted')], self.sink.results)
+
+    def test_refused_and_left_as_it_was(self):
+        self.handle.state = 'paused'
+        self.hypervisor.options['seccomp'] = 0
+        self.assertRaises(exception.GuestRefused, self.resume)
+        self.assertEqual('paused', self.handle.state)
+        self.assertEqual(['verify'], self.hypervisor.calls)
+        self.assertEqual('', self.sink.outcomes[0].action)
+
+
+class MissingFaultTest(TestCase):
+    def test_reported(self):
+        self.make(a_host=fakes.host(emulator=None))
+        refusal = self.assertRaises(
+            exception.GuestRefused, self.guard.admit, self.request
+        )
+        self.guard.report_missing_fault(self.request, refusal)
+        found = self.sink.outcomes[-1]
+        self.assertIs(outcome.Result.FAULT_MISSING, found.result)
+        self.assertFalse(found.nova_writes_fault)
+        self.assertEqual(refusal.unmet, found.unmet)

@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Outcomes reach all sinks, whatever one of them does."""
+
+from unittest import mock
+
+from nova_isolation.virt.guard import outcome
+from nova_isolation.virt.guard import sink
+from tests.unit import base
+from tests.unit.virt import fakes
+
+
+def made(result=outcome.Result.ACCEPTED, stage=outcome.Stage.VERIFY, **kwargs):
+    return outcome.Outcome(
+        request=fakes.request(), stage=stage, result=result, **kwargs
+    )
+
+
+class ReporterTest(base.TestCase):
+    def report(self, *sinks):
+        result = made()
+        sink.Reporter(sinks).report(result)
+        return result
+
+    def test_in_order(self):
+        calls = []
+        sinks = [fakes.Sink(), fakes.Sink()]
+        for number, one in enumerate(sinks):
+            one.report = lambda result, number=number: calls.append(number)
+        self.report(*sinks)
+        self.assertEqual([0, 1], calls)
+
+    def test_only_what_a_sink_takes(self):
+        refused = fakes.Sink(only={outcome.Result.REFUSED})
+        every = fakes.Sink()
+        result = self.report(refused, every)
+        self.assertEqual([], refused.outcomes)
+        self.assertEqual([result], every.outcomes)
+
+    def test_one_that_fails_does_not_keep_the_others_from_it(self):
+        for method in ('takes', 'title', 'report'):
+            for error in (RuntimeError('no'), SystemExit(1)):
+                broken, other = fakes.Sink(), fakes.Sink()
+                with (
+                    mock.patch.object(broken, method, side_effect=error),
+                    mock.patch.object(sink, 'LOG') as log,
+                ):
+                    result = self.report(broken, other)
+                self.assertEqual([result], other.outcomes)
+                (call,) = log.warning.mock_calls
+                text, arguments = call.args
+                self.assertEqual(
+                    'Could not record test of the guest (Sink)',
+                    text % arguments,
+                )
+                self.assertIs(error, call.kwargs['exc_info'])
+                self.assertEqual(result.uuid, call.kwargs['instance_uuid'])
+
+    def test_what_ends_a_thread_is_not_held_back(self):
+        broken = fakes.Sink(error=KeyboardInterrupt())
+        self.assertRaises(KeyboardInterrupt, self.report, broken)
