@@ -79,8 +79,8 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
             )
         if not evidence.document:
             return AttestedFacts(None, {}, evidence)
-        held = attestation_result.loads(evidence.document)
-        return AttestedFacts(held, held.approved(), evidence)
+        result = attestation_result.loads(evidence.document)
+        return AttestedFacts(result, result.approved(), evidence)
 
     def traits(self, facts: AttestedFacts) -> frozenset[str]:
         """Return one trait, for a host whose last good quote is fresh."""
@@ -112,21 +112,21 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
         if requirement.key in (_PLAIN.key, 'isolation:attested_max_age'):
             yield from self._untrusted(requirement, facts)
             return
-        held = facts.result
-        if held is None or held.state in _NO_POLICY:
+        result = facts.result
+        if result is None or result.state in _NO_POLICY:
             # The flavor has isolation:attested as well; the reason of both is
             # the same.
             yield from self._untrusted(requirement, facts)
         elif requirement.key == 'isolation:attested_pcrs':
             yield from self._unmet_pcrs(requirement, facts)
         elif requirement.key == 'isolation:attested_boot':
-            if not held.boot:
+            if not result.boot:
                 yield requirement.unmet(
                     reason_codes.NO_BOOT,
                     'a policy without measured boot',
                 )
         elif requirement.key == 'isolation:attested_runtime':
-            if not held.runtime:
+            if not result.runtime:
                 yield requirement.unmet(
                     reason_codes.NO_RUNTIME,
                     'a policy without run-time integrity',
@@ -140,22 +140,22 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
         self, requirement: requirements.Requirement, facts: AttestedFacts
     ) -> Iterator[reasons.Unmet]:
         """Return why the verdict is not good, or is no longer fresh."""
-        held, said = facts.result, facts.evidence
+        result, said = facts.result, facts.evidence
         trouble = f' ({said.trouble})' if said.trouble else ''
-        if held is None:
+        if result is None:
             yield requirement.unmet(
                 reason_codes.UNKNOWN, f'no agent for this host{trouble}'
             )
             return
-        if held.state != attestation_result.GOOD:
+        if result.state != attestation_result.GOOD:
             ago = (
                 ''
                 if said.report_age is None
                 else f' {said.report_age:.0f} s ago'
             )
             yield requirement.unmet(
-                _REASONS[held.state],
-                f'verdict: {held.found or held.state}{ago}',
+                _REASONS[result.state],
+                f'verdict: {result.found or result.state}{ago}',
                 _wanted(requirement, facts),
             )
             return
