@@ -17,7 +17,7 @@ import sys
 from unittest import mock
 
 from nova_isolation.host import measurement
-from nova_isolation.mechanisms import qemu
+from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
@@ -148,7 +148,7 @@ class ConfineTest(TestCase):
         def confine(mechanism, domain, wanted, facts):
             domain.set('confined', 'yes')
 
-        with mock.patch.object(qemu.QemuMechanism, 'confine', confine):
+        with mock.patch.object(mechanism.QemuMechanism, 'confine', confine):
             self.assertEqual(
                 '<domain type="xen" confined="yes"><uuid>a</uuid></domain>',
                 self.confine(),
@@ -160,7 +160,7 @@ class ConfineTest(TestCase):
     def test_mechanism_that_fails(self):
         error = SystemExit(1)
         with mock.patch.object(
-            qemu.QemuMechanism, 'confine', side_effect=error
+            mechanism.QemuMechanism, 'confine', side_effect=error
         ):
             self.assertRaises(exception.GuestRefused, self.confine)
         (found,) = self.sink.outcomes
