@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The options in nova.conf: the group ``[isolation]``, and the mechanisms'.
+"""The options in nova.conf: ``[isolation]`` and the groups of the mechanisms.
 
-The options of a mechanism are declared by the mechanism
+Each mechanism declares its own options
 (:meth:`nova_isolation.mechanisms.base.Mechanism.options`).
 """
 
@@ -35,8 +35,8 @@ GROUP = cfg.OptGroup(
 Isolation of guests, per flavor.
 
 nova-isolation refuses a guest wherever it cannot prove that the guest is
-confined as the ``isolation:`` extra specs of its flavor ask. Guests of other
-flavors are never touched.
+confined as the ``isolation:`` extra specs of its flavor ask. It never
+refuses or changes a guest of a flavor without such extra specs.
 """,
 )
 
@@ -48,16 +48,16 @@ _DECIDING = [
             ('enforce', 'Refuse a guest whose requirements are not met.'),
             (
                 'audit',
-                'Decide, verify, log and record, but refuse nothing. For '
-                'introducing isolation on a live cloud.',
+                'Decide, verify, log and record, but refuse no guest. This '
+                'mode is for the introduction of isolation on a live cloud.',
             ),
         ],
         help="""
-What a refusal does.
+Whether guests are refused, or refusals are only recorded.
 
-Services: nova-scheduler, nova-compute. Set the same everywhere: a scheduler
-in audit mode places guests on hosts where an enforcing compute service then
-refuses them.
+Services: nova-scheduler, nova-compute. Set the same mode for all services: a
+scheduler in audit mode places guests on hosts where an enforcing compute
+service then refuses them.
 """,
     ),
     cfg.IntOpt(
@@ -68,8 +68,8 @@ refuses them.
 Seconds after which the facts of a host no longer count.
 
 A compute host measures itself every time its periodic task
-update_available_resource runs, by default about once a minute. Allow for a
-few that are missed.
+update_available_resource runs, by default about once a minute. Set a value
+that allows for a few missed runs.
 
 Services: nova-scheduler, nova-isolation-manage.
 """,
@@ -81,7 +81,7 @@ Services: nova-scheduler, nova-isolation-manage.
         help="""
 Seconds by which the clock of a compute host may be ahead.
 
-Facts that are measured further in the future do not count.
+Facts that are dated further in the future do not count.
 
 Services: nova-scheduler, nova-isolation-manage.
 """,
@@ -95,12 +95,14 @@ _SCHEDULER = [
         help="""
 Ask placement for the traits that the requirements of a flavor imply.
 
-Placement then names only hosts that offer them, also when a host is forced
-(``--availability-zone ZONE:HOST``), which skips all filters of the
-scheduler. Traits narrow; the decision is made on the facts.
+Placement then names only hosts that have these traits. This also covers a
+forced host (``--availability-zone ZONE:HOST``), for which Nova skips all
+filters of the scheduler. Traits only narrow the hosts; the decision is made
+on the facts.
 
-Off or on, a tagged flavor always requires CUSTOM_ISOLATION_GUARDED, the
-trait of hosts that run our compute driver.
+Whatever the value of this option, a tagged flavor requires
+CUSTOM_ISOLATION_GUARDED, the trait of hosts that run the compute driver of
+nova-isolation.
 
 Services: nova-scheduler.
 """,
@@ -112,7 +114,8 @@ _COMPUTE = [
         'qemu_run_dir',
         default='/run/libvirt/qemu',
         help="""
-Where libvirt keeps the process ids of its QEMUs (DOMAIN.pid).
+The folder in which libvirt keeps the process ids of its QEMU processes
+(DOMAIN.pid).
 
 Services: nova-compute.
 """,
@@ -122,7 +125,7 @@ Services: nova-compute.
         default=10.0,
         min=0.1,
         help="""
-Seconds that a program which is asked about the host may take.
+Seconds that a program may take to answer a question about the host.
 
 Services: nova-compute.
 """,
@@ -132,11 +135,12 @@ Services: nova-compute.
         default=120,
         min=0,
         help="""
-Seconds for which a refusal waits to be told to the user.
+Seconds for which a refusing host waits to add its reason as a fault.
 
 When all hosts that Nova tried have refused a guest, Nova writes the fault
-"Exceeded maximum number of retries". The compute service that refused waits
-for that and then adds a fault with the reason. 0: do not.
+"Exceeded maximum number of retries". The compute service that refused the
+guest waits at most this long for that fault, and then adds a fault with its
+reason to the server. With 0 the compute service adds no fault.
 
 Services: nova-compute.
 """,
@@ -151,9 +155,11 @@ _WATCH = [
         help="""
 Seconds between two verifications of the running guests.
 
-A guest of a tagged flavor is verified before it runs, and then again each
-time this many seconds have passed, once when nova-compute starts, and at once
-when somebody other than Nova starts or resumes it. 0: only before it runs.
+The compute service verifies a guest of a tagged flavor before the guest
+runs. It verifies the guest again each time this many seconds have passed,
+when nova-compute starts, and at once when somebody other than Nova starts or
+resumes the guest. With 0 the compute service verifies a guest only before
+the guest runs.
 
 Services: nova-compute.
 """,
@@ -162,28 +168,31 @@ Services: nova-compute.
         'on_violation',
         default='report',
         choices=[
-            ('report', 'Tell it. The guest runs on.'),
+            (
+                'report',
+                'Report the violation. The guest continues to run.',
+            ),
             (
                 'pause',
-                'Tell it and pause the guest, so that it keeps its memory. '
-                'It is verified again when it is unpaused.',
+                'Report the violation and pause the guest. The guest keeps '
+                'its memory and is verified again when it is unpaused.',
             ),
             (
                 'stop',
-                'Tell it and power the guest off, at once, as if its power '
-                'was cut.',
+                'Report the violation and power the guest off at once, as by '
+                'a power cut.',
             ),
         ],
         help="""
-What is done about a running guest that is no longer as its flavor asks.
+The reaction to a running guest that violates its isolation requirements.
 
 Everything that ends a guest's confinement is a violation, also when an admin
-does it: after an upgrade of QEMU each guest that ran before runs another
-binary than the one that is measured, so with ``pause`` or ``stop`` it is
-paused or stopped. Move the guests away before such maintenance, or set
-``report`` for its time.
+causes it. For example, after an upgrade of QEMU each guest that was started
+before the upgrade runs another binary than the measured one, so ``pause`` or
+``stop`` pauses or stops that guest. Move the guests away before such
+maintenance, or set ``report`` until it is finished.
 
-In audit mode it is always ``report``.
+In audit mode the reaction is always ``report``.
 
 Services: nova-compute.
 """,
@@ -192,17 +201,18 @@ Services: nova-compute.
         'violation_closes_host',
         default=True,
         help="""
-Offer no new guest what a running guest of this host violates.
+Refuse new guests that need a mechanism which a running guest violates.
 
-Where a guest is not confined as it should be, the host's own measurements do
-not tell the whole truth. So the mechanism which it violates (``svirt``,
+Where a guest is not confined as its flavor asks, the host's own measurements
+are not the whole truth. So the mechanism that the guest violates (``svirt``,
 ``qemu``, ...) counts as unmet for guests that come to this host
-(``isolation.host.violated``) and its traits go, until the guest is mended or
-has left. Guests that are here already can be rebooted.
+(``isolation.host.violated``), and the host loses the traits of that
+mechanism, until the guest is fixed or has left the host. Guests that are on
+the host already can be rebooted.
 
-False: the host stays open, and each new guest is judged by the facts and its
-own verification alone. For hosts whose guests are to run on for long after an
-upgrade of QEMU.
+With False the host accepts new guests, and only the facts and the
+verification of each new guest count. Use False for hosts whose guests shall
+run for a long time after an upgrade of QEMU.
 
 Services: nova-compute.
 """,
@@ -214,7 +224,7 @@ Services: nova-compute.
 The topics of the notifications ``isolation.violation`` and
 ``isolation.violation.end``.
 
-Driver and transport are those of Nova's own notifications,
+The driver and the transport are those of Nova's own notifications,
 ``[oslo_messaging_notifications]``.
 
 Services: nova-compute.
@@ -226,10 +236,10 @@ _ALL = _DECIDING + _SCHEDULER + _COMPUTE + _WATCH
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
-    """All options, for oslo-config-generator and the documentation.
+    """Return all options, for oslo-config-generator and the documentation.
 
-    :returns: ``[isolation]``, and a group for each mechanism that is
-        installed and has options
+    :returns: ``[isolation]``, and a group for each installed mechanism that
+        has options
     """
     return [
         (GROUP, _ALL),
@@ -242,7 +252,7 @@ def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
 
 
 def register(conf: cfg.ConfigOpts) -> typing.Any:
-    """Make the options known to a configuration.
+    """Register the options in a configuration.
 
     :returns: the group ``[isolation]``
     """
@@ -257,12 +267,12 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
             if options:
                 conf.register_opts(options, group=_group(name))
         except base.FAILURES:
-            # A mechanism of any package. It cannot read its options then,
-            # so it measures nothing and flavors that need it are refused.
+            # The mechanism may be of another package. Without its options it
+            # cannot measure, so flavors that need the mechanism are refused.
             LOG.exception(
-                'The options of the isolation mechanism %s cannot be '
-                'registered',
-                name,
+                'Options of mechanism %(name)s cannot be registered; flavors '
+                'that need %(name)s are refused on this host',
+                {'name': name},
             )
     return conf.isolation
 
@@ -270,12 +280,12 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 def _group(mechanism: str) -> cfg.OptGroup:
     return cfg.OptGroup(
         base.option_group(mechanism),
-        title=f'Options of the isolation mechanism {mechanism}',
+        title=f'Options of the mechanism {mechanism}',
     )
 
 
 def freshness(group: typing.Any) -> facts.Freshness:
-    """How old facts may be, by the options.
+    """Return the limits for the age of facts, by the options.
 
     :param group: the ``[isolation]`` group
     """

@@ -10,15 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What Nova's API lets an admin write into a flavor.
+"""The validators with which Nova's API checks the extra specs of a flavor.
 
-Loaded by nova-api from the entry-point group
-``nova.api.extra_spec_validators``. If this module failed to import, nova-api
-would not start: it needs nothing but lxml and stevedore, which Nova needs
-too, and a mechanism that does not load is only left out.
+nova-api loads this module from the entry-point group
+``nova.api.extra_spec_validators`` and does not start if the import fails. So
+this module imports only lxml and stevedore, which Nova needs as well, and
+leaves out a mechanism that does not load.
 
-Nova validates from microversion 2.86 on. That is a convenience for the
-admin: scheduler and compute host parse again, and refuse what they cannot.
+Nova validates extra specs from microversion 2.86 on. This validation is a
+convenience for the admin: the scheduler and the compute service parse the
+extra specs again and refuse those that are not valid.
 """
 
 from nova.api.validation.extra_specs import base
@@ -28,10 +29,10 @@ from nova_isolation.model import vocabulary
 
 
 def register() -> list[base.ExtraSpecValidator]:
-    """The validators of the vocabulary, other packages' rows included.
+    """Return a validator for each extra spec of the loaded mechanisms.
 
-    Anything else in the namespace, the reserved names too, is then an HTTP
-    400.
+    nova-api answers HTTP 400 to any other extra spec of the namespace, also
+    to a reserved one.
     """
     rows = registry.get().vocabulary.rows.values()
     return [_validator(row) for row in rows]

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a mechanism answers, whoever wrote it and whatever it raises."""
+"""The call of a mechanism for a decision, safe against any error it raises."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -30,12 +30,12 @@ def answers(
     mechanisms: registry.Mechanisms,
     ask: Callable[[registry.AnyMechanism], Iterable[reasons.Unmet]],
 ) -> Iterator[reasons.Unmet]:
-    """What a mechanism answers to a question about its requirements.
+    """Return what a mechanism answers about its requirements.
 
-    :param owned: requirements of one mechanism; where it gives no answer,
-        all of them are unmet
+    :param owned: requirements of one mechanism; where the mechanism gives no
+        answer, all of them are unmet
     :param mechanisms: the mechanisms of this process
-    :param ask: asks it; may raise anything
+    :param ask: calls the mechanism; may raise any exception
     """
     name = owned[0].mechanism
     mechanism = mechanisms.loaded.get(name)
@@ -50,11 +50,16 @@ def answers(
         found = tuple(ask(mechanism))
         for item in found:
             if not isinstance(item, reasons.Unmet):
-                raise TypeError(f'it gave {item!r}, which is no Unmet')
+                raise TypeError(
+                    f'the mechanism returned {item!r}, which is not an Unmet'
+                )
     except base.FAILURES as error:
-        # A mechanism may come from anybody. Whatever it raises, the answer
-        # is no, and the service that asked lives on.
-        LOG.exception('Mechanism %s failed to judge', name)
+        # A mechanism may be of another package. Whatever the mechanism
+        # raises, its requirements are unmet and the service continues.
+        LOG.exception(
+            'Mechanism %s raised an error; its requirements count as unmet',
+            name,
+        )
         for requirement in owned:
             yield requirement.unmet(
                 reasons.MECHANISM_FAILED, f'{type(error).__name__}: {error}'

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Deciding about many hosts: what comes of it is kept for alike ones."""
+"""Decisions about many hosts, kept so that alike hosts are decided once."""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -29,20 +29,21 @@ from nova_isolation.model import requirements
 
 LOG = logging.getLogger(__name__)
 
-#: Name of a mechanism -> what a third party has said of a host.
+#: Name of a mechanism -> what a third party has reported about a host.
 Statements = Mapping[str, evidence.Evidence]
 
 
 class DecisionCache:
     """Decides about many hosts for one flavor, once for alike hosts.
 
-    What depends on the documents alone, the host's own and those of third
-    parties, is kept; the ages are looked at for each host. Takes no lock: at
-    worst two threads decide the same twice.
+    A decision depends on documents (that of the host and those of third
+    parties) and on ages. The cache keeps a decision for its documents and
+    compares the ages for each host. The cache takes no lock: at worst two
+    threads make the same decision twice.
     """
 
-    #: Decisions that are kept. A cloud has few kinds of hosts; the bound is
-    #: for a host that changes its facts all the time.
+    #: How many decisions are kept. A cloud has few kinds of hosts; the bound
+    #: is for a host that changes its facts all the time.
     MAX_KEPT: typing.ClassVar[int] = 4096
 
     def __init__(
@@ -58,9 +59,9 @@ class DecisionCache:
         self.freshness = freshness
         self.mechanisms = mechanisms
         self.kept: dict[object, decision.Decision] = {}
-        #: when, and what was refused at that moment on evidence
+        #: a time, and the refusals on evidence at that time
         self._refused: tuple[float, dict[object, decision.Decision]] = (0, {})
-        #: of mechanisms with a third party: the age that evidence may have
+        #: name of an evidence mechanism -> maximum age of its evidence
         self._limits = tuple(_limits(wanted, mechanisms))
 
     def decide(
@@ -72,7 +73,9 @@ class DecisionCache:
     ) -> decision.Decision:
         """Decide about one host.
 
-        :param statements: what third parties have said of this host
+        :param document: the facts that the host has published
+        :param age: seconds since the facts were measured; None: unknown
+        :param statements: what third parties have reported about this host
         :param now: seconds since the epoch
         """
         if not self.freshness.accepts(age):
@@ -81,7 +84,7 @@ class DecisionCache:
             return self._decide(document, 0.0, statements, now)
         if not self._limits:
             return self._kept(self.kept, document, document, statements, now)
-        # While all evidence is fresh it is its document alone that counts.
+        # While all evidence is fresh, only the documents count.
         fresh: object = document
         for name, limit in self._limits:
             said = statements.get(name)
@@ -104,7 +107,7 @@ class DecisionCache:
         return known
 
     def _refusals(self, now: float) -> dict[object, decision.Decision]:
-        """Those of this moment: there are ages in their words."""
+        """Return the refusals of this moment, because they state ages."""
         at, kept = self._refused
         if at != now:
             kept = {}
@@ -122,7 +125,7 @@ class DecisionCache:
         known = kept.get(key)
         if known is None:
             known = self._decide(document, 0.0, statements, now)
-            # A mechanism that has failed may do better the next time.
+            # A mechanism that has failed may succeed the next time.
             if not any(
                 item.code == reasons.MECHANISM_FAILED.code
                 for item in known.unmet
@@ -142,7 +145,7 @@ class DecisionCache:
 
     @property
     def asks(self) -> bool:
-        """Whether what a third party says has a part in it."""
+        """Whether the decision needs the evidence of a third party."""
         return bool(self._limits)
 
     def _decide(
@@ -169,8 +172,9 @@ class DecisionCache:
 def _limits(
     wanted: requirements.Requirements, mechanisms: registry.Mechanisms
 ) -> Iterator[tuple[str, float]]:
-    """The mechanisms with a third party that are asked for, each with the
-    age that its evidence may have by the requirements.
+    """Return the wanted evidence mechanisms, each with a maximum age.
+
+    The maximum age is the lowest that the requirements set, in seconds.
     """
     for name in sorted({item.mechanism for item in wanted.items}):
         mechanism = mechanisms.loaded.get(name)
@@ -181,12 +185,14 @@ def _limits(
             ages = [float(age) for age in found if age is not None]
             yield name, min(ages, default=math.inf)
         except base.FAILURES:
-            # Anybody's mechanism. No age is fresh then: it is asked about
-            # each host, and says each time what is wrong.
-            LOG.exception('Mechanism %s failed to tell an age', name)
+            # The mechanism may be of another package. No age is fresh then:
+            # the mechanism is called for each host and reports its error.
+            LOG.exception(
+                'Mechanism %s raised an error instead of a maximum age', name
+            )
             yield name, -math.inf
 
 
 def _words(said: evidence.Evidence | None) -> object:
-    """What of a statement is in the words of a refusal, and decides."""
+    """Return the part of a statement that the text of a refusal shows."""
     return said and said[:6]

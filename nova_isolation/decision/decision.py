@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The answer to the question whether a guest may run."""
+"""The decision whether a guest may run on a host."""
 
 import dataclasses
 
@@ -19,9 +19,10 @@ from nova_isolation.model import reasons
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """The answer.
+    """A decision.
 
-    :ivar unmet: every requirement that is not met; empty: accepted
+    :ivar unmet: every requirement that is not met; empty where the guest is
+        accepted
     """
 
     unmet: tuple[reasons.Unmet, ...] = ()

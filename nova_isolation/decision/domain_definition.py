@@ -10,13 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The judgement of a definition: does a domain's XML fit its flavor?
+"""The decision on a domain's XML: does the XML confine as the flavor asks?
 
-It says less than :func:`nova_isolation.decision.host_facts.decide`, which
-knows the
-host: only whether what would confine the guest is in its XML. It is asked
-where nothing else is at hand, and of what Nova may not have written. It does
-no I/O, knows no Nova and no libvirt.
+This decision is weaker than
+:func:`nova_isolation.decision.host_facts.decide`, which knows the facts of the
+host. It only finds out whether the XML contains the elements that confine the
+guest. The libvirt hook uses it, because the hook has nothing but the XML, and
+somebody other than Nova may have written the XML. The decision does no I/O
+and imports neither Nova nor libvirt.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
 if typing.TYPE_CHECKING:
-    # The libvirt hook has another kind, and no time for this one.
+    # The libvirt hook passes elements of xml.etree; an import of lxml would
+    # take longer than the hook's whole decision.
     from lxml import etree
 
 
@@ -38,13 +40,13 @@ def decide(
     domain: 'etree._Element',
     mechanisms: registry.Mechanisms,
 ) -> decision.Decision:
-    """Judge the definition of a guest.
+    """Decide whether the XML of a guest confines it as its flavor asks.
 
-    :param wanted: what its flavor asks for
+    :param wanted: the requirements of the flavor
     :param domain: the ``<domain>`` element
     :param mechanisms: the mechanisms of this process
-    :returns: accepted, or all that is unmet. The guest of an untagged flavor
-        is accepted whatever its XML holds.
+    :returns: accepted, or all requirements that are unmet. The guest of an
+        untagged flavor is accepted whatever its XML contains.
     """
     if not wanted:
         return decision.ACCEPTED

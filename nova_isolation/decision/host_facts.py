@@ -12,9 +12,9 @@
 
 """The decision: may a guest with these requirements run on this host?
 
-There is one place that decides, :func:`decide`. The scheduler, the compute
-driver and the command line call it; none judges by itself. It does no I/O,
-knows no Nova and has no clock of its own.
+Only one function decides, :func:`decide`. The scheduler, the compute driver
+and the command line call it and have no rules of their own. The function does
+no I/O, imports no Nova and reads no clock.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from nova_isolation.model import requirements
 
 LOG = logging.getLogger(__name__)
 
-#: Name of a mechanism -> what a third party says of a host.
+#: Name of a mechanism -> what a third party reports about a host.
 Evidence = Mapping[str, evidences.Evidence]
 
 
@@ -46,16 +46,16 @@ def decide(
 ) -> decision.Decision:
     """Decide whether a guest may run on a host.
 
-    :param wanted: what the flavor asks for
-    :param document: the host's facts as they came, a JSON text; None for
-        none
-    :param age: seconds since they were measured; None: nobody knows
-    :param freshness: how old they may be
+    :param wanted: the requirements of the flavor
+    :param document: the host's facts as they were received, a JSON text;
+        None where the host has published no facts
+    :param age: seconds since the facts were measured; None: unknown
+    :param freshness: the limits for the age of the facts
     :param mechanisms: the mechanisms of this process
-    :param evidence: name of a mechanism -> what a third party says of
-        this host, now, for mechanisms that do not take the host's word
-    :returns: accepted, or all that is unmet. An untagged flavor is accepted
-        whatever the host says or does not say.
+    :param evidence: name of a mechanism -> what a third party reports about
+        this host now, for mechanisms that do not use the facts of the host
+    :returns: accepted, or all requirements that are unmet. An untagged
+        flavor is accepted whatever the host has published.
     """
     if not wanted:
         return decision.ACCEPTED
@@ -89,7 +89,7 @@ def _unmet(
         return
     yield from _stale(age, freshness)
     for requirement in wanted.items:
-        yield from _judge(requirement, measured, mechanisms, evidence)
+        yield from _unmet_of(requirement, measured, mechanisms, evidence)
 
 
 def _stale(
@@ -109,27 +109,29 @@ def _stale(
     )
 
 
-def _judge(
+def _unmet_of(
     requirement: requirements.Requirement,
     measured: facts.Facts,
     mechanisms: registry.Mechanisms,
     evidence: Evidence,
 ) -> Iterator[reasons.Unmet]:
-    """What is unmet of one requirement."""
+    """Return what is unmet of one requirement."""
     yield from answers.answers(
         (requirement,),
         mechanisms,
-        lambda mechanism: _ask(mechanism, requirement, measured, evidence),
+        lambda mechanism: _unmet_by_facts(
+            mechanism, requirement, measured, evidence
+        ),
     )
 
 
-def _ask(
+def _unmet_by_facts(
     mechanism: registry.AnyMechanism,
     requirement: requirements.Requirement,
     measured: facts.Facts,
     evidence: Evidence,
 ) -> tuple[reasons.Unmet, ...]:
-    """What a mechanism finds unmet in the facts."""
+    """Return what a mechanism finds unmet in the facts."""
     by = facts.violated_by(measured.sections.get(requirement.mechanism))
     if by is not None:
         return (

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The compute host, as the mechanisms ask it."""
+"""The compute host, from libvirt, the kernel and the emulator."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -26,21 +26,22 @@ from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
 from nova_isolation.probes import selinux
 
-#: Seconds for which the examination of an emulator is kept, at most: modules
-#: of QEMU may lie where nobody looks for them.
-_EXAMINATION = 3600.0
+#: Seconds for which a measured emulator is kept. The limit exists because
+#: QEMU may load modules from folders that the fingerprint does not cover.
+_KEEP_RESULT = 3600.0
 
-#: Seconds for which a failed one is.
-_FAILURE = 60.0
+#: Seconds for which a failed measurement of the emulator is kept.
+_KEEP_FAILURE = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
-class _Examination:
-    """An examination of the emulator.
+class _KeptEmulator:
+    """A kept result of measuring the emulator.
 
-    :ivar key: what it depends on
-    :ivar result: what came of it
-    :ivar until: when it ends to count, by the monotonic clock
+    :ivar key: the fingerprint of the files on which the result depends
+    :ivar result: the measured emulator, or the error of the measurement
+    :ivar until: the time after which the result no longer counts, by the
+        monotonic clock
     """
 
     key: object
@@ -51,10 +52,10 @@ class _Examination:
 class ComputeHost(base.Host):
     """Answers from the real host; see the base class for each method.
 
-    What is expensive is kept for as long as what it depends on stays equal:
-    libvirt's capabilities for the life of a connection (libvirtd reads its
-    configuration when it starts), the emulator for the identity of its
-    files. The rest is read anew each time.
+    Expensive answers are kept while they cannot have changed: libvirt's
+    capabilities for the life of a connection (libvirtd reads its
+    configuration when it starts), the emulator while its files keep their
+    identity. All other answers are read each time.
     """
 
     def __init__(
@@ -64,12 +65,13 @@ class ComputeHost(base.Host):
         virt_type: str,
         third_party: Callable[[], Mapping[str, evidence.Evidence]],
     ) -> None:
-        """:param libvirt_host: Nova's Host; all libvirt calls go through its
-            connection, which may be a proxy
+        """:param libvirt_host: Nova's Host; all libvirt calls go through the
+            connection of this object, which may be a proxy
         :param conf: the configuration, with the options of this project
             registered (:func:`nova_isolation.opts.register`)
         :param virt_type: ``[libvirt] virt_type``
-        :param third_party: tells what third parties say of this host, now
+        :param third_party: returns name of a mechanism -> what a third party
+            reports about this host now
         """
         self._third_party = third_party
         self._libvirt = libvirt_host
@@ -77,7 +79,7 @@ class ComputeHost(base.Host):
         self._virt_type = virt_type
         self._connection: typing.Any = None
         self._texts: tuple[str, str] = ('', '')
-        self._emulator: _Examination | None = None
+        self._emulator: _KeptEmulator | None = None
 
     def options(self, mechanism: str) -> typing.Any:
         """See the base class."""
@@ -107,8 +109,8 @@ class ComputeHost(base.Host):
         """See the base class."""
         path = libvirt_xml.emulator(self.domain_capabilities())
         key = emulator.fingerprint(path)
-        # Read and replaced in one step each: two threads may both examine
-        # the binary, neither sees half a result.
+        # The attribute is read once and replaced in one step: two threads may
+        # both examine the binary, and neither sees half a result.
         kept = self._emulator
         if kept is None or kept.key != key or kept.until < time.monotonic():
             kept = self._examine(path, key)
@@ -117,16 +119,17 @@ class ComputeHost(base.Host):
             raise OSError(f'{path} cannot be examined: {kept.result}')
         return kept.result
 
-    def _examine(self, path: str, key: object) -> '_Examination':
-        # A failure is kept too, for a while: this is called under Nova's
-        # lock of the resources, for untagged guests as well.
+    def _examine(self, path: str, key: object) -> _KeptEmulator:
+        # A failure is kept as well, for a short time: Nova calls this under
+        # its lock of the resources, also for untagged guests.
         result: program.Emulator | Exception
         try:
             result = emulator.examine(path, self._conf.isolation.probe_timeout)
         except (OSError, ValueError) as error:
             result = error
-        lifetime = _FAILURE if isinstance(result, Exception) else _EXAMINATION
-        return _Examination(key, result, time.monotonic() + lifetime)
+        failed = isinstance(result, Exception)
+        lifetime = _KEEP_FAILURE if failed else _KEEP_RESULT
+        return _KeptEmulator(key, result, time.monotonic() + lifetime)
 
     def _of_connection(self) -> tuple[str, str]:
         import libvirt

@@ -20,31 +20,33 @@ from nova_isolation.probes import libvirt_xml
 if typing.TYPE_CHECKING:
     from lxml import etree
 
-#: nova.virt.libvirt.config.NOVA_NS, part of the XML that is stored.
+#: The same as nova.virt.libvirt.config.NOVA_NS. The namespace is part of the
+#: XML that libvirt stores.
 NAMESPACE = 'http://openstack.org/xmlns/libvirt/nova/1.1'
 
 
 def may_be_tagged(xml: str) -> bool:
-    """Whether the XML can hold an extra spec of ours: a look, no parsing.
+    """Return whether the XML may contain an extra spec of this project.
 
-    Untagged guests pay for no more than this.
+    The text is searched and not parsed, so that untagged guests cost no more
+    than this search.
     """
     return vocabulary.NAMESPACE in xml.lower()
 
 
 def read(xml: str) -> tuple[str, dict[str, str]]:
-    """The UUID of a domain and the extra specs in its metadata.
+    """Return the UUID of a domain and the extra specs in its metadata.
 
     :param xml: the domain's XML
-    :returns: the UUID, '' where there is none; the extra specs, empty where
-        Nova wrote none
-    :raises ValueError: it is no XML
+    :returns: the UUID, empty where the XML has no UUID; the extra specs,
+        empty where Nova wrote no extra specs
+    :raises ValueError: the text is not XML
     """
     return of(libvirt_xml.parse(xml))
 
 
 def of(domain: 'etree._Element') -> tuple[str, dict[str, str]]:
-    """As :func:`read`, of the ``<domain>`` element."""
+    """Return the same as :func:`read`, for a ``<domain>`` element."""
     specs = domain.iterfind(
         'metadata/nova:instance/nova:flavor/nova:extraSpecs/nova:extraSpec',
         {'nova': NAMESPACE},

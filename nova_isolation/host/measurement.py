@@ -10,7 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Measuring the host: every mechanism is asked, none can break the others."""
+"""The measurement of the host by every mechanism.
+
+A mechanism that fails does not affect the other mechanisms.
+"""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -30,14 +33,15 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What the host measured of itself.
+    """What the host has measured about itself.
 
-    :ivar document: the facts
-    :ivar time: seconds since the epoch
+    :ivar document: the facts document
+    :ivar time: the time of the measurement, seconds since the epoch
     :ivar earned: name of a mechanism -> the traits that its facts earn
     :ivar sections: name of a mechanism -> its typed facts
-    :ivar evidence: name of a mechanism -> what a third party says of the
-        host; never in the document, which is the host's own word
+    :ivar evidence: name of a mechanism -> what a third party reports about
+        the host. Evidence is never in the document, because the document is
+        the host's own statement.
     """
 
     document: str
@@ -50,35 +54,36 @@ class Measurement:
 
     @property
     def traits(self) -> frozenset[str]:
-        """What the facts earn the host.
+        """The traits that the host has earned.
 
-        That the host is guarded is not a matter of facts: it is there
-        whenever our driver is.
+        The trait GUARDED does not depend on the facts: every host that runs
+        the driver of this project has it.
         """
         return frozenset({traits.GUARDED}).union(*self.earned.values())
 
     @property
     def stats(self) -> dict[str, str]:
-        """For the stats of Nova's compute node."""
+        """The stats to publish in Nova's compute node."""
         return {
             facts.STAT: self.document,
             facts.TIME_STAT: str(int(self.time)),
         }
 
     def closed(self, by: Mapping[str, str]) -> 'Measurement':
-        """What is left for new guests, where running guests are violated.
+        """Return the measurement that counts for new guests.
 
-        :param by: name of a mechanism that a guest violates -> whose
-            violation it is, '' where the facts are to be published
-        :returns: the same time, without the facts and traits of those
+        :param by: name of a mechanism that a running guest violates -> the
+            guest and its violation, empty where the facts are published
+        :returns: the measurement without the facts and traits of these
+            mechanisms; the time is the same
         """
         if not by or not self.document:
             return self
         document = dict(facts.loads(self.document).sections)
-        # What is unknown stays so: that is the host's own fault.
+        # Unknown facts stay unknown: no guest is the cause of that.
         names = {n for n in by if document.get(n, '') is not None}
-        for told in (by, dict.fromkeys(by, '')):
-            document |= {name: facts.violated(told[name]) for name in names}
+        for guests in (by, dict.fromkeys(by, '')):
+            document |= {name: facts.violated(guests[name]) for name in names}
             try:
                 return Measurement(
                     facts.dumps(document),
@@ -88,7 +93,7 @@ class Measurement:
                     self.evidence,
                 )
             except ValueError:
-                # The names took more room than the facts had: leave them out.
+                # The names of the guests do not fit into the document.
                 continue
         return Measurement('', self.time, {}, {})
 
@@ -96,11 +101,12 @@ class Measurement:
 def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     """Measure the host.
 
-    A mechanism that fails has unknown facts: none of its requirements is
-    met and it earns no traits. Where the facts as a whole cannot be written,
-    the document is empty, which counts as missing.
+    The facts of a mechanism that fails are unknown: none of its requirements
+    is met and it earns no traits. Where the document as a whole cannot be
+    written, the document is empty, which counts as missing.
     """
-    # Taken before the measurement: facts are never younger than they claim.
+    # The time is taken before the measurement, so that facts are never older
+    # than their published time.
     now = time.time()
     document: dict[str, object] = {
         name: None
@@ -121,16 +127,17 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
             earned = _checked(mechanism.traits(typed))
         except (OSError, ValueError, facts.FactsError) as error:
             LOG.warning(
-                'The isolation mechanism %(name)s cannot measure this host, '
-                'so flavors that need it are refused here: %(error)s',
+                'Mechanism %(name)s cannot measure this host; flavors that '
+                'need %(name)s are refused on this host: %(error)s',
                 {'name': name, 'error': error},
             )
         except base.FAILURES:
-            # A mechanism of any package: the periodic task must go on.
+            # The mechanism may be of another package, and the periodic task
+            # must continue.
             LOG.exception(
-                'The isolation mechanism %s failed; flavors that need it '
-                'are refused here',
-                name,
+                'Mechanism %(name)s raised an error while it measured this '
+                'host; flavors that need %(name)s are refused on this host',
+                {'name': name},
             )
         else:
             if name in document:
@@ -151,25 +158,32 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
 
 
 def _checked(names: Iterable[str]) -> frozenset[str]:
-    """The traits, if placement accepts them and this project can remove them.
+    """Return the traits, if they are valid traits of this project.
 
-    :raises ValueError: one of them does not begin with the project's prefix
+    The driver removes only traits with the project's prefix.
+
+    :raises ValueError: placement does not accept a trait, or a trait does not
+        begin with the project's prefix
     """
     result = frozenset(names)
     for name in result:
         if not traits.PATTERN.fullmatch(name):
-            raise ValueError(f'{name!r} is not a trait of isolation')
+            raise ValueError(
+                f'{name!r} is not a trait that begins with {traits.PREFIX}'
+            )
     return result
 
 
 def _fit(document: dict[str, object]) -> str:
-    """The text of a document.
+    """Return the text of a facts document.
 
-    Where the document is too large, the parts of other packages are left
-    out, the largest first, so that another package spoils only its own.
+    Where the document is too large, the facts of mechanisms of other packages
+    are left out, the largest first. So another package can only spoil its own
+    mechanisms.
 
-    :param document: changed in place
-    :raises ValueError: it is too large all the same
+    :param document: the sections; changed in place
+    :raises ValueError: the document of the built-in mechanisms alone is too
+        large
     """
     foreign = sorted(
         (name for name in document if name not in registry.BUILT_IN),
@@ -184,8 +198,8 @@ def _fit(document: dict[str, object]) -> str:
             name = foreign.pop()
             document[name] = None
             LOG.error(
-                'Facts of the isolation mechanism %(name)s do not fit into '
-                '%(bytes)d bytes and were dropped; flavors that need '
-                '%(name)s are refused on this host: %(error)s',
+                'Facts of mechanism %(name)s do not fit into %(bytes)d bytes '
+                'and were dropped; flavors that need %(name)s are refused on '
+                'this host: %(error)s',
                 {'name': name, 'bytes': facts.MAX_BYTES, 'error': error},
             )

@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Reading what only root may read, where nova-compute is not root.
+"""Reading of files that only root may read, where nova-compute is not root.
 
-Everything is first tried without privileges. The entry points below run in
-a privsep daemon of their own, with the two capabilities that reading needs,
-and each does one thing to one kind of file.
+Every read is first tried without privileges. The entry points below run in a
+separate privsep daemon with the two capabilities that they need. Each entry
+point does one thing to one kind of file.
 """
 
 import os
@@ -39,22 +39,22 @@ context = priv_context.PrivContext(
     ],
 )
 
-# What a call into the daemon raises beside what the call itself raises.
+# The exceptions of the privsep channel, beside those of the called function.
 _FAILURES = (
     comm.PrivsepTimeout,
     daemon.FailedToDropPrivileges,
     daemon.ProtocolError,
 )
 
-#: More than any file that is read here holds, bytes.
+#: The largest file that is read, in bytes.
 _MAX = 1 << 20
 
 
 def read(path: str) -> str:
-    """The text of a file.
+    """Return the text of a file.
 
-    :raises OSError: it cannot be read, or only by a privileged user and is
-        not one of libvirt's files
+    :raises OSError: the file cannot be read, or only root may read the file
+        and the file is not one that this module reads as root
     """
     try:
         return _read(path)
@@ -68,9 +68,9 @@ def read(path: str) -> str:
 
 
 def executable(pid: int) -> program.Identity:
-    """Which file a process runs.
+    """Return the identity of the file that a process runs.
 
-    :raises OSError: the process is gone or cannot be examined
+    :raises OSError: the process has ended or cannot be examined
     """
     path = f'/proc/{int(pid)}/exe'
     try:
@@ -102,10 +102,10 @@ def _may_be_read(path: str) -> bool:
 
 @context.entrypoint
 def _read_as_root(path: str) -> str:
-    # Checked again: this side does not trust the other.
+    # The daemon does not trust its caller, so the path is checked again.
     if not _may_be_read(path):
         raise PermissionError(path)
-    # A link with such a name may lead anywhere.
+    # A symbolic link with an allowed name may lead to any file.
     return _read(path, os.O_NOFOLLOW)
 
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The labels of all running guests of the host, each read once."""
+"""The process labels of all running guests of the host, each read once."""
 
 import functools
 import time
@@ -18,33 +18,34 @@ import typing
 
 from nova_isolation.host import qemu_process
 
-#: How often, and with how many seconds between, a guest is looked at that is
-#: just starting or ending.
+#: The number of attempts to read the label of a guest that is starting or
+#: ending, and the seconds between two attempts.
 _TRIES = 20
 _PAUSE = 0.1
 
 
 class ProcessLabels:
-    """What ran when it was first asked. Made anew for each look at the host.
+    """The labels of the guests that ran at the first call.
 
-    Where many guests are examined at once they share it: each guest would
-    else read the labels of all others.
+    A new object is made for each verification of the host. Guests that are
+    verified together share one object; otherwise each guest would read the
+    labels of all other guests.
     """
 
     def __init__(self, libvirt_host: typing.Any, run_dir: str) -> None:
         """:param libvirt_host: Nova's Host
-        :param run_dir: where libvirt keeps the pid files
+        :param run_dir: the folder of libvirt's pid files
         """
         self._libvirt = libvirt_host
         self._run_dir = run_dir
         self._labels: dict[str, str | Exception | None] = {}
 
     def others(self, uuid: str) -> dict[str, str]:
-        """Domain name -> process label, of every other running guest.
+        """Return domain name -> process label, of every other running guest.
 
-        :param uuid: the domain that asks
-        :raises OSError, ValueError: one runs and cannot be read, so it might
-            have any label
+        :param uuid: the UUID of the domain that is compared with the others
+        :raises OSError, ValueError: the label of a running guest cannot be
+            read, so that guest might have any label
         """
         labels = {}
         for domain in self._domains:
@@ -65,10 +66,11 @@ class ProcessLabels:
         return list(self._libvirt.list_instance_domains(only_running=True))
 
     def _read(self, domain: typing.Any) -> str | Exception | None:
-        """The label of a guest's process; None: the guest has ended.
+        """Return the label of a guest's process; None: the guest has ended.
 
-        A guest that is just starting is active before it has a process, one
-        that is ending after it had one; both are waited for.
+        libvirt reports a guest as active shortly before its process starts
+        and shortly after its process has ended. In both cases this method
+        waits.
         """
         failure: Exception | None = None
         for _ in range(_TRIES):
@@ -85,7 +87,7 @@ class ProcessLabels:
 
 
 def _is_active(domain: typing.Any) -> bool:
-    """Whether a domain runs; one that is gone does not."""
+    """Return whether a domain runs; False where the domain does not exist."""
     import libvirt
 
     try:

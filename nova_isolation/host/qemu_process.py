@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The QEMU process of a guest, as the kernel shows it in /proc."""
+"""The QEMU process of a guest, as the kernel reports it in /proc."""
 
 import itertools
 import os
@@ -21,9 +21,9 @@ from nova_isolation.probes import program
 
 
 class QemuProcess:
-    """One process.
+    """A QEMU process.
 
-    :ivar pid: its id
+    :ivar pid: the process id
     """
 
     def __init__(self, pid: int) -> None:
@@ -31,21 +31,24 @@ class QemuProcess:
 
     @classmethod
     def find(cls, run_dir: str, name: str, uuid: str) -> 'QemuProcess':
-        """The process of a domain.
+        """Find the process of a domain.
 
-        libvirt writes its id into a file. That is believed only if the
-        process was started for the very domain, because ids are used again.
+        libvirt writes the process id into a file. The kernel reuses process
+        ids, so the file counts only if the command line of the process names
+        the UUID of the domain.
 
-        :param run_dir: where libvirt keeps the files
+        :param run_dir: the folder of libvirt's pid files
         :param name: the domain's name
         :param uuid: the domain's UUID
-        :raises OSError: there is no such file or process
-        :raises ValueError: the process is another
+        :raises OSError: the file or the process does not exist
+        :raises ValueError: the process does not belong to the domain
         """
         path = os.path.join(run_dir, f'{name}.pid')
         text = privileged.read(path).strip()
         if not text.isdecimal():
-            raise ValueError(f'{path} holds {text!r}, no process id')
+            raise ValueError(
+                f'{path} contains {text!r}, which is not a process id'
+            )
         process = cls(int(text))
         arguments = process.arguments()
         # An empty UUID would be found in any command line.
@@ -56,29 +59,29 @@ class QemuProcess:
         return process
 
     def arguments(self) -> list[str]:
-        """The command line."""
+        """Return the command line of the process."""
         return self._read('cmdline').split('\0')
 
     def label(self) -> str:
-        """The label in attr/current.
+        """Return the label in attr/current.
 
-        :raises OSError: it cannot be read; so it is where the kernel has no
-            security module
+        :raises OSError: the label cannot be read, for example because the
+            kernel has no security module
         """
         return self._read('attr/current').rstrip('\0\n')
 
     def seccomp(self) -> int:
-        """The seccomp mode: 0 none, 1 strict, 2 filter (proc(5)).
+        """Return the seccomp mode: 0 none, 1 strict, 2 filter (proc(5)).
 
-        :raises ValueError: the kernel does not say
+        :raises ValueError: the kernel does not report a seccomp mode
         """
         match = re.search(r'^Seccomp:\s*([0-9]+)$', self._read('status'), re.M)
         if match is None:
-            raise ValueError(f'no Seccomp in /proc/{self.pid}/status')
+            raise ValueError(f'/proc/{self.pid}/status has no line "Seccomp:"')
         return int(match[1])
 
     def executable(self) -> program.Identity:
-        """Which file it runs."""
+        """Return the identity of the file that the process runs."""
         return privileged.executable(self.pid)
 
     def _read(self, name: str) -> str:

@@ -33,9 +33,10 @@ class RunningGuest(base.Guest):
         """:param domain: libvirt's domain, through Nova's connection
             proxy
         :param host: Nova's Host
-        :param run_dir: where libvirt keeps the pid files
-        :param all_guests: the labels of the guests with which this one is
-            compared; by default those that run when the labels are read
+        :param run_dir: the folder of libvirt's pid files
+        :param all_guests: the labels of the guests with which this guest is
+            compared; by default those of the guests that run when the labels
+            are read
         """
         self._domain = domain
         self._run_dir = run_dir

@@ -16,8 +16,9 @@ One technology is one package with one subclass of :class:`HostMechanism` or
 :class:`EvidenceMechanism`, named in the entry-point group
 ``nova_isolation.mechanisms``. Everything that is particular to the technology
 is in its package: its extra specs, reason codes, options, facts, traits, XML
-and verification. Nothing else in the project knows its name, and a mechanism
-of another package is loaded and treated like one of this tree.
+and verification. No code outside the package knows the name of the
+technology, and a mechanism of another package is loaded and treated like a
+mechanism of this tree.
 
 Only :meth:`HostMechanism.measure` and :meth:`Mechanism.verify` do I/O. All
 other methods are pure.
@@ -47,18 +48,18 @@ if typing.TYPE_CHECKING:
 
 F = typing.TypeVar('F')
 
-#: What a mechanism may raise without ending the service that calls it:
-#: everything but the exceptions that are meant for the thread. SystemExit is
-#: included because code written for a command line may call sys.exit().
+#: Exceptions that are caught from a mechanism, so that the calling service
+#: continues. SystemExit is included because code written for a command line
+#: may call sys.exit().
 FAILURES = (Exception, SystemExit)
 
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """Something that was read back from a started guest and is as wanted.
+    """A proof, read from a started guest, that it meets a requirement.
 
     :ivar key: the extra spec that is proven
-    :ivar found: what was read, for events and logs
+    :ivar found: the text that was read, for events and logs
     """
 
     key: str
@@ -69,10 +70,10 @@ class Proof:
 class Observation:
     """What a mechanism has found out about the host that it runs on.
 
-    One of the two is set, by the kind of the mechanism.
+    A host mechanism sets ``section``, an evidence mechanism ``evidence``.
 
     :ivar section: the mechanism's part of the facts document, JSON values
-    :ivar evidence: what a third party says of the host
+    :ivar evidence: what a third party reports about the host
     """
 
     section: object = None
@@ -80,49 +81,52 @@ class Observation:
 
 
 class Host(typing.Protocol):
-    """What a mechanism may ask of the compute host that it measures.
+    """The compute host, as a mechanism reads it.
 
-    Every method may raise OSError or ValueError; the mechanism then measured
-    nothing. Programs that are run for an answer get ``[isolation]
-    probe_timeout`` seconds.
+    Every method may raise OSError or ValueError. The facts of the mechanism
+    are then unknown. A program that is run for an answer must answer within
+    ``[isolation] probe_timeout`` seconds.
     """
 
     def options(self, mechanism: str) -> typing.Any:
-        """The option group of a mechanism, see :meth:`Mechanism.options`.
+        """Return the option group of a mechanism.
+
+        See :meth:`Mechanism.options`.
 
         :param mechanism: the name of the mechanism
         """
 
     def read(self, path: str) -> str:
-        """The text of a file of the host, e.g. ``/sys/fs/selinux/enforce``.
+        """Return the text of a file, e.g. ``/sys/fs/selinux/enforce``.
 
-        :raises FileNotFoundError: there is no such file
+        :raises FileNotFoundError: the file does not exist
         :raises OSError: the file cannot be read
         """
 
     def ask(self, path: str, question: str) -> str:
-        """The answer of a file that is written to and then read.
+        """Write a question to a file and return the answer from this file.
 
         The kernel has such files in selinuxfs.
 
-        :raises OSError: there is no such file, or it refuses the question
+        :raises OSError: the file does not exist, or the kernel refuses the
+            question
         """
 
     def capabilities(self) -> str:
-        """libvirt's capabilities, XML."""
+        """Return libvirt's capabilities, XML."""
 
     def domain_capabilities(self) -> str:
-        """libvirt's capabilities of the domains that Nova makes, XML."""
+        """Return libvirt's capabilities of the domains of Nova, XML."""
 
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
-        """What a third party says of the host, now.
+        """Return what a third party reports about the host now.
 
         :param mechanism: the name of the mechanism that reads the evidence
-        :returns: None where no third party is asked
+        :returns: the evidence; None where no third party is configured
         """
 
     def emulator(self) -> program.Emulator:
-        """The QEMU binary that libvirt starts, examined.
+        """Examine the QEMU binary that libvirt starts.
 
         :raises OSError: the binary cannot be read or run
         :raises ValueError: the file is not an emulator
@@ -132,58 +136,57 @@ class Host(typing.Protocol):
 class Process(typing.Protocol):
     """The process on the host that runs a guest.
 
-    Every method may raise OSError or ValueError; nothing is proven then and
-    the guest is refused.
+    Every method may raise OSError or ValueError. The guest is then refused.
     """
 
     def label(self) -> str:
-        """The label in /proc/PID/attr/current, without a trailing NUL."""
+        """Return the label in /proc/PID/attr/current, without trailing NUL."""
 
     def seccomp(self) -> int:
-        """The kernel's seccomp mode: 0 none, 1 strict, 2 filter (proc(5))."""
+        """Return the seccomp mode: 0 none, 1 strict, 2 filter (proc(5))."""
 
     def executable(self) -> program.Identity:
-        """The identity of the file that the process runs (/proc/PID/exe)."""
+        """Return the identity of the file that runs (/proc/PID/exe)."""
 
 
 class Guest(typing.Protocol):
-    """What a mechanism may ask of a guest that is started and paused.
+    """A started, paused guest, as a mechanism reads it.
 
-    Every method may raise OSError or ValueError; nothing is proven then and
-    the guest is refused.
+    Every method may raise OSError or ValueError. The guest is then refused.
     """
 
     @property
     def uuid(self) -> str:
-        """The UUID of the domain, which is that of the Nova instance."""
+        """The UUID of the domain, equal to that of the Nova instance."""
 
     @property
     def name(self) -> str:
         """The name of the domain."""
 
     def domain_xml(self) -> str:
-        """The XML of the running domain."""
+        """Return the XML of the running domain."""
 
     def security_label(self) -> tuple[str, bool]:
-        """The label that libvirt reports, and whether it is enforced."""
+        """Return libvirt's label, and whether libvirt reports enforcement."""
 
     def process(self) -> Process | None:
-        """The process that runs the guest.
+        """Return the process that runs the guest.
 
-        :returns: None where the hypervisor runs guests of this kind without
-            a process on the host, e.g. Xen a PV guest. A process that should
-            exist and cannot be found is an OSError or ValueError, not None.
+        :returns: the process; None where the hypervisor runs such guests
+            without a process on the host, e.g. a PV guest of Xen. Where a
+            process should exist and cannot be found, the method raises
+            OSError or ValueError and does not return None.
         """
 
     def other_process_labels(self) -> dict[str, str]:
-        """Domain name -> process label, of every other running guest."""
+        """Return domain name -> process label of every other running guest."""
 
 
 class Mechanism(abc.ABC, typing.Generic[F]):
     """One isolation technology; see its two subclasses.
 
-    :cvar name: as in the entry point; also the name of the mechanism's part
-        of the facts document. It is a lower-case word.
+    :cvar name: the name of the entry point, a lower-case word; also the key
+        of the mechanism's part of the facts document
     :cvar extra_specs: the extra specs that the mechanism owns. Each key is
         ``isolation:NAME`` or begins with ``isolation:NAME_``.
     :cvar own_reasons: the reason codes that the mechanism uses beside those of
@@ -196,13 +199,13 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
     @classmethod
     def options(cls) -> 'Sequence[cfg.Opt]':
-        """The configuration options of the mechanism.
+        """Return the configuration options of the mechanism.
 
-        They are registered in the group ``[isolation_NAME]`` of nova.conf,
-        appear in the sample configuration, and are read by
-        :meth:`Host.options`. An implementation imports oslo.config inside
-        this method, because the libvirt hook loads mechanisms and has no
-        time for that import.
+        The options are registered in the group ``[isolation_NAME]`` of
+        nova.conf and appear in the sample configuration. A mechanism reads
+        them with :meth:`Host.options`. An implementation imports oslo.config
+        inside this method, because the libvirt hook loads mechanisms and that
+        import would take longer than the hook's whole decision.
         """
         return ()
 
@@ -210,8 +213,8 @@ class Mechanism(abc.ABC, typing.Generic[F]):
     def observe(self, host: Host) -> Observation | None:
         """Find out about the host that this process runs on.
 
-        :returns: what :meth:`facts_of` makes the facts from; None where no
-            third party is asked
+        :returns: the observation from which :meth:`facts_of` makes the facts;
+            None where no third party is configured
         :raises OSError, ValueError: the host cannot be measured
         """
 
@@ -221,37 +224,39 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         published: Mapping[str, object],
         evidence: Mapping[str, evidences.Evidence],
     ) -> F:
-        """The typed facts of any host.
+        """Return the typed facts of a host.
 
         :param published: name of a mechanism -> its part of the facts
             document that the host has published
-        :param evidence: name of a mechanism -> what a third party says of
-            the host now
-        :raises nova_isolation.model.facts.FactsError: they are unknown or
-            malformed
+        :param evidence: name of a mechanism -> what a third party reports
+            about the host now
+        :raises nova_isolation.model.facts.FactsError: the facts are unknown
+            or malformed
         """
 
     @abc.abstractmethod
     def traits(self, facts: F) -> frozenset[str]:
-        """The traits that the facts earn the host."""
+        """Return the traits that the host has earned by the facts."""
 
     @abc.abstractmethod
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """The traits without which no host meets the requirement.
+        """Return the traits of every host that meets the requirement.
 
-        Always a part of the :meth:`traits` of facts that :meth:`judge`
-        accepts; may be empty.
+        Where :meth:`judge` accepts facts, :meth:`traits` of these facts
+        contains all traits that this method returns. The result may be empty.
         """
 
     @abc.abstractmethod
     def judge(
         self, requirement: requirements.Requirement, facts: F
     ) -> Iterator[reasons.Unmet]:
-        """What the facts lack for a requirement; nothing if they meet it.
+        """Decide whether the facts meet a requirement.
 
-        Taking a fact away never turns an unmet requirement into a met one.
+        An unmet requirement stays unmet when a fact is removed.
+
+        :returns: what is unmet; empty where the facts meet the requirement
         """
 
     def confine(
@@ -260,32 +265,33 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         wanted: requirements.Requirements,
         facts: F,
     ) -> None:
-        """Put into a guest's XML what makes libvirt confine it as wanted.
+        """Change a guest's XML so that libvirt confines the guest as wanted.
 
         :param domain: the ``<domain>`` element, changed in place. A second
-            call with the result of the first changes nothing.
+            call with the result of the first call changes nothing.
         :param wanted: requirements that :meth:`judge` accepted; at least
             one is of this mechanism
-        :param facts: the host's
+        :param facts: the facts of the host
         """
         return
 
     def judge_definition(
         self, domain: 'etree._Element', wanted: requirements.Requirements
     ) -> Iterable[reasons.Unmet]:
-        """What a domain's XML lacks of what :meth:`confine` writes.
+        """Decide whether a domain's XML has what :meth:`confine` writes.
 
-        Asked of a domain that anybody may have written, when nothing but its
-        XML is known: not the host, not whether the guest will be as asked.
+        The libvirt hook calls this method. Somebody other than Nova may have
+        written the XML, and the facts of the host are not known.
 
         :param domain: the ``<domain>`` element, as it was defined or as
-            libvirt completes it when it starts the guest; not changed here.
-            An element of lxml, or in the libvirt hook one of xml.etree: use
-            what both have
-        :param wanted: at least one requirement is of this mechanism; there
-            may be problems beside them
-        :returns: nothing for what :meth:`confine` wrote, or where
-            :meth:`confine` writes nothing
+            libvirt completes it when libvirt starts the guest; not changed
+            here. It is an element of lxml, or in the libvirt hook an element
+            of xml.etree, so an implementation may only use the methods that
+            both have.
+        :param wanted: the requirements, at least one of this mechanism; they
+            may have problems
+        :returns: what is unmet; empty for XML that :meth:`confine` wrote, and
+            where :meth:`confine` writes nothing
         """
         return ()
 
@@ -297,25 +303,29 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         facts: F,
         host: Host,
     ) -> Iterator[Proof | reasons.Unmet]:
-        """Read back from a started, paused guest whether it is as wanted.
+        """Verify that a started, paused guest meets its requirements.
 
-        A proof never only repeats what :meth:`confine` asked for: it is read
-        from the running guest, the kernel or the hypervisor.
+        A proof must come from the running guest, the kernel or the
+        hypervisor. It must not only repeat what :meth:`confine` wrote.
 
-        :param facts: measured after the guest was started, and judged
+        :param guest: the started guest
+        :param wanted: all requirements of the guest
+        :param facts: facts that were measured after the guest was started
+            and that :meth:`judge` accepted
+        :param host: the host of the guest
         :returns: for each requirement of this mechanism at least one proof,
-            or what is not as wanted
-        :raises OSError, ValueError: something cannot be read; the guest is
-            refused
+            or what is unmet
+        :raises OSError, ValueError: the guest or the host cannot be read; the
+            guest is then refused
         """
 
 
 class HostMechanism(Mechanism[F]):
-    """A mechanism whose facts the compute host measures of itself.
+    """A mechanism whose facts the compute host measures about itself.
 
-    :cvar facts_class: the frozen dataclass of the facts; its fields are as
-        :mod:`nova_isolation.model.typed_section` says
-    :cvar unknown: the reason where the host could not measure
+    :cvar facts_class: the frozen dataclass of the facts; its fields have the
+        types that :mod:`nova_isolation.model.typed_section` allows
+    :cvar unknown: the reason of a refusal where the host could not measure
     """
 
     facts_class: typing.ClassVar[type[typing.Any]]
@@ -323,32 +333,34 @@ class HostMechanism(Mechanism[F]):
 
     @abc.abstractmethod
     def measure(self, host: Host) -> F:
-        """Measure the host, on the host.
+        """Measure the host that this process runs on.
 
-        :returns: the facts; the same for alike hosts, as small as can be
-        :raises OSError, ValueError: the host cannot be measured; its facts
-            are then unknown, which meets no requirement
+        :returns: the facts, as small as possible and equal for alike hosts
+        :raises OSError, ValueError: the host cannot be measured. Its facts
+            are then unknown, and unknown facts meet no requirement.
         """
 
     def write(self, facts: F) -> object:
-        """The facts as JSON values, for the facts document."""
+        """Return the facts as JSON values, for the facts document."""
         return typed_section.write(facts)
 
     def read(self, section: object) -> F:
-        """The facts of what :meth:`write` made.
+        """Return the facts from the JSON values of :meth:`write`.
 
-        :param section: from the network, so anything can come; never None
-        :raises nova_isolation.model.facts.FactsError: it is malformed. A
-            facts class refuses values that its types allow by raising this
-            error in ``__post_init__``.
+        :param section: a value from the network, so it can be any JSON value
+            except null
+        :raises nova_isolation.model.facts.FactsError: the section is
+            malformed. A facts class can raise this error in
+            ``__post_init__`` for values that the types of its fields allow
+            and that are not valid.
         """
         result: F = typed_section.read(self.facts_class, section)
         return result
 
     def observe(self, host: Host) -> Observation:
         """See the base class."""
-        # Through the text and back: the facts that this host decides on are
-        # those that the scheduler will read.
+        # The facts are written to text and read back, so that this host
+        # decides on the same facts as the scheduler.
         text = facts_.dumps({self.name: self.write(self.measure(host))})
         return Observation(section=facts_.loads(text).sections[self.name])
 
@@ -365,23 +377,25 @@ class HostMechanism(Mechanism[F]):
 
 
 class EvidenceMechanism(Mechanism[F]):
-    """A mechanism whose facts a third party states, never the host itself.
+    """A mechanism whose facts a third party reports, never the host itself.
 
-    Whether :meth:`~Mechanism.judge` finds anything depends on nothing but
-    the document of the evidence while its age is within :meth:`max_age`.
+    While the age of the evidence is within :meth:`max_age`, the acceptance by
+    :meth:`~Mechanism.judge` depends only on the document of the evidence.
     """
 
     @abc.abstractmethod
     def read(self, evidence: evidences.Evidence) -> F:
-        """The typed facts of a third party's evidence.
+        """Return the typed facts of a third party's evidence.
 
-        :raises nova_isolation.model.facts.FactsError: it is malformed
+        :raises nova_isolation.model.facts.FactsError: the evidence is
+            malformed
         """
 
     def max_age(self, requirement: requirements.Requirement) -> float | None:
-        """How old the evidence may be for a requirement.
+        """Return the maximum age of the evidence for a requirement.
 
-        :returns: seconds; None: as old as the evidence itself allows
+        :returns: seconds; None where only the maximum age of the evidence
+            itself counts
         """
         return None
 
@@ -403,7 +417,7 @@ class EvidenceMechanism(Mechanism[F]):
 
 
 def option_group(mechanism: str) -> str:
-    """The name of the option group of a mechanism.
+    """Return the name of the option group of a mechanism.
 
     :param mechanism: the name of the mechanism
     """

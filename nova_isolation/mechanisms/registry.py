@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The mechanisms that are installed, loaded once a process."""
+"""The installed mechanisms, loaded once in each process."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -48,10 +48,11 @@ def _packages() -> frozenset[str]:
 
 
 #: The mechanisms of this tree: the packages beside this module. Where one of
-#: them is not loaded, the installation is broken and the log says so.
+#: them is not loaded, the installation is broken and an error is logged.
 BUILT_IN = _packages()
 
-# 'v' is the schema in the facts, where each mechanism has a key.
+# In the facts document each mechanism has a key, and 'v' is the key of the
+# schema.
 _NAME = re.compile('(?!v$)[a-z][a-z0-9_]*')
 
 AnyMechanism = base.Mechanism[typing.Any]
@@ -62,9 +63,10 @@ class Mechanisms:
     """The mechanisms of this process.
 
     :ivar loaded: name -> mechanism
-    :ivar failed: name -> why it did not load
-    :ivar vocabulary: all extra specs that are known
-    :ivar reasons: all reason codes
+    :ivar failed: name -> why the mechanism did not load
+    :ivar vocabulary: the extra specs of the loaded mechanisms
+    :ivar reasons: code -> reason, of the loaded mechanisms and the general
+        ones
     """
 
     loaded: Mapping[str, AnyMechanism]
@@ -73,9 +75,10 @@ class Mechanisms:
     reasons: Mapping[str, reasons.Reason]
 
     def possible_traits(self) -> frozenset[str]:
-        """The traits that flavors can require, as far as values are listed.
+        """Return the traits of all extra specs whose values are listed.
 
-        The names of certifications and SELinux types are not listed.
+        The names of certifications and SELinux types are free, so the result
+        has no traits of them.
         """
         result = set()
         for name, mechanism in self.loaded.items():
@@ -91,8 +94,13 @@ class Mechanisms:
                     for trait in mechanism.required_traits(requirement)
                 }
             except base.FAILURES:
-                # A mechanism of any package spoils only its own traits.
-                LOG.exception('The isolation mechanism %s failed', name)
+                # The mechanism may be of another package; its error must not
+                # affect the traits of other mechanisms.
+                LOG.exception(
+                    'Mechanism %s raised an error instead of its required '
+                    'traits',
+                    name,
+                )
         return frozenset(filter(traits.PATTERN.fullmatch, result))
 
 
@@ -100,18 +108,19 @@ def build(
     candidates: Mapping[str, object],
     failed: Mapping[str, str] | None = None,
 ) -> Mechanisms:
-    """Make a registry of mechanism classes.
+    """Build a registry from mechanism classes.
 
     :param candidates: entry-point name -> class
-    :param failed: entry-point name -> why it could not even be imported
-    :returns: the mechanisms that keep the contract, and why the others do
-        not
+    :param failed: entry-point name -> why the class could not be imported
+    :returns: the mechanisms that meet the contract, and for each other
+        mechanism why it does not
     """
     loaded: dict[str, AnyMechanism] = {}
     wrong: dict[str, str] = dict(failed or {})
     owned: dict[str, tuple[vocabulary.ExtraSpec, ...]] = {}
     codes = dict(reasons.REASONS)
-    # Those of this tree first: where two claim the same, theirs is kept.
+    # The mechanisms of this tree come first: where two mechanisms claim the
+    # same extra spec, that of this tree is kept.
     for name, cls in sorted(
         candidates.items(), key=lambda item: (item[0] not in BUILT_IN, item[0])
     ):
@@ -121,15 +130,18 @@ def build(
             specs = tuple(mechanism.extra_specs)
             vocabulary.Vocabulary({**owned, name: specs})
         except base.FAILURES as error:
-            # Whatever another package does wrong: its mechanism is not
-            # loaded, and every flavor that needs it is refused.
+            # Whatever error another package has, its mechanism is not loaded
+            # and every flavor that needs the mechanism is refused.
             wrong[name] = f'{type(error).__name__}: {error}'
             continue
         loaded[name] = mechanism
         owned[name] = specs
         codes.update(own)
     for name in BUILT_IN - set(loaded) - set(wrong):
-        wrong[name] = f'no entry point in {ENTRY_POINTS}; reinstall'
+        wrong[name] = (
+            f'it has no entry point in {ENTRY_POINTS}; reinstall '
+            'nova-isolation'
+        )
     return Mechanisms(
         types.MappingProxyType(loaded),
         types.MappingProxyType(wrong),
@@ -139,9 +151,9 @@ def build(
 
 
 def _instance(name: str, cls: object) -> AnyMechanism:
-    """An instance of a class that keeps the contract.
+    """Return an instance of a class that meets the contract.
 
-    :raises TypeError, ValueError: the class does not keep it
+    :raises TypeError, ValueError: the class does not meet the contract
     """
     kinds = (base.HostMechanism, base.EvidenceMechanism)
     if not isinstance(cls, type) or not issubclass(cls, kinds):
@@ -149,15 +161,20 @@ def _instance(name: str, cls: object) -> AnyMechanism:
             f'{cls!r} is neither a HostMechanism nor an EvidenceMechanism'
         )
     if all(issubclass(cls, kind) for kind in kinds):
-        # Its facts must not count as the word of a third party.
+        # Facts of the host must not count as evidence of a third party.
         raise TypeError(f'{cls!r} is both a Host- and an EvidenceMechanism')
     mechanism: AnyMechanism = cls()
     if mechanism.name != name:
-        raise ValueError(f'it calls itself {mechanism.name!r}')
+        raise ValueError(
+            f'the class has the name {mechanism.name!r}, its entry point has '
+            f'the name {name!r}'
+        )
     if not _NAME.fullmatch(name):
-        raise ValueError(f'{name!r} is not a name: {_NAME.pattern}')
+        raise ValueError(f'the name {name!r} does not match {_NAME.pattern}')
     if name in BUILT_IN and cls.__module__ != _module_of(name):
-        raise ValueError('another package uses the name of a built-in one')
+        raise ValueError(
+            'another package uses the name of a built-in mechanism'
+        )
     known = (
         [mechanism.unknown]
         if isinstance(mechanism, base.HostMechanism)
@@ -176,8 +193,12 @@ def _instance(name: str, cls: object) -> AnyMechanism:
 
 @functools.cache
 def get() -> Mechanisms:
-    """The installed mechanisms. Logs at the first call which failed."""
-    # Here, not above: the callers of owning() have no time for it.
+    """Return the installed mechanisms.
+
+    The first call logs which mechanisms failed to load.
+    """
+    # The import is here because it would take the callers of owning() longer
+    # than their whole decision.
     from stevedore import extension
 
     failed: dict[str, str] = {}
@@ -195,30 +216,33 @@ def get() -> Mechanisms:
     )
     for plugin in manager:
         if found.setdefault(plugin.name, plugin.plugin) is not plugin.plugin:
-            failed[plugin.name] = 'two packages have an entry point for it'
+            failed[plugin.name] = (
+                f'two packages have an entry point {plugin.name}'
+            )
     for name in failed:
         found.pop(name, None)
     result = build(found, failed)
     for name, why in sorted(result.failed.items()):
         LOG.error(
-            'The isolation mechanism %(name)s failed to load: %(why)s. Every '
-            'flavor that needs it is refused.',
+            'Mechanism %(name)s failed to load: %(why)s. Every flavor that '
+            'needs %(name)s is refused.',
             {'name': name, 'why': why},
         )
     return result
 
 
 def owning(keys: Iterable[str]) -> Mechanisms:
-    """The mechanisms that own these extra specs, at the least cost.
+    """Return the mechanisms that own these extra specs, at the least cost.
 
     A search for entry points takes longer than everything else in a
-    decision. The libvirt hook, which is started anew for each guest, does
-    without the search where mechanisms of this tree own all the keys.
+    decision. The libvirt hook is a new process for each guest. This function
+    needs no search where mechanisms of this tree own all the keys.
 
-    :param keys: extra specs; those of other namespaces are passed over
-    :returns: for these extra specs the same answers as :func:`get`, except
-        where another package claims the name of a built-in mechanism:
-        :func:`get` then has neither, this function has the built-in one
+    :param keys: extra specs; those of other namespaces are ignored
+    :returns: mechanisms that answer about these extra specs as those of
+        :func:`get` do. There is one exception, where another package claims
+        the name of a built-in mechanism: :func:`get` then has neither of the
+        two mechanisms, and this function has the built-in mechanism.
     """
     ours = frozenset(filter(vocabulary.is_ours, keys))
     owners = {key: vocabulary.named_after(key, BUILT_IN) for key in ours}
@@ -234,19 +258,20 @@ def owning(keys: Iterable[str]) -> Mechanisms:
             failed[name] = f'{type(error).__name__}: {error}'
     result = build(found, failed)
     for key, name in owners.items():
-        # A longer name, of another package, may begin like a built-in one.
+        # A mechanism of another package may have a longer name that begins
+        # with the name of a built-in mechanism.
         if name in result.loaded and key not in result.vocabulary.rows:
             return get()
     return result
 
 
 def _module_of(name: str) -> str:
-    """The module of a built-in mechanism's class."""
+    """Return the name of the module of a built-in mechanism's class."""
     return f'{_HERE}.{name}.mechanism'
 
 
 def _built_in_class(name: str) -> object:
-    """The class of a built-in mechanism: the only one of its module."""
+    """Return the class of a built-in mechanism, the only one of its module."""
     module = importlib.import_module(_module_of(name))
     (found,) = (
         value

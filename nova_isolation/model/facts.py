@@ -10,25 +10,28 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The facts: what a compute host measured of itself, as one small document.
+"""The facts document: what a compute host has measured about itself.
 
 The document travels as one JSON string in the ``stats`` of Nova's compute
-node. Nova reads those of all hosts on every request, so it is held under
-:data:`MAX_BYTES`. It holds nothing that tells two alike hosts apart, neither
-a name nor a time, so that alike hosts have equal documents and the scheduler
-decides once for all of them. When the facts were measured is a stat of its
-own (:data:`TIME_STAT`).
+node. Nova reads the stats of all hosts on every request, so the document is
+limited to :data:`MAX_BYTES`. It contains nothing that distinguishes two alike
+hosts, neither a name nor a time: alike hosts have equal documents, and the
+scheduler decides once for all of them. The time of the measurement is a stat
+of its own (:data:`TIME_STAT`).
 
 ::
 
     {"v": 1, "svirt": {...}, "qemu": {...}, "hypervisor": null, ...}
 
-``v`` is the schema. Every other key is the name of a mechanism and its value
-what that mechanism measured, in a form that is the mechanism's own
-(:mod:`nova_isolation.model.typed_section`), or null: the mechanism could not
-measure, or
-:func:`violated`: a guest that runs on the host is not confined by it as its
-flavor asks, so the host offers it to no new guest.
+``v`` is the schema. Every other key is the name of a mechanism. Its value is
+one of three things:
+
+* what that mechanism measured, in a form that the mechanism defines
+  (:mod:`nova_isolation.model.typed_section`);
+* null, where the mechanism could not measure the host;
+* the result of :func:`violated`, where a running guest is not confined by
+  that mechanism as its flavor asks. The host then accepts no new guest that
+  needs the mechanism.
 """
 
 from collections.abc import Mapping
@@ -39,16 +42,17 @@ import types
 from nova_isolation.model import errors
 from nova_isolation.model import reasons
 
-#: The schema that this release writes, and the newest that it reads.
+#: The schema that this release writes, and the newest schema that it reads.
 VERSION = 1
 
-#: No document is larger; bytes of UTF-8.
+#: The largest size of a document, in bytes of UTF-8.
 MAX_BYTES = 1024
 
 #: The key of the document in the compute node's stats.
 STAT = 'isolation_facts'
 
-#: The key of the time of measuring: seconds since the epoch, whole, as text.
+#: The key of the time of the measurement: whole seconds since the epoch, as
+#: text.
 TIME_STAT = 'isolation_measured_at'
 
 #: The stat with the host's ``[isolation] mode``.
@@ -58,9 +62,9 @@ _VIOLATED = 'violated'
 
 
 class FactsError(errors.IsolationError):
-    """A document cannot be used.
+    """A facts document cannot be used.
 
-    :ivar reason: why
+    :ivar reason: why the document cannot be used
     :ivar found: what was found instead, for the message
     """
 
@@ -72,9 +76,10 @@ class FactsError(errors.IsolationError):
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """A document that was read.
+    """A facts document that was read.
 
-    :ivar sections: name of a mechanism -> what it measured, as JSON values
+    :ivar sections: name of a mechanism -> what that mechanism measured, as
+        JSON values
     """
 
     sections: Mapping[str, object]
@@ -82,27 +87,28 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Freshness:
-    """How old facts may be.
+    """The limits for the age of facts.
 
     :ivar max_age: seconds after which facts no longer count
-    :ivar clock_skew: seconds by which they may seem to come from the future
+    :ivar clock_skew: seconds by which facts may be dated in the future
     """
 
     max_age: float = 180.0
     clock_skew: float = 30.0
 
     def accepts(self, age: float | None) -> bool:
-        """Whether facts of an age, in seconds, count."""
+        """Return whether facts of this age, in seconds, count."""
         return age is not None and -self.clock_skew <= age <= self.max_age
 
 
 def dumps(sections: Mapping[str, object]) -> str:
-    """Write a document.
+    """Write a facts document.
 
-    :param sections: name of a mechanism -> what it measured, or None
+    :param sections: name of a mechanism -> what that mechanism measured, or
+        None
     :returns: the same text for the same facts
-    :raises ValueError: it would be larger than :data:`MAX_BYTES`, or a
-        section is not JSON
+    :raises ValueError: the document would be larger than :data:`MAX_BYTES`,
+        or a section cannot be written as JSON
     """
     try:
         text = json.dumps(
@@ -112,22 +118,26 @@ def dumps(sections: Mapping[str, object]) -> str:
             allow_nan=False,
         )
     except (TypeError, RecursionError) as error:
-        raise ValueError(f'the facts are no JSON: {error}') from error
+        raise ValueError(
+            f'the facts cannot be written as JSON: {error}'
+        ) from error
     if len(text) > MAX_BYTES:
         sizes = {n: len(json.dumps(s)) for n, s in sections.items()}
         raise ValueError(
             f'the facts take {len(text)} bytes, at most {MAX_BYTES} are '
-            f'allowed; by mechanism: {sizes}. Shorten [isolation] '
-            'certifications or svirt_types.'
+            f'allowed; by mechanism: {sizes}. Shorten '
+            '[isolation_certification] declared or [isolation_svirt] types.'
         )
     return text
 
 
 def loads(text: object) -> Facts:
-    """Read a document.
+    """Read a facts document.
 
-    :param text: the document as it came; None for none
-    :raises FactsError: it is missing, not well formed, or newer
+    :param text: the document as it was received; None where the host
+        published no document
+    :raises FactsError: the document is missing, malformed, or has a newer
+        schema
     """
     if text is None or text == '':
         raise FactsError(reasons.FACTS_MISSING, 'no facts')
@@ -150,25 +160,27 @@ def loads(text: object) -> Facts:
     if version > VERSION:
         raise FactsError(
             reasons.FACTS_NEWER,
-            f'schema {version}, known are those up to {VERSION}',
+            f'schema {version}, but this release reads up to {VERSION}',
         )
     return Facts(types.MappingProxyType(document))
 
 
 def violated(by: str = '') -> dict[str, str]:
-    """What stands in the place of a section that a running guest violates.
+    """Return the replacement for a section that a running guest violates.
 
-    :param by: whose violation it is, for the host's own decisions; alike
-        hosts publish alike documents, so what is published names nobody
+    :param by: the guest and its violation, for the decisions of the host
+        itself. Empty in a published document, because alike hosts must
+        publish equal documents.
     """
     return {_VIOLATED: by}
 
 
 def violated_by(section: object) -> str | None:
-    """Whose violation a section tells of.
+    """Return the violation that a section reports.
 
-    :param section: as it came
-    :returns: what :func:`violated` was given; None: it tells of none
+    :param section: the section as it was received
+    :returns: the argument of :func:`violated`; None where the section
+        reports no violation
     """
     if isinstance(section, dict) and set(section) == {_VIOLATED}:
         by = section[_VIOLATED]
@@ -177,7 +189,7 @@ def violated_by(section: object) -> str | None:
 
 
 def age(stats: Mapping[str, object], now: float) -> float | None:
-    """How old the facts are.
+    """Return the age of the facts.
 
     :param stats: the stats of a compute node
     :param now: seconds since the epoch
@@ -185,8 +197,8 @@ def age(stats: Mapping[str, object], now: float) -> float | None:
         missing or malformed
     """
     text = stats.get(TIME_STAT)
-    # float() and int() take more than we write: 'nan' compares false with
-    # everything, and ' 1_0 ' is nobody's time.
+    # float() and int() accept more than this project writes: 'nan' compares
+    # false with everything, and ' 1_0 ' is not a time.
     if (
         not isinstance(text, str)
         or not (text.isascii() and text.isdecimal())
@@ -201,12 +213,13 @@ def _malformed(found: str) -> FactsError:
 
 
 def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # JSON leaves open which of two equal keys counts: neither does.
+    # JSON does not define which of two equal keys counts, so a document with
+    # two equal keys is refused.
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError('a key stands twice')
+        raise ValueError('a key occurs twice')
     return result
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f'{name} is no JSON')
+    raise ValueError(f'{name} is not JSON')

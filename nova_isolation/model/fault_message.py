@@ -10,26 +10,28 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Reasons as a user reads them in the fault of a server.
+"""The reasons of a refusal as a user reads them in the fault of a server.
 
-Nova cuts a fault off after 255 bytes. The code stands at the end of each
-reason and must not be what is lost.
+Nova cuts a fault off after 255 bytes. Each reason ends with its code, and the
+code must not be the part that is cut off.
 """
 
 from collections.abc import Iterable
 
 from nova_isolation.model import reasons
 
-#: nova.compute.utils.exception_to_dict
+#: The limit in nova.compute.utils.exception_to_dict.
 MAX_BYTES = 255
 
 
 def fit(unmet: Iterable[reasons.Unmet], before: str) -> str:
-    """The reasons in full, or where that is too long the codes alone, as many
-    as there is room for.
+    """Return the reasons as one text that fits into a fault.
+
+    Where the full reasons are too long, the text has only their codes, as
+    many as there is room for.
 
     :param unmet: the reasons
-    :param before: what stands before them in the fault
+    :param before: the text that the fault has before the reasons
     """
     reasons_ = tuple(unmet)
     full = '; '.join(map(str, reasons_))
@@ -45,5 +47,5 @@ def fit(unmet: Iterable[reasons.Unmet], before: str) -> str:
         text = '; '.join([*shown, *more])
         if len(text.encode()) <= room:
             return text
-    # Not even one: keys of other packages may be long.
+    # Not even one code fits: the keys of other packages may be long.
     return f'{len(short)} requirements are not met'

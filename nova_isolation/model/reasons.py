@@ -17,8 +17,8 @@ meaning and is never reused. A code reads ``isolation.<area>.<what is wrong>``.
 The area is ``spec`` for the flavor, ``facts`` for the host's document as a
 whole, ``host`` for the other guests of the host, ``verify`` for the started
 guest and ``mechanism`` for this software itself. Every other area is the name
-of the mechanism whose requirement is not met; those codes stand in the
-mechanism's own package
+of the mechanism whose requirement is not met; those codes are defined in the
+package of the mechanism
 (:attr:`nova_isolation.mechanisms.base.Mechanism.own_reasons`).
 """
 
@@ -32,11 +32,11 @@ _CODE = re.compile(r'isolation(\.[a-z][a-z0-9_]*){2}')
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """One way in which a guest or a host can fall short.
+    """One way in which a guest or a host can fail a requirement.
 
     :ivar code: the stable identifier, ``isolation.<area>.<what>``
-    :ivar meaning: what is the case, one sentence
-    :ivar remedy: what the admin can do about it, one or two sentences
+    :ivar meaning: what is wrong, in one sentence
+    :ivar remedy: what the admin can do, in one or two sentences
     :ivar uncertain: whether the code says that something could not be found
         out, rather than that it was found to be wrong. A running guest is
         reported as violating its requirements only when an uncertain reason
@@ -86,7 +86,7 @@ class Unmet:
 
 
 def defined_in(namespace: Mapping[str, object]) -> tuple[Reason, ...]:
-    """The reasons that a module defines, in the order of their definition.
+    """Return the reasons that a module defines, in the order of definition.
 
     :param namespace: the module's ``vars()``
     """
@@ -109,9 +109,9 @@ SPEC_RESERVED = Reason(
 )
 SPEC_INVALID = Reason(
     'isolation.spec.invalid_value',
-    'The value of the extra spec is empty or not one that is defined.',
-    'Set one of the values that the message names. Lists are separated by '
-    'commas without blanks.',
+    'The value of the extra spec is empty or is not a defined value.',
+    'Set one of the values that the message names. The words of a list are '
+    'separated by commas without blanks.',
 )
 SPEC_CONFLICT = Reason(
     'isolation.spec.conflict',
@@ -123,56 +123,55 @@ MECHANISM_UNAVAILABLE = Reason(
     'isolation.mechanism.unavailable',
     'The mechanism that owns the extra spec failed to load in the service '
     'that decided.',
-    'Look for "failed to load" in the log of that service, mend the '
-    'installation and restart it.',
+    'Look for "failed to load" in the log of that service, fix the '
+    'installation and restart the service.',
     uncertain=True,
 )
 MECHANISM_FAILED = Reason(
     'isolation.mechanism.failed',
-    'A mechanism raised an unforeseen error while it judged the host or '
-    "wrote the guest's XML.",
-    'This is a defect: report it with the traceback in the log of the '
-    'service.',
+    'A mechanism raised an unexpected error while it decided about the host '
+    "or changed the guest's XML.",
+    'This is a defect of the mechanism. Report the defect with the traceback '
+    'from the log of the service.',
     uncertain=True,
 )
 FACTS_MISSING = Reason(
     'isolation.facts.missing',
     'The host has published no facts about itself.',
-    'Run nova-compute there with compute_driver = isolation.IsolationDriver '
-    'and look into its log for probes that failed.',
+    'Run nova-compute on the host with compute_driver = '
+    'isolation.IsolationDriver and look for failed probes in its log.',
     uncertain=True,
 )
 FACTS_STALE = Reason(
     'isolation.facts.stale',
-    'The facts are older than [isolation] facts_max_age, so nobody knows '
-    'whether they still hold.',
+    'The facts are older than [isolation] facts_max_age, so they may no '
+    'longer be true.',
     'Check that nova-compute runs on the host and that its periodic '
     'update_available_resource succeeds.',
 )
 FACTS_FUTURE = Reason(
     'isolation.facts.from_the_future',
-    'The facts claim to be measured later than now, by more than '
-    '[isolation] clock_skew.',
+    'The facts are dated in the future by more than [isolation] clock_skew.',
     'Synchronise the clocks of the controllers and the compute host.',
 )
 FACTS_MALFORMED = Reason(
     'isolation.facts.malformed',
-    'The facts, or the part of them that the requirement needs, cannot be '
-    'understood.',
-    'Restart nova-compute on the host. If the code stays, some other '
+    'The facts, or the part of them that the requirement needs, are '
+    'malformed.',
+    'Restart nova-compute on the host. If the code appears again, other '
     'software writes to the stats of the compute node.',
 )
 FACTS_NEWER = Reason(
     'isolation.facts.newer_schema',
-    'The facts have a newer schema than the service that decides knows.',
+    'The facts have a newer schema than the service that decides can read.',
     'Upgrade nova-isolation on the controllers before the compute hosts.',
 )
 HOST_VIOLATED = Reason(
     'isolation.host.violated',
     'A guest that runs on the host is not confined as its flavor asks, so '
-    'the host offers that confinement to no new guest.',
+    'the host accepts no new guest that needs the same confinement.',
     'Look for isolation_reverify among the events of the guests of the host '
-    'or in the log of its nova-compute. Mend, hard reboot or migrate the '
+    'or in the log of its nova-compute. Fix, hard reboot or migrate the '
     'guest that is named there.',
 )
 HOST_AUDITS = Reason(
@@ -185,33 +184,35 @@ HOST_AUDITS = Reason(
 )
 EVIDENCE_MISSING = Reason(
     'isolation.facts.no_evidence',
-    'The requirement is judged by evidence of a third party, and there is '
-    'none for this host.',
+    'The requirement needs evidence from a third party, and there is no '
+    'evidence about this host.',
     'Set [isolation_attestation] provider for the service that decided, and '
-    'look into its log.',
+    'look into the log of that service.',
     uncertain=True,
 )
 VERIFY_FAILED = Reason(
     'isolation.verify.failed',
-    'The started guest could not be examined, so nothing is proven about it.',
+    'The started guest could not be examined, so its confinement is not '
+    'proven.',
     'The message names what could not be read; the log of nova-compute has '
     'the traceback.',
     uncertain=True,
 )
 VERIFY_INTERRUPTED = Reason(
     'isolation.verify.interrupted',
-    'nova-compute ended after it had started the guest paused and before it '
-    'had verified it. The guest was powered off when nova-compute came back.',
-    'Start the server again, or delete it if it was being created.',
+    'nova-compute stopped after it had started the guest paused and before '
+    'it had verified the guest. The guest was powered off when nova-compute '
+    'started again.',
+    'Start the server again, or delete the server if it was being created.',
 )
 
 VERIFY_NO_PROCESS = Reason(
     'isolation.verify.no_process',
-    'The started guest has no process of its own on the host, so nothing that '
-    'is asked of a process can be verified.',
+    'The started guest has no process of its own on the host, so a '
+    'requirement on the process cannot be verified.',
     'Remove the extra spec from flavors for hypervisors that run guests '
     'without a process, or use a host with QEMU.',
 )
 
-#: code -> Reason, for the areas that no mechanism owns
+#: Code -> Reason, for the areas that no mechanism owns.
 REASONS = types.MappingProxyType({r.code: r for r in defined_in(vars())})

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a flavor asks for, parsed from its extra specs."""
+"""The requirements of a flavor, parsed from its extra specs."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -21,11 +21,11 @@ from nova_isolation.model import vocabulary
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
-    """One extra spec that was understood.
+    """One valid extra spec of a flavor.
 
     :ivar key: the extra spec
-    :ivar mechanism: the name of its owner
-    :ivar values: the words of its value, sorted, each once
+    :ivar mechanism: the name of the mechanism that owns the extra spec
+    :ivar values: the words of the value, sorted, each once
     """
 
     key: str
@@ -34,17 +34,18 @@ class Requirement:
 
     @property
     def value(self) -> str:
-        """The value as a flavor would hold it."""
+        """The value as a flavor would have it."""
         return ','.join(self.values)
 
     def unmet(
         self, reason: reasons.Reason, found: str, wanted: str = ''
     ) -> reasons.Unmet:
-        """This requirement as an unmet one.
+        """Return this requirement as an unmet one.
 
-        :param reason: why
-        :param found: what there is instead
-        :param wanted: the part of the value that is missing, by default all
+        :param reason: why the requirement is not met
+        :param found: what was found instead
+        :param wanted: the part of the value that is not met, by default the
+            whole value
         """
         return reasons.Unmet(
             reason.code, self.key, wanted or self.value, found
@@ -53,41 +54,44 @@ class Requirement:
 
 @dataclasses.dataclass(frozen=True)
 class Requirements:
-    """All that a flavor asks for.
+    """All requirements of a flavor.
 
     :ivar items: the requirements, sorted by key
-    :ivar problems: why the extra specs cannot be enforced as they stand. Not
-        empty means that no host will do
-        (:func:`nova_isolation.decision.host_facts.decide`)
+    :ivar problems: why the extra specs cannot be enforced. Where there are
+        problems, no host is accepted
+        (:func:`nova_isolation.decision.host_facts.decide`).
     """
 
     items: tuple[Requirement, ...] = ()
     problems: tuple[reasons.Unmet, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether the flavor is tagged at all."""
+        """Return whether the flavor is tagged."""
         return bool(self.items or self.problems)
 
     def get(self, key: str) -> Requirement | None:
-        """The requirement of an extra spec, or None."""
+        """Return the requirement of an extra spec, or None."""
         return next((r for r in self.items if r.key == key), None)
 
     def of(self, mechanism: str) -> tuple[Requirement, ...]:
-        """The requirements that a mechanism owns."""
+        """Return the requirements that a mechanism owns."""
         return tuple(r for r in self.items if r.mechanism == mechanism)
 
     @property
     def extra_specs(self) -> dict[str, str]:
-        """The extra specs that these requirements are parsed from."""
+        """The extra specs from which the requirements were parsed."""
         return {r.key: r.value for r in self.items}
 
 
-#: What an untagged flavor asks for.
+#: The requirements of an untagged flavor.
 NOTHING = Requirements()
 
 
 def is_tagged(extra_specs: Mapping[str, str] | None) -> bool:
-    """Whether a flavor has any extra spec of ours, valid or not."""
+    """Return whether a flavor has an extra spec of this project.
+
+    An invalid extra spec counts as well.
+    """
     return any(map(vocabulary.is_ours, extra_specs or ()))
 
 
@@ -95,14 +99,14 @@ def parse(
     extra_specs: Mapping[str, str] | None,
     known: vocabulary.Vocabulary,
 ) -> Requirements:
-    """Understand the extra specs of a flavor.
+    """Parse the extra specs of a flavor.
 
-    Nothing is raised for extra specs that cannot be understood: each becomes
-    a problem of the result, which no host meets. So no caller can forget to
-    check.
+    An extra spec that is not valid raises no error. It becomes a problem of
+    the result, and no host is accepted for a result with problems. So no
+    caller can forget to check.
 
     :param extra_specs: all extra specs of the flavor; those of other
-        namespaces are passed over
+        namespaces are ignored
     :param known: the vocabulary
     """
     items: list[Requirement] = []
@@ -132,7 +136,7 @@ def parse(
 def _without_row(
     key: str, text: object, known: vocabulary.Vocabulary
 ) -> reasons.Unmet:
-    """Why no loaded mechanism knows an extra spec."""
+    """Return why no loaded mechanism knows an extra spec."""
     if vocabulary.is_reserved(key):
         return reasons.Unmet(
             reasons.SPEC_RESERVED.code,
@@ -148,7 +152,7 @@ def _without_row(
             str(text),
             f'the mechanism {owner} is not loaded',
         )
-    # Seldom needed.
+    # Imported here because it is seldom needed.
     import difflib
 
     near = difflib.get_close_matches(key, known.rows, n=1)
@@ -163,10 +167,10 @@ def _without_row(
 def _conflicts(
     wanted: Requirements, known: vocabulary.Vocabulary
 ) -> list[reasons.Unmet]:
-    """The pairs of extra specs that no host could ever meet together."""
+    """Return the pairs of extra specs that no host can meet together."""
     found = []
     present = {r.key: r for r in wanted.items}
-    # A companion that is present and invalid is a problem already.
+    # An invalid companion is in the problems already.
     broken = {p.key for p in wanted.problems}
     for item in wanted.items:
         row = known.rows[item.key]

@@ -10,34 +10,35 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The placement traits that say what a host offers.
+"""The placement traits that report what a host offers.
 
-They only narrow the hosts that placement names; what counts is the decision
-on the facts. So a trait may be missing where the traits cannot express a
-requirement (one hypervisor of several), but it is never wrong for long: what
-stops being true is taken away at the next measurement.
+Traits only narrow the hosts that placement names; the decision is made on the
+facts. So a requirement may have no trait where traits cannot express it (one
+hypervisor of several). A trait is never wrong for long: the next measurement
+removes a trait that is no longer true.
 """
 
 import re
 
-#: All traits of this project, and no others, begin with it.
+#: The prefix of all traits of this project, and of no other traits.
 PREFIX = 'CUSTOM_ISOLATION_'
 
-#: What a trait of ours looks like; placement allows 255 characters.
+#: The pattern of the traits of this project; placement allows 255 characters.
 PATTERN = re.compile(PREFIX + '[A-Z0-9_]{1,238}')
 
-#: Every host that runs our driver has it, and every request for a tagged
-#: flavor requires it. A forced host (``az:host``) skips the scheduler's
-#: filters; without this trait placement would name one with another driver.
+#: Every host that runs the driver of this project has this trait, and every
+#: request for a tagged flavor requires it. A forced host (``az:host``) skips
+#: the filters of the scheduler; without this trait placement would name a
+#: host with another driver.
 GUARDED = PREFIX + 'GUARDED'
 
 
 def name(*words: str) -> str:
-    """The trait of some words.
+    """Return the name of a trait.
 
     :param words: e.g. ``'QEMU', 'ABSENT', 'usb-redir'``
     :returns: e.g. ``CUSTOM_ISOLATION_QEMU_ABSENT_USB_REDIR``; placement
-        allows ``[A-Z0-9_]``, at most 255
+        allows ``[A-Z0-9_]``, at most 255 characters
     """
     text = re.sub('[^A-Z0-9]', '_', '_'.join(words).upper())
     return (PREFIX + text)[:255]

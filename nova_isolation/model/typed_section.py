@@ -10,13 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""From a mechanism's part of the facts to a typed object and back.
+"""Conversion of a mechanism's part of the facts to a typed object and back.
 
-A section is a frozen dataclass. Its fields are ``str``, ``int``, ``bool`` or
+A mechanism's part of the facts document is called a section here. In Python a
+section is a frozen dataclass. Its fields are ``str``, ``int``, ``bool`` or
 ``tuple[str, ...]``, or one of these ``| None``, where None means unknown.
 Reading is strict: a missing, unknown or wrongly typed field makes the whole
-section malformed, because facts that are half understood would be half
-guessed.
+section malformed, because a reader that skips a field would have to guess its
+value.
 """
 
 from collections.abc import Hashable
@@ -33,7 +34,7 @@ T = typing.TypeVar('T')
 
 
 def write(section: typing.Any) -> dict[str, object]:
-    """The section as JSON values.
+    """Return a section as JSON values.
 
     :param section: a dataclass as described above
     """
@@ -45,13 +46,14 @@ def write(section: typing.Any) -> dict[str, object]:
 
 
 def read(kind: type[T], value: object) -> T:
-    """The typed section of JSON values.
+    """Return the typed section of JSON values.
 
     :param kind: the dataclass
-    :param value: what the document holds
-    :raises nova_isolation.model.facts.FactsError: it does not fit
+    :param value: the JSON values from the document
+    :raises nova_isolation.model.facts.FactsError: the value does not match
+        the dataclass
     """
-    # mypy takes a type for something that has no hash.
+    # mypy does not know that a type is hashable.
     names = _hints(typing.cast(Hashable, kind))
     if not isinstance(value, Mapping) or set(value) != set(names):
         raise facts.FactsError(
@@ -67,13 +69,19 @@ def read(kind: type[T], value: object) -> T:
 
 @functools.cache
 def _hints(kind: type) -> dict[str, typing.Any]:
-    """field -> its type. The look-up takes most of the time of reading."""
+    """Return field name -> type of the field.
+
+    The result is cached because the look-up takes most of the time of a read.
+    """
     hints = typing.get_type_hints(kind)
     return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
 
 
 def _field(owner: str, name: str, hint: object, value: object) -> object:
-    """The value of a field, or FactsError."""
+    """Return the value of a field.
+
+    :raises nova_isolation.model.facts.FactsError: the value has another type
+    """
     allowed = (
         typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     )

@@ -12,14 +12,15 @@
 
 """The extra specs of the ``isolation:`` namespace.
 
-The rows themselves belong to the mechanisms, in the tree and of other
-packages alike (:attr:`nova_isolation.mechanisms.base.Mechanism.extra_specs`).
-The parser, the validators of Nova's API and the documentation are made from
-the :class:`Vocabulary` of the mechanisms that are loaded.
+Each row of the vocabulary describes one extra spec and belongs to a
+mechanism, of this tree or of another package
+(:attr:`nova_isolation.mechanisms.base.Mechanism.extra_specs`). The parser,
+the validators of Nova's API and the documentation are made from the
+:class:`Vocabulary` of the loaded mechanisms.
 
-The owner of a key follows from the key: every key of the mechanism NAME is
-``isolation:NAME`` or begins with ``isolation:NAME_``. So the owner is known
-even where the mechanism failed to load and its rows are missing.
+The key names its owner: every key of the mechanism NAME is ``isolation:NAME``
+or begins with ``isolation:NAME_``. So the owner is known even where the
+mechanism failed to load and its rows are missing.
 """
 
 from collections.abc import Iterable
@@ -28,11 +29,11 @@ import dataclasses
 import re
 import types
 
-#: Every extra spec of this project begins with it.
+#: The prefix of every extra spec of this project.
 NAMESPACE = 'isolation:'
 
-#: Keys that begin with one of these belong to features of later releases.
-#: They are refused, so that a flavor never promises what nothing enforces.
+#: The prefixes of keys that belong to features of later releases. Such keys
+#: are refused, so that a flavor never promises what no mechanism enforces.
 RESERVED = ('isolation:xsm',)
 
 #: Nova's own limit for a value (nova/api/openstack/compute/schemas).
@@ -44,15 +45,16 @@ class ExtraSpec:
     """One row of the vocabulary.
 
     :ivar key: the extra spec, with its namespace
-    :ivar condition: completes "the guest runs only where ..."
+    :ivar condition: a clause that completes "the guest runs only where ..."
     :ivar example: a valid value
-    :ivar values: the words that are allowed; empty: see ``pattern``
+    :ivar values: the allowed words; where they are empty, ``pattern`` applies
     :ivar pattern: a regular expression for one word, where ``values`` is
         empty
-    :ivar several: whether the value is a comma list of words, or one word
+    :ivar several: True: the value is a comma-separated list of words; False:
+        the value is one word
     :ivar requires: (key, value) pairs that the flavor must have as well
-    :ivar compatible: (key, words) pairs: where the flavor has that key as
-        well, its value must have one of these words
+    :ivar compatible: (key, words) pairs: where the flavor has this key as
+        well, the value of this key must have one of these words
     """
 
     key: str
@@ -66,31 +68,31 @@ class ExtraSpec:
 
     @property
     def word(self) -> str:
-        """The regular expression of one word of the value."""
+        """A regular expression for one word of the value."""
         if self.values:
             return '(?:' + '|'.join(map(re.escape, self.values)) + ')'
         return f'(?:{self.pattern})'
 
     @property
     def expression(self) -> str:
-        """The regular expression of a whole value, for ``fullmatch``."""
+        """A regular expression for the whole value, for ``fullmatch``."""
         return f'{self.word}(?:,{self.word})*' if self.several else self.word
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words, for a message."""
+        """A description of the allowed values, for a message."""
         words = ', '.join(self.values) if self.values else f'/{self.pattern}/'
         if self.several:
-            return f'a comma list of: {words}'
+            return f'a comma-separated list of: {words}'
         return words if len(self.values) == 1 else f'one of: {words}'
 
     def parse(self, text: object) -> tuple[str, ...]:
-        """Take a value apart.
+        """Split a value into its words.
 
         :param text: the value as Nova stores it
         :returns: the words of the value, sorted, each once
-        :raises ValueError: the value is not a text, is empty, too long or
-            not allowed; the message names what would be allowed
+        :raises ValueError: the value is not a string, is empty, too long or
+            not allowed; the message names the allowed values
         """
         if (
             not isinstance(text, str)
@@ -104,7 +106,7 @@ class ExtraSpec:
 class Vocabulary:
     """The extra specs of the mechanisms of this process.
 
-    :ivar rows: key -> its row
+    :ivar rows: key -> row of this key
     """
 
     rows: Mapping[str, ExtraSpec]
@@ -114,9 +116,9 @@ class Vocabulary:
         owned: Mapping[str, Iterable[ExtraSpec]],
         failed: Iterable[str] = (),
     ) -> None:
-        """:param owned: name of a mechanism -> its rows
-        :param failed: names of mechanisms that failed to load, whose rows
-            are therefore unknown
+        """:param owned: name of a mechanism -> rows of this mechanism
+        :param failed: names of mechanisms that failed to load; their rows
+            are unknown
         :raises ValueError: a row is outside the namespace, is reserved, does
             not begin with the name of its mechanism, exists twice, or does
             not allow its own example
@@ -129,7 +131,7 @@ class Vocabulary:
             for spec in specs:
                 self._check(name, spec)
                 if spec.key in rows:
-                    raise ValueError(f'{spec.key!r} has an owner already')
+                    raise ValueError(f'{spec.key!r} already has an owner')
                 rows[spec.key] = spec
                 self._owners[spec.key] = name
         self.rows = types.MappingProxyType(rows)
@@ -144,18 +146,19 @@ class Vocabulary:
             raise ValueError(
                 f'{spec.key!r} does not begin with {NAMESPACE + name!r}'
             )
-        # Finds a malformed regular expression before a flavor does.
+        # A malformed regular expression is found here, before a flavor is
+        # parsed.
         spec.parse(spec.example)
 
     def owner(self, key: str) -> str:
-        """The name of the mechanism that owns a row.
+        """Return the name of the mechanism that owns a key.
 
-        :raises KeyError: no loaded mechanism has such a row
+        :raises KeyError: no loaded mechanism owns the key
         """
         return self._owners[key]
 
     def of(self, mechanism: str) -> tuple[ExtraSpec, ...]:
-        """The rows of a mechanism, in the mechanism's own order."""
+        """Return the rows of a mechanism, in the mechanism's own order."""
         return tuple(
             row
             for key, row in self.rows.items()
@@ -163,39 +166,40 @@ class Vocabulary:
         )
 
     def unavailable_owner(self, key: str) -> str | None:
-        """The mechanism that owns a key and failed to load.
+        """Return the mechanism that owns a key and failed to load.
 
-        :returns: None where the key is named after a mechanism that is
-            loaded, or after none
+        :returns: the name; None where the key is named after a loaded
+            mechanism, or is not named after any mechanism
         """
         owner = named_after(key, self._loaded | self._failed)
         return owner if owner in self._failed else None
 
 
 def is_named_after(key: str, mechanism: str) -> bool:
-    """Whether a key is one that a mechanism of this name may own."""
+    """Return whether a mechanism of this name may own a key."""
     start = NAMESPACE + mechanism
     return key == start or key.startswith(f'{start}_')
 
 
 def named_after(key: str, mechanisms: Iterable[str]) -> str | None:
-    """The mechanism after which a key is named.
+    """Return the mechanism after which a key is named.
 
-    :param mechanisms: names; where two fit, the longer one counts
+    :param mechanisms: names of mechanisms
+    :returns: the longest name that fits; None where no name fits
     """
     fitting = [n for n in mechanisms if is_named_after(key, n)]
     return max(fitting, key=len, default=None)
 
 
 def is_reserved(key: str) -> bool:
-    """Whether a key belongs to a feature of a later release."""
+    """Return whether a key belongs to a feature of a later release."""
     return key.startswith(RESERVED)
 
 
 def is_ours(key: str) -> bool:
-    """Whether a key is meant for this project.
+    """Return whether a key is meant for this project.
 
-    Other capitals and stray blanks count: a key that an admin plainly meant
-    for this project is refused as unknown, not passed over.
+    Letter case and surrounding blanks do not matter: a key that an admin
+    plainly meant for this project is refused as unknown and is not ignored.
     """
     return key.strip().lower().startswith(NAMESPACE)

@@ -10,24 +10,24 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The state of AppArmor, as the kernel tells it."""
+"""The state of AppArmor, as the kernel reports it."""
 
 from collections.abc import Callable
 
 _PARAMETERS = '/sys/module/apparmor/parameters'
 
-#: The kernel lets only root read this one (security/apparmor/lsm.c).
+#: The kernel lets only root read this file (security/apparmor/lsm.c).
 MODE = f'{_PARAMETERS}/mode'
 
 
 def mode(read: Callable[[str], str]) -> str:
-    """``enforcing``, ``complain`` or ``disabled``.
+    """Return ``enforcing``, ``complain`` or ``disabled``.
 
-    ``complain`` is also the answer for the kernel's modes ``kill`` and
-    ``unconfined``, which are not what libvirt's profiles are made for.
+    The result is ``complain`` also for the kernel's modes ``kill`` and
+    ``unconfined``, because libvirt's profiles are not made for these modes.
 
-    :param read: gives the text of a file
-    :raises OSError: the kernel's answer cannot be had
+    :param read: returns the text of a file
+    :raises OSError: the state cannot be read
     """
     try:
         if read(f'{_PARAMETERS}/enabled').strip() != 'Y':
@@ -39,13 +39,13 @@ def mode(read: Callable[[str], str]) -> str:
 
 
 def profiles(read: Callable[[str], str]) -> set[str]:
-    """The names of the profiles that are loaded; none without AppArmor.
+    """Return the names of the loaded profiles; empty without AppArmor.
 
-    :param read: gives the text of a file
-    :raises OSError: the kernel's answer cannot be had
+    :param read: returns the text of a file
+    :raises OSError: the profiles cannot be read
     """
     if mode(read) == 'disabled':
         return set()
     lines = read('/sys/kernel/security/apparmor/profiles').splitlines()
-    # Each with its mode: "libvirtd (enforce)".
+    # Each line has a profile and its mode: "libvirtd (enforce)".
     return {line.rpartition(' ')[0] for line in lines}

@@ -10,30 +10,36 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How a program was hardened when it was built, read from its ELF file.
+"""The hardening with which a program was built, read from its ELF file.
 
-What each word means and where the rule is from:
+The list shows what each word means and the source of its rule:
 
 ``pie``
-    position independent: the type is ET_DYN and the file is a program, not a
-    library (DF_1_PIE, or an interpreter is named). System V gABI, chapter 5.
+    The program is position independent: its type is ET_DYN and the file is a
+    program, not a library (DF_1_PIE is set, or an interpreter is named).
+    System V gABI, chapter 5.
 ``nx``
-    the stack is not executable: PT_GNU_STACK is there without PF_X. Without
-    the header the kernel makes it executable (fs/binfmt_elf.c).
+    The stack is not executable: the file has PT_GNU_STACK without PF_X. Where
+    the file has no such header, the kernel makes the stack executable
+    (fs/binfmt_elf.c).
 ``relro``
-    relocations are read-only after start: PT_GNU_RELRO is there.
+    Relocations are read-only after the start: the file has PT_GNU_RELRO.
 ``bindnow``
-    all symbols are bound at start: DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW.
+    All symbols are bound at the start: the file has DT_BIND_NOW, DF_BIND_NOW
+    or DF_1_NOW.
 ``canary``
-    built with a stack protector: ``__stack_chk_fail`` is referenced.
+    The program was built with a stack protector: it refers to
+    ``__stack_chk_fail``.
 ``fortify``
-    built with _FORTIFY_SOURCE: a checking function of glibc, ``__*_chk``, is
-    referenced.
-    These two are of programs that are linked dynamically; of a static one,
-    as far as can be told, neither holds.
+    The program was built with _FORTIFY_SOURCE: it refers to a checking
+    function of glibc, ``__*_chk``.
 ``cet``
-    built for Intel's control-flow enforcement: the GNU property note claims
-    both IBT and SHSTK (System V psABI for x86-64, GNU_PROPERTY_X86_FEATURE_1).
+    The program was built for Intel's control-flow enforcement: the GNU
+    property note claims both IBT and SHSTK (System V psABI for x86-64,
+    GNU_PROPERTY_X86_FEATURE_1).
+
+``canary`` and ``fortify`` can only be found in dynamically linked programs. A
+statically linked program counts as having neither.
 """
 
 from collections.abc import Iterator
@@ -45,7 +51,8 @@ from elftools.elf import constants
 from elftools.elf import elffile
 from elftools.elf import segments
 
-# glibc's debug/ directory has them all; __stack_chk_fail only looks alike.
+# The checking functions of _FORTIFY_SOURCE are in the folder debug/ of glibc.
+# __stack_chk_fail has a similar name and belongs to the stack protector.
 _FORTIFIED = re.compile(r'__(?!stack)[a-z0-9_]+_chk')
 _DF_BIND_NOW = 0x8
 _DF_1_NOW = 0x1
@@ -53,26 +60,26 @@ _DF_1_PIE = 0x08000000
 _IBT_AND_SHSTK = 0x3
 _SHN_UNDEF = 0
 
-# Bytes of program headers that the kernel takes.
+# The kernel accepts at most this many bytes of program headers.
 _MAX_HEADERS = 65536
 
-# The tags that point to tables, one of which lies behind the symbols.
+# The tags that point to tables. One of these tables follows the symbols.
 _TABLES = frozenset({
     'DT_STRTAB', 'DT_HASH', 'DT_GNU_HASH', 'DT_VERSYM', 'DT_VERNEED',
     'DT_VERDEF', 'DT_REL', 'DT_RELA', 'DT_RELR', 'DT_JMPREL', 'DT_INIT',
     'DT_FINI', 'DT_INIT_ARRAY', 'DT_FINI_ARRAY', 'DT_PLTGOT',
 })  # fmt: skip
 
-#: type -> the last segment of it, which is the one that counts
+#: Type -> the last segment of this type, because the last segment counts.
 _Segments = dict[object, typing.Any]
 
 
 def hardening(path: str) -> frozenset[str]:
-    """The words of ``isolation:qemu_hardening`` that hold for a program.
+    """Return the words of ``isolation:qemu_hardening`` that a program meets.
 
     :param path: an ELF file
-    :raises OSError: it cannot be read
-    :raises ValueError: it is no ELF program
+    :raises OSError: the file cannot be read
+    :raises ValueError: the file is not an ELF program
     """
     with open(path, 'rb') as stream:
         try:
@@ -80,9 +87,11 @@ def hardening(path: str) -> frozenset[str]:
         except OSError:
             raise
         except Exception as error:
-            # The library is not made for files that are broken: it also
+            # The library does not expect broken files: for these it also
             # raises AssertionError, OverflowError, AttributeError, ...
-            raise ValueError(f'{path} is no ELF program: {error!r}') from error
+            raise ValueError(
+                f'{path} is not an ELF program: {error!r}'
+            ) from error
 
 
 def _words(elf: typing.Any) -> Iterator[str]:
@@ -115,9 +124,10 @@ def _words(elf: typing.Any) -> Iterator[str]:
 
 
 def _segments(elf: typing.Any) -> list[typing.Any]:
-    """The segments of a program that the kernel would start.
+    """Return the segments of a program that the kernel can start.
 
-    :raises ValueError: it would not (fs/binfmt_elf.c, load_elf_phdrs)
+    :raises ValueError: the kernel refuses to start the file (fs/binfmt_elf.c,
+        load_elf_phdrs)
     """
     size = elf.structs.Elf_Phdr.sizeof()
     if (
@@ -125,7 +135,7 @@ def _segments(elf: typing.Any) -> list[typing.Any]:
         or elf['e_phentsize'] != size
         or not 0 < elf['e_phnum'] * size <= _MAX_HEADERS
     ):
-        raise ValueError('it cannot be started')
+        raise ValueError('the kernel cannot start the file')
     return list(elf.iter_segments())
 
 
@@ -139,16 +149,17 @@ def _dynamic_tags(headers: _Segments) -> dict[object, int]:
 def _references(
     elf: typing.Any, headers: _Segments, tags: dict[object, int]
 ) -> Iterator[str]:
-    """The names that the program wants from libraries.
+    """Return the names that the program imports from libraries.
 
-    From the dynamic symbol table, which is found without section headers:
-    those may be stripped. A static program wants none. It may well have the
-    same names in its static table, but those show how the C library within
-    was built, not the program.
+    The names come from the dynamic symbol table, which can be found without
+    section headers, because section headers may be stripped. A statically
+    linked program imports no names. Its static symbol table may have the same
+    names, but those show how the C library inside was built.
 
-    The tables are unpacked here because the library parses the dynamic
-    segment anew for each symbol, 5 s for a QEMU, and because it takes their
-    number from DT_GNU_HASH, where those that are only wanted need not be.
+    This function unpacks the tables itself for two reasons. pyelftools parses
+    the dynamic segment again for each symbol, which takes 5 s for a QEMU. And
+    pyelftools takes the number of symbols from DT_GNU_HASH, which need not
+    contain imported symbols.
     """
     segment = headers.get('PT_DYNAMIC')
     if segment is None:
@@ -156,12 +167,13 @@ def _references(
     start, offset = segment.get_table_offset('DT_SYMTAB')
     _, names = segment.get_table_offset('DT_STRTAB')
     strings = _bytes(elf, names, tags['DT_STRSZ'])
-    # Nothing says how long the table is; it ends where the next one begins.
+    # No tag has the length of the table; it ends where the next table begins.
     end = min(v for t, v in tags.items() if t in _TABLES and v > start)
     entry = elf.structs.Elf_Sym.sizeof()
     table = _bytes(elf, offset, (end - start) // entry * entry)
     order = '<' if elf.little_endian else '>'
-    # st_name and st_shndx of Elf64_Sym and Elf32_Sym (gABI, chapter 4).
+    # These are st_name and st_shndx of Elf64_Sym and Elf32_Sym (gABI,
+    # chapter 4).
     layout = 'I2xH16x' if elf.elfclass == 64 else 'I10xH'
     for name, section in struct.iter_unpack(order + layout, table):
         if section == _SHN_UNDEF:
@@ -170,12 +182,12 @@ def _references(
 
 
 def _bytes(elf: typing.Any, offset: int, size: int) -> bytes:
-    """A part of the file.
+    """Return a part of the file.
 
-    :raises ValueError: it is not within the file
+    :raises ValueError: the part is outside the file
     """
     if offset + size > elf.stream_len:
-        raise ValueError('a table is outside of the file')
+        raise ValueError('a table is outside the file')
     elf.stream.seek(offset)
     data: bytes = elf.stream.read(size)
     return data

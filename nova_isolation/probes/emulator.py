@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Examine a QEMU binary: its file, and what it says of itself.
+"""The measurement of a QEMU binary: its file and its answers over QMP.
 
-The binary is asked over QMP, with a machine of its own that has no devices,
-no configuration and no display and is never run.
+The binary is started for QMP with a machine that has no devices, no
+configuration and no display. This machine never runs a guest.
 """
 
 import glob
@@ -23,9 +23,10 @@ import subprocess  # nosec B404: runs one program, by its path, no shell
 from nova_isolation.probes import elf
 from nova_isolation.probes import program
 
-#: Emulation first, as it needs no device. QEMU sets up memory for code even
-#: if it never runs any. SELinux denies that to a service (execmem) unless the
-#: pages to write and to run are mapped apart (tcg/region.c of QEMU).
+#: TCG comes first, because TCG needs no device. QEMU allocates memory for
+#: translated code even if it never runs any. SELinux denies such memory to a
+#: service (execmem) unless the writable and the executable pages are mapped
+#: separately (tcg/region.c of QEMU).
 _ARGUMENTS = (
     '-machine', 'none', '-accel', 'tcg,split-wx=on', '-accel', 'kvm',
     '-nodefaults', '-no-user-config', '-display', 'none',
@@ -43,13 +44,13 @@ _COMMANDS = (
     {'execute': 'quit'},
 )
 
-#: The QOM type of the machine that is started.
+#: The QOM type of the machine with which the binary is started.
 _OWN_TYPE = 'none-machine'
 
-#: Where the modules of QEMU may lie: in what distributions configure, in what
-#: one builds, and where Debian keeps those of a QEMU that was upgraded while
-#: it ran. A module that comes or goes changes what the binary knows, though
-#: the binary stays the same.
+#: The folders in which QEMU may find modules: the folders of distributions,
+#: those of a local build, and the folder in which Debian keeps the modules of
+#: a QEMU that was upgraded while it ran. A new or removed module changes the
+#: types that the binary knows, although the binary stays the same.
 MODULE_FOLDERS = (
     '/usr/lib/*/qemu',
     '/usr/lib*/qemu*',
@@ -61,9 +62,11 @@ MODULE_FOLDERS = (
 
 
 def fingerprint(path: str) -> tuple[object, ...]:
-    """What an examination depends on: while it is equal, so is the result.
+    """Return the identity of all files on which :func:`examine` depends.
 
-    :raises OSError: the binary cannot be examined
+    While the fingerprint stays equal, so does the result.
+
+    :raises OSError: the binary cannot be read
     """
     return (
         path,
@@ -80,44 +83,47 @@ def examine(path: str, timeout: float) -> program.Emulator:
     """Examine an emulator.
 
     :param path: the binary
-    :param timeout: seconds that its answers may take
-    :raises OSError: it cannot be read or run, or gives no answer in time
-    :raises ValueError: it is no ELF program or no QEMU
+    :param timeout: seconds that the answers of the binary may take
+    :raises OSError: the binary cannot be read or run, or does not answer in
+        time
+    :raises ValueError: the binary is not an ELF program or not a QEMU
     """
     before = program.identity(path)
     hardening = elf.hardening(path)
-    answers = _ask(path, timeout)
+    answers = _qmp_answers(path, timeout)
     if program.identity(path) != before:
         raise OSError(f'{path} was replaced while it was examined')
     types = _words(path, answers.get('types'), 'name')
     options = _words(path, answers.get('options'), 'option')
-    # What is not listed counts as absent. So a list that lacks even the type
-    # of the machine that answers is none.
+    # A type that is not listed counts as absent. So a list without the type
+    # of the running machine is not complete and cannot be used.
     if _OWN_TYPE not in types:
-        raise ValueError(f'{path} does not name its own type {_OWN_TYPE}')
+        raise ValueError(
+            f'{path} does not list {_OWN_TYPE}, the type of its own machine'
+        )
     return program.Emulator(
         path, before, hardening, types, 'sandbox' in options
     )
 
 
 def _words(path: str, answer: object, key: str) -> frozenset[str]:
-    """The words under a key of each entry of an answer.
+    """Return the values of a key in all entries of an answer.
 
-    :raises ValueError: it is no such answer
+    :raises ValueError: the answer has another form
     """
     if not isinstance(answer, list):
-        raise ValueError(f'{path} does not answer as QEMU')
+        raise ValueError(f'{path} does not answer like QEMU')
     result = set()
     for entry in answer:
         word = entry.get(key) if isinstance(entry, dict) else None
         if not isinstance(word, str):
-            raise ValueError(f'{path} answers {entry!r}, without {key!r}')
+            raise ValueError(f'{path} answered {entry!r}, without {key!r}')
         result.add(word)
     return frozenset(result)
 
 
-def _ask(path: str, timeout: float) -> dict[str, object]:
-    """The answers of the binary, by the id of the command."""
+def _qmp_answers(path: str, timeout: float) -> dict[str, object]:
+    """Return id of a command -> answer of the binary."""
     text = ''.join(json.dumps(c) + '\n' for c in _COMMANDS)
     try:
         run = subprocess.run(  # noqa: S603  # nosec B603
@@ -128,10 +134,11 @@ def _ask(path: str, timeout: float) -> dict[str, object]:
             timeout=timeout,
         )
     except subprocess.TimeoutExpired:
-        raise OSError(f'{path} gave no answer in {timeout:g} s') from None
+        raise OSError(f'{path} did not answer in {timeout:g} s') from None
     if run.returncode:
         raise OSError(
-            f'{path} ended with {run.returncode}: {run.stderr.strip()[-200:]}'
+            f'{path} exited with status {run.returncode}: '
+            f'{run.stderr.strip()[-200:]}'
         )
     answers: dict[str, object] = {}
     for line in run.stdout.splitlines():
@@ -140,7 +147,9 @@ def _ask(path: str, timeout: float) -> dict[str, object]:
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
-            raise ValueError(f'{path} answers {line[:80]!r}')
+            raise ValueError(
+                f'{path} answered {line[:80]!r}, which is not a JSON object'
+            )
         name = message.get('id')
         if isinstance(name, str) and 'return' in message:
             answers[name] = message['return']

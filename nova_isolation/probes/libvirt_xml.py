@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What libvirt says of itself in its capabilities."""
+"""The capabilities that libvirt reports about itself, as XML."""
 
 import functools
 import typing
@@ -23,46 +23,51 @@ if typing.TYPE_CHECKING:
 def _parser() -> 'etree.XMLParser':
     from lxml import etree
 
-    # What is parsed comes from the libvirtd of the host, over its own socket.
-    # Entities and the network are shut all the same.
+    # The XML comes from the libvirtd of the host over a local socket. All the
+    # same, the parser resolves no entities and uses no network.
     return etree.XMLParser(resolve_entities=False, no_network=True)
 
 
 def parse(text: str) -> 'etree._Element':
     """Parse XML of libvirt.
 
-    :raises ValueError: it is none
+    :raises ValueError: the text is not XML
     """
-    # Here: the libvirt hook needs this module, and has no time for that one.
+    # The import is here because the libvirt hook imports this module, and the
+    # import of lxml would take longer than the hook's whole decision.
     from lxml import etree
 
     try:
         return etree.fromstring(text.encode(), _parser())
     except etree.XMLSyntaxError as error:
-        raise ValueError(f'libvirt gave bad XML: {error}') from None
+        raise ValueError(f'libvirt returned malformed XML: {error}') from None
 
 
 def security_models(capabilities: str) -> tuple[str, ...]:
-    """The security models that libvirt has drivers for, e.g. ``selinux``.
+    """Return the security models that libvirt has drivers for.
 
-    https://libvirt.org/formatcaps.html, ``host/secmodel``
+    One of them is e.g. ``selinux``. https://libvirt.org/formatcaps.html,
+    ``host/secmodel``.
 
     :raises ValueError: the text is not libvirt's capabilities
     """
     root = parse(capabilities)
     if root.tag != 'capabilities':
-        raise ValueError(f'<{root.tag}> is not <capabilities>')
+        raise ValueError(
+            f'libvirt returned <{root.tag}> instead of <capabilities>'
+        )
     return tuple(
         sorted((m.text or '') for m in root.iterfind('host/secmodel/model'))
     )
 
 
-# Asked for each guest that is verified, of a text that hardly ever changes.
+# This function is called for each guest that is verified, and its argument
+# hardly ever changes.
 @functools.lru_cache(maxsize=4)
 def emulator(domain_capabilities: str) -> str:
-    """The path of the emulator that libvirt starts by default.
+    """Return the path of the emulator that libvirt starts by default.
 
-    https://libvirt.org/formatdomaincaps.html
+    See https://libvirt.org/formatdomaincaps.html.
 
     :raises ValueError: the text is not libvirt's domain capabilities
     """
@@ -70,9 +75,9 @@ def emulator(domain_capabilities: str) -> str:
 
 
 def domain_type(domain_capabilities: str) -> str:
-    """The type of the domains, e.g. ``kvm`` or ``qemu``.
+    """Return the type of the domains, e.g. ``kvm`` or ``qemu``.
 
-    libvirt answers for ``kvm`` only where /dev/kvm can be used.
+    libvirt returns capabilities for ``kvm`` only where /dev/kvm can be used.
 
     :raises ValueError: the text is not libvirt's domain capabilities
     """
@@ -83,5 +88,5 @@ def _needed(domain_capabilities: str, tag: str) -> str:
     root = parse(domain_capabilities)
     text = root.findtext(tag)
     if root.tag != 'domainCapabilities' or not text:
-        raise ValueError(f'no <{tag}> in the domain capabilities')
+        raise ValueError(f"libvirt's domain capabilities have no <{tag}>")
     return text

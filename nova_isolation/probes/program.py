@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Programs: which file one is, and what is known of an emulator."""
+"""The identity of a program's file, and the properties of an emulator."""
 
 import dataclasses
 import os
@@ -18,10 +18,10 @@ import os
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Which file a program is, as the kernel tells files apart.
+    """The identity of a file, as the kernel distinguishes files.
 
     A file that is replaced or written to gets another identity. All fields
-    are those of stat(2); times in nanoseconds, the size in bytes.
+    are those of stat(2). Times are in nanoseconds, the size is in bytes.
     """
 
     device: int
@@ -35,11 +35,12 @@ class Identity:
 class Emulator:
     """An emulator that was examined.
 
-    :ivar path: where it lies
-    :ivar identity: which file was examined
-    :ivar hardening: the words of ``isolation:qemu_hardening`` that hold
-    :ivar types: all QOM types that it knows
-    :ivar sandbox: whether it was built with ``-sandbox`` (seccomp)
+    :ivar path: the path of the binary
+    :ivar identity: the identity of the examined file
+    :ivar hardening: the words of ``isolation:qemu_hardening`` that the
+        emulator meets
+    :ivar types: all QOM types that the emulator knows
+    :ivar sandbox: whether the emulator was built with ``-sandbox`` (seccomp)
     """
 
     path: str
@@ -50,9 +51,9 @@ class Emulator:
 
 
 def identity(path: str) -> Identity:
-    """Which file lies at a path, following links.
+    """Return the identity of the file at a path; links are followed.
 
-    :raises OSError: it cannot be examined
+    :raises OSError: the file cannot be examined
     """
     stat = os.stat(path)
     return Identity(

@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The state of SELinux, as the kernel tells it in selinuxfs.
+"""The state of SELinux, as the kernel reports it in selinuxfs.
 
-The configuration in /etc/selinux is what somebody asked for; it is not read.
+The configuration in /etc/selinux is not read, because the kernel may be in
+another state.
 """
 
 from collections.abc import Callable
@@ -20,26 +21,26 @@ import errno
 import os
 import re
 
-#: A probe: takes a reader of files, gives a word.
+#: A probe takes a reader of files and returns a word.
 Probe = Callable[[Callable[[str], str]], str]
 
-#: The same as in libselinux's selinux_init_load_policy(3).
+#: The mount point, as in libselinux's selinux_init_load_policy(3).
 _FS = '/sys/fs/selinux'
 
-#: Bit of the last field of the answer of _FS/access
+#: The permissive bit in the last field of the answer of _FS/access
 #: (AVD_FLAGS_PERMISSIVE, security/selinux/include/security.h).
 _PERMISSIVE = 1
 
 _SENSITIVITY = re.compile('s[0-9]+')
 
-#: Bytes. The kernel's limit for such answers (SIMPLE_TRANSACTION_LIMIT).
+#: The kernel's limit for such answers in bytes (SIMPLE_TRANSACTION_LIMIT).
 _ANSWER = 4096
 
 
 def ask(path: str, question: str) -> str:
-    """The answer of a file of selinuxfs to a question.
+    """Return the answer of a file of selinuxfs to a question.
 
-    :raises OSError: there is none
+    :raises OSError: the file does not exist or gives no answer
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -50,10 +51,10 @@ def ask(path: str, question: str) -> str:
 
 
 def mode(read: Callable[[str], str]) -> str:
-    """``enforcing``, ``permissive`` or ``disabled``.
+    """Return ``enforcing``, ``permissive`` or ``disabled``.
 
-    :param read: gives the text of a file
-    :raises OSError, ValueError: the kernel's answer cannot be had
+    :param read: returns the text of a file
+    :raises OSError, ValueError: the state cannot be read
     """
     try:
         text = read(f'{_FS}/enforce').strip()
@@ -61,25 +62,26 @@ def mode(read: Callable[[str], str]) -> str:
         return 'disabled'
     words = {'0': 'permissive', '1': 'enforcing'}
     if text not in words:
-        raise ValueError(f'{_FS}/enforce holds {text!r}')
+        raise ValueError(f'{_FS}/enforce contains {text!r}')
     return words[text]
 
 
 def policy(read: Callable[[str], str]) -> str:
-    """``mls``, ``mcs`` or ``plain``: what the levels of the policy are for.
+    """Return the kind of the policy: ``mls``, ``mcs`` or ``plain``.
 
-    An MCS policy is one with multi-level security compiled in and a single
-    sensitivity, s0. An MLS policy has several, and the kernel itself then
-    runs at the highest (mls_systemhigh in refpolicy's kernel.te).
+    An MCS policy has multi-level security compiled in and a single
+    sensitivity, s0. An MLS policy has several sensitivities, and the kernel
+    itself runs at the highest (mls_systemhigh in refpolicy's kernel.te). A
+    plain policy has no levels.
 
-    :param read: gives the text of a file
-    :raises OSError, ValueError: the kernel's answer cannot be had
+    :param read: returns the text of a file
+    :raises OSError, ValueError: the policy's kind cannot be read
     """
     text = read(f'{_FS}/mls').strip()
     if text == '0':
         return 'plain'
     if text != '1':
-        raise ValueError(f'{_FS}/mls holds {text!r}')
+        raise ValueError(f'{_FS}/mls contains {text!r}')
     context = read(f'{_FS}/initial_contexts/kernel').strip('\0\n ')
     parts = context.split(':', 3)
     if len(parts) != 4:
@@ -95,23 +97,23 @@ def enforced(
     read: Callable[[str], str],
     ask: Callable[[str, str], str],
 ) -> bool:
-    """Whether a process of this context is held to the policy.
+    """Return whether the policy is enforced on processes of this context.
 
-    Its type may be permissive by itself (``semanage permissive``), whatever
-    the mode of the system. The kernel tells it with every access decision;
-    this one, of the process to itself, is as good as any
+    A type can be permissive (``semanage permissive``) while the system is
+    enforcing. The kernel reports the permissive flag with every access
+    decision; here the decision is that on the access of a process to itself
     (sel_write_access in security/selinux/selinuxfs.c).
 
-    :param context: of a process, ``user:role:type:level``
-    :param read: gives the text of a file
-    :param ask: gives the answer of a file to a question
+    :param context: the context of a process, ``user:role:type:level``
+    :param read: returns the text of a file
+    :param ask: returns the answer of a file to a question
     :returns: False also where the policy has no such context
-    :raises OSError, ValueError: the kernel's answer cannot be had
+    :raises OSError, ValueError: the kernel gives no answer
     """
     try:
         _, flags = _decision(context, context, 'process', read, ask)
     except OSError as error:
-        # The policy has no such type, or forbids it that role.
+        # The policy has no such type, or does not allow the type for the role.
         if error.errno == errno.EINVAL:
             return False
         raise
@@ -126,15 +128,15 @@ def allows(
     read: Callable[[str], str],
     ask: Callable[[str, str], str],
 ) -> bool:
-    """Whether the policy has this permission, in whatever mode it is.
+    """Return whether the policy allows an access, whatever the mode.
 
-    :param source: the context of who does it
-    :param target: the context of what it is done to
-    :param kind: the class of that, such as ``file``
-    :param permission: one of that class, such as ``execute``
-    :param read: gives the text of a file
-    :param ask: gives the answer of a file to a question
-    :raises OSError, ValueError: the kernel's answer cannot be had
+    :param source: the context of the process
+    :param target: the context of the object
+    :param kind: the class of the object, such as ``file``
+    :param permission: a permission of the class, such as ``execute``
+    :param read: returns the text of a file
+    :param ask: returns the answer of a file to a question
+    :raises OSError, ValueError: the kernel gives no answer
     """
     number = int(read(f'{_FS}/class/{kind}/perms/{permission}'))
     allowed, _ = _decision(source, target, kind, read, ask)
@@ -147,13 +149,13 @@ def domain(
     read: Callable[[str], str],
     ask: Callable[[str, str], str],
 ) -> str:
-    """The context that a process has once it has executed a program.
+    """Return the context of a process after it has executed a program.
 
-    :param source: the context that it has before
+    :param source: the context of the process before
     :param program: the context of the program's file
-    :param read: gives the text of a file
-    :param ask: gives the answer of a file to a question
-    :raises OSError, ValueError: the kernel's answer cannot be had
+    :param read: returns the text of a file
+    :param ask: returns the answer of a file to a question
+    :raises OSError, ValueError: the kernel gives no answer
     """
     return _answer('create', source, program, 'process', read, ask)
 
@@ -165,12 +167,12 @@ def _decision(
     read: Callable[[str], str],
     ask: Callable[[str, str], str],
 ) -> tuple[int, int]:
-    """What the policy allows, a bit for each permission, and the flags."""
+    """Return the allowed permissions as a bit map, and the flags."""
     answer = _answer('access', source, target, kind, read, ask)
-    # allowed decided auditallow auditdeny seqno flags
+    # The fields are: allowed decided auditallow auditdeny seqno flags.
     fields = answer.split()
     if len(fields) != 6:
-        raise ValueError(f'{_FS}/access answers {answer!r}')
+        raise ValueError(f'{_FS}/access answered {answer!r}')
     return int(fields[0], 16), int(fields[5], 16)
 
 
@@ -182,6 +184,6 @@ def _answer(
     read: Callable[[str], str],
     ask: Callable[[str, str], str],
 ) -> str:
-    """What a file of selinuxfs answers about two contexts and a class."""
+    """Return the answer of a file of selinuxfs on two contexts and a class."""
     number = int(read(f'{_FS}/class/{kind}/index'))
     return ask(f'{_FS}/{file}', f'{source} {target} {number}').strip('\0\n ')

@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""For the tests of packages that extend nova-isolation.
+"""Contract suites and fakes for the tests of extensions of nova-isolation.
 
-Contract suites, and hosts and guests that are what a test says they are.
-Everything here
-is part of the wheel and imports no package that only tests need. Nothing here
-is meant for a production service, and no entry point leads here.
+Every mechanism and every attestation provider must pass its contract suite.
+The fakes are a host and a guest whose properties a test sets. This package is
+part of the wheel and imports no package that only tests need. No production
+service imports it, and no entry point names it.
 """

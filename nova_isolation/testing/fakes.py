@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A host and a guest that are what a test says they are."""
+"""A host and a guest whose properties a test sets."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ from nova_isolation.probes import program
 #: The UUID of a :class:`FakeGuest`.
 UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
 
-#: The file that a :class:`FakeGuest` runs.
+#: The identity of the file that the process of a :class:`FakeGuest` runs.
 EXECUTABLE = program.Identity(1, 7, 3, 4, 5)
 
 
 class FakeHost(base.Host):
-    """A compute host. What a test does not give cannot be read.
+    """A compute host. Properties that a test does not set cannot be read.
 
     :ivar files: path -> the text of the file, or the error that reading it
         raises
@@ -49,15 +49,15 @@ class FakeHost(base.Host):
         evidence: Mapping[str, evidences.Evidence] | None = None,
         answers: Callable[[str, str], str] | None = None,
     ) -> None:
-        """:param files: see the class; a path that is missing or None is a
-            file that does not exist
-        :param options: name of a mechanism -> name of an option -> its value,
-            where it is not the default
+        """:param files: see the class; where a path is missing or has the
+            value None, the file does not exist
+        :param options: name of a mechanism -> name of an option -> value of
+            the option, for options that do not have their default
         :param capabilities: libvirt's capabilities, XML
         :param domain_capabilities: libvirt's capabilities of domains, XML
-        :param emulator: the emulator, examined
-        :param evidence: name of a mechanism -> what a third party says
-        :param answers: what :meth:`ask` returns or raises
+        :param emulator: the examined emulator
+        :param evidence: name of a mechanism -> what a third party reports
+        :param answers: the function that :meth:`ask` calls
         """
         self.files = dict(files or {})
         self._options = dict(options or {})
@@ -69,15 +69,16 @@ class FakeHost(base.Host):
         self._answers = answers
 
     def declare(self, mechanism: type[registry.AnyMechanism]) -> None:
-        """Know the defaults of the options of a mechanism.
+        """Register the options of a mechanism that is not installed.
 
-        :param mechanism: a class that need not be installed; those that are
-            installed need no call
+        The options of installed mechanisms are registered already.
+
+        :param mechanism: the class of the mechanism
         """
         self._declared[mechanism.name] = mechanism.options()
 
     def options(self, mechanism: str) -> typing.Any:
-        """See the base class; the defaults are those of the options."""
+        """See the base class; options that are not set have their default."""
         loaded = registry.get().loaded.get(mechanism)
         declared = self._declared.get(mechanism)
         if declared is None:
@@ -126,54 +127,55 @@ class FakeHost(base.Host):
 
 
 class BrokenHost(FakeHost):
-    """A host of which nothing but the options can be read."""
+    """A host from which only the options can be read."""
 
     def __init__(
         self,
         error: Exception,
         options: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
-        """:param error: what every question raises
+        """:param error: the error that every other method raises
         :param options: see :class:`FakeHost`
         """
         super().__init__(options=options)
         self._error = error
 
     def read(self, path: str) -> str:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def ask(self, path: str, question: str) -> str:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def capabilities(self) -> str:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def domain_capabilities(self) -> str:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def emulator(self) -> program.Emulator:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
 
 @dataclasses.dataclass
 class FakeGuest:
-    """A started guest, by default one of kvm that sVirt confines.
+    """A started guest, by default a guest of KVM that sVirt confines.
 
-    :ivar uuid: of the domain
-    :ivar name: of the domain
-    :ivar type: the domain type in its XML
+    :ivar uuid: the UUID of the domain
+    :ivar name: the name of the domain
+    :ivar type: the domain type in the XML
     :ivar label: the label that libvirt reports
-    :ivar enforced: whether libvirt says that the label is enforced
-    :ivar process_label: the label that the kernel reports; None: the same
+    :ivar enforced: whether libvirt reports that the label is enforced
+    :ivar process_label: the label that the kernel reports; None: the same as
+        ``label``
     :ivar others: domain name -> label, of the other guests of the host
     :ivar seccomp: the seccomp mode of the process
     :ivar executable: the file that the process runs
@@ -212,7 +214,7 @@ class FakeProcess(base.Process):
     """The process of a :class:`FakeGuest`."""
 
     def __init__(self, guest: FakeGuest) -> None:
-        """:param guest: the guest that it runs"""
+        """:param guest: the guest that the process runs"""
         self._guest = guest
 
     def label(self) -> str:
@@ -230,27 +232,27 @@ class FakeProcess(base.Process):
 
 
 class BrokenGuest:
-    """A guest of which nothing but its names can be read."""
+    """A guest from which only the UUID and the name can be read."""
 
     uuid = UUID
     name = 'instance-00000001'
 
     def __init__(self, error: Exception) -> None:
-        """:param error: what every question raises"""
+        """:param error: the error that every method raises"""
         self._error = error
 
     def domain_xml(self) -> str:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def security_label(self) -> tuple[str, bool]:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def process(self) -> base.Process | None:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error
 
     def other_process_labels(self) -> dict[str, str]:
-        """Raises the error."""
+        """Raise the error."""
         raise self._error

@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What holds for every mechanism, as tests.
+"""The contract of every mechanism, as tests.
 
-Subclass :class:`MechanismContract` beside :class:`unittest.TestCase` (or
-another test case class), name the mechanism's class, and say what its hosts,
-evidence and guests look like::
+A test of a mechanism inherits from :class:`MechanismContract` and from
+:class:`unittest.TestCase` (or another test case class). It names the class of
+the mechanism and describes hosts, evidence and guests::
 
     class SmtContractTest(
         mechanism_contract.MechanismContract, unittest.TestCase
@@ -55,7 +55,7 @@ from nova_isolation.model import requirements
 from nova_isolation.model import traits
 from nova_isolation.testing import fakes
 
-#: What Nova may write for a guest before a mechanism confines it.
+#: A domain as Nova may write it, before a mechanism confines the guest.
 DOMAIN = f"""<domain type='kvm'>
   <uuid>{fakes.UUID}</uuid>
   <devices>
@@ -71,27 +71,30 @@ ERRORS = (
     ValueError('no'),
 )
 
-#: More bytes than one mechanism may take of the facts document.
+#: A section must have fewer bytes than this.
 _MAX_SECTION = 512
 
-#: What a field of a section may hold that is broken.
+#: Values with which the test replaces a field of a section.
 _BROKEN: tuple[object, ...] = (None, 1, 'x', True, [1], {}, [None])
 
-#: How many random documents a section is read from.
+#: The number of random sections that the test reads.
 _RANDOM_SECTIONS = 300
 
 
 @dataclasses.dataclass
 class Case:
-    """One way to ask for a requirement.
+    """One flavor with the hosts and guests that meet or violate it.
 
     :ivar specs: the extra specs of the flavor
-    :ivar good: hosts that meet them; for a mechanism with a third party its
+    :ivar good: hosts that meet the extra specs; for an evidence mechanism
         evidence in place of hosts
-    :ivar bad: (code without ``isolation.``, host or evidence) that do not
-    :ivar guests: started guests as wanted, on the first of ``good``
-    :ivar wrong: (code without ``isolation.``, guest) that are not as wanted;
-        ``verify.failed`` where examining the guest raises
+    :ivar bad: (code without ``isolation.``, host or evidence) pairs that do
+        not meet the extra specs
+    :ivar guests: started guests that meet the extra specs, on the first host
+        of ``good``
+    :ivar wrong: (code without ``isolation.``, guest) pairs that do not meet
+        the extra specs; the code is ``verify.failed`` where the verification
+        of the guest raises an error
     """
 
     specs: dict[str, str]
@@ -108,13 +111,13 @@ else:
 
 
 class MechanismContract(_Base):
-    """What holds for every mechanism.
+    """The tests that every mechanism must pass.
 
-    :cvar mechanism_class: the mechanism
-    :cvar cases: at least one for each extra spec, and for each word where
-        the words are listed
+    :cvar mechanism_class: the class of the mechanism
+    :cvar cases: at least one case for each extra spec, and for each word of
+        an extra spec whose words are listed
     :cvar malformed: sections (or evidence) that must be refused as malformed,
-        beside the usual ones
+        in addition to those of the suite
     """
 
     mechanism_class: typing.ClassVar[type[registry.AnyMechanism]]
@@ -122,7 +125,7 @@ class MechanismContract(_Base):
     malformed: typing.ClassVar[tuple[typing.Any, ...]] = ()
 
     def setUp(self) -> None:
-        """Load the mechanism beside those that are installed."""
+        """Load the mechanism together with the installed mechanisms."""
         super().setUp()
         self.name = self.mechanism_class.name
         self.mechanisms = registry.build(
@@ -131,53 +134,53 @@ class MechanismContract(_Base):
         self.assertNotIn(self.name, self.mechanisms.failed)
         self.mechanism: typing.Any = self.mechanisms.loaded[self.name]
 
-    # What the tests are made of.
+    # These methods are the parts of the tests.
 
     @property
     def has_evidence(self) -> bool:
-        """Whether evidence stands in the place of hosts."""
+        """Whether the cases have evidence in place of hosts."""
         return issubclass(self.mechanism_class, base.EvidenceMechanism)
 
     def wanted(self, case: Case) -> requirements.Requirements:
-        """The requirements of a case, which are without problems."""
+        """Return the requirements of a case, which must have no problems."""
         result = requirements.parse(case.specs, self.mechanisms.vocabulary)
         self.assertEqual((), result.problems)
         self.assertTrue(result.of(self.name))
         return result
 
     def own(self, case: Case) -> requirements.Requirements:
-        """The requirements of a case that the mechanism owns."""
+        """Return the requirements of a case that the mechanism owns."""
         wanted = self.wanted(case)
         return dataclasses.replace(wanted, items=wanted.of(self.name))
 
     def section(self, host: typing.Any) -> typing.Any:
-        """What is published of a host; evidence stays as it is."""
+        """Return the section that a host publishes, or the evidence."""
         if self.has_evidence:
             return host
         return self.mechanism.write(self.measure(host))
 
     def measure(self, host: typing.Any) -> typing.Any:
-        """The typed facts, as the host measures them."""
+        """Return the typed facts, as the host measures them."""
         if isinstance(host, fakes.FakeHost):
             host.declare(self.mechanism_class)
         return self.mechanism.measure(host)
 
     def read_back(self, host: typing.Any) -> typing.Any:
-        """The typed facts, as the scheduler reads them."""
+        """Return the typed facts, as the scheduler reads them."""
         if self.has_evidence:
             return self.mechanism.read(copy.deepcopy(host))
         text = json.dumps(self.section(host), allow_nan=False)
         return self.mechanism.read(json.loads(text))
 
     def hosts(self) -> Iterator[typing.Any]:
-        """All hosts of the cases."""
+        """Return all hosts of the cases."""
         for case in self.cases:
             yield from case.good
             for _, host in case.bad:
                 yield host
 
     def judge(self, case: Case, read: typing.Any) -> list[reasons.Unmet]:
-        """All that is unmet of a case."""
+        """Return all unmet requirements of a case."""
         return [
             unmet
             for item in self.own(case).items
@@ -185,7 +188,7 @@ class MechanismContract(_Base):
         ]
 
     def decide(self, case: Case, section: typing.Any) -> decision.Decision:
-        """The decision about a host with this section alone."""
+        """Return the decision about a host that has only this section."""
         published = {} if self.has_evidence else {self.name: section}
         evidence = {self.name: section} if self.has_evidence else {}
         return host_facts.decide(
@@ -198,14 +201,14 @@ class MechanismContract(_Base):
         )
 
     def confine(self, domain: typing.Any, case: Case, host: object) -> bytes:
-        """A domain after the mechanism has confined it."""
+        """Return a domain after the mechanism has confined it."""
         self.mechanism.confine(domain, self.wanted(case), self.read_back(host))
         return bytes(etree.tostring(domain))
 
     def judge_definition(
         self, case: Case, domain: typing.Any
     ) -> tuple[reasons.Unmet, ...]:
-        """All that is unmet of a case's own requirements in a domain."""
+        """Return all of a case's own requirements that a domain violates."""
         before = etree.tostring(domain)
         answer = domain_definition.decide(
             self.own(case), domain, self.mechanisms
@@ -214,7 +217,7 @@ class MechanismContract(_Base):
         return answer.unmet
 
     def verify(self, case: Case, guest: typing.Any) -> list[typing.Any]:
-        """What is found of a guest, on the first good host."""
+        """Return the result of verifying a guest, on the first good host."""
         host = case.good[0]
         asked = fakes.FakeHost() if self.has_evidence else host
         if isinstance(asked, fakes.FakeHost):
@@ -226,7 +229,7 @@ class MechanismContract(_Base):
         )
 
     def check_reported(self, unmet: Iterable[reasons.Unmet]) -> None:
-        """Each unmet requirement says all, with a code that has a remedy."""
+        """Check that each unmet requirement is complete and has a remedy."""
         for item in unmet:
             reason = self.mechanisms.reasons[item.code]
             self.assertTrue(reason.meaning and reason.remedy)
@@ -237,7 +240,7 @@ class MechanismContract(_Base):
     def check_codes(
         self, codes: Iterable[str], unmet: Iterable[reasons.Unmet]
     ) -> None:
-        """What is unmet has exactly these codes, each with a remedy."""
+        """Check that the unmet requirements have exactly these codes."""
         found = list(unmet)
         self.check_reported(found)
         self.assertEqual(
@@ -248,21 +251,21 @@ class MechanismContract(_Base):
     def facts_error(
         self, function: Callable[..., object], *args: object
     ) -> facts.FactsError:
-        """The FactsError that a function raises."""
+        """Return the FactsError that a function raises."""
         try:
             function(*args)
         except facts.FactsError as error:
             return error
         self.fail(f'{args!r} was read')
 
-    # What is declared.
+    # Tests of the declarations.
 
     def test_contract_is_loaded(self) -> None:
         """The registry accepts the mechanism."""
         self.assertIsInstance(self.mechanism, base.Mechanism)
 
     def test_contract_extra_specs(self) -> None:
-        """The mechanism owns its extra specs, and has some."""
+        """The mechanism owns at least one extra spec."""
         self.assertTrue(self.mechanism.extra_specs)
         for spec in self.mechanism.extra_specs:
             known = self.mechanisms.vocabulary
@@ -302,7 +305,7 @@ class MechanismContract(_Base):
             }
             self.assertLessEqual(set(spec.values), asked)
 
-    # Facts.
+    # Tests of the facts.
 
     def test_contract_facts_survive_publishing(self) -> None:
         """The scheduler reads the facts that the host measured."""
@@ -323,7 +326,7 @@ class MechanismContract(_Base):
             self.assertLess(len(text), _MAX_SECTION)
 
     def test_contract_malformed_sections(self) -> None:
-        """What cannot be understood is refused, with a message that helps."""
+        """A malformed section is refused, with a message that helps."""
         for section in (
             0, 1, 1.5, True, '', 'x', [], ['x'], [{}], {'x': 1}, {'x': None},
             {'x': {}}, {'': ''}, *self.malformed,
@@ -335,7 +338,7 @@ class MechanismContract(_Base):
             self.assertFalse(answer.accepted, section)
 
     def test_contract_broken_sections(self) -> None:
-        """A field that is lost or another type raises FactsError alone."""
+        """A missing or wrongly typed field raises only FactsError."""
         if self.has_evidence:
             return
         for case in self.cases:
@@ -348,14 +351,14 @@ class MechanismContract(_Base):
                 )
 
     def test_contract_any_section(self) -> None:
-        """Whatever JSON comes, reading raises FactsError or nothing."""
-        # The seed is fixed, so that a failure comes again.
+        """For any JSON value, reading raises FactsError or no error."""
+        # The seed is fixed, so that a failure can be repeated.
         source = random.Random(0)  # noqa: S311  # nosec B311: no secret
         for _ in range(_RANDOM_SECTIONS):
             self.only_facts_error(_any_json(source, 3))
 
     def only_facts_error(self, section: object) -> None:
-        """Reading and judging a section raises nothing but FactsError."""
+        """Check that a section causes no error except FactsError."""
         try:
             read = self.mechanism.read(section)
         except facts.FactsError:
@@ -365,7 +368,7 @@ class MechanismContract(_Base):
         self.mechanism.traits(read)
 
     def test_contract_hosts_that_cannot_be_measured(self) -> None:
-        """A host that cannot be measured meets nothing."""
+        """A host that cannot be measured meets no requirement."""
         if self.has_evidence:
             return
         for error in ERRORS:
@@ -378,10 +381,13 @@ class MechanismContract(_Base):
                 self.assertFalse(self.decide(case, section).accepted)
 
     def broken_options(self) -> Mapping[str, Mapping[str, object]]:
-        """The options of a host that cannot be measured, for overriding."""
+        """Return the options of a host that cannot be measured.
+
+        A subclass may override this method.
+        """
         return {}
 
-    # The decision.
+    # Tests of the decision.
 
     def test_contract_passing_and_refusing(self) -> None:
         """Good hosts meet each case; bad ones are refused by their code."""
@@ -395,7 +401,7 @@ class MechanismContract(_Base):
                     self.assertIn(item.key, case.specs)
 
     def test_contract_through_the_decision(self) -> None:
-        """The one decision function gives the same answers."""
+        """The decision function gives the same answers as the mechanism."""
         for case in self.cases:
             for host in case.good:
                 answer = self.decide(case, self.section(host))
@@ -405,7 +411,7 @@ class MechanismContract(_Base):
                 self.assertEqual((f'isolation.{code}',), answer.codes)
 
     def test_contract_unknown_meets_nothing(self) -> None:
-        """Facts or evidence that are missing meet nothing."""
+        """Missing facts or evidence meet no requirement."""
         code = (
             reasons.EVIDENCE_MISSING
             if self.has_evidence
@@ -417,7 +423,7 @@ class MechanismContract(_Base):
             self.assertEqual((code,), answer.codes)
             self.check_reported(answer.unmet)
 
-    # Traits.
+    # Tests of the traits.
 
     def test_contract_traits_are_valid(self) -> None:
         """Placement accepts the traits and the driver can remove them."""
@@ -427,7 +433,7 @@ class MechanismContract(_Base):
                 self.assertLessEqual(len(name), 255)
 
     def test_contract_required_traits_are_earned(self) -> None:
-        """A host that meets a requirement has the traits it requires."""
+        """A host that meets a requirement has all required traits."""
         for case in self.cases:
             for host in self.hosts():
                 read = self.read_back(host)
@@ -438,10 +444,10 @@ class MechanismContract(_Base):
                             self.mechanism.traits(read),
                         )
 
-    # The domain's XML.
+    # Tests of the domain's XML.
 
     def test_contract_confining_twice_changes_nothing(self) -> None:
-        """A domain that is confined again stays as it is."""
+        """Confining a domain again does not change it."""
         for case in self.cases:
             for host in case.good:
                 domain = etree.fromstring(DOMAIN)
@@ -451,7 +457,7 @@ class MechanismContract(_Base):
                 self.assertEqual(once, self.confine(again, case, host))
 
     def test_contract_confining_leaves_the_rest_alone(self) -> None:
-        """Nothing but what confines the guest changes."""
+        """The other elements of the domain do not change."""
         for case in self.cases:
             domain = etree.fromstring(DOMAIN)
             self.confine(domain, case, case.good[0])
@@ -467,7 +473,7 @@ class MechanismContract(_Base):
         return bytes(etree.tostring(found)).strip()
 
     def test_contract_a_definition_as_it_was_confined(self) -> None:
-        """The libvirt hook accepts what the mechanism wrote."""
+        """The libvirt hook accepts XML that the mechanism wrote."""
         for case in self.cases:
             for host in case.good:
                 domain = etree.fromstring(DOMAIN)
@@ -486,10 +492,10 @@ class MechanismContract(_Base):
                 writes = self.confine(plain, case, host) != before
                 self.assertEqual(writes, bool(unmet), case.specs)
 
-    # The started guest.
+    # Tests of the started guest.
 
     def test_contract_verifying_proves_each_requirement(self) -> None:
-        """A guest as wanted gives a proof of each requirement."""
+        """A guest that meets its requirements proves each of them."""
         for case in self.cases:
             for guest in case.guests:
                 found = self.verify(case, guest)
@@ -502,7 +508,7 @@ class MechanismContract(_Base):
                 )
 
     def test_contract_verifying_finds_what_is_wrong(self) -> None:
-        """A guest that is not as wanted is refused by its code."""
+        """A guest that violates its requirements is refused by its code."""
         for case in self.cases:
             for code, guest in case.wrong:
                 try:
@@ -516,7 +522,7 @@ class MechanismContract(_Base):
                 self.assertFalse(proven & {u.key for u in unmet})
 
     def test_contract_guests_that_cannot_be_examined(self) -> None:
-        """Errors of the guest come through; nothing is proven by them."""
+        """Errors of the guest are raised; they never become a proof."""
         for case in self.cases:
             for error in ERRORS:
                 try:
@@ -524,11 +530,11 @@ class MechanismContract(_Base):
                 except (OSError, ValueError) as raised:
                     self.assertIs(error, raised)
                     continue
-                # Nothing of the guest was read, so it is about the host.
+                # The guest was not read, so the requirement is on the host.
                 self.assertEqual(found, self.verify(case, fakes.FakeGuest()))
 
     def test_contract_guests_without_a_process(self) -> None:
-        """A guest without a process is proven only where none is asked."""
+        """A requirement on the process is unmet without a process."""
         for case in self.cases:
             guest = copy.copy(case.guests[0])
             if not isinstance(guest, fakes.FakeGuest):
@@ -541,12 +547,12 @@ class MechanismContract(_Base):
 
 
 def installed() -> dict[str, object]:
-    """name -> class, of the mechanisms that are installed here."""
+    """Return name -> class of the installed mechanisms."""
     return {n: type(m) for n, m in registry.get().loaded.items()}
 
 
 def _any_json(source: random.Random, depth: int) -> object:
-    """A random JSON value."""
+    """Return a random JSON value."""
     leaves: tuple[object, ...] = (
         None, True, False, 0, 1, -1, 1.5, 2**70, '', 'x', 'enforcing', '\0',
         '\u0661',

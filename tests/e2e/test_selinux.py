@@ -194,7 +194,7 @@ class PermissiveTypeTest(SelinuxTestCase):
         self.assertEqual('Enforcing', self.on_host('getenforce'))
         self.wait_explained(
             self.flavor_of_type,
-            'found allowed: svirt_t [isolation.svirt.type_not_allowed]',
+            'found only svirt_t [isolation.svirt.type_not_allowed]',
         )
         server = self.boot_flavor(self.flavor_of_type, host=self.HOST)
         self.assertNoValidHost(server)

@@ -202,7 +202,7 @@ class MechanismThatDoesNotLoadTest(base.TestCase):
     def test_flavors_that_need_it(self):
         self.start(fixtures.Machine())
         (line,) = self.logged('failed to load')
-        self.assertIn('mechanism qemu failed to load', line)
+        self.assertIn('Mechanism qemu failed to load', line)
         self.assertIn('RuntimeError: a library is missing', line)
         flavor = self.flavor(qemu_sandbox='true')
         for az in (None, 'nova:host1'):

@@ -104,7 +104,7 @@ class OptsTest(base.TestCase):
                 cfg.NoSuchOptError, getattr, conf, 'isolation_svirt'
             )
             self.assertTrue(conf.isolation_qemu.conf)
-        self.assertIn('options of the isolation mechanism svirt', log.output)
+        self.assertIn('Options of mechanism svirt', log.output)
 
     def test_every_option_has_help_and_says_which_services_read_it(self):
         groups = opts.list_opts()

@@ -20,7 +20,7 @@ ROWS = (
     vocabulary.ExtraSpec(
         'isolation:attested',
         values=('true',),
-        condition="a verifier's last good quote of the host is fresh",
+        condition="the verifier's last good quote of the host is fresh",
         example='true',
     ),
     vocabulary.ExtraSpec(
@@ -29,8 +29,8 @@ ROWS = (
         several=True,
         requires=_ATTESTED,
         condition=(
-            "the verifier's policy for the host judges these PCRs, none of "
-            'them by the value that it has before any launch'
+            "the verifier's policy for the host covers each of these PCRs and "
+            'approves only values that come from a measured launch'
         ),
         example='17,18',
     ),
@@ -39,8 +39,8 @@ ROWS = (
         pattern='[1-9][0-9]{0,7}',
         requires=_ATTESTED,
         condition=(
-            'that quote is no older than so many seconds (nor than '
-            '[isolation_attestation] max_age)'
+            "the verifier's last good quote of the host is at most this many "
+            'seconds old; [isolation_attestation] max_age applies as well'
         ),
         example='60',
     ),
@@ -49,8 +49,8 @@ ROWS = (
         values=('true',),
         requires=_ATTESTED,
         condition=(
-            'measured boot, with a reference state, is part of what the '
-            'verifier judges'
+            "the verifier's policy for the host covers measured boot, with a "
+            'reference state'
         ),
         example='true',
     ),
@@ -59,7 +59,8 @@ ROWS = (
         values=('true',),
         requires=_ATTESTED,
         condition=(
-            'run-time integrity (IMA) is part of what the verifier judges'
+            "the verifier's policy for the host covers run-time integrity "
+            '(IMA)'
         ),
         example='true',
     ),

@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Hosts whose measured launch a verifier has just confirmed.
+"""Hosts whose measured launch a verifier has confirmed a short time ago.
 
-What a host says of itself is worth as much as the host is. Here it is not
-asked: the evidence is a verifier's verdict on quotes of the host's TPM
-(:mod:`nova_isolation.attestation`). This module has all the rules by which a
-verdict counts, that of its age included.
+The facts that a host reports can be trusted only as far as the host itself.
+This mechanism uses no facts of the host. Its evidence is a verifier's verdict
+on quotes of the host's TPM (:mod:`nova_isolation.attestation`). This module
+has all the rules that decide whether a verdict counts, also the rule of its
+age.
 """
 
 from collections.abc import Iterator
@@ -38,23 +39,24 @@ _REASONS = {
     attestation_result.AMBIGUOUS: reason_codes.AMBIGUOUS,
 }
 
-#: In these nobody says by what policy the host is judged, or nobody can.
+#: The states in which the verifier's policy for the host is not known.
 _NO_POLICY = frozenset(
     {attestation_result.AMBIGUOUS, attestation_result.PENDING}
 )
 
-#: Digits of a PCR's value that are enough to recognise it in a message; the
-#: fault of a server has no room for more.
+#: How many digits of a PCR's value a message shows; the fault of a server has
+#: no room for more.
 _DIGITS = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class AttestedFacts:
-    """A verdict, read.
+    """The facts from a verifier's verdict.
 
-    :ivar result: the verifier's result for the host; None: there is none
-    :ivar approved: the PCRs that it judges, and the values it approves of
-    :ivar evidence: with the ages
+    :ivar result: the verifier's result for the host; None: no verifier has a
+        result for the host
+    :ivar approved: PCR -> the values that the verifier's policy approves
+    :ivar evidence: the evidence, which has the ages
     """
 
     result: attestation_result.AttestationResult | None
@@ -77,11 +79,11 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
             )
         if not evidence.document:
             return AttestedFacts(None, {}, evidence)
-        held = attestation_result.loads(evidence.document)
-        return AttestedFacts(held, held.approved(), evidence)
+        result = attestation_result.loads(evidence.document)
+        return AttestedFacts(result, result.approved(), evidence)
 
     def traits(self, facts: AttestedFacts) -> frozenset[str]:
-        """One trait, of a host whose last good quote is fresh."""
+        """Return one trait, for a host whose last good quote is fresh."""
         if next(self._untrusted(_PLAIN, facts), None) is not None:
             return frozenset()
         return _TRAITS
@@ -89,9 +91,11 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """One trait, of the spec that stands beside all others.
+        """Return one trait, for ``isolation:attested``.
 
-        Placement knows of no age: it only narrows.
+        All other extra specs of this mechanism require that extra spec.
+        Placement does not know the age of a quote; traits only narrow the
+        hosts.
         """
         return _TRAITS if requirement.key == _PLAIN.key else frozenset()
 
@@ -108,45 +112,50 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
         if requirement.key in (_PLAIN.key, 'isolation:attested_max_age'):
             yield from self._untrusted(requirement, facts)
             return
-        held = facts.result
-        if held is None or held.state in _NO_POLICY:
-            # What isolation:attested, which stands beside it, tells.
+        result = facts.result
+        if result is None or result.state in _NO_POLICY:
+            # The flavor has isolation:attested as well; the reason of both is
+            # the same.
             yield from self._untrusted(requirement, facts)
         elif requirement.key == 'isolation:attested_pcrs':
-            yield from self._unjudged(requirement, facts)
+            yield from self._unmet_pcrs(requirement, facts)
         elif requirement.key == 'isolation:attested_boot':
-            if not held.boot:
+            if not result.boot:
                 yield requirement.unmet(
-                    reason_codes.NO_BOOT, 'no reference state of the boot'
+                    reason_codes.NO_BOOT,
+                    'a policy without measured boot',
                 )
         elif requirement.key == 'isolation:attested_runtime':
-            if not held.runtime:
+            if not result.runtime:
                 yield requirement.unmet(
-                    reason_codes.NO_RUNTIME, 'no run-time policy'
+                    reason_codes.NO_RUNTIME,
+                    'a policy without run-time integrity',
                 )
         else:
-            raise ValueError(f'{requirement.key} is not of {self.name}')
+            raise ValueError(
+                f'mechanism {self.name} does not own {requirement.key}'
+            )
 
     def _untrusted(
         self, requirement: requirements.Requirement, facts: AttestedFacts
     ) -> Iterator[reasons.Unmet]:
-        """Why the verdict is not good, or no longer."""
-        held, said = facts.result, facts.evidence
+        """Return why the verdict is not good, or is no longer fresh."""
+        result, said = facts.result, facts.evidence
         trouble = f' ({said.trouble})' if said.trouble else ''
-        if held is None:
+        if result is None:
             yield requirement.unmet(
-                reason_codes.UNKNOWN, f'no agent of this host{trouble}'
+                reason_codes.UNKNOWN, f'no agent for this host{trouble}'
             )
             return
-        if held.state != attestation_result.GOOD:
+        if result.state != attestation_result.GOOD:
             ago = (
                 ''
                 if said.report_age is None
                 else f' {said.report_age:.0f} s ago'
             )
             yield requirement.unmet(
-                _REASONS[held.state],
-                f'verdict: {held.found or held.state}{ago}',
+                _REASONS[result.state],
+                f'verdict: {result.found or result.state}{ago}',
                 _wanted(requirement, facts),
             )
             return
@@ -155,7 +164,9 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
         if said.is_fresh(limit):
             return
         if said.age is None:
-            yield requirement.unmet(reason_codes.PENDING, 'never a good quote')
+            yield requirement.unmet(
+                reason_codes.PENDING, 'no good quote so far'
+            )
         elif said.age < 0:
             yield requirement.unmet(
                 reason_codes.FUTURE,
@@ -165,29 +176,32 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
             yield requirement.unmet(
                 reason_codes.STALE,
                 f'the last good quote {said.age:.1f} s ago{trouble}',
-                f'one of the last {limit:.0f} s',
+                f'a good quote of the last {limit:.0f} s',
             )
 
-    def _unjudged(
+    def _unmet_pcrs(
         self, requirement: requirements.Requirement, facts: AttestedFacts
     ) -> Iterator[reasons.Unmet]:
-        """The PCRs of which the verifier's verdict says nothing."""
+        """Return the PCRs that the verifier's policy does not cover.
+
+        A policy that approves the value before any launch does not count.
+        """
         for number in sorted(map(int, requirement.values)):
             values = facts.approved.get(number)
             if values is None:
-                judged = ', '.join(map(str, sorted(facts.approved)))
+                covered = ', '.join(map(str, sorted(facts.approved)))
                 yield requirement.unmet(
                     reason_codes.NOT_JUDGED,
-                    f'a policy for PCR {judged}'
-                    if judged
+                    f'a policy for PCR {covered}'
+                    if covered
                     else 'a policy for no PCR',
-                    f'PCR {number} judged',
+                    f'a policy for PCR {number}',
                 )
             elif not all(map(attestation_result.is_launched, values)):
                 yield requirement.unmet(
                     reason_codes.NEVER_LAUNCHED,
-                    f'a policy that approves of {values[0][:_DIGITS]}..., '
-                    'which it is before any launch',
+                    f'a policy that approves {values[0][:_DIGITS]}..., the '
+                    'value before any launch',
                     f'PCR {number} of a measured launch',
                 )
 
@@ -198,9 +212,9 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
         facts: AttestedFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """The verdict again, as it is after the guest was started.
+        """Decide again on the verdict, as it is after the start of the guest.
 
-        It is about the host; there is nothing of it in the guest.
+        The verdict is about the host, so nothing is read from the guest.
         """
         age = facts.evidence.age
         for requirement in wanted.of(self.name):
@@ -226,7 +240,7 @@ def _wanted(
 
 
 def _values(facts: AttestedFacts) -> str:
-    """The PCRs that a launch is measured into, and what they should be."""
+    """Return the PCRs of the verifier's policy and their approved values."""
     return ''.join(
         f', PCR {number} = '
         + ' or '.join(f'{value[:_DIGITS]}...' for value in values)

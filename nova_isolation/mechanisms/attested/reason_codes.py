@@ -17,77 +17,80 @@ from nova_isolation.model import reasons
 UNKNOWN = reasons.Reason(
     'isolation.attested.unknown_host',
     'No verifier knows an agent of the host.',
-    'Enrol the host with the verifier, and see that [isolation_attestation] '
-    'host_map names its agent where the verifiers are asked.',
+    'Enrol the host with the verifier, and check that [isolation_attestation] '
+    'host_map of the service that asks the verifiers names the agent of the '
+    'host.',
     uncertain=True,
 )
 AMBIGUOUS = reasons.Reason(
     'isolation.attested.ambiguous',
-    'Nobody can say which agent is the one of this host: the host has two, '
-    'or the agent is mapped to two hosts or enrolled with two verifiers.',
-    'Make [isolation_attestation] host_map one to one; the log of the service '
-    'that asks the verifiers names the twins.',
+    'It is not known which agent runs on the host: the host has two agents, '
+    'or its agent is mapped to two hosts or enrolled with two verifiers.',
+    'Make [isolation_attestation] host_map one to one. The log of the service '
+    'that asks the verifiers names the duplicates.',
 )
 PENDING = reasons.Reason(
     'isolation.attested.pending',
-    'The verifier has no verdict about the host, or none that can be '
-    'understood.',
-    'Wait for its first good quote; keylime_tenant -c status tells how far '
-    'it is. After a restart of the verifier each host is pending for a '
-    'moment.',
+    'The verifier has no verdict about the host, or its verdict cannot be '
+    'read.',
+    'Wait for the first good quote of the host; keylime_tenant -c status '
+    'shows the progress. After a restart of the verifier each host is pending '
+    'for a moment.',
     uncertain=True,
 )
 FAILED = reasons.Reason(
     'isolation.attested.failed',
-    'The verifier judged the host as not what its policy approves of, or '
-    'could no longer reach its agent.',
-    'Find out what was launched or what died there before you trust the host '
-    'again. Then: keylime_tenant -c reactivate -u AGENT.',
+    'The host does not match the policy of the verifier, or the verifier '
+    'could no longer reach the agent of the host.',
+    'Find out which software was launched on the host, or why its agent '
+    'stopped, before you trust the host again. Then run keylime_tenant -c '
+    'reactivate -u AGENT.',
 )
 REVOKED = reasons.Reason(
     'isolation.attested.revoked',
-    'The verifier has called to say that the host is no longer to be '
-    'trusted, and has found it good never since.',
-    'As for isolation.attested.failed; a newer good quote ends it.',
+    'The verifier revoked its trust in the host and has not reported a good '
+    'quote since.',
+    'Follow the remedy of isolation.attested.failed. A newer good quote '
+    'restores the trust.',
     same_as=FAILED.code,
 )
 STALE = reasons.Reason(
     'isolation.attested.stale',
     'The last good quote of the host is older than isolation:attested_max_age '
     'or [isolation_attestation] max_age.',
-    'Check that the verifier runs, that the agent on the host does, and that '
-    'the service that asks the verifier reaches it.',
+    'Check that the verifier runs, that the agent runs on the host, and that '
+    'the service that asks the verifier can reach the verifier.',
     uncertain=True,
 )
 FUTURE = reasons.Reason(
     'isolation.attested.from_the_future',
-    'The last good quote claims to be later than now, by more than '
+    'The last good quote is dated in the future by more than '
     '[isolation_attestation] clock_skew.',
     'Synchronise the clocks of the verifier and of the service that decides.',
     uncertain=True,
 )
 NOT_JUDGED = reasons.Reason(
     'isolation.attested.pcr_not_judged',
-    "The verifier's policy for the host does not judge the PCR, so a good "
-    'quote says nothing about it.',
+    "The verifier's policy for the host does not cover the PCR, so a good "
+    'quote proves nothing about the PCR.',
     'Enrol the host with a policy for the PCR: keylime_tenant -c update '
     '--tpm_policy.',
 )
 NEVER_LAUNCHED = reasons.Reason(
     'isolation.attested.never_launched',
-    "The verifier's policy for the host approves of the value that the PCR "
-    'has before any launch was measured.',
-    'Take the value of a host that was launched as it should be; all ones '
-    'means that no measured launch took place.',
+    "The verifier's policy for the host approves the value that the PCR has "
+    'before any launch was measured.',
+    'Put the value of a correctly launched host into the policy. A value of '
+    'all ones means that no measured launch took place.',
 )
 NO_BOOT = reasons.Reason(
     'isolation.attested.no_boot',
-    'The verifier judges no measured boot of the host.',
+    "The verifier's policy for the host does not cover measured boot.",
     'Enrol the host with a reference state: keylime_tenant --mb-policy.',
 )
 NO_RUNTIME = reasons.Reason(
     'isolation.attested.no_runtime',
-    'The verifier judges no run-time integrity of the host.',
+    "The verifier's policy for the host does not cover run-time integrity.",
     'Enrol the host with a run-time policy: keylime_tenant --runtime-policy.',
 )
 

@@ -20,8 +20,8 @@ ROWS = (
         pattern='[A-Z0-9_]+',
         several=True,
         condition=(
-            'the host declares each of them, and what each presupposes is '
-            'measured to be so'
+            'the host declares each of these certifications and was measured '
+            'to be in the state that each of them presupposes'
         ),
         example='LSPP',
     ),

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which certifications the host has, and whether it is in their state."""
+"""The certifications of the host, and the state that each presupposes."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _fips(host: base.Host) -> bool:
         return False
 
 
-#: What can be measured of the state that a certification presupposes.
+#: Name of a precondition -> the function that measures it.
 PRECONDITIONS: types.MappingProxyType[str, Callable[[base.Host], bool]] = (
     types.MappingProxyType(
         {
@@ -59,11 +59,11 @@ PRECONDITIONS: types.MappingProxyType[str, Callable[[base.Host], bool]] = (
     )
 )
 
-#: Certification -> what it presupposes. LSPP and RBACPP: the evaluated
-#: configurations of the Red Hat Enterprise Linux KVM certifications that the
-#: OpenStack Security Guide names run SELinux enforcing, LSPP with the MLS
-#: policy. A name that is not here presupposes nothing that is measured:
-#: the admin's declaration is all there is to it.
+#: Certification -> the names of its preconditions. For LSPP and RBACPP the
+#: source is the evaluated configurations of the Red Hat Enterprise Linux KVM
+#: certifications that the OpenStack Security Guide names: they run SELinux
+#: enforcing, LSPP with the MLS policy. A certification that is not listed here
+#: has no measured precondition, so only the admin's declaration counts.
 CERTIFICATIONS = types.MappingProxyType(
     {
         'LSPP': ('selinux_enforcing', 'selinux_mls'),
@@ -77,18 +77,18 @@ CERTIFICATIONS = types.MappingProxyType(
 
 @dataclasses.dataclass(frozen=True)
 class CertificationFacts:
-    """What the host declares.
+    """The declared certifications of a host.
 
     :ivar holding: name of a declared certification -> preconditions that
-        were measured to hold. A precondition that does not hold is left out,
-        so that one which is lost, or which a host of an older release does
-        not know, counts as not holding.
+        were measured to be met. A precondition that is not met is left out.
+        So a precondition that is lost, or that a host of an older release
+        does not know, counts as not met.
     """
 
     holding: Mapping[str, tuple[str, ...]]
 
     def lacking(self, name: str) -> tuple[str, ...]:
-        """The preconditions of a declared certification that do not hold."""
+        """Return the unmet preconditions of a declared certification."""
         return tuple(
             condition
             for condition in CERTIFICATIONS.get(name, ())
@@ -113,7 +113,7 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
         return options.OPTIONS
 
     def measure(self, host: base.Host) -> CertificationFacts:
-        """Each declared name with the preconditions that hold."""
+        """Measure the preconditions of each declared certification."""
         (spec,) = self.extra_specs
         measured: dict[str, tuple[str, ...]] = {}
         for name in host.options(self.name).declared:
@@ -126,11 +126,15 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
         return CertificationFacts(measured)
 
     def write(self, facts: CertificationFacts) -> object:
-        """The names are the keys: what a host declares is not known here."""
+        """Return an object with the certifications as keys.
+
+        The declared names differ from host to host, so they cannot be the
+        fields of a dataclass.
+        """
         return {name: list(words) for name, words in facts.holding.items()}
 
     def read(self, section: object) -> CertificationFacts:
-        """See :meth:`write`."""
+        """Return the facts from the JSON values of :meth:`write`."""
         if not isinstance(section, dict) or not all(
             isinstance(holding, list) and all(type(w) is str for w in holding)
             for holding in section.values()
@@ -143,7 +147,7 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
         )
 
     def traits(self, facts: CertificationFacts) -> frozenset[str]:
-        """A trait for each certification whose preconditions hold."""
+        """Return a trait for each certification with all preconditions met."""
         return frozenset(
             traits.name('CERTIFICATION', name)
             for name in facts.holding
@@ -153,7 +157,7 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """One trait for each certification."""
+        """Return one trait for each certification."""
         return frozenset(
             traits.name('CERTIFICATION', name) for name in requirement.values
         )
@@ -168,14 +172,15 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
             if name not in facts.holding:
                 yield requirement.unmet(
                     reason_codes.UNDECLARED,
-                    'declared: '
-                    + (', '.join(sorted(facts.holding)) or 'none'),
+                    f'only {", ".join(sorted(facts.holding))}'
+                    if facts.holding
+                    else 'no declared certification',
                     name,
                 )
             elif lacking := facts.lacking(name):
                 yield requirement.unmet(
                     reason_codes.PRECONDITION,
-                    'not so: ' + ', '.join(lacking),
+                    f'{name} without {", ".join(lacking)}',
                     f'{name} with {", ".join(CERTIFICATIONS[name])}',
                 )
 
@@ -186,9 +191,9 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
         facts: CertificationFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """A certification is of the host, so the facts are what there is.
+        """Decide again on the facts, measured after the start of the guest.
 
-        The caller measured them after the guest was started.
+        A certification is about the host, so nothing is read from the guest.
         """
         for requirement in wanted.of(self.name):
             unmet = tuple(self.judge(requirement, facts))
@@ -196,5 +201,5 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
             if not unmet:
                 yield base.Proof(
                     requirement.key,
-                    f'{requirement.value}: preconditions hold',
+                    f'{requirement.value}: all preconditions are met',
                 )

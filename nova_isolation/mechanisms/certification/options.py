@@ -23,12 +23,12 @@ OPTIONS = (
         deprecated_group='isolation',
         deprecated_name='certifications',
         help="""
-The certifications that hold for this host, e.g. ``LSPP``.
+The certifications that this host has, e.g. ``LSPP``.
 
 The list is a declaration of the admin. Where a certification presupposes a
-state of the host (``LSPP``: SELinux enforcing with an MLS policy), the compute
-service measures that state, and the certification counts only while the host
-is in it.
+state of the host (``LSPP``: SELinux enforcing with an MLS policy), the
+compute service measures that state, and the certification counts only while
+the host is in that state.
 
 Services: nova-compute.
 """,

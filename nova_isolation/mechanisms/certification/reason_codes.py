@@ -16,7 +16,7 @@ from nova_isolation.model import reasons
 
 UNKNOWN = reasons.Reason(
     'isolation.certification.unknown',
-    'The host could not measure what its certifications presuppose.',
+    'The host could not measure the state that its certifications presuppose.',
     'Look for the failed probe in the log of nova-compute.',
     uncertain=True,
 )

@@ -19,7 +19,7 @@ ROWS = (
         'isolation:hypervisor',
         values=('kvm', 'qemu', 'xen'),
         several=True,
-        condition="the host's hypervisor is one of them",
+        condition="the host's hypervisor is one of the listed ones",
         example='kvm',
     ),
 )

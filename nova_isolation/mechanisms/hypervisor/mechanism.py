@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which hypervisor runs the guests of the host."""
+"""The hypervisor that runs the guests of the host."""
 
 from collections.abc import Iterator
 import dataclasses
@@ -26,7 +26,10 @@ from nova_isolation.probes import libvirt_xml
 
 @dataclasses.dataclass(frozen=True)
 class HypervisorFacts:
-    """:ivar type: libvirt's type of the domains: kvm, qemu, xen"""
+    """The hypervisor of a host.
+
+    :ivar type: libvirt's type of the domains: kvm, qemu, xen
+    """
 
     type: str
 
@@ -41,19 +44,26 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
     unknown = reason_codes.UNKNOWN
 
     def measure(self, host: base.Host) -> HypervisorFacts:
-        """libvirt's word, which for kvm includes that /dev/kvm works."""
+        """Return the type that libvirt reports.
+
+        libvirt reports kvm only where /dev/kvm can be used.
+        """
         return HypervisorFacts(
             libvirt_xml.domain_type(host.domain_capabilities())
         )
 
     def traits(self, facts: HypervisorFacts) -> frozenset[str]:
-        """One trait, of the type."""
+        """Return one trait, for the type."""
         return frozenset({traits.name('HYPERVISOR', facts.type)})
 
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """Nothing where there is a choice: required traits all count."""
+        """Return one trait; empty where the flavor allows several types.
+
+        A host must have all required traits, so traits cannot express a
+        choice.
+        """
         if len(requirement.values) > 1:
             return frozenset()
         return frozenset({traits.name('HYPERVISOR', requirement.value)})
@@ -72,7 +82,7 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
         facts: HypervisorFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """The type of the running domain, which libvirt cannot change."""
+        """Verify the type of the running domain, which cannot change."""
         found = libvirt_xml.parse(guest.domain_xml()).get('type') or 'none'
         for requirement in wanted.of(self.name):
             if found in requirement.values:

@@ -16,15 +16,15 @@ from nova_isolation.model import reasons
 
 UNKNOWN = reasons.Reason(
     'isolation.hypervisor.unknown',
-    'The host could not tell which hypervisor it runs.',
+    'The host could not find out which hypervisor it runs.',
     'Look for the failed probe in the log of nova-compute.',
     uncertain=True,
 )
 OTHER = reasons.Reason(
     'isolation.hypervisor.other',
-    'The host runs another hypervisor than the flavor allows.',
+    'The host runs a hypervisor that the flavor does not allow.',
     'Use a host with one of the wanted hypervisors ([libvirt] virt_type), or '
-    'widen the list in the flavor.',
+    'add the hypervisor of this host to the list in the flavor.',
 )
 
 #: All codes of this module.

@@ -12,20 +12,21 @@
 
 """The components of QEMU that a distribution can leave out.
 
-Each is a piece of attack surface which most guests never use. A component is
-present in an emulator when the emulator knows one of its QOM types; that is
-asked from the binary itself (:mod:`nova_isolation.probes.emulator`), which
-also loads the modules that are packaged apart. The names of the types are
-those of QEMU's own sources (``hw/``, ``chardev/``), unchanged from QEMU 7.2
-to 10.0 except where two are listed.
+Each component is a piece of attack surface that most guests never use. A
+component is present in an emulator when the emulator knows one of the QOM
+types of the component. The binary itself lists its types
+(:mod:`nova_isolation.probes.emulator`) and also loads the modules that are
+packaged separately. The names of the types are those of QEMU's own sources
+(``hw/``, ``chardev/``), unchanged from QEMU 7.2 to 10.0 except where two are
+listed.
 
-The order is part of the facts' schema: a host sends one bit for each
-component. Append, never insert, never remove.
+The order is part of the schema of the facts, because a host sends one bit for
+each component. Only append components; never insert or remove one.
 """
 
 import types
 
-#: component -> the QOM types that reveal it
+#: Component -> the QOM types that reveal the component.
 CATALOGUE = types.MappingProxyType(
     {
         'floppy': ('isa-fdc', 'floppy'),

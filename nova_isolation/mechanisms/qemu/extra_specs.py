@@ -24,7 +24,7 @@ ROWS = (
         values=('pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'),
         several=True,
         compatible=_KVM,
-        condition='the emulator was built with each of them',
+        condition='the emulator was built with each of these hardenings',
         example='pie,nx,relro',
     ),
     vocabulary.ExtraSpec(
@@ -40,8 +40,8 @@ ROWS = (
         several=True,
         compatible=_KVM,
         condition=(
-            'the emulator was built without each of them (a smaller attack '
-            'surface)'
+            'the emulator was built without any of these components (a '
+            'smaller attack surface)'
         ),
         example='floppy,cirrus',
     ),

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The emulator: how it was built, what is in it, whether it is sandboxed."""
+"""The emulator: its hardening, its components and its sandbox."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _ABSENT = 'isolation:qemu_absent'
 _COMPONENTS = tuple(catalogue.CATALOGUE)
 
 # An assignment that is not commented out, as libvirt's virConfReadFile
-# takes it; lines end with either character.
+# reads it. A line ends with CR or LF.
 _SECCOMP_OPTION = re.compile(
     r'(?:^|[\r\n])[ \t]*seccomp_sandbox[ \t]*=[ \t]*([^#\r\n]*)'
 )
@@ -48,13 +48,15 @@ _SECCOMP_FILTER = 2
 
 @dataclasses.dataclass(frozen=True)
 class QemuFacts:
-    """What is known of the emulator.
+    """The facts about the emulator.
 
-    :ivar hardening: the words of ``isolation:qemu_hardening`` that hold
+    :ivar hardening: the words of ``isolation:qemu_hardening`` that the
+        emulator meets
     :ivar sandbox: whether guests run under QEMU's seccomp filter; None:
         unknown
     :ivar known: how many components of the catalogue the host looked for
-    :ivar present: a number in base 16, bit N set: component N is there
+    :ivar present: a hexadecimal number; bit N is set where the emulator has
+        component N
     """
 
     hardening: tuple[str, ...]
@@ -69,7 +71,10 @@ class QemuFacts:
             )
 
     def is_absent(self, component: str) -> bool | None:
-        """Whether a component is absent; None: the host does not know it."""
+        """Return whether a component is absent.
+
+        None: the release of the host does not know the component.
+        """
         index = _COMPONENTS.index(component)
         if index >= self.known:
             return None
@@ -93,7 +98,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         return options.OPTIONS
 
     def measure(self, host: base.Host) -> QemuFacts:
-        """The file of the emulator and its answers; libvirt's qemu.conf."""
+        """Measure the emulator and read libvirt's qemu.conf."""
         emulator = host.emulator()
         present = sum(
             1 << index
@@ -110,10 +115,10 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     def _sandbox(
         self, emulator: program.Emulator, host: base.Host
     ) -> bool | None:
-        """Whether libvirt starts this emulator with its seccomp filter.
+        """Return whether libvirt starts this emulator with a seccomp filter.
 
-        The default of libvirt's ``seccomp_sandbox`` is to use the filter
-        where QEMU has it (libvirt, src/qemu/qemu.conf.in).
+        By default of ``seccomp_sandbox`` libvirt uses the filter where QEMU
+        has it (libvirt, src/qemu/qemu.conf.in). None: unknown.
         """
         if not emulator.sandbox:
             return False
@@ -122,17 +127,20 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         except FileNotFoundError:
             return True
         except OSError:
-            # The rest of the emulator's facts is known all the same.
+            # The other facts about the emulator are still known.
             return None
         values = [v.strip() for v in _SECCOMP_OPTION.findall(text)]
         if not all(map(_NUMBER.fullmatch, values)):
             return None
-        # Which of two assignments counts is libvirt's decision; here both
-        # must switch the filter on.
+        # libvirt decides which of two assignments counts; here both must
+        # switch the filter on.
         return all(int(value) != 0 for value in values)
 
     def traits(self, facts: QemuFacts) -> frozenset[str]:
-        """One trait each: a hardening, the sandbox, an absent component."""
+        """Return a trait for each hardening and each absent component.
+
+        Where the sandbox is used, the host has a trait for the sandbox too.
+        """
         result = {traits.name('QEMU', word) for word in facts.hardening}
         if facts.sandbox:
             result.add(traits.name('QEMU', 'SANDBOX'))
@@ -146,7 +154,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """As :meth:`traits`."""
+        """Return the traits of the requirement, named as in :meth:`traits`."""
         if requirement.key == _SANDBOX:
             return frozenset({traits.name('QEMU', 'SANDBOX')})
         prefix = 'QEMU' if requirement.key == _HARDENING else 'QEMU_ABSENT'
@@ -168,11 +176,13 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
             if lacking:
                 yield requirement.unmet(
                     reason_codes.NOT_HARDENED,
-                    'built with ' + (','.join(facts.hardening) or 'none'),
+                    f'only {",".join(facts.hardening)}'
+                    if facts.hardening
+                    else 'none of them',
                     ','.join(sorted(lacking)),
                 )
         else:
-            yield from _judge_absent(requirement, facts)
+            yield from _unmet_absent(requirement, facts)
 
     def verify(
         self,
@@ -181,7 +191,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         facts: QemuFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """The process's seccomp mode and program, from the kernel."""
+        """Verify the seccomp mode and the program that the kernel reports."""
         process = guest.process()
         for requirement in wanted.of(self.name):
             if process is None:
@@ -203,7 +213,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
                 )
 
 
-def _judge_absent(
+def _unmet_absent(
     requirement: requirements.Requirement, facts: QemuFacts
 ) -> Iterator[reasons.Unmet]:
     absent = {c: facts.is_absent(c) for c in requirement.values}
@@ -218,7 +228,7 @@ def _judge_absent(
     if unknown:
         yield requirement.unmet(
             reason_codes.UNKNOWN,
-            ','.join(unknown) + ' unknown to the host',
+            'no measurement of ' + ','.join(unknown),
             'no ' + ','.join(unknown),
         )
 
@@ -228,7 +238,7 @@ def _verify_program(
     process: base.Process,
     host: base.Host,
 ) -> base.Proof | reasons.Unmet:
-    """Whether the process runs the very file whose facts were judged."""
+    """Verify that the process runs the file that was measured."""
     measured = host.emulator()
     running = process.executable()
     if running == measured.identity:

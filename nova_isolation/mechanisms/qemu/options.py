@@ -24,8 +24,9 @@ OPTIONS = (
 The configuration file of libvirt's QEMU driver.
 
 The compute service reads ``seccomp_sandbox`` from this file. Where only root
-may read the file, the service reads it through privsep, if the file is called
-qemu.conf. If the file cannot be read, the sandbox counts as unknown.
+may read the file, the compute service reads it through privsep, but only if
+the name of the file is qemu.conf. If the file cannot be read, the sandbox
+counts as unknown.
 
 Services: nova-compute.
 """,

@@ -23,7 +23,7 @@ UNKNOWN = reasons.Reason(
 NOT_HARDENED = reasons.Reason(
     'isolation.qemu.not_hardened',
     'The emulator was built without a hardening that the flavor asks for.',
-    'Install an emulator that was built with it.',
+    'Install an emulator that was built with this hardening.',
 )
 NO_SANDBOX = reasons.Reason(
     'isolation.qemu.no_sandbox',
@@ -33,15 +33,14 @@ NO_SANDBOX = reasons.Reason(
 )
 PRESENT = reasons.Reason(
     'isolation.qemu.component_present',
-    'The emulator contains a component that the flavor wants absent.',
+    'The emulator contains a component that the flavor does not allow.',
     'Install an emulator that was built without the component.',
 )
 BINARY = reasons.Reason(
     'isolation.qemu.other_binary',
-    'The started guest runs another program than the emulator that was '
-    'measured.',
-    'Check [libvirt] of nova.conf and the emulator path of libvirt; an '
-    'upgrade of QEMU is measured anew within a minute.',
+    'The started guest does not run the emulator that was measured.',
+    'Check [libvirt] of nova.conf and the emulator path of libvirt. After an '
+    'upgrade of QEMU the host measures the new emulator within a minute.',
 )
 
 #: All codes of this module.

@@ -22,7 +22,10 @@ ROWS = (
         'isolation:svirt',
         values=('selinux', 'apparmor', 'any'),
         compatible=_KVM,
-        condition='libvirt confines guests with that model, enforcing',
+        condition=(
+            'libvirt confines guests with this security model and the kernel '
+            'enforces it'
+        ),
         example='selinux',
     ),
     vocabulary.ExtraSpec(
@@ -31,8 +34,8 @@ ROWS = (
         requires=(('isolation:svirt', 'selinux'),),
         compatible=_KVM,
         condition=(
-            'the SELinux type is one that the host gives to guests; the '
-            "guest's process then has it"
+            'the host allows this SELinux type for guests and the process of '
+            'the guest has this type'
         ),
         example='svirt_t',
     ),

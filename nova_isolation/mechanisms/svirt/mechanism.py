@@ -31,7 +31,8 @@ from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import selinux
 
 if typing.TYPE_CHECKING:
-    # The libvirt hook has another kind, and no time for this one.
+    # The libvirt hook passes elements of xml.etree; an import of lxml would
+    # take longer than the hook's whole decision.
     from lxml import etree
     from oslo_config import cfg
 
@@ -40,8 +41,8 @@ LOG = logging.getLogger(__name__)
 _MODEL = 'isolation:svirt'
 _TYPE = 'isolation:svirt_type'
 
-#: In the order in which ``any`` prefers them. libvirt's third driver, dac,
-#: is plain Unix ownership, which no flavor needs to ask for.
+#: The models, in the order in which ``any`` prefers them. libvirt's third
+#: driver, dac, is plain Unix ownership, which no flavor needs to require.
 _MODELS = ('selinux', 'apparmor')
 
 ENFORCING = 'enforcing'
@@ -49,14 +50,14 @@ ENFORCING = 'enforcing'
 
 @dataclasses.dataclass(frozen=True)
 class SvirtFacts:
-    """What is known of libvirt's confinement.
+    """The facts about libvirt's confinement.
 
     :ivar models: the models of :data:`_MODELS` that libvirt has drivers for
     :ivar selinux: enforcing, permissive, disabled; None: unknown
     :ivar policy: mls, mcs, plain; None: unknown or no SELinux
     :ivar apparmor: enforcing, complain, disabled; None: unknown
-    :ivar types: the SELinux types that the host gives to guests and the
-        kernel holds them to
+    :ivar types: the SELinux types that the host allows for guests and that
+        the kernel enforces
     """
 
     models: tuple[str, ...]
@@ -66,12 +67,12 @@ class SvirtFacts:
     types: tuple[str, ...]
 
     def mode(self, model: str) -> str | None:
-        """The state of a model's security module."""
+        """Return the state of a model's security module."""
         return self.selinux if model == 'selinux' else self.apparmor
 
     @property
     def enforced(self) -> tuple[str, ...]:
-        """The models that truly confine guests, the preferred one first."""
+        """The models that are enforced, the preferred model first."""
         return tuple(
             m
             for m in _MODELS
@@ -96,7 +97,7 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         return options.OPTIONS
 
     def measure(self, host: base.Host) -> SvirtFacts:
-        """libvirt's drivers, and the kernel's word on each module."""
+        """Measure libvirt's drivers and the kernel's security modules."""
         drivers = libvirt_xml.security_models(host.capabilities())
         models = tuple(m for m in _MODELS if m in drivers)
         mode = _state(selinux.mode, host)
@@ -110,7 +111,7 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         )
 
     def _types(self, host: base.Host) -> tuple[str, ...]:
-        """The types of ``[isolation_svirt] types`` that are enforced."""
+        """Return the enforced types of ``[isolation_svirt] types``."""
         (spec,) = (s for s in self.extra_specs if s.key == _TYPE)
         found = []
         for text in sorted(set(host.options(self.name).types)):
@@ -120,14 +121,19 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
                         security_label.base(type_), host.read, host.ask
                     )
                 except (OSError, ValueError) as error:
-                    LOG.warning('Cannot tell about %s: %s', type_, error)
+                    LOG.warning(
+                        'Mechanism svirt cannot read whether the kernel '
+                        'enforces SELinux type %(type)s; flavors that need '
+                        'the type are refused on this host: %(error)s',
+                        {'type': type_, 'error': error},
+                    )
                     continue
                 if enforced:
                     found.append(type_)
         return tuple(found)
 
     def traits(self, facts: SvirtFacts) -> frozenset[str]:
-        """A trait for each enforced model, for any, and for each type."""
+        """Return a trait for each enforced model, for any, for each type."""
         result = {traits.name('SVIRT', model) for model in facts.enforced}
         if result:
             result.add(traits.name('SVIRT', 'ANY'))
@@ -138,7 +144,7 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """As :meth:`traits`."""
+        """Return the trait of the requirement, named as in :meth:`traits`."""
         prefix = 'SVIRT' if requirement.key == _MODEL else 'SVIRT_TYPE'
         return frozenset({traits.name(prefix, requirement.value)})
 
@@ -149,30 +155,33 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         if requirement.key == _TYPE:
             if 'selinux' not in facts.enforced:
                 yield requirement.unmet(
-                    reason_codes.TYPE, 'no guests confined by SELinux'
+                    reason_codes.TYPE, 'no confinement by SELinux'
                 )
             elif requirement.value not in facts.types:
                 yield requirement.unmet(
                     reason_codes.TYPE,
-                    'allowed: ' + (', '.join(facts.types) or 'none'),
+                    f'only {", ".join(facts.types)}'
+                    if facts.types
+                    else 'no allowed type',
                 )
             return
         models = _candidates(requirement)
         if set(models) & set(facts.enforced):
             return
-        there = [m for m in models if m in facts.models]
-        if not there:
+        available = [m for m in models if m in facts.models]
+        if not available:
             yield requirement.unmet(
                 reason_codes.NO_MODEL,
-                'libvirt confines with: '
-                + (', '.join(facts.models) or 'no security module'),
+                f'only {", ".join(facts.models)}'
+                if facts.models
+                else 'no security model',
             )
-        elif any(facts.mode(m) is None for m in there):
+        elif any(facts.mode(m) is None for m in available):
             yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
         else:
             yield requirement.unmet(
                 reason_codes.NOT_ENFORCING,
-                ', '.join(f'{m} {facts.mode(m)}' for m in there),
+                ', '.join(f'{m} {facts.mode(m)}' for m in available),
                 f'{requirement.value}, enforcing',
             )
 
@@ -182,12 +191,13 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         wanted: requirements.Requirements,
         facts: SvirtFacts,
     ) -> None:
-        """Name the model, so that the XML itself fails closed.
+        """Name the security model in the XML, so that the XML fails closed.
 
         libvirt refuses a domain whose model has no driver, also when the
         domain arrives by migration. The label is dynamic: libvirt then
-        relabels the disks and picks categories that are free on this host;
-        a static one would clash after a migration.
+        relabels the disks and chooses categories that are free on this host.
+        A static label could clash with that of another guest after a
+        migration.
         """
         model = _chosen(wanted, facts)
         if model is None:
@@ -208,10 +218,10 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
     def judge_definition(
         self, domain: 'etree._Element', wanted: requirements.Requirements
     ) -> Iterator[reasons.Unmet]:
-        """The ``<seclabel>`` that :meth:`confine` writes, no other."""
+        """Accept only a ``<seclabel>`` as :meth:`confine` writes it."""
         model, type_ = wanted.get(_MODEL), wanted.get(_TYPE)
         if model is not None:
-            yield from seclabel_xml.judge(
+            yield from seclabel_xml.check(
                 domain, _candidates(model), model, type_
             )
 
@@ -222,12 +232,14 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         facts: SvirtFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """libvirt's word and the kernel's must both be as wanted."""
+        """Verify the labels that libvirt and the kernel report."""
         model = _chosen(wanted, facts)
         requirement = wanted.get(_MODEL)
         if requirement is None or model is None:
             for item in wanted.of(self.name):
-                yield item.unmet(reason_codes.NOT_ENFORCING, 'no model')
+                yield item.unmet(
+                    reason_codes.NOT_ENFORCING, 'no enforced security model'
+                )
             return
         label, enforced = guest.security_label()
         running = guest.process()
@@ -241,7 +253,7 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         if not enforced:
             yield requirement.unmet(
                 reason_codes.NOT_ENFORCING,
-                f'{label}, which libvirt says is not enforced',
+                f'{label}, which libvirt reports as not enforced',
                 f'{model}, enforcing',
             )
             return
@@ -268,23 +280,29 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
 
 
 def _state(probe: selinux.Probe, host: base.Host) -> str | None:
-    """What a probe says, or None: one unknown state leaves the others."""
+    """Return the result of a probe; None where the probe fails.
+
+    An unknown state of one security module does not affect the others.
+    """
     try:
         return probe(host.read)
     except (OSError, ValueError) as error:
-        LOG.warning('Cannot tell the state of a security module: %s', error)
+        LOG.warning(
+            'Mechanism svirt cannot read the state of a security module: %s',
+            error,
+        )
         return None
 
 
 def _candidates(requirement: requirements.Requirement) -> tuple[str, ...]:
-    """The models that would do."""
+    """Return the models that meet the requirement."""
     return _MODELS if requirement.value == 'any' else requirement.values
 
 
 def _chosen(
     wanted: requirements.Requirements, facts: SvirtFacts
 ) -> str | None:
-    """The model that confines the guest on this host."""
+    """Return the model that confines the guest on this host."""
     requirement = wanted.get(_MODEL)
     if requirement is None:
         return None
@@ -298,7 +316,7 @@ def _verify_apparmor(
     label: str,
     process: str,
 ) -> base.Proof | reasons.Unmet:
-    """The profile is the guest's own, in the kernel's mode enforce."""
+    """Verify that the guest has its own profile, in the mode enforce."""
     profile = security_label.profile(uuid)
     if label == profile and process == f'{profile} (enforce)':
         return base.Proof(requirement.key, process)

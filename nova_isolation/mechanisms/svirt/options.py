@@ -25,9 +25,9 @@ OPTIONS = (
         help="""
 The SELinux types that guests may have on this host.
 
-A type of ``isolation:svirt_type`` must be one of them. A guest of
-``isolation:svirt=selinux`` without a type of its own must turn out to have
-one of them.
+A type of ``isolation:svirt_type`` must be in this list. If a flavor has
+``isolation:svirt=selinux`` and no ``isolation:svirt_type``, the process of
+its guest may have any type of this list, and no other type.
 
 Services: nova-compute.
 """,

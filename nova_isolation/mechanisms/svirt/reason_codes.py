@@ -16,7 +16,7 @@ from nova_isolation.model import reasons
 
 UNKNOWN = reasons.Reason(
     'isolation.svirt.unknown',
-    'The host could not tell how libvirt confines guests.',
+    'The host could not find out how libvirt confines guests.',
     'Look for the failed probe in the log of nova-compute.',
     uncertain=True,
 )
@@ -29,37 +29,38 @@ NO_MODEL = reasons.Reason(
 )
 NOT_ENFORCING = reasons.Reason(
     'isolation.svirt.not_enforcing',
-    'The security module is there but only records what it would deny.',
-    'setenforce 1 and SELINUX=enforcing, or aa-enforce the profiles of '
-    'libvirt.',
+    'The security module does not enforce: it only records what it would '
+    'deny, or it is disabled.',
+    'For SELinux run setenforce 1 and set SELINUX=enforcing. For AppArmor run '
+    'aa-enforce on the profiles of libvirt.',
 )
 TYPE = reasons.Reason(
     'isolation.svirt.type_not_allowed',
-    'The SELinux type is not among those that the host gives to guests, or '
-    'the host does not confine guests by SELinux at all.',
-    'Load the policy module that has the type on the host, then add the '
-    'type to [isolation_svirt] types there.',
+    'The host does not allow the SELinux type for guests, or does not confine '
+    'guests with SELinux.',
+    'Load the policy module that defines the type on the host, then add the '
+    'type to [isolation_svirt] types of that host.',
 )
 DEFINITION = reasons.Reason(
     'isolation.svirt.wrong_definition',
     "The <seclabel> of the guest's XML is not the one that makes libvirt "
     'confine the guest as its flavor asks: the XML is older than the extra '
-    'specs, or was changed by others than Nova.',
-    'Let Nova write it anew: openstack server reboot --hard SERVER. Do not '
-    'start or change guests of Nova with virsh.',
+    'specs, or somebody other than Nova changed the XML.',
+    'Let Nova write the XML again: openstack server reboot --hard SERVER. Do '
+    'not start or change guests of Nova with virsh.',
 )
 LABEL = reasons.Reason(
     'isolation.svirt.wrong_label',
-    'The started guest does not carry the label that it should have.',
+    'The started guest does not have the label that its flavor asks for.',
     "Compare the label in the message with libvirt's log of the guest and "
     'with the SELinux policy of the host.',
 )
 CLASH = reasons.Reason(
     'isolation.svirt.category_clash',
-    'The MCS categories of another running guest of the host include those '
-    'of this one, or the other way round, so one could reach the other.',
-    'Do not give guests static labels; restart the guest that was not '
-    'started by Nova.',
+    'The MCS categories of another running guest on the host include those of '
+    'this guest, or the reverse, so one guest could reach the other.',
+    'Do not give guests static labels. Restart the guest that was not started '
+    'by Nova.',
 )
 
 #: All codes of this module.

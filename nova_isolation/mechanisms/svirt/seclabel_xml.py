@@ -10,10 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The ``<seclabel>`` of a domain's XML: does it confine as is asked?
+"""The check of the ``<seclabel>`` in a domain's XML.
 
-https://libvirt.org/formatdomain.html#security-label; how libvirt 9.0 reads
-and completes it: src/conf/domain_conf.c, src/security/security_manager.c.
+The element is described in
+https://libvirt.org/formatdomain.html#security-label. libvirt 9.0 reads and
+completes the element in src/conf/domain_conf.c and
+src/security/security_manager.c.
 """
 
 from collections.abc import Iterator
@@ -26,27 +28,28 @@ from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
 if typing.TYPE_CHECKING:
-    # The libvirt hook has another kind, and no time for this one.
+    # The libvirt hook passes elements of xml.etree; an import of lxml would
+    # take longer than the hook's whole decision.
     from lxml import etree
 
 
-def judge(
+def check(
     domain: 'etree._Element',
     models: Sequence[str],
     requirement: requirements.Requirement,
     type_: requirements.Requirement | None,
 ) -> Iterator[reasons.Unmet]:
-    """What is wrong with the ``<seclabel>`` of a domain.
+    """Return what is wrong with the ``<seclabel>`` of a domain.
 
-    Only a dynamic label will do. A static one can confine as well, but its
-    categories are those of another guest sooner or later, on this host or
-    after a migration; ``none`` confines nothing.
+    Only a dynamic label is accepted. A static label can confine as well, but
+    sooner or later another guest has the same categories, on this host or
+    after a migration. The type ``none`` confines nothing.
 
-    :param domain: the ``<domain>`` element. Before libvirt has made the label
-        there is no ``<label>`` in it; where there is one, it must fit too.
-    :param models: the security models of which one is enough
-    :param requirement: the one that asks for them
-    :param type_: the one that asks for an SELinux type, if any
+    :param domain: the ``<domain>`` element. It contains a ``<label>`` only
+        after libvirt has made the label; such a label is checked as well.
+    :param models: the accepted security models
+    :param requirement: the requirement that asks for one of the models
+    :param type_: the requirement that asks for an SELinux type, if any
     """
     label = 'a dynamic seclabel of model ' + ' or '.join(models)
     dynamic = [s for m in models for s in _dynamic(domain, m)]
@@ -66,14 +69,14 @@ def judge(
         reason_codes.DEFINITION,
         ', '.join(map(_text, dynamic)),
         f'{label}, {f"baselabel {base}" if base else "no baselabel"}, a '
-        'label of its own',
+        'label that no other guest has',
     )
 
 
 def _dynamic(domain: 'etree._Element', model: str) -> 'list[etree._Element]':
-    """The label of a model, if there is exactly one and it is dynamic.
+    """Return the label of a model, if there is exactly one dynamic label.
 
-    What is left out is libvirt's default: dynamic, relabelled.
+    A missing attribute has libvirt's default: dynamic, relabelled.
     """
     found = domain.findall(f'seclabel[@model="{model}"]')
     if len(found) == 1 and (
@@ -90,7 +93,7 @@ def _fits(
     type_: requirements.Requirement | None,
     base: str | None,
 ) -> bool:
-    """Whether a dynamic label is made of what is asked."""
+    """Return whether a dynamic label meets the requirement on its type."""
     if seclabel.findtext('baselabel') != base:
         return False
     label = seclabel.findtext('label')
@@ -108,8 +111,9 @@ def _fits(
 
 
 def _text(seclabel: 'etree._Element') -> str:
-    """A label in one line, for a message."""
-    # Not items(): of lxml's elements, str or bytes to a type checker.
+    """Return a ``<seclabel>`` in one line, for a message."""
+    # items() is not used, because for elements of lxml its type is str or
+    # bytes.
     names = map(str, seclabel.keys())
     own = ''.join(f' {name}="{seclabel.get(name)}"' for name in names)
     inner = ''.join(

@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The label of a guest.
+"""The security label of a guest.
 
-SELinux: ``user:role:type:sensitivity:categories``. AppArmor: a profile.
+A label of SELinux is ``user:role:type:sensitivity:categories``. A label of
+AppArmor is the name of a profile.
 """
 
 from collections.abc import Collection
@@ -33,7 +34,7 @@ _LABEL = re.compile(
 
 
 def base(type_: str) -> str:
-    """The baselabel of a guest, to which libvirt appends categories.
+    """Return the baselabel of a guest, to which libvirt appends categories.
 
     :param type_: the SELinux type
     """
@@ -41,23 +42,25 @@ def base(type_: str) -> str:
 
 
 def profile(uuid: str) -> str:
-    """The name of AppArmor's profile of a guest.
+    """Return the name of the AppArmor profile of a guest.
 
-    From libvirt's src/security/security_apparmor.c.
+    The name is that of libvirt's src/security/security_apparmor.c.
 
-    :param uuid: of the domain
+    :param uuid: the UUID of the domain
     """
     return f'libvirt-{uuid}'
 
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """A label taken apart.
+    """A parsed label of SELinux.
 
     :ivar type: the SELinux type
-    :ivar categories: the numbers of the categories it may reach
-    :ivar is_range: whether it spans levels (``s0-s0:c0.c1023``), as only
-        services do, never a guest that libvirt confined
+    :ivar categories: the numbers of the categories that a process with this
+        label may reach
+    :ivar is_range: whether the label has a range of levels
+        (``s0-s0:c0.c1023``). Only services have such a label; libvirt never
+        gives one to a guest that it confines.
     """
 
     type: str
@@ -65,16 +68,17 @@ class Label:
     is_range: bool
 
 
-# Each guest is compared with all others of its host.
+# The result is cached because each guest is compared with all other guests of
+# its host.
 @functools.lru_cache(maxsize=4096)
 def parse(text: str) -> Label:
-    """Take a label apart.
+    """Parse a label of SELinux.
 
-    :raises ValueError: it is none
+    :raises ValueError: the text is not a label of SELinux
     """
     match = _LABEL.fullmatch(text)
     if match is None:
-        raise ValueError(f'{text!r} is no SELinux label')
+        raise ValueError(f'{text!r} is not an SELinux label')
     level = match['high'] or match['low']
     return Label(
         match['type'],
@@ -84,21 +88,22 @@ def parse(text: str) -> Label:
 
 
 def _categories(text: str) -> frozenset[int]:
-    """The numbers in ``c1,c5.c8``."""
+    """Return the numbers of categories such as ``c1,c5.c8``."""
     result: set[int] = set()
     for part in text.split(',') if text else ():
         ends = re.fullmatch(r'c([0-9]{1,4})(?:\.c([0-9]{1,4}))?', part)
         if ends is None:
-            raise ValueError(f'{part!r} is no category')
+            raise ValueError(f'{part!r} is not an MCS category')
         first = int(ends[1])
         result.update(range(first, int(ends[2] or first) + 1))
     return frozenset(result)
 
 
 def is_confined(label: Label, types: Collection[str] | None = None) -> bool:
-    """Whether a label is such as libvirt gives to one guest alone.
+    """Return whether a label confines one guest, as libvirt's labels do.
 
-    :param types: the types that would do; None: any
+    :param label: the label
+    :param types: the allowed types; None: any type
     """
     return (
         (types is None or label.type in types)
@@ -114,12 +119,12 @@ def check(
     types: Collection[str],
     others: Mapping[str, str],
 ) -> Iterator[reasons.Unmet]:
-    """What is wrong with the label of a started guest.
+    """Return what is wrong with the label of a started guest.
 
-    :param requirement: the one that a wrong label violates
-    :param label: as libvirt reports it
-    :param process: as the kernel reports it
-    :param types: the types that would do
+    :param requirement: the requirement that a wrong label violates
+    :param label: the label that libvirt reports
+    :param process: the label that the kernel reports
+    :param types: the allowed types
     :param others: name -> label of every other running guest
     """
     wanted = f'type {" or ".join(types) or "(none allowed)"}, own categories'
@@ -144,10 +149,11 @@ def check(
 
 
 def _reach(mine: Label, text: str) -> bool:
-    """Whether either of two guests dominates the categories of the other.
+    """Return whether the categories of one guest include those of the other.
 
-    The MCS constraints of refpolicy (policy/mcs) let a process reach what
-    its own categories include. A label that cannot be read reaches all.
+    The MCS constraints of refpolicy (policy/mcs) let a process reach objects
+    whose categories are included in its own. A label that cannot be parsed
+    counts as one that reaches all objects.
     """
     try:
         other = parse(text)

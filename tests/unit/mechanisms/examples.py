@@ -59,12 +59,12 @@ class LockdownMechanism(base.HostMechanism[LockdownFacts]):
     WEAK = reasons.Reason(
         'isolation.lockdown.weak',
         'The kernel is not locked down as far as the flavor asks.',
-        'Boot it with lockdown=.',
+        'Boot the host with lockdown=.',
     )
     UNKNOWN = reasons.Reason(
         'isolation.lockdown.unknown',
-        'The host could not tell.',
-        'Look into its log.',
+        'The host could not read the lockdown of its kernel.',
+        'Look into the log of nova-compute.',
     )
     own_reasons = (WEAK, UNKNOWN)
     FILE = '/sys/kernel/security/lockdown'

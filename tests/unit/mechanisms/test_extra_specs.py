@@ -123,10 +123,16 @@ class ExtraSpecsTest(base.TestCase):
 
     def test_allowed_in_words(self):
         for key, text in (
-            ('isolation:hypervisor', 'a comma list of: kvm, qemu, xen'),
+            (
+                'isolation:hypervisor',
+                'a comma-separated list of: kvm, qemu, xen',
+            ),
             ('isolation:svirt', 'one of: selinux, apparmor, any'),
             ('isolation:qemu_sandbox', 'true'),
-            ('isolation:certification', 'a comma list of: /[A-Z0-9_]+/'),
+            (
+                'isolation:certification',
+                'a comma-separated list of: /[A-Z0-9_]+/',
+            ),
         ):
             self.assertEqual(text, self.rows[key].allowed)
 

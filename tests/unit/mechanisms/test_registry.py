@@ -136,14 +136,16 @@ class BuildTest(base.TestCase):
         self.refused(variant(__init__=fails), 'RuntimeError')
 
     def test_other_name(self):
-        self.refused(variant(name='other'), "calls itself 'other'")
-        self.refused(variant(name=None), 'calls itself None')
+        self.refused(variant(name='other'), "class has the name 'other'")
+        self.refused(variant(name=None), 'class has the name None')
 
     def test_names_that_are_none(self):
         for name in ('v', '', 'Lock', '1a', 'a-b', 'a b', 'a\n', '\u00e9'):
             spec = test_vocabulary.row(f'isolation:{name}')
             self.refused(
-                variant(name=name, extra_specs=(spec,)), 'is not a name', name
+                variant(name=name, extra_specs=(spec,)),
+                f'the name {name!r} does not match',
+                name,
             )
 
     def test_kind_that_is_none_or_both(self):
@@ -362,9 +364,7 @@ class EntryPointsTest(base.TestCase):
         self.assertIn('ModuleNotFoundError', found['failed']['bad0'])
         self.assertEqual([['isolation.spec.unknown']], found['codes'])
         for name in found['failed']:
-            self.assertIn(
-                f'The isolation mechanism {name} failed to load', log
-            )
+            self.assertIn(f'Mechanism {name} failed to load', log)
 
     def test_two_packages_of_one_name(self):
         self.package('acme', MODULE, 'lockdown = acme:Mechanism')
@@ -373,7 +373,7 @@ class EntryPointsTest(base.TestCase):
         self.built_in_only(found)
         self.assertIn('two packages', found['failed']['lockdown'])
         self.assertEqual([['isolation.mechanism.unavailable']], found['codes'])
-        self.assertIn('lockdown failed to load', log)
+        self.assertIn('Mechanism lockdown failed to load', log)
 
     def test_two_packages_of_which_one_does_not_load(self):
         self.package('acme', MODULE, 'lockdown = acme:Mechanism')
@@ -447,4 +447,4 @@ class EntryPointsTest(base.TestCase):
         )
         registry.get()
         for name in registry.BUILT_IN:
-            self.assertIn(f'mechanism {name} failed to load', log.output)
+            self.assertIn(f'Mechanism {name} failed to load', log.output)

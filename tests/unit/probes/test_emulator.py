@@ -137,7 +137,7 @@ class FakeTest(base.TestCase):
         with open(self.path, 'w') as stream:
             stream.write('#!/bin/sh\n')
         os.chmod(self.path, 0o755)
-        self.refused(ValueError, 'no ELF program')
+        self.refused(ValueError, 'is not an ELF program')
 
     def test_not_executable(self):
         self.answer('')
@@ -147,35 +147,35 @@ class FakeTest(base.TestCase):
     def test_hangs(self):
         self.install('#!/bin/sh\nexec sleep 60\n')
         start = time.monotonic()
-        self.refused(OSError, 'no answer in 0.2 s', 0.2)
+        self.refused(OSError, 'did not answer in 0.2 s', 0.2)
         self.assertLess(time.monotonic() - start, 10)
 
     def test_hangs_with_a_child_that_keeps_the_pipes(self):
         self.install('#!/bin/sh\nsleep 20 &\nwait\n')
         start = time.monotonic()
-        self.refused(OSError, 'no answer in 0.2 s', 0.2)
+        self.refused(OSError, 'did not answer in 0.2 s', 0.2)
         self.assertLess(time.monotonic() - start, 10)
 
     def test_hangs_after_its_answers(self):
         self.install(
             f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexec sleep 60"
         )
-        self.refused(OSError, 'no answer', 0.3)
+        self.refused(OSError, 'did not answer in 0.3 s', 0.3)
 
     def test_ends_badly(self):
         for code in (1, 127, 255):
             self.install(f'#!/bin/sh\necho broken library >&2\nexit {code}\n')
-            self.refused(OSError, f'ended with {code}: broken library')
+            self.refused(OSError, f'exited with status {code}: broken library')
 
     def test_killed(self):
         self.install('#!/bin/sh\nkill -9 $$\n')
-        self.refused(OSError, 'ended with')
+        self.refused(OSError, 'exited with status')
 
     def test_ends_badly_after_its_answers(self):
         self.install(
             f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexit 1\n"
         )
-        self.refused(OSError, 'ended with 1')
+        self.refused(OSError, 'exited with status 1')
 
     def test_garbage(self):
         for text in (
@@ -192,7 +192,7 @@ class FakeTest(base.TestCase):
 
     def test_silent(self):
         self.answer('')
-        self.refused(ValueError, 'does not answer as QEMU')
+        self.refused(ValueError, 'does not answer like QEMU')
 
     def test_an_empty_list_is_no_answer(self):
         # Else everything would count as absent.
@@ -215,9 +215,9 @@ class FakeTest(base.TestCase):
     def test_errors_instead_of_answers(self):
         error = {'error': {'class': 'CommandNotFound', 'desc': 'no'}}
         self.answer(lines(GREETING, {**error, 'id': 'types'}, OPTIONS))
-        self.refused(ValueError, 'does not answer as QEMU')
+        self.refused(ValueError, 'does not answer like QEMU')
         self.answer(lines(GREETING, TYPES, {**error, 'id': 'options'}))
-        self.refused(ValueError, 'does not answer as QEMU')
+        self.refused(ValueError, 'does not answer like QEMU')
 
     def test_ids_of_others(self):
         for other in ([], {}, None, 5, True, 'else'):
@@ -226,7 +226,7 @@ class FakeTest(base.TestCase):
 
     def test_replaced_meanwhile(self):
         self.answer(lines(TYPES, OPTIONS))
-        ask = emulator._ask
+        ask = emulator._qmp_answers
 
         def replace(path, timeout):
             answers = ask(path, timeout)
@@ -234,7 +234,7 @@ class FakeTest(base.TestCase):
             os.rename(path + '.new', path)
             return answers
 
-        with mock.patch.object(emulator, '_ask', replace):
+        with mock.patch.object(emulator, '_qmp_answers', replace):
             self.refused(OSError, 'was replaced')
 
     @hypothesis.given(

@@ -183,8 +183,8 @@ class MessagesTest(base.TestCase):
 
     def test_stale(self):
         self.assertEqual(
-            'isolation:attested: wanted one of the last 120 s, found the last '
-            'good quote 120.4 s ago (https://v: refused) '
+            'isolation:attested: wanted a good quote of the last 120 s, found '
+            'the last good quote 120.4 s ago (https://v: refused) '
             '[isolation.attested.stale]',
             str(
                 self.decide(

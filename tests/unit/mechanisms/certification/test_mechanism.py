@@ -120,7 +120,7 @@ class CertificationContractTest(contract.Contract, base.TestCase):
             holding = [w for w in good['LSPP'] if w != lacking]
             answer = self.decide(case, {**good, 'LSPP': holding})
             self.assertCodes([PRECONDITION], answer.unmet)
-            self.assertEqual(f'not so: {lacking}', answer.unmet[0].found)
+            self.assertEqual(f'LSPP without {lacking}', answer.unmet[0].found)
 
     def test_names_that_no_flavor_could_ask_for(self):
         for name in ('', 'lspp', 'EAL4+', 'A B', 'A' * 256):

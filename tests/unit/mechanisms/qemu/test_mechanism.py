@@ -195,7 +195,9 @@ class QemuContractTest(contract.Contract, base.TestCase):
             case, self.section(host(hardening={'nx', 'pie', 'relro'}))
         )
         self.assertEqual('bindnow,canary,cet,fortify', answer.unmet[0].wanted)
-        self.assertEqual('built with nx,pie,relro', answer.unmet[0].found)
+        self.assertEqual('only nx,pie,relro', answer.unmet[0].found)
+        answer = self.decide(case, self.section(host(hardening=set())))
+        self.assertEqual('none of them', answer.unmet[0].found)
 
     def test_seccomp_sandbox_as_libvirt_reads_it(self):
         for text, expected in (
