@@ -187,12 +187,12 @@ def _instance(name: str, cls: object) -> AnyMechanism:
     for reason in mechanism.own_reasons:
         if not isinstance(reason, reasons.Reason):
             raise TypeError(f'{reason!r} is not a Reason')
-    _check_unknown(mechanism)
     for reason in mechanism.own_reasons:
         if reason.area != name:
             raise ValueError(
                 f'{reason.code} does not begin with isolation.{name}'
             )
+    _check_unknown(mechanism)
     return mechanism
 
 
