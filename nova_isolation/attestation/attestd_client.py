@@ -39,6 +39,7 @@ _OPTIONS = (
         'url',
         default='',
         deprecated_group='isolation_attestation',
+        deprecated_name='url',
         help="""
 Address of nova-isolation-attestd, ``https://HOST:PORT``.
 """,

@@ -76,9 +76,12 @@ class Webhook:
                 request, 413, f'the body has more than {MAX_BODY} bytes'
             )
         try:
-            revocation = self._read(body)
-        except ValueError as error:
-            return _refused(request, 400, str(error))
+            # The code of a provider: not on the thread that serves others.
+            revocation = await concurrency.run_in_threadpool(self._read, body)
+        except provider.FAILURES as error:
+            if not isinstance(error, ValueError):
+                LOG.exception('Provider failed to read a message')
+            return _refused(request, 400, f'{type(error).__name__}: {error}')
         if revocation is None:
             LOG.info('Webhook received a message that revokes no agent')
             return responses.PlainTextResponse('')

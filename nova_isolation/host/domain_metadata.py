@@ -15,7 +15,6 @@
 import typing
 
 from nova_isolation.model import vocabulary
-from nova_isolation.probes import libvirt_xml
 
 if typing.TYPE_CHECKING:
     from lxml import etree
@@ -34,19 +33,13 @@ def may_be_tagged(xml: str) -> bool:
     return vocabulary.NAMESPACE in xml.lower()
 
 
-def read(xml: str) -> tuple[str, dict[str, str]]:
-    """Return the UUID of a domain and the extra specs in its metadata.
-
-    :param xml: the domain's XML
-    :returns: the UUID, empty where the XML has no UUID; the extra specs,
-        empty where Nova wrote no extra specs
-    :raises ValueError: the text is not XML
-    """
-    return of(libvirt_xml.parse(xml))
-
-
 def of(domain: 'etree._Element') -> tuple[str, dict[str, str]]:
-    """Return the same as :func:`read`, for a ``<domain>`` element."""
+    """The UUID of a domain and the extra specs in its metadata.
+
+    :param domain: the ``<domain>`` element
+    :returns: the UUID, '' where there is none; the extra specs, empty where
+        Nova wrote none
+    """
     specs = domain.iterfind(
         'metadata/nova:instance/nova:flavor/nova:extraSpecs/nova:extraSpec',
         {'nova': NAMESPACE},

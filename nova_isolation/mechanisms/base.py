@@ -357,6 +357,7 @@ class HostMechanism(Mechanism[F]):
         result: F = typed_section.read(self.facts_class, section)
         return result
 
+    @typing.final
     def observe(self, host: Host) -> Observation:
         """See the base class."""
         # The facts are written to text and read back, so that this host
@@ -364,6 +365,7 @@ class HostMechanism(Mechanism[F]):
         text = facts_.dumps({self.name: self.write(self.measure(host))})
         return Observation(section=facts_.loads(text).sections[self.name])
 
+    @typing.final
     def facts_of(
         self,
         published: Mapping[str, object],
@@ -381,6 +383,12 @@ class EvidenceMechanism(Mechanism[F]):
 
     While the age of the evidence is within :meth:`max_age`, the acceptance by
     :meth:`~Mechanism.judge` depends only on the document of the evidence.
+
+    The attestation service makes the evidence from what its provider
+    reports. So far it makes evidence for the mechanism ``attested`` alone
+    (:mod:`nova_isolation.attestation.refresher`); for another
+    EvidenceMechanism there is no evidence, and every flavor that needs the
+    mechanism is refused.
     """
 
     @abc.abstractmethod
@@ -399,11 +407,13 @@ class EvidenceMechanism(Mechanism[F]):
         """
         return None
 
+    @typing.final
     def observe(self, host: Host) -> Observation | None:
         """See the base class."""
         said = host.evidence(self.name)
         return None if said is None else Observation(evidence=said)
 
+    @typing.final
     def facts_of(
         self,
         published: Mapping[str, object],

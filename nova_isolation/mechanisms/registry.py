@@ -171,24 +171,72 @@ def _instance(name: str, cls: object) -> AnyMechanism:
         )
     if not _NAME.fullmatch(name):
         raise ValueError(f'the name {name!r} does not match {_NAME.pattern}')
+    _check_name(name)
     if name in BUILT_IN and cls.__module__ != _module_of(name):
         raise ValueError(
             'another package uses the name of a built-in mechanism'
         )
-    known = (
-        [mechanism.unknown]
-        if isinstance(mechanism, base.HostMechanism)
-        else []
-    )
-    for reason in (*mechanism.own_reasons, *known):
+    for kind in kinds:
+        for method in ('observe', 'facts_of'):
+            # The decision relies on how each kind finds its facts: those of
+            # a third party have an age, those of a host are its own word.
+            if issubclass(cls, kind) and (
+                getattr(cls, method) is not getattr(kind, method)
+            ):
+                raise TypeError(f'{cls!r} overrides {method}')
+    for reason in mechanism.own_reasons:
         if not isinstance(reason, reasons.Reason):
             raise TypeError(f'{reason!r} is not a Reason')
+    _check_unknown(mechanism)
     for reason in mechanism.own_reasons:
         if reason.area != name:
             raise ValueError(
                 f'{reason.code} does not begin with isolation.{name}'
             )
     return mechanism
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name whose keys, codes or options would be those of others.
+
+    :raises ValueError: the name is one of these
+    """
+    owner = vocabulary.named_after(
+        vocabulary.NAMESPACE + name, BUILT_IN - {name}
+    )
+    if owner is not None and name not in BUILT_IN:
+        # Else such a mechanism could take over extra specs of the built-in
+        # one where that has failed to load.
+        raise ValueError(
+            f'extra specs that begin with the name {name!r} belong to the '
+            f'built-in mechanism {owner!r}'
+        )
+    if name in {reason.area for reason in reasons.REASONS.values()}:
+        raise ValueError(
+            f'reason codes of the area {name!r} belong to nova-isolation'
+        )
+    if name == 'attestation' or name.startswith('attestation_'):
+        raise ValueError(
+            f'the option group {base.option_group(name)!r} belongs to the '
+            'attestation service'
+        )
+
+
+def _check_unknown(mechanism: AnyMechanism) -> None:
+    """Refuse a mechanism whose reason for unknown facts cannot be doubted.
+
+    :raises TypeError, ValueError: the reason does not meet the contract
+    """
+    if not isinstance(mechanism, base.HostMechanism):
+        return
+    unknown = mechanism.unknown
+    if not isinstance(unknown, reasons.Reason):
+        raise TypeError(f'{unknown!r} is not a Reason')
+    if unknown not in (*mechanism.own_reasons, *reasons.REASONS.values()):
+        raise ValueError(f'{unknown.code} is not among its own_reasons')
+    if not unknown.uncertain:
+        # Else one failed probe would count as a violation of running guests.
+        raise ValueError(f'{unknown.code} is not marked as uncertain')
 
 
 @functools.cache
@@ -256,13 +304,7 @@ def owning(keys: Iterable[str]) -> Mechanisms:
             del failed[name]
         except Exception as error:
             failed[name] = f'{type(error).__name__}: {error}'
-    result = build(found, failed)
-    for key, name in owners.items():
-        # A mechanism of another package may have a longer name that begins
-        # with the name of a built-in mechanism.
-        if name in result.loaded and key not in result.vocabulary.rows:
-            return get()
-    return result
+    return build(found, failed)
 
 
 def _module_of(name: str) -> str:

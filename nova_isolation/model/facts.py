@@ -123,10 +123,11 @@ def dumps(sections: Mapping[str, object]) -> str:
         ) from error
     if len(text) > MAX_BYTES:
         sizes = {n: len(json.dumps(s)) for n, s in sections.items()}
+        largest = max(sizes, key=lambda name: sizes[name])
         raise ValueError(
             f'the facts take {len(text)} bytes, at most {MAX_BYTES} are '
-            f'allowed; by mechanism: {sizes}. Shorten '
-            '[isolation_certification] declared or [isolation_svirt] types.'
+            f'allowed; by mechanism: {sizes}. Shorten the lists in the '
+            f'options of mechanism {largest}.'
         )
     return text
 

@@ -211,7 +211,8 @@ VERIFY_NO_PROCESS = Reason(
     'The started guest has no process of its own on the host, so a '
     'requirement on the process cannot be verified.',
     'Remove the extra spec from flavors for hypervisors that run guests '
-    'without a process, or use a host with QEMU.',
+    'without a process, or use a hypervisor that runs each guest as a '
+    'process.',
 )
 
 #: Code -> Reason, for the areas that no mechanism owns.

@@ -279,6 +279,10 @@ class MechanismContract(_Base):
             self.assertTrue(reason.meaning and reason.remedy)
             self.assertEqual(self.name, reason.area)
             self.assertEqual(reason, self.mechanisms.reasons[reason.code])
+        if not self.has_evidence:
+            unknown = self.mechanism.unknown
+            self.assertTrue(unknown.uncertain)
+            self.assertEqual(unknown, self.mechanisms.reasons[unknown.code])
 
     def test_contract_options(self) -> None:
         """Every option has a help text and a usable default."""

@@ -15,11 +15,12 @@
 from collections.abc import Iterable
 
 from nova import exception
+from nova_isolation.model import errors
 from nova_isolation.model import fault_message
 from nova_isolation.model import reasons
 
 
-class GuestRefused(exception.GroupAffinityViolation):
+class GuestRefused(exception.GroupAffinityViolation, errors.IsolationError):
     """The guest may not run on this host.
 
     Nova's compute manager answers a GroupAffinityViolation by trying the
@@ -36,10 +37,13 @@ class GuestRefused(exception.GroupAffinityViolation):
     def __init__(self, unmet: Iterable[reasons.Unmet]) -> None:
         """:param unmet: the requirements that are not met"""
         self.unmet = tuple(unmet)
-        super().__init__(
+        # Not super(): to mypy, which does not know Nova's classes, that is
+        # the exception root of this project.
+        exception.GroupAffinityViolation.__init__(
+            self,
             reasons=fault_message.fit(
                 self.unmet, self.msg_fmt % {'reasons': ''}
-            )
+            ),
         )
 
     @property

@@ -54,6 +54,7 @@ _OPTIONS = (
         default=[],
         item_type=option_types.URI(schemes=['https']),
         deprecated_group='isolation_attestation',
+        deprecated_name='verifiers',
         help="""
 Addresses of the verifiers, each ``https://HOST:PORT``.
 
@@ -66,6 +67,7 @@ them.
         default=10.0,
         min=0.1,
         deprecated_group='isolation_attestation',
+        deprecated_name='poll_interval',
         help="""
 Seconds between two polls of the verifiers.
 
@@ -76,6 +78,7 @@ The interval is never shorter than the time that the last poll took.
         'host_map',
         default='',
         deprecated_group='isolation_attestation',
+        deprecated_name='host_map',
         help="""
 Which agent runs on which host.
 

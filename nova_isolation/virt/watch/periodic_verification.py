@@ -226,10 +226,10 @@ class PeriodicVerification:
         kept = {one.request.uuid for one in looked.tagged} | looked.busy
         for uuid in set(known.known) - kept:
             ended = known.end(uuid)
+            self._changed |= ended is not None
             last = self._violated.pop(uuid, None)
             if ended is None or last is None:
                 continue
-            self._changed = True
             now = timeutils.utcnow()
             self._reports.add(
                 outcome.Outcome(

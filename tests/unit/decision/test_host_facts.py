@@ -19,7 +19,6 @@ from unittest import mock
 import hypothesis
 from hypothesis import strategies as st
 
-from nova_isolation.decision import cache
 from nova_isolation.decision import decision
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import registry
@@ -332,65 +331,6 @@ class EvidenceTest(base.TestCase):
             evidence={'hypervisor': {'type': 'kvm'}},
         )
         self.assertEqual(('isolation.hypervisor.unknown',), answer.codes)
-
-
-class JudgeTest(base.TestCase):
-    """Decides once for alike hosts."""
-
-    def setUp(self):
-        super().setUp()
-        self.judge = cache.DecisionCache(parse(SEVERAL), FRESH, registry.get())
-        patcher = mock.patch.object(
-            host_facts, 'decide', side_effect=host_facts.decide
-        )
-        self.addCleanup(patcher.stop)
-        self.spy = patcher.start()
-
-    def test_once_for_each_document(self):
-        weak = facts.dumps({})
-        for _ in range(10):
-            self.assertTrue(self.judge.decide(STRONG, 5).accepted)
-            self.assertFalse(self.judge.decide(weak, 7).accepted)
-        self.assertEqual(2, self.spy.call_count)
-
-    def test_same_answers_as_decide(self):
-        for document in (STRONG, *(d for d, _ in BAD)):
-            for age in (None, -31, -30, 0, 180, 181, math.nan):
-                for _ in range(2):
-                    self.assertEqual(
-                        decide(SEVERAL, document, age),
-                        self.judge.decide(document, age),
-                    )
-
-    def test_never_across_staleness(self):
-        for age, accepted in (
-            (1, True), (500, False), (1, True), (None, False), (-99, False),
-            (180, True), (math.nan, False), (0, True),
-        ):  # fmt: skip
-            answer = self.judge.decide(STRONG, age)
-            self.assertEqual(accepted, answer.accepted, age)
-
-    def test_stale_first(self):
-        self.assertFalse(self.judge.decide(STRONG, 500).accepted)
-        self.assertTrue(self.judge.decide(STRONG, 1).accepted)
-
-    def test_what_is_no_text_is_not_kept(self):
-        for document in (None, 7, [], {}, b'x'):
-            self.assertFalse(self.judge.decide(document, 1).accepted)
-        self.assertEqual({}, self.judge.kept)
-
-    def test_bounded(self):
-        with mock.patch.object(cache.DecisionCache, 'MAX_KEPT', 3):
-            for number in range(10):
-                self.judge.decide(str(number), 1)
-                self.assertLessEqual(len(self.judge.kept), 3)
-
-    def test_untagged(self):
-        judge = cache.DecisionCache(
-            requirements.NOTHING, FRESH, registry.get()
-        )
-        for document, age in ((None, None), ('{', 0), (STRONG, 1e9)):
-            self.assertTrue(judge.decide(document, age).accepted)
 
 
 def _document(value):

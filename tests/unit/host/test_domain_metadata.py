@@ -18,10 +18,16 @@ from lxml import etree
 
 from nova_isolation.host import domain_metadata
 from nova_isolation.model import requirements
+from nova_isolation.probes import libvirt_xml
 from tests.unit import base
 from tests.unit import fakes
 
 NOVA = domain_metadata.NAMESPACE
+
+
+def read(xml):
+    """The UUID and the extra specs in the XML of a domain."""
+    return domain_metadata.of(libvirt_xml.parse(xml))
 
 
 def domain(specs, uuid=fakes.UUID):
@@ -47,14 +53,12 @@ class DomainMetadataTest(base.TestCase):
 
     def test_read(self):
         specs = {'isolation:svirt': 'selinux', 'hw:cpu_policy': 'dedicated'}
-        self.assertEqual(
-            (fakes.UUID, specs), domain_metadata.read(domain(specs))
-        )
+        self.assertEqual((fakes.UUID, specs), read(domain(specs)))
 
     def test_none(self):
-        self.assertEqual((fakes.UUID, {}), domain_metadata.read(domain({})))
-        self.assertEqual(('', {}), domain_metadata.read('<domain/>'))
-        self.assertEqual(('', {}), domain_metadata.read(domain({}, None)))
+        self.assertEqual((fakes.UUID, {}), read(domain({})))
+        self.assertEqual(('', {}), read('<domain/>'))
+        self.assertEqual(('', {}), read(domain({}, None)))
 
     def test_specs_elsewhere_do_not_count(self):
         good = domain({'isolation:svirt': 'any'})
@@ -63,11 +67,11 @@ class DomainMetadataTest(base.TestCase):
             good.replace('metadata', 'devices'),
             good.replace('extraSpecs', 'other'),
         ):
-            self.assertEqual({}, domain_metadata.read(text)[1])
+            self.assertEqual({}, read(text)[1])
 
     def test_no_xml(self):
         for text in ('', 'x', '<domain>', '<a/><b/>'):
-            self.assertRaises(ValueError, domain_metadata.read, text)
+            self.assertRaises(ValueError, read, text)
 
     @hypothesis.given(
         st.dictionaries(
@@ -86,7 +90,7 @@ class DomainMetadataTest(base.TestCase):
             if not any(0x7F <= ord(c) < 0xA0 for c in k + v)
         }
         text = domain(specs)
-        self.assertEqual(specs, domain_metadata.read(text)[1])
+        self.assertEqual(specs, read(text)[1])
         if requirements.is_tagged(specs):
             self.assertTrue(domain_metadata.may_be_tagged(text))
 

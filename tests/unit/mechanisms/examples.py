@@ -65,6 +65,7 @@ class LockdownMechanism(base.HostMechanism[LockdownFacts]):
         'isolation.lockdown.unknown',
         'The host could not read the lockdown of its kernel.',
         'Look into the log of nova-compute.',
+        uncertain=True,
     )
     own_reasons = (WEAK, UNKNOWN)
     FILE = '/sys/kernel/security/lockdown'
@@ -198,11 +199,17 @@ class FlaskMechanism(base.HostMechanism[FlaskFacts]):
         'The guest has another label.',
         'Look into the log of the hypervisor.',
     )
-    own_reasons = (NO_LABEL, WRONG)
+    UNKNOWN = reasons.Reason(
+        'isolation.flask.unknown',
+        'The host could not read the labels of the policy.',
+        'Look into the log of nova-compute.',
+        uncertain=True,
+    )
+    own_reasons = (NO_LABEL, WRONG, UNKNOWN)
     FILE = '/proc/xen/flask'
 
     facts_class = FlaskFacts
-    unknown = NO_LABEL
+    unknown = UNKNOWN
 
     #: What the hypervisor's own tool says: UUID of the guest -> label.
     toolstack: typing.ClassVar[dict[str, str]] = {}

@@ -40,6 +40,11 @@ def variant(**members):
     return type('Variant', (LOCKDOWN,), members)
 
 
+def row_of(name):
+    """A row that the mechanism of this name may own."""
+    return test_vocabulary.row(f'isolation:{name}')
+
+
 def fails(*_):
     """A method that raises."""
     raise RuntimeError('no')
@@ -158,6 +163,44 @@ class BuildTest(base.TestCase):
     def test_unknown_that_is_not_a_reason(self):
         for unknown in (None, 'isolation.lockdown.unknown', lambda self: 1):
             self.refused(variant(unknown=unknown), 'is not a Reason')
+
+    def test_unknown_that_could_not_be_doubted(self):
+        # One failed probe would stop guests under on_violation = stop.
+        self.refused(variant(unknown=LOCKDOWN.WEAK), 'marked as uncertain')
+        self.refused(
+            variant(own_reasons=(LOCKDOWN.WEAK,)), 'not among its own_reasons'
+        )
+
+    def test_finds_its_facts_in_its_own_way(self):
+        for method in ('observe', 'facts_of'):
+            self.refused(variant(**{method: fails}), f'overrides {method}')
+
+    def test_names_that_belong_to_others(self):
+        areas = {reason.area for reason in reasons.REASONS.values()}
+        self.assertLessEqual({'host', 'verify', 'facts', 'spec'}, areas)
+        for name, why in (
+            *((area, 'belong to nova-isolation') for area in areas),
+            ('attestation', 'attestation service'),
+            ('attestation_keylime', 'attestation service'),
+            ('qemu_sandbox', "built-in mechanism 'qemu'"),
+            ('svirt_x', "built-in mechanism 'svirt'"),
+        ):
+            unknown = reasons.Reason(
+                f'isolation.{name}.unknown', 'A.', 'B.', uncertain=True
+            )
+            cls = variant(
+                name=name,
+                extra_specs=(row_of(name),),
+                own_reasons=(unknown,),
+                unknown=unknown,
+            )
+            mechanisms = self.refused(cls, why, name)
+            for code, reason in reasons.REASONS.items():
+                self.assertIs(reason, mechanisms.reasons[code])
+            # Nor where the built-in mechanism has failed to load.
+            alone = registry.build({name: cls}, {'qemu': 'ImportError'})
+            self.assertEqual({}, dict(alone.loaded))
+            self.assertEqual({}, dict(alone.vocabulary.rows))
 
     def test_rows_of_another(self):
         for key in ('isolation:svirt_x', 'isolation:lockdownx', 'isolation:x'):
@@ -401,17 +444,16 @@ class EntryPointsTest(base.TestCase):
     def test_owning(self):
         self.package('acme', MODULE, 'lockdown = acme:Mechanism')
         built_in = registry.get().vocabulary
-        others = (
-            'isolation:lockdown', 'isolation:nobodys', 'ISOLATION:x',
-            # Perhaps of a mechanism of another package named qemu_x.
-            'isolation:qemu_x',
-        )  # fmt: skip
+        others = ('isolation:lockdown', 'isolation:nobodys', 'ISOLATION:x')
         found, _ = self.run_script(
             OWNING,
-            [['hw:x'], *([key, 'hw:x'] for key in built_in.rows)]
+            [['hw:x'], ['isolation:qemu_x']]
+            + [[key, 'hw:x'] for key in built_in.rows]
             + [['isolation:svirt', key] for key in others],
         )
         self.assertEqual([[], False], found.pop(0))
+        # No other package may own it, so nobody is searched for.
+        self.assertEqual([['qemu'], False], found.pop(0))
         for key in built_in.rows:
             self.assertEqual([[built_in.owner(key)], False], found.pop(0))
         for _ in others:

@@ -26,6 +26,7 @@ from nova_isolation.hook import selinux_label
 from nova_isolation.https import https_error
 from nova_isolation.model import errors
 from nova_isolation.model import facts
+from nova_isolation.virt import exception
 from tests.unit import base
 
 
@@ -35,6 +36,9 @@ class ErrorsTest(base.TestCase):
     def test_known(self):
         for cls in (
             error.CommandError,
+            exception.GuestRefused,
+            exception.RefusedOnAHost,
+            exception.GuestViolated,
             facts.FactsError,
             https_error.HttpsError,
             listener.ListenerError,
