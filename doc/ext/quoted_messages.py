@@ -20,6 +20,10 @@
     ``:joined:`` the block is one message that is wrapped. The argument is the
     language of the block.
 
+In every block, what follows the reason code of a refusal
+(``[isolation.svirt.no_model]``) has to be the remedy of that code, as the
+commands print it.
+
 A quote that no string of the code yields is a warning, which ends a build
 with ``-W``.
 """
@@ -45,6 +49,8 @@ _FOLDERS = ('nova_isolation', 'lab')
 #: What the code fills in, in text that is formatted later.
 _FIELD = re.compile(r'%(?:\(\w+\))?[-#0-9.]*[sdrif]|\{[^{}]*\}')
 _GAP = '...'
+#: The reason code of a refusal, as it is printed.
+_REASON = re.compile(r'\[(isolation\.[a-z0-9_]+\.[a-z0-9_]+)\]')
 #: Texts with fewer fixed characters match too much.
 _FIXED = 8
 
@@ -105,6 +111,36 @@ def _templates() -> Templates:
     )
 
 
+def wrong_remedies(
+    text: str, remedies: typing.Mapping[str, str]
+) -> Iterator[str]:
+    """The reason codes in a block that another text than the remedy follows.
+
+    :param text: the block
+    :param remedies: reason code -> remedy
+    """
+    line = _one_line(text)
+    for found in _REASON.finditer(line):
+        remedy = remedies.get(found[1])
+        rest = line[found.end() :].lstrip()
+        if remedy is not None and rest and not rest.startswith(remedy):
+            yield found[1]
+
+
+def check_remedies(app: application.Sphinx, doctree: nodes.document) -> None:
+    """Check the remedies in the blocks of a page."""
+    from nova_isolation.mechanisms import registry
+
+    remedies = {
+        code: reason.remedy for code, reason in registry.get().reasons.items()
+    }
+    for block in doctree.findall(nodes.literal_block):
+        for code in wrong_remedies(block.astext(), remedies):
+            LOG.warning(
+                'the remedy of %s is another one', code, location=block
+            )
+
+
 class LogRole(docutils.SphinxRole):
     """``log``"""
 
@@ -156,4 +192,5 @@ def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
     """Called by Sphinx."""
     app.add_role('log', LogRole())
     app.add_directive('message-example', MessageExample)
+    app.connect('doctree-read', check_remedies)
     return {'parallel_read_safe': True, 'parallel_write_safe': True}
