@@ -21,6 +21,7 @@ import sys
 from unittest import mock
 
 import fixtures as base_fixtures
+from nova.scheduler import request_filter
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
@@ -31,6 +32,7 @@ import nova_isolation
 from nova_isolation.cmd import compute
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.qemu import mechanism
+from nova_isolation.scheduler import prefilter
 from nova_isolation.virt import driver
 from nova_isolation.virt import signatures
 from nova_isolation.virt.roads import choke_points
@@ -210,8 +212,24 @@ class MechanismThatDoesNotLoadTest(base.TestCase):
             self.assertIn(
                 '[isolation.mechanism.unavailable]', server['fault']['message']
             )
-        # Without the traits the filter and the compute host are asked.
+        # The request filter refuses it without traits as well.
         self.flags(request_traits=False, group='isolation')
+        server = self.boot(flavor, 'ERROR')
+        self.assertIn(
+            '[isolation.mechanism.unavailable]', server['fault']['message']
+        )
+        # Without the request filter, the filter and the compute host refuse.
+        self.useFixture(
+            base_fixtures.MockPatchObject(
+                request_filter,
+                'ALL_REQUEST_FILTERS',
+                [
+                    one
+                    for one in request_filter.ALL_REQUEST_FILTERS
+                    if one is not prefilter.isolation_filter
+                ],
+            )
+        )
         self.boot(flavor, 'ERROR')
         (line,) = self.logged('hosts meet')
         self.assertIn("{'isolation.mechanism.unavailable': 1}", line)

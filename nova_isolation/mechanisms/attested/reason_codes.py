@@ -17,17 +17,17 @@ from nova_isolation.model import reasons
 UNKNOWN = reasons.Reason(
     'isolation.attested.unknown_host',
     'No verifier knows an agent of the host.',
-    'Enrol the host with the verifier, and check that [isolation_attestation] '
-    'host_map of the service that asks the verifiers names the agent of the '
-    'host.',
+    'Enrol the host with the verifier, and check that host_map in '
+    '[isolation_attestation_keylime] of the service that asks the verifiers '
+    'names the agent of the host.',
     uncertain=True,
 )
 AMBIGUOUS = reasons.Reason(
     'isolation.attested.ambiguous',
     'It is not known which agent runs on the host: the host has two agents, '
     'or its agent is mapped to two hosts or enrolled with two verifiers.',
-    'Make [isolation_attestation] host_map one to one. The log of the service '
-    'that asks the verifiers names the duplicates.',
+    'Make [isolation_attestation_keylime] host_map one to one. The log of the '
+    'service that asks the verifiers names the duplicates.',
 )
 PENDING = reasons.Reason(
     'isolation.attested.pending',

@@ -94,7 +94,9 @@ class Attestd(fixtures.Fixture):
         hook = self.verifiers.issue('webhook')
         self.client = self.authority.issue('scheduler')
         self.verifier = self.verifiers.issue('verifier')
-        self.port, self.webhook_port = free_port(), free_port()
+        self.port = self.webhook_port = free_port()
+        while self.webhook_port == self.port:
+            self.webhook_port = free_port()
         self.verdicts = self.folder / 'verdicts.json'
         self.options = {
             'port': self.port,
