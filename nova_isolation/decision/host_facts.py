@@ -19,7 +19,6 @@ no I/O, imports no Nova and reads no clock.
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-import logging
 
 from nova_isolation.decision import answers
 from nova_isolation.decision import decision
@@ -28,8 +27,6 @@ from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
-
-LOG = logging.getLogger(__name__)
 
 #: Name of a mechanism -> what a third party reports about a host.
 Evidence = Mapping[str, evidences.Evidence]

@@ -187,7 +187,6 @@ def _instance(name: str, cls: object) -> AnyMechanism:
     for reason in mechanism.own_reasons:
         if not isinstance(reason, reasons.Reason):
             raise TypeError(f'{reason!r} is not a Reason')
-    for reason in mechanism.own_reasons:
         if reason.area != name:
             raise ValueError(
                 f'{reason.code} does not begin with isolation.{name}'
