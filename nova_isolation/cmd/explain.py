@@ -65,12 +65,15 @@ class Explanation:
     :ivar extra_specs: the flavor's extra specs of isolation
     :ivar answers: one for each compute node, sorted by host; empty for an
         untagged flavor, which isolation refuses nowhere
+    :ivar near_misses: keys of the flavor that are no extra specs of isolation
+        -> the extra spec that may be meant
     """
 
     flavor: str
     mode: str
     extra_specs: Mapping[str, str]
     answers: tuple[Answer, ...]
+    near_misses: Mapping[str, str]
 
     @property
     def usable(self) -> bool:
@@ -129,6 +132,11 @@ def explain(flavor: str, mechanisms: registry.Mechanisms) -> Explanation:
             if requirements.is_tagged({key: extra_specs[key]})
         },
         tuple(_answers(wanted, mechanisms)) if wanted else (),
+        {
+            key: meant
+            for key in sorted(extra_specs)
+            if (meant := mechanisms.vocabulary.near_miss(key)) is not None
+        },
     )
 
 
@@ -167,6 +175,11 @@ def _text(
     flavor = explanation.flavor
     if not explanation.extra_specs:
         yield f'Flavor {flavor} has no isolation: extra specs.'
+        for key, meant in explanation.near_misses.items():
+            yield (
+                f'  {key} is no extra spec of nova-isolation and is not '
+                f'enforced. Is {meant} meant?'
+            )
         return
     yield f'Flavor {flavor} asks for:'
     for key, value in explanation.extra_specs.items():
@@ -209,6 +222,7 @@ def _json(
                 'flavor': explanation.flavor,
                 'mode': explanation.mode,
                 'extra_specs': dict(explanation.extra_specs),
+                'near_misses': dict(explanation.near_misses),
                 'usable': explanation.usable,
                 'hosts': [
                     _json_of_host(answer, known)

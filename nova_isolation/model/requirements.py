@@ -134,6 +134,9 @@ def parse(
             )
         else:
             items.append(Requirement(key, known.owner(key), words))
+    if items or problems:
+        # An untagged flavor is nobody's business, whatever keys it has.
+        problems += _near_misses(extra_specs or (), known)
     result = Requirements(
         tuple(_with_others(item, items) for item in items), tuple(problems)
     )
@@ -183,6 +186,25 @@ def _without_row(
         near[0] if near else 'one of ' + ', '.join(sorted(known.rows)),
         'an unknown extra spec',
     )
+
+
+def _near_misses(
+    keys: Iterable[str], known: vocabulary.Vocabulary
+) -> list[reasons.Unmet]:
+    """Return the keys beside ours that may be meant for us."""
+    found = []
+    for key in sorted(keys):
+        meant = known.near_miss(key)
+        if meant is not None:
+            found.append(
+                reasons.Unmet(
+                    reasons.SPEC_UNKNOWN.code,
+                    key,
+                    meant,
+                    f'a key without the namespace {vocabulary.NAMESPACE}',
+                )
+            )
+    return found
 
 
 def _conflicts(

@@ -93,7 +93,9 @@ def measure(host: base.Host, allowed: Iterable[Iterable[str]]) -> SvirtFacts:
     :raises OSError, ValueError: the host cannot be measured
     """
     drivers = libvirt_xml.security_models(host.capabilities())
-    models = tuple(m for m in drivers[:1] if m in MODELS)
+    # libvirt adds dac by itself, after the drivers that it is told to use.
+    first = next((m for m in drivers if m != 'dac'), None)
+    models = (first,) if first in MODELS else ()
     mode = _state(selinux.mode, host)
     on = mode in (ENFORCING, 'permissive')
     has_types = on and 'selinux' in models
