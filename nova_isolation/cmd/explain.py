@@ -31,10 +31,14 @@ from nova_isolation.cmd import compute_nodes
 from nova_isolation.decision import decision
 from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import printable
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
 CONF = nova.conf.CONF
+
+#: The longest line that is printed, in characters.
+_MAX_LINE = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,9 @@ def run(flavor: str, as_json: bool = False) -> int:
     explanation = explain(flavor, mechanisms)
     lines = (_json if as_json else _text)(explanation, mechanisms.reasons)
     for line in lines:
-        print(line)
+        # The name and state of a host are its own words, too. JSON escapes
+        # them by itself.
+        print(line if as_json else printable.one_line(line, _MAX_LINE))
     return 0 if explanation.usable else 1
 
 
@@ -222,7 +228,11 @@ def _json(
                 'flavor': explanation.flavor,
                 'mode': explanation.mode,
                 'extra_specs': dict(explanation.extra_specs),
-                'near_misses': dict(explanation.near_misses),
+                **(
+                    {'near_misses': dict(explanation.near_misses)}
+                    if explanation.near_misses
+                    else {}
+                ),
                 'usable': explanation.usable,
                 'hosts': [
                     _json_of_host(answer, known)

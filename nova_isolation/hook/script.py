@@ -61,6 +61,7 @@ case "$2" in
 esac
 LC_ALL=C
 tab=$(printf '\\t')
+shown() {{ printf '%s' "$1" | tr -c '[:print:]' '?'; }}
 seems_tagged() {{
     case "$xml" in
     *'<!DOCTYPE'*) return 0 ;;
@@ -88,15 +89,16 @@ seems_tagged() {{
 }}
 xml=$(cat) || exit 1
 if [ -z "$xml" ]; then
-    echo "nova-isolation: libvirt gave no XML of the guest $1" >&2
+    printf 'nova-isolation: libvirt gave no XML of the guest %s\\n' \\
+        "$(shown "$1")" >&2
     exit 1
 fi
 seems_tagged || exit 0
 python={python}
 if [ ! -x "$python" ]; then
-    echo "nova-isolation does not let the tagged guest $1 start:" \\
-        "the interpreter $python, which would check the guest, is gone." \\
-        "Install nova-isolation again and run nova-isolation-hook install." >&2
+    printf '%s\\n' "nova-isolation does not let the tagged guest \
+$(shown "$1") start: the interpreter $python, which would check the guest, is \
+gone. Install nova-isolation again and run nova-isolation-hook install." >&2
     exit 1
 fi
 printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@" >&2
