@@ -77,8 +77,19 @@ class ExtraSpec:
     compatible: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
+    def is_boolean(self) -> bool:
+        """Whether the only value is ``true``.
+
+        Letter case does not matter then, as for Nova's own booleans. Nova's
+        other words for true (1, yes, on) are not taken.
+        """
+        return self.values == ('true',)
+
+    @property
     def word(self) -> str:
         """A regular expression for one word of the value."""
+        if self.is_boolean:
+            return '(?:[Tt][Rr][Uu][Ee])'
         if self.values:
             return '(?:' + '|'.join(map(re.escape, self.values)) + ')'
         return f'(?:{self.pattern})'
@@ -100,7 +111,8 @@ class ExtraSpec:
         """Split a value into its words.
 
         :param text: the value as Nova stores it
-        :returns: the words of the value, sorted, each once
+        :returns: the words of the value, sorted, each once; ``true`` in lower
+            case
         :raises ValueError: the value is not a string, is empty, too long or
             not allowed; the message names the allowed values
         """
@@ -110,6 +122,8 @@ class ExtraSpec:
             or not re.fullmatch(self.expression, text)
         ):
             raise ValueError(self.allowed)
+        if self.is_boolean:
+            text = text.lower()
         return tuple(sorted(set(text.split(','))))
 
 

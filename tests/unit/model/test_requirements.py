@@ -78,6 +78,20 @@ class ParseTest(base.TestCase):
             wanted = parse({key: 'x', 'isolation:svirt': 'selinux'})
             self.assertEqual((), wanted.problems)
 
+    def test_booleans_in_capitals(self):
+        plain = parse({'isolation:attested': 'true'})
+        for text in ('True', 'TRUE'):
+            specs = {
+                'isolation:attested': text,
+                'isolation:attested_pcrs': '17',
+                'isolation:qemu_sandbox': text,
+            }
+            wanted = parse(specs)
+            self.assertEqual((), wanted.problems)
+            self.assertEqual('true', wanted.extra_specs['isolation:attested'])
+            self.assertEqual(plain, parse({'isolation:attested': text}))
+        self.problem({'isolation:attested': 'False'}, 'spec.invalid_value')
+
     def test_what_is_beside(self):
         wanted = parse(
             {
