@@ -50,10 +50,9 @@ DEFAULT_TYPE = reasons.Reason(
     'is not in the policy, or is not among [isolation_svirt] types of the '
     'host. A guest without isolation:svirt_type would start and fail its '
     'verification.',
-    'If "semodule -lfull" or "seinfo --permissive" shows the type as '
-    'permissive, run semanage permissive -d TYPE. Otherwise load the policy '
-    'module that defines the type, or add the type to [isolation_svirt] '
-    'types.',
+    'If "semanage permissive -l" shows the type, run semanage permissive -d '
+    'TYPE. Otherwise load the policy module that defines the type, or add the '
+    'type to [isolation_svirt] types.',
 )
 TYPE = reasons.Reason(
     'isolation.svirt.type_not_allowed',
