@@ -19,6 +19,7 @@ import logging
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import facts
+from nova_isolation.model import printable
 from nova_isolation.model import reasons
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import libvirt_xml
@@ -127,7 +128,7 @@ def _enforced(
                 'Mechanism svirt cannot read whether the kernel enforces '
                 'SELinux type %(type)s; flavors that need SELinux are refused '
                 'on this host: %(error)s',
-                {'type': type_, 'error': error},
+                {'type': type_, 'error': printable.one_line(error)},
             )
             return None
         if enforced:
@@ -145,7 +146,7 @@ def _state(probe: selinux.Probe, host: base.Host) -> str | None:
     except (OSError, ValueError) as error:
         LOG.warning(
             'Mechanism svirt cannot read the state of a security module: %s',
-            error,
+            printable.one_line(error),
         )
         return None
 
@@ -164,6 +165,6 @@ def _default(host: base.Host) -> str | None:
             'Mechanism svirt cannot find out which SELinux type libvirt gives '
             'to guests; flavors with isolation:svirt and without '
             'isolation:svirt_type are refused on this host: %s',
-            error,
+            printable.one_line(error),
         )
         return None
