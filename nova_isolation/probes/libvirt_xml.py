@@ -71,7 +71,7 @@ def base_label(capabilities: str, model: str, domain: str) -> str:
     """
     for found in _capabilities(capabilities).iterfind('host/secmodel'):
         if found.findtext('model') == model:
-            text = found.findtext(f'baselabel[@type="{domain}"]')
+            text = found.findtext(f'baselabel[@type="{domain}"]', '').strip()
             if text:
                 return text
     raise ValueError(
