@@ -15,6 +15,7 @@
 import typing
 
 from nova_isolation.model import requirements
+from nova_isolation.model import vocabulary
 from nova_isolation.probes import libvirt_xml
 
 if typing.TYPE_CHECKING:
@@ -29,12 +30,13 @@ def may_be_tagged(xml: str) -> bool:
     """Return whether the flavor in the XML has an extra spec of ours.
 
     Nothing else in the XML counts, such as the name of a server or of a
-    project, which tenants choose. Where the flavor has no extra specs at all,
-    the XML is not parsed.
+    project, which tenants choose. Where nothing in the text looks like an extra
+    spec, the XML is not parsed.
 
     :returns: True also for a text that is not XML
     """
-    if 'extraSpec' not in xml and '<!DOCTYPE' not in xml:
+    hints = ('extraSpec', vocabulary.NAMESPACE, '<!DOCTYPE')
+    if not any(hint in xml for hint in hints):
         return False
     try:
         _, extra_specs = of(libvirt_xml.parse(xml))
