@@ -30,8 +30,8 @@ def may_be_tagged(xml: str) -> bool:
     """Return whether the flavor in the XML has an extra spec of ours.
 
     Nothing else in the XML counts, such as the name of a server or of a
-    project, which tenants choose. Where nothing in the text looks like an extra
-    spec, the XML is not parsed.
+    project, which tenants choose. Where nothing in the text looks like an
+    extra spec, the XML is not parsed.
 
     :returns: True also for a text that is not XML
     """
