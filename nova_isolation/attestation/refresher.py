@@ -49,6 +49,12 @@ def _uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def _epoch(confirmed: tuple[float, float]) -> float:
+    """Return what the clock that is never set showed at the epoch."""
+    wall, uptime = confirmed
+    return uptime - wall
+
+
 class Refresher:
     """Keeps one snapshot, which one thread refreshes and replaces whole.
 
@@ -83,8 +89,6 @@ class Refresher:
         self._max_age = max_age
         self._skew = clock_skew
         self._on_change = on_change
-        #: Agents that were revoked before our clock was confirmed -> why.
-        self._early: dict[str, str] = {}
         self._revocations = revocations.Revocations(clock_skew)
         #: For those that replace the snapshot.
         self._lock = threading.Lock()
@@ -182,11 +186,8 @@ class Refresher:
                 max(time.time(), wall + passed),
                 uptime + passed,
             )
-            while self._early:
-                agent, words = self._early.popitem()
-                self._revocations.add(agent, self._confirmed[0], words)
             self._fetched = found
-            known = self._revocations.apply(found)
+            known = self._revocations.apply(found, _epoch(self._confirmed))
             # Even without news the fetch may have ended a trouble.
             if found is not before or known != self.snapshot:
                 self._swap(known)
@@ -198,15 +199,13 @@ class Refresher:
         :returns: whether a known host has this agent
         """
         with self._lock:
-            if self._confirmed is None:
-                # The time of the revocation is not known yet.
-                self._early[agent] = found
+            self._revocations.add(agent, _uptime(), found)
+            if self._confirmed is None or not self._revocations.has(agent):
                 return False
-            self._revocations.add(agent, self.clock(time.time()), found)
-            self._swap(self._revocations.apply(self.snapshot))
-        return any(
-            one.agent == agent for one in self.snapshot.verdicts.values()
-        )
+            self._swap(
+                self._revocations.apply(self.snapshot, _epoch(self._confirmed))
+            )
+        return True
 
     def start(self) -> None:
         """Start the thread, unless it runs."""

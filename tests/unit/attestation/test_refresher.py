@@ -22,6 +22,7 @@ import fixtures
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
+from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
 from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
@@ -353,6 +354,48 @@ class RevokeTest(Case):
     def test_before_the_agent_is_known(self):
         one = self.source()
         self.assertFalse(one.revoke('a', 'x'))
+        one.refresh()
+        self.assertEqual('revoked', self.state(one))
+
+    def test_while_our_clock_is_ahead(self):
+        """It does not last until that time, whatever quotes come."""
+        one = self.source()
+        one.refresh()
+        now = time.time()
+        with fixtures.MockPatch('time.time', lambda: now + 3600):
+            one.revoke('a', 'x')
+        self.provider.answer = known(good_at=now)
+        one.refresh()
+        self.assertEqual('revoked', self.state(one))
+        self.provider.answer = known(good_at=now + 30)
+        one.refresh()
+        self.assertEqual('good', self.state(one))
+
+    def test_before_our_clock_was_right(self):
+        """It was ahead when it was first confirmed, too."""
+        one = self.source()
+        now = time.time()
+        with fixtures.MockPatch('time.time', lambda: now + 3600):
+            one.revoke('a', 'x')
+            one.refresh()
+            one.revoke('a', 'x')
+        self.provider.answer = known(good_at=now + 30)
+        for _ in range(2):
+            one.refresh()
+        self.assertEqual('good', self.state(one))
+
+    def test_memory_is_bounded(self):
+        """Whoever may send messages does not fill it."""
+        one = self.source()
+        for refreshes in range(2):
+            for number in range(3 * revocations.MAX_ABSENT):
+                one.revoke(f'{refreshes}-{number}', 'x')
+            one.refresh()
+            self.assertLessEqual(
+                len(one._revocations._revoked), revocations.MAX_ABSENT + 1
+            )
+        # What was forgotten is not trusted.
+        self.provider.answer = known(h='0-0')
         one.refresh()
         self.assertEqual('revoked', self.state(one))
 
