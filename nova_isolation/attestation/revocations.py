@@ -23,7 +23,6 @@ from nova_isolation.https import peer_clock
 from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import facts
 
-
 #: How many agents that no host has are remembered.
 MAX_ABSENT = 2**12
 
