@@ -175,10 +175,10 @@ class Refresher:
         """
         before = self._fetched
         wall, uptime = time.time(), _uptime()
-        found: object = self._provider.fetch(before)
-        if not isinstance(found, snapshot.Snapshot):
+        found = self._provider.fetch(before)
+        if found is not before:
             # A provider of another package may return anything.
-            raise TypeError(f'fetch() returned {found!r}, not a Snapshot')
+            found = snapshot.check(found)
         with self._lock:
             # The later one of two: our clock may have been set back meanwhile.
             passed = _uptime() - uptime
@@ -230,7 +230,11 @@ class Refresher:
     def stop(self) -> None:
         """End the thread, and wait for its end for a few seconds."""
         self._stopped.set()
-        self._provider.close()
+        try:
+            self._provider.close()
+        except provider.FAILURES:
+            # The service ends all the same.
+            LOG.exception('Attestation provider could not be closed')
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_PATIENCE)
 
@@ -260,26 +264,28 @@ class Refresher:
         """
         try:
             self.refresh()
-        except provider.FAILURES as error:
+            pause = provider.check_pause(self._provider.pause)
+        except BaseException as error:
             # Whatever a provider of another package raises, this thread
-            # must go on.
+            # must go on. Nobody interrupts a thread by a KeyboardInterrupt.
             expected = isinstance(error, provider.ProviderError)
+            words = str(error) if expected else type(error).__name__
             # A fetch that stop() cancelled is not a failure.
             if not failures and not self._stopped.is_set():
                 LOG.warning(
                     'Cannot refresh attestation data; known verdicts will '
                     'expire: %s',
-                    error if expected else type(error).__name__,
+                    words,
                     exc_info=not expected,
                 )
-            self._set_trouble(str(error) if expected else type(error).__name__)
+            self._set_trouble(words)
             wait = min(_RETRY[0] * 2 ** min(failures, 10), _RETRY[1])
             return failures + 1, wait * random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311
         finally:
             self._tried.set()
         if failures:
             LOG.info('Attestation data is refreshed again')
-        return 0, self._provider.pause
+        return 0, pause
 
 
 def _run(owner: 'weakref.ref[Refresher]', stopped: threading.Event) -> None:
@@ -288,7 +294,13 @@ def _run(owner: 'weakref.ref[Refresher]', stopped: threading.Event) -> None:
         refresher = owner()
         if refresher is None or stopped.is_set():
             return
-        failures, wait = refresher.step(failures)
+        try:
+            failures, wait = refresher.step(failures)
+        except BaseException:
+            # Nobody would notice the end of this thread until the verdicts
+            # expire.
+            LOG.exception('Attestation data could not be refreshed')
+            failures, wait = failures + 1, _RETRY[1]
         # A reference here would keep the refresher alive.
         del refresher
         if stopped.wait(wait):

@@ -120,8 +120,8 @@ class Verifier:
             agents = self._ask()
         except (provider.ProviderError, https_error.HttpsError) as error:
             self._report = self._report._replace(trouble=str(error))
-        except Exception as error:
-            # An exception would end this thread unseen.
+        except BaseException as error:
+            # Any other exception would end this thread unseen.
             LOG.exception('Verifier %s could not be polled', self.url)
             self._report = self._report._replace(
                 trouble=f'{self.url}: {type(error).__name__}'

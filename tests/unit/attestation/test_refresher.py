@@ -258,6 +258,9 @@ class StepTest(Case):
             KeyError('secret'),
             RecursionError(),
             MemoryError(),
+            SystemExit('secret'),
+            KeyboardInterrupt('secret'),
+            type('Fatal', (BaseException,), {})('secret'),
         ):
             self.provider.answer = error
             failures, wait = one.step(failures)
@@ -265,7 +268,7 @@ class StepTest(Case):
             self.assertIs(before, one.snapshot.verdicts)
             self.assertTrue(one.snapshot.trouble)
             self.assertNotIn('secret', one.snapshot.trouble)
-        self.assertEqual(6, failures)
+        self.assertEqual(9, failures)
         self.assertEqual(1, self.log.output.count('Cannot refresh'))
         self.provider.answer = known()
         failures, _ = one.step(failures)
@@ -280,11 +283,40 @@ class StepTest(Case):
         one = self.source()
         one.step(0)
         before = one.snapshot.verdicts
-        for answer in (None, {}, 'good'):
+        good = known().verdicts['h']
+        for answer in (
+            None,
+            {},
+            'good',
+            snapshot.Snapshot(by='x'),
+            snapshot.Snapshot(trouble=None),
+            snapshot.Snapshot(verdicts=None),
+            snapshot.Snapshot(verdicts={1: good}),
+            snapshot.Snapshot(verdicts={'h': None}),
+            snapshot.Snapshot(verdicts={'h': tuple(good)}),
+            snapshot.Snapshot(verdicts={'h': good._replace(agent=[])}),
+            snapshot.Snapshot(verdicts={'h': good._replace(good_at='1')}),
+            snapshot.Snapshot(verdicts={'h': good._replace(good_at=1e999)}),
+        ):
             self.provider.answer = lambda _, answer=answer: answer
             failures, _ = one.step(0)
             self.assertEqual(1, failures)
             self.assertIs(before, one.snapshot.verdicts)
+
+    def test_pause_that_is_none(self):
+        """The thread neither ends nor sleeps for ever."""
+        one = self.source()
+        for pause in (None, 'x', -1.0, float('nan'), float('inf')):
+            self.provider.pause = pause
+            failures, wait = one.step(0)
+            self.assertEqual(1, failures)
+            self.assertTrue(0 < wait < 60)
+
+        class Raising(type(self.provider)):
+            pause = property(lambda self: 1 / 0)
+
+        one._provider = Raising()
+        self.assertEqual(1, one.step(0)[0])
 
     def test_waits_longer_and_longer(self):
         one = self.source()
@@ -463,6 +495,28 @@ class RevokeTest(Case):
 
 class ThreadTest(Case):
     """One thread a process, as long as somebody needs it."""
+
+    def test_goes_on_whatever_is_raised(self):
+        class Silent(BaseException):
+            def __str__(self):
+                raise SystemExit
+
+        for error in (
+            SystemExit(),
+            Silent(),
+            type('Error', (Silent, provider.ProviderError), {})(),
+        ):
+            self.provider.answer = error
+            self.useFixture(
+                fixtures.MockPatchObject(refresher, '_RETRY', (0.01, 0.01))
+            )
+            one = self.source()
+            one.start()
+            self.wait(lambda: len(self.provider.asked) > 2)
+            self.provider.answer = known()
+            self.wait(lambda one=one: one.snapshot.verdicts)
+            one.stop()
+            self.provider.asked.clear()
 
     def threads(self):
         return [
