@@ -141,6 +141,12 @@ class Verifier:
         version = self._version(self._get('/version', until))
         answer = self._get(f'/v{version}/agents/?bulk=true', until)
         agents = self._results(answer)
+        if agents and not any(map(agent_record.is_status, agents.values())):
+            raise provider.ProviderError(
+                f'{self.url}: wanted agents with attestation_status, which '
+                f'verifiers state since Keylime 7.14, found none, with API '
+                f'{version}; upgrade the verifier'
+            )
         return tuple(
             (
                 host_map.normal(agent),
@@ -206,7 +212,7 @@ class Verifier:
         if not minors:
             raise provider.ProviderError(
                 f'{self.url}: wanted API {_MAJOR}.0 to {_MAJOR}.{_NEWEST}, '
-                f'found {str(offered)[:200]}'
+                f'found {str(offered)[:200]}; install Keylime 7.14'
             )
         return f'{_MAJOR}.{max(minors)}'
 

@@ -195,7 +195,8 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
                     f'PCR {number}, which any program of the host can reset',
                     'a PCR of a measured launch',
                 )
-            elif values is None:
+                continue
+            if values is None:
                 covered = ', '.join(map(str, sorted(facts.approved)))
                 yield requirement.unmet(
                     reason_codes.NOT_JUDGED,
