@@ -261,7 +261,10 @@ class Door:
 def _tidy(
     visit: Visit, one: socket.socket, handshake: asyncio.Task[None]
 ) -> None:
-    """Release what a handshake that has failed holds."""
+    """Release what a handshake that has ended holds."""
+    # Otherwise the two would keep one another, and the buffers of asyncio for
+    # the connection, until the next collection of garbage.
+    visit.handshake = None
     if visit.transport is None:
         visit.end()
         one.close()
