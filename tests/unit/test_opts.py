@@ -94,12 +94,22 @@ class OptsTest(base.TestCase):
 
     def test_mechanism_whose_options_fail(self):
         log = self.useFixture(fixtures.FakeLogger())
-        for error in (RuntimeError('no'), SystemExit(1)):
+        for wrong in (
+            {'side_effect': RuntimeError('no')},
+            {'side_effect': SystemExit(1)},
+            {'side_effect': KeyboardInterrupt},
+            {'return_value': None},
+            {'return_value': (7,)},
+        ):
             with mock.patch.object(
-                mechanism.SvirtMechanism, 'options', side_effect=error
+                mechanism.SvirtMechanism, 'options', **wrong
             ):
                 conf = cfg.ConfigOpts()
                 self.assertEqual('enforce', opts.register(conf).mode)
+                # The sample configuration has the other ones.
+                groups = {group.name for group, _ in opts.list_opts()}
+                self.assertIn('isolation_qemu', groups)
+                self.assertNotIn('isolation_svirt', groups)
             self.assertRaises(
                 cfg.NoSuchOptError, getattr, conf, 'isolation_svirt'
             )
