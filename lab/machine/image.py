@@ -29,11 +29,10 @@ from lab.run import supervisor as supervisors
 
 _SECONDS = 1800
 _DISK = '4G'
-#: The run-time dependencies of this project and of Nova's compute service.
-#: libvirt-python is Debian's: it has to fit the machine's libvirt.
-_SYSTEM_PACKAGES = ('libvirt-python',)
 #: The folder of the lists for pip on the machine, during the build.
 _PIP = '/var/tmp/nova'  # noqa: S108  # nosec B108
+#: The run-time dependencies of this project and of Nova's compute service.
+#: libvirt-python is Debian's: it has to fit the machine's libvirt.
 _NOVA = """
 set -eu
 python3 -m venv --system-site-packages "$1"
@@ -168,18 +167,8 @@ class Builder:
         variables = sources.environment(self._supervisor)
         cache = Path(variables.setdefault('PIP_CACHE_DIR', str(_pip_cache())))
         cache.mkdir(parents=True, exist_ok=True)
-        constraints = recipe.CONSTRAINTS.read_text('utf-8').splitlines(True)
-        self._tree.write(
-            f'{_PIP}/constraints.txt',
-            ''.join(
-                line
-                for line in constraints
-                if line.partition('==')[0] not in _SYSTEM_PACKAGES
-            ),
-        )
-        self._tree.write(
-            f'{_PIP}/requirements.txt', recipe.REQUIREMENTS.read_text('utf-8')
-        )
+        for path in (recipe.CONSTRAINTS, recipe.REQUIREMENTS):
+            self._tree.write(f'{_PIP}/{path.name}', path.read_text('utf-8'))
         self._tree.run(
             'nova',
             ['sh', '-c', _NOVA, 'sh', recipe.VENV, _PIP],
