@@ -18,8 +18,10 @@ the lab's ``run`` folder, so that one command can stop what another started.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import json
 import os
@@ -36,6 +38,13 @@ from lab.run import processes
 
 T = TypeVar('T')
 _TAIL_LINES = 25
+#: A kernel that panics prints about so many lines.
+_DEATH_LINES = 60
+#: How often, in seconds, a wait looks whether all daemons run.
+_LOOK_SECONDS = 1.0
+#: What depends on a daemon that has died may end before the daemon's own end
+#: is seen, and may die of it a little later.
+_SETTLE_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +57,8 @@ class Daemon:
     ticks: int | None
     #: Whether signals go to its children too, because it does not end them.
     group: bool = False
+    #: Whether it ends by itself, so that its end is no fault.
+    ends: bool = False
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -65,6 +76,8 @@ class Supervisor:
         self._interrupted = threading.Event()
         # Python warns about a Popen that is dropped while its process runs.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        #: The names of daemons that are just being stopped.
+        self._stopping: set[str] = set()
 
     def interrupt(self) -> None:
         """Make every wait and every start fail from now on."""
@@ -98,10 +111,13 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         group: bool = False,
+        ends: bool = False,
     ) -> Daemon:
         """Start a daemon, with its output in ``log/NAME.log``.
 
         :param group: whether stop() ends its children too
+        :param ends: whether it ends by itself. The death of any other daemon
+            ends every wait.
         """
         self._check_interrupted(name)
         with self.log(name).open('ab') as log:
@@ -118,11 +134,13 @@ class Supervisor:
             )
         self._children[child.pid] = child
         daemon = Daemon(
-            name, child.pid, processes.start_ticks(child.pid), group
+            name, child.pid, processes.start_ticks(child.pid), group, ends
         )
+        # Other threads read the records at any time.
         layouts.write(
-            self._record(name), json.dumps(dataclasses.asdict(daemon))
-        )
+            self._layout.run / f'{name}.new',
+            json.dumps(dataclasses.asdict(daemon)),
+        ).replace(self._record(name))
         return daemon
 
     def run(
@@ -141,7 +159,7 @@ class Supervisor:
         """
         if nice:
             argv = ['nice', '-n', str(nice), *argv]
-        daemon = self.start(name, argv, environment)
+        daemon = self.start(name, argv, environment, ends=True)
         child = self._children[daemon.pid]
         try:
             self.wait(name, lambda: child.poll() is not None, seconds)
@@ -193,44 +211,99 @@ class Supervisor:
         seconds: float,
         daemon: Daemon | None = None,
         every: float = 0.1,
+        instead: Callable[[], object] | None = None,
     ) -> T:
         """Wait until ``test`` returns a true value.
 
+        The wait ends as well when any daemon of the lab has died.
+
         :param what: what is waited for, for the error message
-        :param daemon: a process without which waiting is useless
+        :param daemon: the process that is waited for, whose log is shown; its
+            death is noticed even if it ends by itself
         :param every: seconds between two calls of ``test``
+        :param instead: says for the error message what was found instead
         :returns: that value
-        :raises LabError: after ``seconds``, or when the daemon has died
+        :raises DiedError: when a daemon has died
+        :raises LabError: after ``seconds``
         """
         end = time.monotonic() + seconds
+        look = 0.0
         while True:
             self._check_interrupted(what)
-            result = test()
+            try:
+                result = test()
+            except Exception:
+                # Its own error often only says that nobody answered.
+                self.check(what, settle=True)
+                raise
             if result:
                 return result
+            now = time.monotonic()
+            if now >= look:
+                self.check(what)
+                look = now + _LOOK_SECONDS
             if daemon is not None and not daemon.alive():
-                raise errors.LabError(
+                self.check(what)
+                raise errors.DiedError(
                     f'{daemon.name} died while the lab waited for {what}'
-                    + self.tail(daemon.name)
+                    + self.tail(daemon.name, _DEATH_LINES),
+                    [daemon.name],
                 )
-            if time.monotonic() > end:
+            if now > end:
+                found = f'; found {instead()}' if instead is not None else ''
                 tail = self.tail(daemon.name) if daemon is not None else ''
                 raise errors.LabError(
-                    f'timed out after {seconds} s waiting for {what}{tail}'
+                    f'timed out after {seconds:.0f} s waiting for {what}'
+                    f'{found}{tail}'
                 )
             self._interrupted.wait(every)
+
+    def check(self, what: str = 'nothing', settle: bool = False) -> None:
+        """Check that every daemon runs that was started and not stopped.
+
+        :param what: what the lab waits for, for the error message
+        :param settle: whether something has failed that a death may explain,
+            which is looked for a little longer
+        :raises DiedError: when daemons have died; the message has the end of
+            the log of each of them
+        """
+        end = time.monotonic() + (_SETTLE_SECONDS if settle else 0)
+        while not self._dead():
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.1)
+        time.sleep(_SETTLE_SECONDS)
+        dead = self._dead()
+        if dead:
+            raise errors.DiedError(
+                f'{", ".join(dead)} died while the lab waited for {what}'
+                + ''.join(self.tail(name, _DEATH_LINES) for name in dead),
+                dead,
+            )
+
+    def _dead(self) -> list[str]:
+        """The names of the daemons that died by themselves."""
+        return [
+            name
+            for name, daemon in self.daemons().items()
+            if not daemon.ends
+            and not daemon.alive()
+            # Another thread may stop it now, or have stopped it meanwhile.
+            and name not in self._stopping
+            and self.daemons().get(name) == daemon
+        ]
 
     def log(self, name: str) -> Path:
         """The path of the log of a daemon or step."""
         return self._layout.log / f'{name}.log'
 
-    def tail(self, name: str) -> str:
-        """The end of a log as part of an error message."""
+    def tail(self, name: str, count: int = _TAIL_LINES) -> str:
+        """The last ``count`` lines of a log as part of an error message."""
         log = self.log(name)
         if not log.exists():
             return ''
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-        shown = ''.join(f'\n    {line}' for line in lines[-_TAIL_LINES:])
+        shown = ''.join(f'\n    {line}' for line in lines[-count:])
         return f'; the end of {log}:{shown}'
 
     def daemons(self) -> dict[str, Daemon]:
@@ -240,7 +313,12 @@ class Supervisor:
         """
         found = {}
         for record in sorted(self._layout.run.glob('*.json')):
-            values = json.loads(record.read_text(encoding='utf-8'))
+            try:
+                text = record.read_text(encoding='utf-8')
+            except FileNotFoundError:
+                # Another thread has just stopped it.
+                continue
+            values = json.loads(text)
             found[values['name']] = Daemon(**values)
         return found
 
@@ -250,21 +328,37 @@ class Supervisor:
         They get SIGTERM; those that have not ended after ``seconds`` are
         killed. A name without a daemon is ignored.
         """
+        with self._ending(names) as todo:
+            for daemon in todo:
+                self._signal(daemon, signal.SIGTERM)
+            end = time.monotonic() + seconds
+            while any(daemon.alive() for daemon in todo):
+                if time.monotonic() > end:
+                    self._kill([daemon for daemon in todo if daemon.alive()])
+                    break
+                time.sleep(0.05)
+
+    def kill(self, name: str) -> None:
+        """Kill a daemon (SIGKILL) that is not to be taken for a dead one."""
+        with self._ending([name]) as todo:
+            self._kill(todo)
+
+    @contextlib.contextmanager
+    def _ending(self, names: Iterable[str]) -> Iterator[list[Daemon]]:
+        """Forget the daemons of these names, which the body ends."""
         known = self.daemons()
         todo = [known[name] for name in names if name in known]
-        for daemon in todo:
-            self._signal(daemon, signal.SIGTERM)
-        end = time.monotonic() + seconds
-        while any(daemon.alive() for daemon in todo):
-            if time.monotonic() > end:
-                self._kill([daemon for daemon in todo if daemon.alive()])
-                break
-            time.sleep(0.05)
-        for daemon in todo:
-            child = self._children.pop(daemon.pid, None)
-            if child is not None:
-                child.poll()
-            self._record(daemon.name).unlink(missing_ok=True)
+        stopping = {daemon.name for daemon in todo}
+        self._stopping.update(stopping)
+        try:
+            yield todo
+            for daemon in todo:
+                child = self._children.pop(daemon.pid, None)
+                if child is not None:
+                    child.poll()
+                self._record(daemon.name).unlink(missing_ok=True)
+        finally:
+            self._stopping.difference_update(stopping)
 
     def _kill(self, daemons: Sequence[Daemon]) -> None:
         for daemon in daemons:
