@@ -227,7 +227,7 @@ class Cloud:
             return
         # Otherwise the consumer of the old daemon may be taken for that of
         # the new one.
-        queues.wait_deserted(nova.queue(daemon), 30)
+        queues.wait_deserted(nova.queue(daemon), 180)
         if daemon in (nova.CONDUCTOR, nova.SCHEDULER):
             nova.start(self.supervisor, self.site, daemon)
             return
@@ -271,11 +271,11 @@ class Cloud:
         supervisor.stop(
             [name for name in everything if name not in last], patience
         )
-        processes.kill(guests, 10)
+        processes.kill(guests, 60)
         supervisor.stop(
             [name for name in everything if name in last - {rabbitmq.MAPPER}],
             patience,
         )
         supervisor.stop([rabbitmq.MAPPER], 5)
         # Helpers may outlive the daemon that started them.
-        processes.kill(list(processes.belonging(self.layout)), 10)
+        processes.kill(list(processes.belonging(self.layout)), 60)

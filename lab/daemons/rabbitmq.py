@@ -50,7 +50,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         {'ERL_EPMD_RELAXED_COMMAND_CHECK': '1'},
     )
     supervisor.wait(
-        'epmd', lambda: port_blocks.listening(ports['epmd']), 20, mapper
+        'epmd', lambda: port_blocks.listening(ports['epmd']), 120, mapper
     )
     daemon = supervisor.start(
         NAME,
@@ -77,7 +77,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         },
     )
     supervisor.wait(
-        'RabbitMQ', lambda: port_blocks.listening(ports['amqp']), 120, daemon
+        'RabbitMQ', lambda: port_blocks.listening(ports['amqp']), 400, daemon
     )
 
 

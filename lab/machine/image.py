@@ -27,7 +27,7 @@ from lab.run import plan as plans
 from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
 
-_SECONDS = 1800
+_SECONDS = 3600
 _DISK = '4G'
 #: The folder of the lists for pip on the machine, during the build.
 _PIP = '/var/tmp/nova'  # noqa: S108  # nosec B108
@@ -199,11 +199,13 @@ class Builder:
         for unit in recipe.MASKED_UNITS:
             (units / unit).unlink(missing_ok=True)
             (units / unit).symlink_to('/dev/null')
-        tree.run('units', ['systemctl', 'enable', *recipe.ENABLED_UNITS], 120)
+        tree.run(
+            'units', ['systemctl', 'enable', *recipe.ENABLED_UNITS], _SECONDS
+        )
         self._supervisor.run(
             'ssh-key',
             ['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', image.key],
-            60,
+            _SECONDS,
         )
         ssh = tree.path('/root/.ssh')
         ssh.mkdir(mode=0o700, exist_ok=True)
@@ -215,7 +217,7 @@ class Builder:
         )
 
     def _initramfs(self) -> None:
-        self._tree.run('initramfs', ['update-initramfs', '-u'], 600)
+        self._tree.run('initramfs', ['update-initramfs', '-u'], _SECONDS)
         # Debian links the newest ones there.
         shutil.copy(self._tree.path('/vmlinuz'), self._image.kernel)
         shutil.copy(self._tree.path('/initrd.img'), self._image.initramfs)
@@ -235,14 +237,14 @@ class Builder:
             f'{other}/type.cil', f'(typepermissive {recipe.PERMISSIVE_TYPE})\n'
         )
         self._tree.run(
-            'policy', ['sh', '-c', _POLICY, 'sh', other, *install], 900
+            'policy', ['sh', '-c', _POLICY, 'sh', other, *install], _SECONDS
         )
 
     def _disk(self) -> None:
         self._tree.path('/etc/resolv.conf').unlink(missing_ok=True)
         for name in recipe.UPDATED:
             self._tree.write(name, '')
-        self._tree.run('labels', ['sh', '-c', _LABEL], 600)
+        self._tree.run('labels', ['sh', '-c', _LABEL], _SECONDS)
         for name in _MOUNT_POINTS:
             os.setxattr(
                 self._tree.path(name), 'security.selinux', _MOUNT_POINT_LABEL
@@ -262,7 +264,7 @@ class Builder:
                 self._image.disk,
                 _DISK,
             ],
-            600,
+            _SECONDS,
         )
 
 

@@ -40,6 +40,8 @@ T = TypeVar('T')
 _TAIL_LINES = 25
 #: A kernel that panics prints about so many lines.
 _DEATH_LINES = 60
+#: The limit for a short program, on a machine that others share.
+_PROGRAM_SECONDS = 180.0
 #: How often, in seconds, a wait looks whether all daemons run.
 _LOOK_SECONDS = 1.0
 #: What depends on a daemon that has died may end before the daemon's own end
@@ -177,7 +179,7 @@ class Supervisor:
     def output(
         self,
         argv: Sequence[str | Path],
-        seconds: float = 60,
+        seconds: float = _PROGRAM_SECONDS,
         text: str = '',
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -201,7 +203,7 @@ class Supervisor:
             )
         except subprocess.TimeoutExpired as error:
             raise errors.LabError(
-                f'{argv[0]} has not ended after {seconds} s'
+                f'{argv[0]} has not ended after {seconds:.0f} s'
             ) from error
 
     def wait(

@@ -51,8 +51,8 @@ class TestCase(unittest.TestCase):
     _used: ClassVar[clouds.Cloud | None] = None
     maxDiff = None
     #: Seconds within which a guest has to start, and to be deleted.
-    boot_seconds = 180.0
-    delete_seconds = 180.0
+    boot_seconds = 400.0
+    delete_seconds = 300.0
 
     @classmethod
     def use_cloud(cls) -> clouds.Cloud:
@@ -149,7 +149,7 @@ class TestCase(unittest.TestCase):
             )
             return not answer.json()['allocations']
 
-        self.cloud.supervisor.wait('no allocations', none, 60, every=0.3)
+        self.cloud.supervisor.wait('no allocations', none, 300, every=0.3)
 
     def assertActive(self, server: Any, host: str | None = None) -> None:
         """A server is ACTIVE, on this host, and its guest has printed."""
