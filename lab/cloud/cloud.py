@@ -199,6 +199,15 @@ class Cloud:
                 raise errors.LabError(f'processes of the lab are left: {left}')
             self.progress.say('nothing is left running')
 
+    def lost_machine(self, error: errors.DiedError) -> bool:
+        """Whether a virtual machine, or the connection to it, has died."""
+        return any(
+            name in error.daemons
+            for host in self.hosts.values()
+            if isinstance(host, machine_host.MachineHost)
+            for name in (host.daemon, host.connection)
+        )
+
     def connect(self) -> connection.Connection:
         """A new connection of openstacksdk, for the administrator."""
         return connections.connect(self.site)

@@ -98,6 +98,11 @@ class MachineHost:
         return f'machine-{self.spec.name}'
 
     @property
+    def connection(self) -> str:
+        """The name of the process that keeps the connection open."""
+        return f'ssh-{self.spec.name}'
+
+    @property
     def instances(self) -> Path:
         """See lab.hosts.compute_host."""
         return recipe.INSTANCES
@@ -211,7 +216,7 @@ class MachineHost:
         return connections.Ssh(
             supervisor,
             images.Image(self.folder),
-            f'ssh-{self.spec.name}',
+            self.connection,
             self.site.ports.ssh(self.index),
             self.folder,
         )

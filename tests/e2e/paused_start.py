@@ -80,7 +80,7 @@ class PausedStart:
         self._wait_emulator()
         with stopped(self.compute):
             self._supervisor.wait(
-                'the start', lambda: self.domain_state == 'paused', 60
+                'the start', lambda: self.domain_state == 'paused', 300
             )
             yield
 
@@ -120,7 +120,7 @@ class PausedStart:
             os.setpriority(os.PRIO_PROCESS, 0, -20)
         try:
             self._pid = self._supervisor.wait(
-                'QEMU', self._find, 120, self.compute, every=0.003
+                'QEMU', self._find, 300, self.compute, every=0.003
             )
         finally:
             os.setpriority(os.PRIO_PROCESS, 0, usual)
