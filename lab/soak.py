@@ -23,7 +23,6 @@ import dataclasses
 import math
 import os
 from pathlib import Path
-import shutil
 import statistics
 import sys
 import time
@@ -31,19 +30,16 @@ import time
 from lab.cloud import guest_image
 from lab.machine import cache
 from lab.machine import image as images
-from lab.machine import qemu
 from lab.machine import recipe
-from lab.machine import security
+from lab.machine import restore
 from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import layout as layouts
-from lab.run import ports
 from lab.run import processes
 from lab.run import progress as progresses
 from lab.run import signals
 from lab.run import supervisor as supervisors
 
-_NAME = 'machine'
 _SECONDS = 1800.0
 #: How long the load average may need to rise.
 _LOAD_SECONDS = 600.0
@@ -154,29 +150,17 @@ class Soak:
     def _once(
         self, source: images.Image, guest: guest_image.GuestFiles, boots: int
     ) -> None:
-        supervisor, module = self._supervisor, self._module
-        folder = self._layout.state / _NAME
-        folder.mkdir()
         start = time.monotonic()
-        try:
-            image = cache.copy(supervisor, source, module, folder)
-            port = ports.find().base
-            daemon = qemu.Machine(
-                supervisor, image, module, _NAME, folder
-            ).start(image.snapshot(module), port, restore=True)
-            ssh = connections.Ssh(
-                supervisor, image, f'{_NAME}-ssh', port, folder
-            )
-            ssh.open(_SECONDS, daemon)
-            ssh.check(['date', '--set', f'@{time.time():.3f}'])
-            security.check(ssh, module)
+        with restore.restored(
+            self._supervisor,
+            source,
+            self._module,
+            self._layout.state / restore.NAME,
+        ) as ssh:
             self._times.restores.append(time.monotonic() - start)
             start = time.monotonic()
             self._boot(ssh, guest.folder, boots)
             self._times.boots.append(time.monotonic() - start)
-        finally:
-            supervisor.stop([f'{_NAME}-ssh', _NAME], 20)
-            shutil.rmtree(folder)
 
     def _boot(self, ssh: connections.Ssh, guest: Path, boots: int) -> None:
         ssh.check(['mkdir', '-p', _FOLDER])
@@ -219,7 +203,7 @@ class Soak:
         )
 
     def _keep_logs(self, number: int) -> None:
-        for log in self._layout.log.glob(f'{_NAME}*.log'):
+        for log in self._layout.log.glob(f'{restore.NAME}*.log'):
             log.rename(log.with_name(f'lost-{number}-{log.name}'))
 
 

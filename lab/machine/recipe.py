@@ -142,7 +142,7 @@ REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'
 PERMISSIVE_POLICY = Path('/var/lib/selinux-permissive/policy')
 PERMISSIVE_TYPE = 'svirt_offline_t'
 #: Modules of this package that do not influence the build.
-_NOT_BUILDING = ('__init__.py', 'cache.py')
+_NOT_BUILDING = ('__init__.py', 'cache.py', 'restore.py')
 
 
 def kernel_command_line(module: Module) -> str:
