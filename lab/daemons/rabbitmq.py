@@ -22,6 +22,7 @@ import amqp
 from lab.config import site as sites
 from lab.run import layout as layouts
 from lab.run import ports as port_blocks
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 NAME = 'rabbitmq'
@@ -98,7 +99,7 @@ class Queues:
         self,
         queues: Iterable[str],
         seconds: float,
-        daemon: supervisors.Daemon | None = None,
+        daemon: records.Daemon | None = None,
     ) -> None:
         """Wait until each of the queues has a consumer."""
         for queue in queues:

@@ -24,6 +24,7 @@ from typing import Protocol
 
 from lab.config import host_specs
 from lab.config import site as sites
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 #: The path at which every compute host has its QEMU.
@@ -70,7 +71,7 @@ class ComputeHost(Protocol):
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start nova-compute on the host.
 
         :param name: the name of the daemon on this machine

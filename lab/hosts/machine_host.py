@@ -31,6 +31,7 @@ from lab.machine import security
 from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import progress as progresses
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 _CONNECT_SECONDS = 900
@@ -155,7 +156,7 @@ class MachineHost:
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start nova-compute as a service of the machine's systemd.
 
         The daemon on this machine is the ssh client that receives the

@@ -30,6 +30,7 @@ from lab.hosts import compute_host
 from lab.hosts import executable_stack
 from lab.run import errors
 from lab.run import layout as layouts
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 _START_SECONDS = 300
@@ -194,7 +195,7 @@ class NamespacedHost:
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start nova-compute in the host's namespaces."""
         command: list[str | Path] = [layouts.BIN / self.spec.command]
         for file in files:

@@ -21,6 +21,7 @@ from typing import TextIO
 from lab.machine import image as images
 from lab.machine import recipe
 from lab.run import errors
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 #: With more than one, each is emulated by a thread of its own. A kernel that
@@ -60,7 +61,7 @@ class Machine:
 
     def start(
         self, disk: Path, port: int, restore: bool = False
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start QEMU; it ends when the machine's kernel panics.
 
         :param disk: a qcow2 file, to which the machine writes

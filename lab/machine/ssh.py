@@ -23,6 +23,7 @@ import subprocess  # nosec B404: only for the type of a result
 
 from lab.machine import image as images
 from lab.run import errors
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 #: After so many unanswered messages ssh gives the machine up.
@@ -60,7 +61,7 @@ class Ssh:
         self._port = port
         self._socket = folder / 'ssh'
 
-    def open(self, seconds: float, machine: supervisors.Daemon) -> None:
+    def open(self, seconds: float, machine: records.Daemon) -> None:
         """Connect as soon as the machine accepts it.
 
         :param machine: the QEMU process, whose death ends the wait

@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
-import dataclasses
-import json
 import os
 from pathlib import Path
 import signal
@@ -35,6 +33,7 @@ from typing import TypeVar
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import processes
+from lab.run import records
 
 T = TypeVar('T')
 _TAIL_LINES = 25
@@ -49,27 +48,6 @@ _LOOK_SECONDS = 1.0
 _SETTLE_SECONDS = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Daemon:
-    """A process that runs in the background."""
-
-    name: str
-    pid: int
-    #: See processes.start_ticks.
-    ticks: int | None
-    #: Whether signals go to its children too, because it does not end them.
-    group: bool = False
-    #: Whether it ends by itself, so that its end is no fault.
-    ends: bool = False
-
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return (
-            self.ticks is not None
-            and processes.start_ticks(self.pid) == self.ticks
-        )
-
-
 class Supervisor:
     """The processes of the lab in one state folder."""
 
@@ -78,8 +56,7 @@ class Supervisor:
         self._interrupted = threading.Event()
         # Python warns about a Popen that is dropped while its process runs.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
-        #: The names of daemons that are just being stopped.
-        self._stopping: set[str] = set()
+        self._records = records.Records(layout.run)
 
     def interrupt(self) -> None:
         """Make every wait and every start fail from now on."""
@@ -114,7 +91,7 @@ class Supervisor:
         folder: Path | None = None,
         group: bool = False,
         ends: bool = False,
-    ) -> Daemon:
+    ) -> records.Daemon:
         """Start a daemon, with its output in ``log/NAME.log``.
 
         :param group: whether stop() ends its children too
@@ -135,14 +112,10 @@ class Supervisor:
                 start_new_session=True,
             )
         self._children[child.pid] = child
-        daemon = Daemon(
+        daemon = records.Daemon(
             name, child.pid, processes.start_ticks(child.pid), group, ends
         )
-        # Other threads read the records at any time.
-        layouts.write(
-            self._layout.run / f'{name}.new',
-            json.dumps(dataclasses.asdict(daemon)),
-        ).replace(self._record(name))
+        self._records.write(daemon)
         return daemon
 
     def run(
@@ -169,7 +142,7 @@ class Supervisor:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-            self._record(name).unlink()
+            self._records.forget(name)
         if child.returncode:
             raise errors.LabError(
                 f'{name} failed with exit status {child.returncode}'
@@ -211,7 +184,7 @@ class Supervisor:
         what: str,
         test: Callable[[], T | None],
         seconds: float,
-        daemon: Daemon | None = None,
+        daemon: records.Daemon | None = None,
         every: float = 0.1,
         instead: Callable[[], object] | None = None,
     ) -> T:
@@ -270,30 +243,18 @@ class Supervisor:
             the log of each of them
         """
         end = time.monotonic() + (_SETTLE_SECONDS if settle else 0)
-        while not self._dead():
+        while not self._records.dead():
             if time.monotonic() >= end:
                 return
             time.sleep(0.1)
         time.sleep(_SETTLE_SECONDS)
-        dead = self._dead()
+        dead = self._records.dead()
         if dead:
             raise errors.DiedError(
                 f'{", ".join(dead)} died while the lab waited for {what}'
                 + ''.join(self.tail(name, _DEATH_LINES) for name in dead),
                 dead,
             )
-
-    def _dead(self) -> list[str]:
-        """The names of the daemons that died by themselves."""
-        return [
-            name
-            for name, daemon in self.daemons().items()
-            if not daemon.ends
-            and not daemon.alive()
-            # Another thread may stop it now, or have stopped it meanwhile.
-            and name not in self._stopping
-            and self.daemons().get(name) == daemon
-        ]
 
     def log(self, name: str) -> Path:
         """The path of the log of a daemon or step."""
@@ -308,21 +269,12 @@ class Supervisor:
         shown = ''.join(f'\n    {line}' for line in lines[-count:])
         return f'; the end of {log}:{shown}'
 
-    def daemons(self) -> dict[str, Daemon]:
+    def daemons(self) -> dict[str, records.Daemon]:
         """The daemons that were started and not stopped, by name.
 
         A daemon that died by itself is among them.
         """
-        found = {}
-        for record in sorted(self._layout.run.glob('*.json')):
-            try:
-                text = record.read_text(encoding='utf-8')
-            except FileNotFoundError:
-                # Another thread has just stopped it.
-                continue
-            values = json.loads(text)
-            found[values['name']] = Daemon(**values)
-        return found
+        return self._records.read()
 
     def stop(self, names: Iterable[str], seconds: float) -> None:
         """Stop daemons, all at once.
@@ -346,29 +298,21 @@ class Supervisor:
             self._kill(todo)
 
     @contextlib.contextmanager
-    def _ending(self, names: Iterable[str]) -> Iterator[list[Daemon]]:
-        """Forget the daemons of these names, which the body ends."""
-        known = self.daemons()
-        todo = [known[name] for name in names if name in known]
-        stopping = {daemon.name for daemon in todo}
-        self._stopping.update(stopping)
-        try:
+    def _ending(self, names: Iterable[str]) -> Iterator[list[records.Daemon]]:
+        with self._records.ending(names) as todo:
             yield todo
             for daemon in todo:
                 child = self._children.pop(daemon.pid, None)
                 if child is not None:
                     child.poll()
-                self._record(daemon.name).unlink(missing_ok=True)
-        finally:
-            self._stopping.difference_update(stopping)
 
-    def _kill(self, daemons: Sequence[Daemon]) -> None:
+    def _kill(self, daemons: Sequence[records.Daemon]) -> None:
         for daemon in daemons:
             self._signal(daemon, signal.SIGKILL)
         processes.kill([daemon.pid for daemon in daemons], 5)
 
     @staticmethod
-    def _signal(daemon: Daemon, number: int) -> None:
+    def _signal(daemon: records.Daemon, number: int) -> None:
         if daemon.alive():
             try:
                 # The daemon leads a session, and so a process group.
@@ -378,9 +322,6 @@ class Supervisor:
                     os.kill(daemon.pid, number)
             except ProcessLookupError:
                 return
-
-    def _record(self, name: str) -> Path:
-        return self._layout.run / f'{name}.json'
 
     def _check_interrupted(self, what: str) -> None:
         if self._interrupted.is_set():

@@ -22,11 +22,12 @@ from typing import Any
 from lab.daemons import nova
 from lab.hosts import namespaced_host
 from lab.run import processes
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 
 @contextlib.contextmanager
-def stopped(daemon: supervisors.Daemon) -> Iterator[None]:
+def stopped(daemon: records.Daemon) -> Iterator[None]:
     """Keep a daemon stopped (SIGSTOP) during the body of the ``with``."""
     os.kill(daemon.pid, signal.SIGSTOP)
     try:

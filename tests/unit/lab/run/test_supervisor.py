@@ -24,6 +24,7 @@ import unittest
 from lab.run import errors
 from lab.run import layout
 from lab.run import processes
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 _SECONDS = 20
@@ -43,7 +44,7 @@ class SupervisorTest(unittest.TestCase):
         self.supervisor.stop(list(self.supervisor.daemons()), 0)
         self.assertEqual({}, processes.belonging(self.layout))
 
-    def start(self, script: str) -> supervisors.Daemon:
+    def start(self, script: str) -> records.Daemon:
         """Start a shell that has set itself up once it has said "ready"."""
         daemon = self.supervisor.start('daemon', ['sh', '-c', script])
         self.supervisor.wait(
@@ -170,7 +171,7 @@ class SupervisorTest(unittest.TestCase):
         )
         stopper.start()
         while stopper.is_alive():
-            self.assertEqual([], self.supervisor._dead())
+            self.assertEqual([], self.supervisor._records.dead())
         stopper.join()
 
     def test_a_wait_says_what_it_found_instead(self) -> None:
