@@ -116,7 +116,7 @@ def _perform(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
             raise
         except Exception:
             # Otherwise the error only says that nobody answered.
-            cloud.supervisor.check('the demonstration', settle=True)
+            cloud.supervisor.check(settle=True)
             raise
     except BaseException:
         cloud.down()

@@ -233,10 +233,10 @@ class Supervisor:
                 )
             self._interrupted.wait(every)
 
-    def check(self, what: str = 'nothing', settle: bool = False) -> None:
+    def check(self, what: str = '', settle: bool = False) -> None:
         """Check that every daemon runs that was started and not stopped.
 
-        :param what: what the lab waits for, for the error message
+        :param what: what the lab waits for, if anything
         :param settle: whether something has failed that a death may explain,
             which is looked for a little longer
         :raises DiedError: when daemons have died; the message has the end of
@@ -250,8 +250,9 @@ class Supervisor:
         time.sleep(_SETTLE_SECONDS)
         dead = self._records.dead()
         if dead:
+            when = f' while the lab waited for {what}' if what else ''
             raise errors.DiedError(
-                f'{", ".join(dead)} died while the lab waited for {what}'
+                f'{", ".join(dead)} died{when}'
                 + ''.join(self.tail(name, _DEATH_LINES) for name in dead),
                 dead,
             )

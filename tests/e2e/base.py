@@ -64,8 +64,8 @@ class TestCase(unittest.TestCase):
         self.cloud = self.use_cloud()
         # What has died fails this test with a reason, and its log, before a
         # wait does, and each test after it at once.
-        self.cloud.supervisor.check('the test')
-        self.addCleanup(self.cloud.supervisor.check, 'the test')
+        self.cloud.supervisor.check()
+        self.addCleanup(self.cloud.supervisor.check)
         self.guests = guests.Guests(self.cloud)
         self.api = self.guests.api
 
