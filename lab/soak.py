@@ -53,13 +53,17 @@ _DOMAIN = f"""<domain type='qemu'>
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>{_FOLDER}/vmlinuz</kernel>
     <initrd>{_FOLDER}/initramfs</initrd>
-    <cmdline>console=ttyS0 quiet</cmdline>
+    <cmdline>earlyprintk=ttyS0 console=ttyS0</cmdline>
   </os>
+  <features><acpi/><apic/></features>
   <devices>
     <console type='pty'><log file='{_FOLDER}/{{name}}.log'/></console>
   </devices>
 </domain>
 """
+#: The first words of a guest's kernel. What follows takes very long: one
+#: emulator runs in the other.
+_PRINTED = 'Linux version'
 #: $1 is a folder of this machine; then the command that unpacks.
 _PUSH = """
 set -eu -o pipefail
@@ -194,7 +198,7 @@ class Soak:
     @staticmethod
     def _printed(ssh: connections.Ssh, name: str) -> bool:
         output = ssh.run(['cat', _FOLDER / f'{name}.log']).stdout
-        return guest_image.CONSOLE_MARK in output
+        return _PRINTED in output
 
     @staticmethod
     def _virsh(ssh: connections.Ssh, *command: str, text: str = '') -> None:
@@ -215,6 +219,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='python -m lab.soak', description=__doc__
     )
+    parser.add_argument(
+        '--state',
+        type=Path,
+        default=layouts.default_state('soak'),
+        metavar='DIR',
+        help='folder of its files and logs (default: %(default)s)',
+    )
     parser.add_argument('--restores', type=int, default=20)
     parser.add_argument('--boots', type=int, default=2)
     parser.add_argument(
@@ -230,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=recipe.MODULES[0],
     )
     given = parser.parse_args(arguments)
-    layout = layouts.Layout(layouts.default_state('soak'))
+    layout = layouts.Layout(given.state.absolute())
     try:
         with signals.termination_raises():
             layout.make()
