@@ -44,8 +44,8 @@ _PROGRAM_SECONDS = 180.0
 #: How often, in seconds, a wait looks whether all daemons run.
 _LOOK_SECONDS = 1.0
 #: What depends on a daemon that has died may end before the daemon's own end
-#: is seen, and may die of it a little later.
-_SETTLE_SECONDS = 1.0
+#: is seen, on a busy machine by this long, and may die of it a little later.
+_BEFORE_SECONDS, _AFTER_SECONDS = 3.0, 1.0
 
 
 class Supervisor:
@@ -242,12 +242,12 @@ class Supervisor:
         :raises DiedError: when daemons have died; the message has the end of
             the log of each of them
         """
-        end = time.monotonic() + (_SETTLE_SECONDS if settle else 0)
+        end = time.monotonic() + (_BEFORE_SECONDS if settle else 0)
         while not self._records.dead():
             if time.monotonic() >= end:
                 return
             time.sleep(0.1)
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(_AFTER_SECONDS)
         dead = self._records.dead()
         if dead:
             when = f' while the lab waited for {what}' if what else ''
