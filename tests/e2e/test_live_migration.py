@@ -24,7 +24,7 @@ _BOTH = {'isolation:hypervisor': 'qemu'}
 _ONE = {'isolation:qemu_sandbox': 'true'}
 _PLAIN = nova.compute_name(base.PLAIN)
 _CURRENT = '2.96'
-_SECONDS = 180
+_SECONDS = 400
 
 
 class TestCase(base.TestCase):
@@ -129,7 +129,7 @@ class TestCase(base.TestCase):
         return self.cloud.supervisor.wait(
             f'the guest to run on {host}',
             lambda: self.ticks(host, server),
-            120,
+            400,
         )
 
 
