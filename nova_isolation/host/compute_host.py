@@ -15,6 +15,7 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import shlex
 import time
 import typing
 
@@ -49,13 +50,25 @@ class _KeptEmulator:
     until: float
 
 
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    """What libvirt has answered on one connection.
+
+    :ivar connection: libvirt's connection; None: there was none yet
+    :ivar texts: question -> answer
+    """
+
+    connection: typing.Any
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
 class ComputeHost(base.Host):
     """Answers from the real host; see the base class for each method.
 
-    Expensive answers are kept while they cannot have changed: libvirt's
-    capabilities for the life of a connection (libvirtd reads its
-    configuration when it starts), the emulator while its files keep their
-    identity. All other answers are read each time.
+    Expensive answers are kept while they cannot have changed: those of
+    libvirt for the life of a connection (libvirtd reads its configuration when
+    it starts), the emulator while its files keep their identity. All other
+    answers are read each time.
     """
 
     def __init__(
@@ -77,8 +90,7 @@ class ComputeHost(base.Host):
         self._libvirt = libvirt_host
         self._conf = conf
         self._virt_type = virt_type
-        self._connection: typing.Any = None
-        self._texts: tuple[str, str] = ('', '')
+        self._answers = _Answers(None)
         self._emulator: _KeptEmulator | None = None
 
     def options(self, mechanism: str) -> typing.Any:
@@ -95,11 +107,33 @@ class ComputeHost(base.Host):
 
     def capabilities(self) -> str:
         """See the base class."""
-        return self._of_connection()[0]
+        return self._libvirt_answer(
+            'capabilities', lambda connection: connection.getCapabilities()
+        )
 
     def domain_capabilities(self) -> str:
         """See the base class."""
-        return self._of_connection()[1]
+        return self._libvirt_answer(
+            'domain capabilities',
+            lambda connection: connection.getDomainCapabilities(
+                None, None, None, self._virt_type, 0
+            ),
+        )
+
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """See the base class."""
+        domain = libvirt_xml.plain_domain(self.domain_capabilities())
+        # libvirt quotes its answer for a shell.
+        return tuple(
+            shlex.split(
+                self._libvirt_answer(
+                    'command line',
+                    lambda connection: connection.domainXMLToNative(
+                        'qemu-argv', domain, 0
+                    ),
+                )
+            )
+        )
 
     def evidence(self, mechanism: str) -> evidence.Evidence | None:
         """See the base class."""
@@ -131,19 +165,21 @@ class ComputeHost(base.Host):
         lifetime = _KEEP_FAILURE if failed else _KEEP_RESULT
         return _KeptEmulator(key, result, time.monotonic() + lifetime)
 
-    def _of_connection(self) -> tuple[str, str]:
+    def _libvirt_answer(
+        self, question: str, ask: Callable[[typing.Any], str]
+    ) -> str:
+        """Return an answer of libvirt, which is kept with the connection."""
         import libvirt
 
         try:
             connection = self._libvirt.get_connection()
-            if connection is not self._connection:
-                self._texts = (
-                    connection.getCapabilities(),
-                    connection.getDomainCapabilities(
-                        None, None, None, self._virt_type, 0
-                    ),
-                )
-                self._connection = connection
+            answers = self._answers
+            if answers.connection is not connection:
+                # One attribute: two threads may both ask, and no answer of
+                # another connection counts.
+                self._answers = answers = _Answers(connection)
+            if question not in answers.texts:
+                answers.texts[question] = str(ask(connection))
         except libvirt.libvirtError as error:
-            raise OSError(f'libvirt: {error}') from error
-        return self._texts
+            raise OSError(f'libvirt: {question}: {error}') from error
+        return answers.texts[question]

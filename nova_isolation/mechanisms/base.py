@@ -118,6 +118,13 @@ class Host(typing.Protocol):
     def domain_capabilities(self) -> str:
         """Return libvirt's capabilities of the domains of Nova, XML."""
 
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """Return the command line with which libvirt starts a plain guest.
+
+        The libvirt that runs is asked, so its settings count as it has read
+        them.
+        """
+
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
         """Return what a third party reports about the host now.
 
@@ -141,6 +148,9 @@ class Process(typing.Protocol):
 
     def label(self) -> str:
         """Return the label in /proc/PID/attr/current, without trailing NUL."""
+
+    def arguments(self) -> Sequence[str]:
+        """Return the command line (/proc/PID/cmdline)."""
 
     def seccomp(self) -> int:
         """Return the seccomp mode: 0 none, 1 strict, 2 filter (proc(5))."""

@@ -16,6 +16,7 @@ import os
 from unittest import mock
 
 import fixtures
+import libvirt
 
 from nova_isolation.host import compute_host
 from nova_isolation.probes import emulator
@@ -32,9 +33,16 @@ GOOD = program.Emulator(
 )
 
 
+NATIVE = (
+    "LC_ALL=C /q -name 'guest=a b' "
+    '-object \'{"qom-type":"secret"}\' -sandbox off'
+)
+
+
 class Connection:
     def __init__(self):
         self.asked = 0
+        self.native = NATIVE
 
     def getCapabilities(self):
         self.asked += 1
@@ -42,6 +50,12 @@ class Connection:
 
     def getDomainCapabilities(self, *arguments):
         return f'domain capabilities {self.asked}'
+
+    def domainXMLToNative(self, *arguments):
+        self.arguments = arguments
+        if isinstance(self.native, Exception):
+            raise self.native
+        return self.native
 
 
 class LibvirtHost:
@@ -67,6 +81,7 @@ class ComputeHostTest(base.TestCase):
         self.examine = mock.Mock(return_value=GOOD)
         for owner, name, new in (
             (libvirt_xml, 'emulator', lambda text: '/q'),
+            (libvirt_xml, 'plain_domain', lambda text: f'<{text}>'),
             (emulator, 'fingerprint', lambda path: self.key),
             (emulator, 'examine', self.examine),
             (compute_host.time, 'monotonic', lambda: self.now),
@@ -105,6 +120,35 @@ class ComputeHostTest(base.TestCase):
         self.libvirt.connection = Connection()
         self.host.capabilities()
         self.assertEqual(1, self.libvirt.connection.asked)
+
+    def test_command_line(self):
+        for _ in range(2):
+            self.assertEqual(
+                ('LC_ALL=C', '/q', '-name', 'guest=a b', '-object',
+                 '{"qom-type":"secret"}', '-sandbox', 'off'),
+                self.host.emulator_arguments(),
+            )  # fmt: skip
+            self.libvirt.connection.native = 'kept with the connection'
+        self.assertEqual(
+            ('qemu-argv', '<domain capabilities 0>', 0),
+            self.libvirt.connection.arguments,
+        )
+
+    def test_command_line_of_a_libvirtd_that_was_started_again(self):
+        self.host.emulator_arguments()
+        self.libvirt.connection = Connection()
+        self.libvirt.connection.native = '/q -sandbox on'
+        self.assertEqual(
+            ('/q', '-sandbox', 'on'), self.host.emulator_arguments()
+        )
+
+    def test_no_command_line(self):
+        self.libvirt.connection.native = libvirt.libvirtError('no')
+        self.assertRaises(OSError, self.host.emulator_arguments)
+        # The rest is known, and the question is asked again.
+        self.assertEqual('capabilities 1', self.host.capabilities())
+        self.libvirt.connection.native = "/q 'no end"
+        self.assertRaises(ValueError, self.host.emulator_arguments)
 
     def test_examined_once(self):
         for _ in range(3):

@@ -160,7 +160,6 @@ def request(uuid=fakes.UUID, specs=None):
 
 def host(**kwargs):
     """A host that meets the requirements of :func:`request`."""
-    kwargs.setdefault('files', {fakes.QEMU_CONF: 'seccomp_sandbox = 1\n'})
     return fakes.Host(**kwargs)
 
 

@@ -18,6 +18,7 @@ from unittest import mock
 
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms.qemu import mechanism
+from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
@@ -184,7 +185,7 @@ class LaunchTest(TestCase):
         (found,) = self.sink.outcomes
         self.assertEqual([('verify', 'accepted')], self.sink.results)
         self.assertEqual([fakes.KEY], [p.key for p in found.proofs])
-        self.assertEqual('Seccomp: 2', found.proofs[0].found)
+        self.assertEqual(f'Seccomp: 2, {sandbox.ASKED}', found.proofs[0].found)
         self.assertEqual(self.guard.measure().document, found.facts)
         self.assertEqual({}, found.evidence)
         self.assertIs(self.request, found.request)
