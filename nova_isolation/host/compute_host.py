@@ -27,25 +27,30 @@ from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
 from nova_isolation.probes import selinux
 
-#: Seconds for which a measured emulator is kept. The limit exists because
-#: QEMU may load modules from folders that the fingerprint does not cover.
-_KEEP_RESULT = 3600.0
+#: Seconds for which a result of examining the emulator is kept, also where
+#: the examination failed. A binary that was moved may find modules in a folder
+#: that it does not name.
+_KEEP = 60.0
 
-#: Seconds for which a failed measurement of the emulator is kept.
-_KEEP_FAILURE = 60.0
+#: How often the emulator is examined again because it turned out to look for
+#: modules in other folders than those that were watched meanwhile.
+_ROUNDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class _KeptEmulator:
     """A kept result of measuring the emulator.
 
-    :ivar key: the fingerprint of the files on which the result depends
+    :ivar key: the fingerprint of the files on which the result depends, from
+        before the measurement
+    :ivar folders: the folders of modules that the key covers
     :ivar result: the measured emulator, or the error of the measurement
     :ivar until: the time after which the result no longer counts, by the
         monotonic clock
     """
 
     key: object
+    folders: tuple[str, ...]
     result: program.Emulator | Exception
     until: float
 
@@ -142,28 +147,32 @@ class ComputeHost(base.Host):
     def emulator(self) -> program.Emulator:
         """See the base class."""
         path = libvirt_xml.emulator(self.domain_capabilities())
-        key = emulator.fingerprint(path)
         # The attribute is read once and replaced in one step: two threads may
         # both examine the binary, and neither sees half a result.
         kept = self._emulator
+        folders = () if kept is None else kept.folders
+        key = emulator.fingerprint(path, folders)
         if kept is None or kept.key != key or kept.until < time.monotonic():
-            kept = self._examine(path, key)
+            kept = self._examine(path, folders)
             self._emulator = kept
         if isinstance(kept.result, Exception):
             raise OSError(f'{path} cannot be examined: {kept.result}')
         return kept.result
 
-    def _examine(self, path: str, key: object) -> _KeptEmulator:
-        # A failure is kept as well, for a short time: Nova calls this under
-        # its lock of the resources, also for untagged guests.
-        result: program.Emulator | Exception
-        try:
-            result = emulator.examine(path, self._conf.isolation.probe_timeout)
-        except (OSError, ValueError) as error:
-            result = error
-        failed = isinstance(result, Exception)
-        lifetime = _KEEP_FAILURE if failed else _KEEP_RESULT
-        return _KeptEmulator(key, result, time.monotonic() + lifetime)
+    def _examine(self, path: str, folders: tuple[str, ...]) -> _KeptEmulator:
+        """Examine the emulator until the fingerprint covers its modules."""
+        timeout = self._conf.isolation.probe_timeout
+        for _ in range(_ROUNDS):
+            key = emulator.fingerprint(path, folders)
+            until = time.monotonic() + _KEEP
+            try:
+                result = emulator.examine(path, timeout)
+            except (OSError, ValueError) as error:
+                return _KeptEmulator(key, folders, error, until)
+            if result.folders == folders:
+                return _KeptEmulator(key, folders, result, until)
+            folders = result.folders
+        raise OSError(f'{path} looks for its modules in ever other folders')
 
     def _libvirt_answer(
         self, question: str, ask: Callable[[typing.Any], str]

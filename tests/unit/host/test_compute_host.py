@@ -12,6 +12,7 @@
 
 """What is kept of a host, and for how long."""
 
+import dataclasses
 import os
 from unittest import mock
 
@@ -82,7 +83,7 @@ class ComputeHostTest(base.TestCase):
         for owner, name, new in (
             (libvirt_xml, 'emulator', lambda text: '/q'),
             (libvirt_xml, 'plain_domain', lambda text: f'<{text}>'),
-            (emulator, 'fingerprint', lambda path: self.key),
+            (emulator, 'fingerprint', lambda path, folders: self.key),
             (emulator, 'examine', self.examine),
             (compute_host.time, 'monotonic', lambda: self.now),
         ):
@@ -161,11 +162,31 @@ class ComputeHostTest(base.TestCase):
         self.host.emulator()
         self.assertEqual(2, self.examine.call_count)
 
-    def test_examined_anew_after_an_hour(self):
+    def test_examined_anew_after_a_minute(self):
         self.host.emulator()
-        self.now += 3601
+        self.now += 61
         self.host.emulator()
         self.assertEqual(2, self.examine.call_count)
+
+    def test_examined_until_the_folders_of_its_modules_are_watched(self):
+        more = dataclasses.replace(GOOD, folders=('/modules',))
+        self.examine.side_effect = [more, more]
+        watched = []
+        with mock.patch.object(
+            emulator,
+            'fingerprint',
+            lambda path, folders: (watched.append(folders), folders),
+        ):
+            for _ in range(3):
+                self.assertIs(more, self.host.emulator())
+        self.assertEqual(2, self.examine.call_count)
+        self.assertEqual(('/modules',), watched[-1])
+
+    def test_folders_that_never_stay(self):
+        self.examine.side_effect = [
+            dataclasses.replace(GOOD, folders=(name,)) for name in 'abcd'
+        ]
+        self.assertRaises(OSError, self.host.emulator)
 
     def test_a_failure_is_not_repeated_at_once(self):
         self.examine.side_effect = OSError('gave no answer')
