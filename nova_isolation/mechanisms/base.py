@@ -85,7 +85,8 @@ class Host(typing.Protocol):
 
     Every method may raise OSError or ValueError. The facts of the mechanism
     are then unknown. A program that is run for an answer must answer within
-    ``[isolation] probe_timeout`` seconds.
+    ``[isolation] probe_timeout`` seconds, and all answers to a mechanism must
+    come within ``[isolation] measure_timeout`` seconds.
     """
 
     def options(self, mechanism: str) -> typing.Any:
