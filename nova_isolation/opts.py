@@ -131,6 +131,21 @@ Seconds that a program may take to answer a question about the host.
 Services: nova-compute.
 """,
     ),
+    cfg.FloatOpt(
+        'measure_timeout',
+        default=30.0,
+        min=0.1,
+        help="""
+Seconds that one mechanism may take to measure the host or to verify a guest.
+
+A file system whose server is away, a process that hangs or a libvirt that
+waits for a lock may never answer. After this time the facts of the mechanism
+count as unknown, or the guest as not verified, and the host goes on without
+the answer. Set more than ``probe_timeout``.
+
+Services: nova-compute.
+""",
+    ),
     cfg.IntOpt(
         'fault_timeout',
         default=120,

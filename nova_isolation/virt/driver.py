@@ -51,6 +51,9 @@ attestation_opts.register(CONF)
 #: verifiers: guests may be started right after it.
 _FIRST_STATEMENTS = 5.0
 
+#: Seconds that Nova's periodic task waits for a measurement of the host.
+_MEASUREMENT = 5.0
+
 
 class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
     """See Nova's driver for everything that is not here."""
@@ -74,7 +77,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
             '%(facts)s',
             {
                 'mode': CONF.isolation.mode,
-                'facts': self.guard.measure().document,
+                'facts': self.guard.renew(_MEASUREMENT).document,
             },
         )
         self._watch = watch_thread.WatchThread(
@@ -110,6 +113,8 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
         resources: dict[str, typing.Any] = super().get_available_resource(
             nodename
         )
+        # Nova does not hold its lock of the resources here.
+        self.guard.renew(_MEASUREMENT)
         resources['stats'].update(self.guard.publish().stats)
         resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
         self._kept_allocations.restore()
@@ -133,6 +138,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
         super().update_provider_tree(
             provider_tree, nodename, allocations=allocations
         )
+        # Nova holds its lock of the resources, so nothing is measured here.
         earned = self.guard.publish().traits
         if not self.guard.enforces:
             # A host in audit mode refuses nothing, so an enforcing scheduler

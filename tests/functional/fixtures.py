@@ -18,7 +18,7 @@ that, for each compute host apart (:class:`Machine`).
 """
 
 import dataclasses
-import re
+import shlex
 import sys
 import types
 import typing
@@ -49,6 +49,11 @@ RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
 HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
 
 
+_STRICT = (
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
+)
+
+
 @dataclasses.dataclass
 class Machine:
     """What is true on one compute host. May be changed at any time.
@@ -62,15 +67,15 @@ class Machine:
     :ivar hardening: how the emulator was built
     :ivar types: the QOM types that the emulator knows
     :ivar sandbox: whether the emulator was built with seccomp
-    :ivar qemu_conf: libvirt's qemu.conf; None: there is none
+    :ivar seccomp_sandbox: that option of libvirt
     :ivar options: name of a mechanism -> its options, where this host
         differs from the rest
     :ivar broken: what cannot be measured (``read``, ``capabilities``,
-        ``domain_capabilities``, ``emulator``) -> what is raised
+        ``domain_capabilities``, ``native``, ``emulator``) -> what is raised
     :ivar lies: what is read back of a started guest (``security_label``,
         ``process_label``, ``seccomp``, ``executable``, ``domain_xml``, the
-        ``uuid`` in its arguments) where it is not as asked; an exception is
-        raised
+        ``uuid`` in its ``arguments`` and the rest of them) where it is not as
+        asked; an exception is raised
     :ivar on_start: called with each domain that was just started
     :ivar calls: what was done to guests, in order
     :ivar measured: how often the emulator was asked for
@@ -85,7 +90,7 @@ class Machine:
     hardening: frozenset[str] = HARDENED
     types: frozenset[str] = frozenset()
     sandbox: bool = True
-    qemu_conf: str | None = None
+    seccomp_sandbox: int = -1
     options: dict[str, dict[str, object]] = dataclasses.field(
         default_factory=dict
     )
@@ -97,7 +102,7 @@ class Machine:
 
     @property
     def files(self) -> dict[str, str]:
-        """What the kernel and libvirt's configuration say."""
+        """What the kernel says."""
         found = {}
         if self.selinux:
             enforcing = self.selinux == 'enforcing'
@@ -113,8 +118,6 @@ class Machine:
             parameters = '/sys/module/apparmor/parameters'
             found[f'{parameters}/enabled'] = 'Y\n'
             found[f'{parameters}/mode'] = self.apparmor + '\n'
-        if self.qemu_conf is not None:
-            found['/etc/libvirt/qemu.conf'] = self.qemu_conf
         return found
 
     def read(self, path: str) -> str:
@@ -153,8 +156,14 @@ class Machine:
     @property
     def seccomp(self) -> int:
         """The seccomp mode in which libvirt starts the emulator."""
-        off = re.search('^seccomp_sandbox = 0', self.qemu_conf or '', re.M)
-        return 2 if self.sandbox and not off else 0
+        return 2 if self.sandbox and self.seccomp_sandbox else 0
+
+    @property
+    def arguments(self) -> list[str]:
+        """The options about seccomp with which libvirt starts it."""
+        if not self.sandbox:
+            return []
+        return ['-sandbox', _STRICT if self.seccomp_sandbox else 'off']
 
     def check(self, what: str) -> None:
         """Raise if it is broken."""
@@ -364,6 +373,12 @@ class Connection(fakelibvirt.Connection):
             etree.SubElement(model, 'doi').text = '0'
         return etree.tostring(root, encoding='unicode')
 
+    def domainXMLToNative(self, kind, xml, flags):
+        assert kind == 'qemu-argv', kind
+        self.machine.check('native')
+        path = etree.fromstring(xml).findtext('devices/emulator')
+        return shlex.join(['LC_ALL=C', path, *self.machine.arguments])
+
     def getDomainCapabilities(self, binary, arch, machine, virt_type, flags):
         # Nova always names an architecture, we let libvirt choose.
         if arch is None:
@@ -419,7 +434,8 @@ def _proc(domain: Domain, name: str) -> str:
     machine = domain.machine
     if name == 'cmdline':
         uuid = machine.lies.get('uuid', domain.UUIDString())
-        return f'qemu-kvm\0-uuid\0{uuid}\0'
+        arguments = machine.lies.get('arguments', machine.arguments)
+        return '\0'.join(['qemu-kvm', '-uuid', uuid, *arguments, ''])
     if name == 'attr/current':
         return machine.answer('process_label', domain.process_label)
     if name == 'status':

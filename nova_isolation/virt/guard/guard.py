@@ -26,7 +26,9 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.attestation import service
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
+from nova_isolation.host import newest_measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.virt import exception
@@ -85,6 +87,8 @@ class Guard:
         self.published: measurement.Measurement | None = None
         self._host = host
         self._mechanisms = mechanisms
+        self._calls = bounded_calls.BoundedCalls(options.measure_timeout)
+        self._newest = newest_measurement.NewestMeasurement(self.measure)
 
     @property
     def enforces(self) -> bool:
@@ -92,8 +96,12 @@ class Guard:
         return bool(self.options.mode == 'enforce')
 
     def measure(self) -> measurement.Measurement:
-        """Measure the host, now."""
-        return measurement.measure(self._host, self._mechanisms)
+        """Measure the host, now.
+
+        The time is limited. Only for tagged guests, and never under a lock of
+        Nova that other guests need.
+        """
+        return measurement.measure(self._host, self._mechanisms, self._calls)
 
     def offer(
         self, measured: measurement.Measurement, uuid: str | None = None
@@ -108,9 +116,17 @@ class Guard:
             return measured
         return measured.closed(self.violations.closed(uuid))
 
+    def renew(self, seconds: float) -> measurement.Measurement:
+        """Measure the host on another thread.
+
+        :param seconds: how long to wait for the measurement
+        :returns: the newest measurement that has finished
+        """
+        return self._newest.renew(seconds)
+
     def publish(self) -> measurement.Measurement:
-        """Measure the host, for the scheduler."""
-        self.published = self.offer(self.measure())
+        """What the host offers to the scheduler. Does not wait."""
+        self.published = self.offer(self._newest.get())
         return self.published
 
     def decide(
@@ -252,7 +268,12 @@ class Guard:
         :param measured: the host, measured after the guest was started
         """
         return verification.verify(
-            guest, request, measured, self._host, self._mechanisms
+            guest,
+            request,
+            measured,
+            self._host,
+            self._mechanisms,
+            self._calls,
         )
 
     def power_off(

@@ -20,23 +20,37 @@ import typing
 
 from nova.compute import power_state
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.virt.guard import hypervisor
 
 
 class LibvirtHypervisor(hypervisor.Hypervisor):
     """All that does not depend on which hypervisor libvirt drives."""
 
-    def __init__(self, host: typing.Any) -> None:
-        """:param host: Nova's Host"""
+    def __init__(self, host: typing.Any, seconds: float) -> None:
+        """:param host: Nova's Host
+        :param seconds: how long one question to libvirt may take. libvirt
+            waits without a limit for a guest whose QEMU hangs.
+        """
         self._host = host
+        self._calls = bounded_calls.BoundedCalls(seconds)
 
     def power_off(self, handle: typing.Any) -> None:
         """See the base class."""
-        if handle.is_active():
-            handle.poweroff()
+
+        def power_off() -> None:
+            if handle.is_active():
+                handle.poweroff()
+
+        self._calls.call(('power off', self.uuid(handle)), power_off)
 
     def power_off_paused(self, uuid: str) -> bool:
         """See the base class."""
+        return self._calls.call(
+            ('power off', uuid), lambda: self._power_off_paused(uuid)
+        )
+
+    def _power_off_paused(self, uuid: str) -> bool:
         import libvirt
 
         try:
@@ -67,7 +81,10 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
 
     def running(self) -> Iterable[typing.Any]:
         """See the base class."""
-        found: Iterable[typing.Any] = self._host.list_guests(only_running=True)
+        found: Iterable[typing.Any] = self._calls.call(
+            'running guests',
+            lambda: self._host.list_guests(only_running=True),
+        )
         return found
 
     def uuid(self, handle: typing.Any) -> str:
@@ -76,12 +93,20 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
 
     def definition(self, handle: typing.Any) -> str:
         """See the base class."""
-        return str(handle.get_xml_desc())
+        return self._calls.call(
+            ('definition', self.uuid(handle)),
+            lambda: str(handle.get_xml_desc()),
+        )
 
     def is_paused(self, handle: typing.Any) -> bool:
         """See the base class."""
-        return bool(handle.get_power_state(self._host) == power_state.PAUSED)
+        return self._calls.call(
+            ('power state', self.uuid(handle)),
+            lambda: bool(
+                handle.get_power_state(self._host) == power_state.PAUSED
+            ),
+        )
 
     def pause(self, handle: typing.Any) -> None:
         """See the base class."""
-        handle.pause()
+        self._calls.call(('pause', self.uuid(handle)), handle.pause)

@@ -62,7 +62,12 @@ class Hypervisor(hypervisor.Hypervisor):
     def guest(self, handle, shared=None):
         """See the base class."""
         self.calls.append('verify')
-        return fakes.Guest(uuid=handle.id, **self.options)
+        options = dict(self.options)
+        process = options.pop('process', None)
+        guest = fakes.Guest(uuid=handle.id, **options)
+        if process is not None:
+            guest.process = process
+        return guest
 
     def power_off(self, handle):
         """See the base class."""
@@ -143,6 +148,7 @@ def options(**values):
             'violation_closes_host': True,
             'on_violation': 'report',
             'verify_interval': 60,
+            'measure_timeout': 30.0,
         }
         | values
     )
@@ -160,7 +166,6 @@ def request(uuid=fakes.UUID, specs=None):
 
 def host(**kwargs):
     """A host that meets the requirements of :func:`request`."""
-    kwargs.setdefault('files', {fakes.QEMU_CONF: 'seccomp_sandbox = 1\n'})
     return fakes.Host(**kwargs)
 
 

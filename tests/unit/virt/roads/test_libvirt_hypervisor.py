@@ -22,6 +22,7 @@ from nova_isolation.host import process_labels
 from nova_isolation.host import running_guest
 from nova_isolation.virt.roads import qemu_hypervisor
 from tests.unit import base
+from tests.unit.host import test_bounded_calls
 
 NO_DOMAIN, BUSY = 42, 1
 RPC, QEMU = 7, 10
@@ -35,6 +36,10 @@ class Error(Exception):
         super().__init__(code, domain)
         self.get_error_code = lambda: code
         self.get_error_domain = lambda: domain
+
+
+#: Seconds that a question to libvirt may take.
+LIMIT = 0.2
 
 
 class QemuHypervisorTest(base.TestCase):
@@ -55,8 +60,36 @@ class QemuHypervisorTest(base.TestCase):
         self.domain = self.connection.lookupByUUIDString.return_value
         self.domain.info.return_value = [PAUSED]
         self.hypervisor = qemu_hypervisor.QemuHypervisor(
-            self.host, types.SimpleNamespace(qemu_run_dir='/run/x')
+            self.host,
+            types.SimpleNamespace(
+                qemu_run_dir='/run/x', measure_timeout=LIMIT
+            ),
         )
+
+    def test_libvirt_that_hangs(self):
+        hang = self.useFixture(test_bounded_calls.Hang())
+        handle = mock.Mock(
+            uuid='a',
+            pause=hang.read,
+            poweroff=hang.read,
+            get_power_state=lambda host: hang.read(),
+            get_xml_desc=hang.read,
+        )
+        self.host.list_guests = lambda only_running: hang.read()
+        self.domain.destroy = hang.read
+        for method, argument in (
+            ('pause', handle),
+            ('power_off', handle),
+            ('is_paused', handle),
+            ('definition', handle),
+            ('power_off_paused', 'b'),
+        ):
+            self.assertRaises(
+                TimeoutError, getattr(self.hypervisor, method), argument
+            )
+        self.assertRaises(TimeoutError, self.hypervisor.running)
+        # Other guests can still be paused and powered off.
+        self.hypervisor.pause(mock.Mock(uuid='c'))
 
     def test_power_off_paused(self):
         self.assertTrue(self.hypervisor.power_off_paused('a'))
