@@ -20,9 +20,23 @@ driver; the guard only passes it on.
 
 import abc
 from collections.abc import Iterable
+import dataclasses
 import typing
 
 from nova_isolation.mechanisms import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a guest, from its start to its end.
+
+    :ivar id: tells this run from each other run of the guest
+    :ivar executes: whether the guest executes now. A guest that is being
+        started does not execute yet, nor does a paused one.
+    """
+
+    id: int
+    executes: bool
 
 
 class Hypervisor(abc.ABC):
@@ -86,10 +100,10 @@ class Hypervisor(abc.ABC):
         """
 
     @abc.abstractmethod
-    def is_paused(self, handle: typing.Any) -> bool:
-        """Whether a guest is paused.
+    def run(self, handle: typing.Any) -> Run | None:
+        """The present run of a guest; None: the guest has ended.
 
-        :raises Exception: the guest has ended
+        :raises Exception: the hypervisor cannot be asked now
         """
 
     @abc.abstractmethod

@@ -18,8 +18,6 @@ A handle is Nova's ``Guest`` (:mod:`nova.virt.libvirt.guest`).
 from collections.abc import Iterable
 import typing
 
-from nova.compute import power_state
-
 from nova_isolation.virt.guard import hypervisor
 
 
@@ -78,9 +76,28 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         """See the base class."""
         return str(handle.get_xml_desc())
 
-    def is_paused(self, handle: typing.Any) -> bool:
-        """See the base class."""
-        return bool(handle.get_power_state(self._host) == power_state.PAUSED)
+    def run(self, handle: typing.Any) -> hypervisor.Run | None:
+        """See the base class.
+
+        libvirt gives a domain another id each time that it starts. While it
+        starts QEMU, the domain is paused.
+        """
+        import libvirt
+
+        try:
+            # A domain object keeps the id that it was made with.
+            domain = self._host.get_connection().lookupByUUIDString(
+                self.uuid(handle)
+            )
+            number = domain.ID()
+            if number < 0:
+                return None
+            paused = domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+        return hypervisor.Run(number, not paused)
 
     def pause(self, handle: typing.Any) -> None:
         """See the base class."""

@@ -33,11 +33,13 @@ class Handle:
     """A guest, as the driver of another hypervisor would handle it.
 
     :ivar state: off, paused or running
+    :ivar runs: how often the guest was started
     """
 
     def __init__(self, uuid=fakes.UUID, state='off'):
         self.id = uuid
         self.state = state
+        self.runs = 1
 
 
 class Hypervisor(hypervisor.Hypervisor):
@@ -94,9 +96,11 @@ class Hypervisor(hypervisor.Hypervisor):
         """See the base class."""
         return f'<domain><uuid>{handle.id}</uuid></domain>'
 
-    def is_paused(self, handle):
+    def run(self, handle):
         """See the base class."""
-        return handle.state == 'paused'
+        if handle.state == 'off':
+            return None
+        return hypervisor.Run(handle.runs, handle.state == 'running')
 
     def pause(self, handle):
         """See the base class."""

@@ -16,16 +16,15 @@ import sys
 import types
 from unittest import mock
 
-from nova.compute import power_state
-
 from nova_isolation.host import process_labels
 from nova_isolation.host import running_guest
+from nova_isolation.virt.guard import hypervisor
 from nova_isolation.virt.roads import qemu_hypervisor
 from tests.unit import base
 
 NO_DOMAIN, BUSY = 42, 1
 RPC, QEMU = 7, 10
-PAUSED, RUNNING = 3, 1
+RUNNING, PAUSED, SHUTOFF, PMSUSPENDED = 1, 3, 5, 7
 
 
 class Error(Exception):
@@ -95,15 +94,24 @@ class QemuHypervisorTest(base.TestCase):
         self.hypervisor.power_off(handle)
         handle.poweroff.assert_called_once_with()
 
-    def test_is_paused(self):
-        handle = mock.Mock()
-        for state, expected in (
-            (power_state.PAUSED, True),
-            (power_state.RUNNING, False),
+    def test_run(self):
+        handle = mock.Mock(uuid='a')
+        for number, state, expected in (
+            (7, RUNNING, hypervisor.Run(7, True)),
+            (8, PAUSED, hypervisor.Run(8, False)),
+            # Asleep, and a key of its keyboard wakes it.
+            (9, PMSUSPENDED, hypervisor.Run(9, True)),
+            (-1, SHUTOFF, None),
         ):
-            handle.get_power_state.return_value = state
-            self.assertEqual(expected, self.hypervisor.is_paused(handle))
-        handle.get_power_state.assert_called_with(self.host)
+            self.domain.ID.return_value = number
+            self.domain.info.return_value = [state]
+            self.assertEqual(expected, self.hypervisor.run(handle))
+        lookup = self.host.get_connection().lookupByUUIDString
+        lookup.assert_called_with('a')
+        lookup.side_effect = Error(NO_DOMAIN)
+        self.assertIsNone(self.hypervisor.run(handle))
+        lookup.side_effect = Error()
+        self.assertRaises(Error, self.hypervisor.run, handle)
 
     def test_guest(self):
         handle = mock.Mock()
