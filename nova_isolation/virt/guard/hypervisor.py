@@ -61,6 +61,33 @@ class Hypervisor(abc.ABC):
         return None
 
     @abc.abstractmethod
+    def begin_start(self, handle: typing.Any) -> None:
+        """Note that this software is about to start a guest paused.
+
+        The note outlives this process, the hypervisor and a reboot of the
+        host. It ends when Nova defines the guest anew.
+
+        :raises Exception: that could not be noted; the guest must not be
+            started
+        """
+
+    @abc.abstractmethod
+    def end_start(self, handle: typing.Any) -> None:
+        """Note that the start is over: the guest was verified and resumed.
+
+        :raises Exception: that could not be noted
+        """
+
+    @abc.abstractmethod
+    def is_starting(self, handle: typing.Any) -> bool:
+        """Whether a start that began has not ended.
+
+        If the guest is paused, it is paused for that start and never ran.
+
+        :raises Exception: the hypervisor cannot be asked now
+        """
+
+    @abc.abstractmethod
     def power_off(self, handle: typing.Any) -> None:
         """Power a guest off if it is active, running or paused.
 

@@ -20,6 +20,10 @@ import typing
 
 from nova_isolation.virt.guard import hypervisor
 
+#: The element that notes a start, and its namespace.
+_KEY = 'paused-start'
+_NAMESPACE = 'urn:nova-isolation-paused-start'
+
 
 class LibvirtHypervisor(hypervisor.Hypervisor):
     """All that does not depend on which hypervisor libvirt drives."""
@@ -27,6 +31,51 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
     def __init__(self, host: typing.Any) -> None:
         """:param host: Nova's Host"""
         self._host = host
+
+    def begin_start(self, handle: typing.Any) -> None:
+        """See the base class.
+
+        libvirt's reason cannot tell: VIR_DOMAIN_PAUSED_USER is that of a
+        domain that was started paused and of one that somebody suspended. So
+        the note is in the metadata of the inactive domain, which only this
+        project reads.
+        """
+        self._note(handle, f'<{_KEY}/>')
+
+    def end_start(self, handle: typing.Any) -> None:
+        """See the base class."""
+        self._note(handle, None)
+
+    def _note(self, handle: typing.Any, text: str | None) -> None:
+        import libvirt
+
+        handle._domain.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+            text,
+            _KEY,
+            _NAMESPACE,
+            libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+        )
+
+    def is_starting(self, handle: typing.Any) -> bool:
+        """See the base class."""
+        import libvirt
+
+        try:
+            handle._domain.metadata(
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+                _NAMESPACE,
+                libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return False
+            # A transient domain has no inactive one: libvirt starts only
+            # domains that have.
+            if not handle._domain.isPersistent():
+                return False
+            raise
+        return True
 
     def power_off(self, handle: typing.Any) -> None:
         """See the base class."""

@@ -40,6 +40,7 @@ class Handle:
         self.id = uuid
         self.state = state
         self.runs = 1
+        self.starting = False
 
 
 class Hypervisor(hypervisor.Hypervisor):
@@ -65,6 +66,20 @@ class Hypervisor(hypervisor.Hypervisor):
         """See the base class."""
         self.calls.append('verify')
         return fakes.Guest(uuid=handle.id, **self.options)
+
+    def begin_start(self, handle):
+        """See the base class."""
+        self.calls.append('begin_start')
+        handle.starting = True
+
+    def end_start(self, handle):
+        """See the base class."""
+        self.calls.append('end_start')
+        handle.starting = False
+
+    def is_starting(self, handle):
+        """See the base class."""
+        return handle.starting
 
     def power_off(self, handle):
         """See the base class."""

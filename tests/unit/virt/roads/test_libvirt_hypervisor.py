@@ -22,7 +22,8 @@ from nova_isolation.virt.guard import hypervisor
 from nova_isolation.virt.roads import qemu_hypervisor
 from tests.unit import base
 
-NO_DOMAIN, BUSY = 42, 1
+NO_DOMAIN, BUSY, NO_METADATA = 42, 1, 80
+CONFIG, ELEMENT = 2, 2
 RPC, QEMU = 7, 10
 RUNNING, PAUSED, SHUTOFF, PMSUSPENDED = 1, 3, 5, 7
 
@@ -41,7 +42,10 @@ class QemuHypervisorTest(base.TestCase):
         super().setUp()
         libvirt = types.SimpleNamespace(
             libvirtError=Error,
+            VIR_DOMAIN_AFFECT_CONFIG=CONFIG,
+            VIR_DOMAIN_METADATA_ELEMENT=ELEMENT,
             VIR_DOMAIN_PAUSED=PAUSED,
+            VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
             VIR_FROM_REMOTE=13,
             VIR_FROM_RPC=RPC,
@@ -112,6 +116,25 @@ class QemuHypervisorTest(base.TestCase):
         self.assertIsNone(self.hypervisor.run(handle))
         lookup.side_effect = Error()
         self.assertRaises(Error, self.hypervisor.run, handle)
+
+    def test_note_of_a_start(self):
+        handle = mock.Mock()
+        domain = handle._domain
+        self.hypervisor.begin_start(handle)
+        (kind, text, key, uri, flags) = domain.setMetadata.call_args.args
+        self.assertEqual((ELEMENT, CONFIG), (kind, flags))
+        self.assertTrue(text)
+        self.hypervisor.end_start(handle)
+        domain.setMetadata.assert_called_with(kind, None, key, uri, flags)
+        self.assertTrue(self.hypervisor.is_starting(handle))
+        domain.metadata.assert_called_with(kind, uri, flags)
+        domain.metadata.side_effect = Error(NO_METADATA)
+        self.assertFalse(self.hypervisor.is_starting(handle))
+        domain.metadata.side_effect = Error()
+        self.assertRaises(Error, self.hypervisor.is_starting, handle)
+        # It has arrived from another host.
+        domain.isPersistent.return_value = 0
+        self.assertFalse(self.hypervisor.is_starting(handle))
 
     def test_guest(self):
         handle = mock.Mock()
