@@ -12,11 +12,48 @@
 
 """Roads that make a guest anew: rebuild, evacuate, unshelve."""
 
+import contextlib
+from unittest import mock
+
 from tests.functional import fixtures
 from tests.functional import road
 
 
-class RebuildTest(road.TestCase):
+class TestCase(road.TestCase):
+    @contextlib.contextmanager
+    def refused_late(self, host):
+        """Guests are as asked, until Nova has waited for the network."""
+        self.flags(vif_plugging_timeout=10)
+        driver = self.driver(host)
+
+        @contextlib.contextmanager
+        def wait(*args, **kwargs):
+            yield
+            self.unsandboxed(host)
+
+        with (
+            mock.patch.object(driver.virtapi, 'wait_for_instance_event', wait),
+            mock.patch.object(
+                driver,
+                '_get_neutron_events',
+                return_value=[('network-vif-plugged', 'port')],
+            ),
+            mock.patch.object(
+                driver, '_unplug_vifs', wraps=driver._unplug_vifs
+            ) as unplug,
+        ):
+            yield
+            unplug.assert_called()
+        self.enforcing(host)
+
+    def assertNoGuest(self, server, host):
+        """Nothing of a guest is left on a host."""
+        self.assertNothingRuns(server)
+        self.assertEqual({}, self.connection(host)._running_vms)
+        self.assertEqual({}, self.connection(host)._vms)
+
+
+class RebuildTest(TestCase):
     def test_rebuild(self):
         self.start(fixtures.Machine())
         server = self.boot(self.tagged(), networks='auto')
@@ -50,8 +87,20 @@ class RebuildTest(road.TestCase):
             self.assertEqual('ACTIVE', server['status'])
             self.assertVerified(server)
 
+    def test_refused_late(self):
+        self.start(fixtures.Machine())
+        server = self.boot(self.tagged(), networks='auto')
+        image = {'imageRef': server['image']['id']}
+        with self.refused_late('host1'):
+            server = self.act(server, 'rebuild', image)
+        self.assertEqual('ERROR', server['status'])
+        self.assertNoGuest(server, 'host1')
+        self.assertFault(server, road.NO_SANDBOX)
+        server = self.act(server, 'rebuild', image)
+        self.assertVerified(server)
 
-class EvacuateTest(road.TestCase):
+
+class EvacuateTest(TestCase):
     """The server's host is down; the others remain."""
 
     def setUp(self):
@@ -111,6 +160,15 @@ class EvacuateTest(road.TestCase):
                 server = self.evacuate(argument, microversion)
                 self.assertVerifiedThere(server, 'host2')
 
+    def test_refused_late(self):
+        with self.refused_late('host2'):
+            server = self.evacuate({'host': 'host2'})
+        self.assertNoGuest(server, 'host2')
+        self.assertHost('host1', server)
+        self.assertEqual({'host1'}, self.allocations(server['id']))
+        server = self.evacuate({'host': 'host2'})
+        self.assertVerifiedThere(server, 'host2')
+
     def assertVerifiedThere(self, server, host):
         """It is verified there; its dead host holds its share until it is
         up again and cleans up.
@@ -122,7 +180,19 @@ class EvacuateTest(road.TestCase):
         self.assertEqual({'host1', host}, self.allocations(server['id']))
 
 
-class UnshelveTest(road.TestCase):
+class UnshelveTest(TestCase):
+    def test_refused_late(self):
+        self.start(fixtures.Machine())
+        server = self.boot(self.tagged(), networks='auto')
+        server = self.act(server, 'shelve')
+        with self.refused_late('host1'):
+            server = self.act(server, 'unshelve')
+        self.assertEqual('SHELVED_OFFLOADED', server['status'])
+        self.assertNoGuest(server, 'host1')
+        self.assertEqual(set(), self.allocations(server['id']))
+        server = self.act(server, 'unshelve')
+        self.assertVerified(server)
+
     def test_offloaded(self):
         self.start(fixtures.Machine())
         server = self.boot(self.tagged(), networks='auto')
