@@ -204,10 +204,12 @@ class RestartTest(road.TestCase):
             side_effect=fakelibvirt.libvirtError('busy'),
         ):
             self.restart()
-        self.permissive('host1')
+        self.unsandboxed('host1')
         server = self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertNothingRuns(server)
+        self.assertEqual('ERROR', server['status'])
         self.assertRefused(
-            server, 'isolation_decide', 'host1', road.NOT_ENFORCING
+            server, 'isolation_verify', 'host1', road.NO_SANDBOX
         )
         (told,) = [
             event['result']
