@@ -95,6 +95,16 @@ class PowerTest(road.TestCase):
         self.assertEqual('ACTIVE', server['status'])
         self.assertVerified(server)
 
+    def test_hard_reboot_that_is_refused_late(self):
+        with self.refused_late('host1'):
+            server = self.act(self.server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ERROR', server['status'])
+        self.assertNoGuest(server, 'host1')
+        self.assertFault(server, road.NO_SANDBOX)
+        server = self.act(self.server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertVerified(server)
+
     def test_hard_reboot_of_a_paused_one(self):
         self.act(self.server, 'pause')
         self.permissive('host1')

@@ -12,48 +12,11 @@
 
 """Roads that make a guest anew: rebuild, evacuate, unshelve."""
 
-import contextlib
-from unittest import mock
-
 from tests.functional import fixtures
 from tests.functional import road
 
 
-class TestCase(road.TestCase):
-    @contextlib.contextmanager
-    def refused_late(self, host):
-        """Guests are as asked, until Nova has waited for the network."""
-        self.flags(vif_plugging_timeout=10)
-        driver = self.driver(host)
-
-        @contextlib.contextmanager
-        def wait(*args, **kwargs):
-            yield
-            self.unsandboxed(host)
-
-        with (
-            mock.patch.object(driver.virtapi, 'wait_for_instance_event', wait),
-            mock.patch.object(
-                driver,
-                '_get_neutron_events',
-                return_value=[('network-vif-plugged', 'port')],
-            ),
-            mock.patch.object(
-                driver, '_unplug_vifs', wraps=driver._unplug_vifs
-            ) as unplug,
-        ):
-            yield
-            unplug.assert_called()
-        self.enforcing(host)
-
-    def assertNoGuest(self, server, host):
-        """Nothing of a guest is left on a host."""
-        self.assertNothingRuns(server)
-        self.assertEqual({}, self.connection(host)._running_vms)
-        self.assertEqual({}, self.connection(host)._vms)
-
-
-class RebuildTest(TestCase):
+class RebuildTest(road.TestCase):
     def test_rebuild(self):
         self.start(fixtures.Machine())
         server = self.boot(self.tagged(), networks='auto')
@@ -100,7 +63,7 @@ class RebuildTest(TestCase):
         self.assertVerified(server)
 
 
-class EvacuateTest(TestCase):
+class EvacuateTest(road.TestCase):
     """The server's host is down; the others remain."""
 
     def setUp(self):
@@ -180,7 +143,7 @@ class EvacuateTest(TestCase):
         self.assertEqual({'host1', host}, self.allocations(server['id']))
 
 
-class UnshelveTest(TestCase):
+class UnshelveTest(road.TestCase):
     def test_refused_late(self):
         self.start(fixtures.Machine())
         server = self.boot(self.tagged(), networks='auto')

@@ -41,6 +41,7 @@ class GuardedGuest(libvirt_guest.Guest):
 
     _guard: guard.Guard
     _request: Callable[[], guest_request.GuestRequest]
+    _arrives_paused: Callable[[], bool]
 
     @classmethod
     def take(
@@ -64,6 +65,7 @@ class GuardedGuest(libvirt_guest.Guest):
             plain.__class__ = cls
             plain._guard = host_guard
             plain._request = request
+            plain._arrives_paused = lambda: True
         return plain
 
     @classmethod
@@ -78,9 +80,6 @@ class GuardedGuest(libvirt_guest.Guest):
         """
         if type(guest) is cls:
             guest._arrives_paused = paused
-
-    def _arrives_paused(self) -> bool:
-        return True
 
     @signatures.override
     def launch(self, pause: bool = False) -> typing.Any:

@@ -140,7 +140,9 @@ class RunningGuests:
                 instance_uuid=uuid,
             )
             return None
-        return answer and self._to_verify(tagged.handle, answer)
+        if answer is None:
+            return None
+        return self._to_verify(tagged.handle, answer)
 
     def is_same_run(self, tagged: TaggedGuest) -> bool:
         """Whether a guest is still in the run in which it was seen.
