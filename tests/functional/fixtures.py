@@ -47,6 +47,7 @@ RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
 
 #: of libvirt's calls for metadata
 ELEMENT = fakelibvirt.VIR_DOMAIN_METADATA_ELEMENT
+AFFECT_LIVE = fakelibvirt.VIR_DOMAIN_AFFECT_LIVE
 AFFECT_CONFIG = fakelibvirt.VIR_DOMAIN_AFFECT_CONFIG
 NO_DOMAIN_METADATA = 80
 
@@ -192,6 +193,7 @@ class Domain(fakelibvirt.Domain):
         self.machine = connection.machine
         self.started: list[int] = []
         self.notes: dict[str, str] = {}
+        self.live_notes: dict[str, str] = {}
         super().__init__(connection, xml, **kwargs)
 
     @property
@@ -242,6 +244,7 @@ class Domain(fakelibvirt.Domain):
         self.xml = xml
         self._state = fakelibvirt.VIR_DOMAIN_PAUSED if paused else RUNNING
         self.pid = Processes.current.start(self)
+        self.live_notes = dict(self.notes)
         # Nova's fake gives a number to its first start only.
         self._id = self.pid
         self.machine.on_start(self)
@@ -258,11 +261,15 @@ class Domain(fakelibvirt.Domain):
         return int(self._state in (RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED))
 
     def setMetadata(self, kind, text, key, uri, flags):
-        # Of the inactive domain, of which the guest that runs knows nothing.
-        assert (kind, flags) == (ELEMENT, AFFECT_CONFIG)
-        self.notes.pop(uri, None)
-        if text is not None:
-            self.notes[uri] = text
+        assert kind == ELEMENT
+        for notes, flag in (
+            (self.notes, AFFECT_CONFIG),
+            (self.live_notes, AFFECT_LIVE),
+        ):
+            if flags & flag:
+                notes.pop(uri, None)
+                if text is not None:
+                    notes[uri] = text
 
     def metadata(self, kind, uri, flags):
         assert (kind, flags) == (ELEMENT, AFFECT_CONFIG)

@@ -40,22 +40,22 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         the note is in the metadata of the inactive domain, which only this
         project reads.
         """
-        self._note(handle, f'<{_KEY}/>')
-
-    def end_start(self, handle: typing.Any) -> None:
-        """See the base class."""
-        self._note(handle, None)
-
-    def _note(self, handle: typing.Any, text: str | None) -> None:
         import libvirt
 
-        handle._domain.setMetadata(
-            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-            text,
-            _KEY,
-            _NAMESPACE,
-            libvirt.VIR_DOMAIN_AFFECT_CONFIG,
-        )
+        _note(handle, f'<{_KEY}/>', libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+    def end_start(self, handle: typing.Any) -> None:
+        """See the base class.
+
+        The domain that runs has the note as well, from its start on; a live
+        migration would take it along.
+        """
+        import libvirt
+
+        flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        if handle.is_active():
+            flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+        _note(handle, None, flags)
 
     def is_starting(self, handle: typing.Any) -> bool:
         """See the base class."""
@@ -151,3 +151,11 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
     def pause(self, handle: typing.Any) -> None:
         """See the base class."""
         handle.pause()
+
+
+def _note(handle: typing.Any, text: str | None, flags: int) -> None:
+    import libvirt
+
+    handle._domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, _KEY, _NAMESPACE, flags
+    )

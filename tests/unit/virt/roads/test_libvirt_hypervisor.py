@@ -23,7 +23,7 @@ from nova_isolation.virt.roads import qemu_hypervisor
 from tests.unit import base
 
 NO_DOMAIN, BUSY, NO_METADATA = 42, 1, 80
-CONFIG, ELEMENT = 2, 2
+LIVE, CONFIG, ELEMENT = 1, 2, 2
 RPC, QEMU = 7, 10
 RUNNING, PAUSED, SHUTOFF, PMSUSPENDED = 1, 3, 5, 7
 
@@ -43,6 +43,7 @@ class QemuHypervisorTest(base.TestCase):
         libvirt = types.SimpleNamespace(
             libvirtError=Error,
             VIR_DOMAIN_AFFECT_CONFIG=CONFIG,
+            VIR_DOMAIN_AFFECT_LIVE=LIVE,
             VIR_DOMAIN_METADATA_ELEMENT=ELEMENT,
             VIR_DOMAIN_PAUSED=PAUSED,
             VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
@@ -124,8 +125,12 @@ class QemuHypervisorTest(base.TestCase):
         (kind, text, key, uri, flags) = domain.setMetadata.call_args.args
         self.assertEqual((ELEMENT, CONFIG), (kind, flags))
         self.assertTrue(text)
-        self.hypervisor.end_start(handle)
-        domain.setMetadata.assert_called_with(kind, None, key, uri, flags)
+        for active, live in ((1, LIVE), (0, 0)):
+            handle.is_active.return_value = active
+            self.hypervisor.end_start(handle)
+            domain.setMetadata.assert_called_with(
+                kind, None, key, uri, CONFIG | live
+            )
         self.assertTrue(self.hypervisor.is_starting(handle))
         domain.metadata.assert_called_with(kind, uri, flags)
         domain.metadata.side_effect = Error(NO_METADATA)
