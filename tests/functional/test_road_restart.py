@@ -272,6 +272,11 @@ class RestartTest(road.TestCase):
             instance = objects.Instance.get_by_uuid(self.context, server['id'])
             instance.host = 'other'
             instance.save()
+        # Nor is one that somebody else has paused ours to power off.
+        other = self.paused(vm_states.ACTIVE, task_states.REBUILD_SPAWNING)
+        instance = objects.Instance.get_by_uuid(self.context, other['id'])
+        instance.host = 'other'
+        instance.save()
         self.restart()
         self._wait_for_assert(
             lambda: self.assertEqual(
@@ -284,4 +289,5 @@ class RestartTest(road.TestCase):
         self.assertEqual(
             road.PAUSED, self.state(left[task_states.MIGRATING], 'host1')
         )
+        self.assertEqual(road.PAUSED, self.state(other, 'host1'))
         self.assertNotIn('resume', self.calls('host1'))

@@ -14,6 +14,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import time
 import typing
 
 from oslo_log import log as logging
@@ -27,6 +28,10 @@ LOG = logging.getLogger(__name__)
 #: The run of a guest about which the hypervisor does not answer. The guest
 #: is taken for one that executes, and its verification says the rest.
 _UNKNOWN_RUN = hypervisors.Run(-1, executes=True)
+
+#: Seconds for which a guest that is being started is passed over. Nova may
+#: wait for its network meanwhile (vif_plugging_timeout, 300 by default).
+_LONGEST_START = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +73,8 @@ class RunningGuests:
     A guest that executes is verified whatever Nova does to it, because a
     tenant can make most tasks of Nova last as long as he likes: a stop, a
     snapshot, a migration. Only a guest that Nova works on and that does not
-    execute is passed over: it is being made, and is verified before it runs.
+    execute is passed over, for some minutes: it is being made, and is verified
+    before it runs.
     """
 
     def __init__(
@@ -84,6 +90,9 @@ class RunningGuests:
         self._hypervisor = hypervisor
         self._answers = host_answers.HostAnswers(host, hypervisor, known)
         self._reachable = True
+        #: UUID of a guest that is passed over -> the id of its run, and when
+        #: it was passed over first, by the monotonic clock
+        self._passed_over: dict[str, tuple[int, float]] = {}
 
     def look(
         self, context: typing.Any, only: frozenset[str] | None = None
@@ -193,10 +202,16 @@ class RunningGuests:
             for uuid in guests
             if uuid in answers and answers[uuid].request.wanted
         }
+        here = self._answers.here
+        self._passed_over = {
+            uuid: since
+            for uuid, since in self._passed_over.items()
+            if uuid in here or uuid in guests
+        }
         return HostGuests(
             tuple(one for one in found.values() if one is not None),
             frozenset(uuid for uuid, one in found.items() if one is None),
-            self._answers.here,
+            here,
             database,
         )
 
@@ -207,9 +222,22 @@ class RunningGuests:
         if not answer.request.wanted:
             return None
         run = self._run(handle)
-        if run is None or not (run.executes or answer.at_rest):
+        if run is None:
+            return None
+        if not (run.executes or answer.at_rest) and not self._is_overdue(
+            answer.request.uuid, run
+        ):
             return None
         return TaggedGuest(handle, answer.request, run, answer.instance)
+
+    def _is_overdue(self, uuid: str, run: hypervisors.Run) -> bool:
+        """Whether a guest was passed over for too long in one run."""
+        now = time.monotonic()
+        known, since = self._passed_over.get(uuid, (run.id, now))
+        if known != run.id:
+            since = now
+        self._passed_over[uuid] = (run.id, since)
+        return now - since >= _LONGEST_START
 
     def _run(self, handle: typing.Any) -> hypervisors.Run | None:
         try:

@@ -24,6 +24,7 @@ from nova_isolation.host import domain_metadata
 from nova_isolation.virt.guard import sink
 from nova_isolation.virt.watch import host_answers
 from nova_isolation.virt.watch import periodic_verification
+from nova_isolation.virt.watch import running_guests
 from tests.unit import base
 from tests.unit import fakes as host_fakes
 from tests.unit.virt import fakes
@@ -210,6 +211,17 @@ class PeriodicVerificationTest(base.TestCase):
             self.watch.run()
         self.assertEqual([], self.sink.results)
         self.assertNotIn('verify', self.hypervisor.calls)
+        # Not for ever, in one run.
+        with mock.patch.object(running_guests, '_LONGEST_START', 0.0):
+            self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+
+    def test_guest_that_was_made(self):
+        self.violate()
+        self.handle.state = 'paused'
+        self.instance.task_state = 'spawning'
+        self.watch.run()
+        self.assertEqual([], self.sink.results)
         # Its start is over, whatever Nova says.
         self.handle.state = 'running'
         self.watch.run()
