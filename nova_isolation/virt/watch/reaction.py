@@ -20,6 +20,7 @@ from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from nova import exception as nova_exception
+from nova_isolation.model import errors
 from nova_isolation.virt.guard import hypervisor as hypervisors
 from nova_isolation.virt.watch import running_guests
 
@@ -30,7 +31,7 @@ LOG = logging.getLogger(__name__)
 REPORT, PAUSE, STOP, FAILED = 'report', 'pause', 'stop', 'failed'
 
 
-class _AnotherRun(Exception):
+class _AnotherRun(errors.IsolationError):
     """A guest is no longer in the run that was verified."""
 
 
