@@ -45,6 +45,12 @@ MIGRATE_POSTCOPY = fakelibvirt.VIR_MIGRATE_POSTCOPY
 
 RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
 
+#: of libvirt's calls for metadata
+ELEMENT = fakelibvirt.VIR_DOMAIN_METADATA_ELEMENT
+AFFECT_LIVE = fakelibvirt.VIR_DOMAIN_AFFECT_LIVE
+AFFECT_CONFIG = fakelibvirt.VIR_DOMAIN_AFFECT_CONFIG
+NO_DOMAIN_METADATA = 80
+
 #: The emulator as a careful distribution builds it.
 HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
 
@@ -195,6 +201,8 @@ class Domain(fakelibvirt.Domain):
         self.saved: str | None = None
         self.machine = connection.machine
         self.started: list[int] = []
+        self.notes: dict[str, str] = {}
+        self.live_notes: dict[str, str] = {}
         super().__init__(connection, xml, **kwargs)
 
     @property
@@ -245,6 +253,7 @@ class Domain(fakelibvirt.Domain):
         self.xml = xml
         self._state = fakelibvirt.VIR_DOMAIN_PAUSED if paused else RUNNING
         self.pid = Processes.current.start(self)
+        self.live_notes = dict(self.notes)
         # Nova's fake gives a number to its first start only.
         self._id = self.pid
         self.machine.on_start(self)
@@ -259,6 +268,27 @@ class Domain(fakelibvirt.Domain):
 
     def isActive(self):
         return int(self._state in (RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED))
+
+    def setMetadata(self, kind, text, key, uri, flags):
+        assert kind == ELEMENT
+        for notes, flag in (
+            (self.notes, AFFECT_CONFIG),
+            (self.live_notes, AFFECT_LIVE),
+        ):
+            if flags & flag:
+                notes.pop(uri, None)
+                if text is not None:
+                    notes[uri] = text
+
+    def metadata(self, kind, uri, flags):
+        assert (kind, flags) == (ELEMENT, AFFECT_CONFIG)
+        if uri not in self.notes:
+            raise fakelibvirt.make_libvirtError(
+                fakelibvirt.libvirtError,
+                'no metadata',
+                error_code=NO_DOMAIN_METADATA,
+            )
+        return self.notes[uri]
 
     def isPersistent(self):
         return int(self.defined is not None)
@@ -347,6 +377,7 @@ class Connection(fakelibvirt.Connection):
             if before.isActive():
                 # The guest that runs stays as it is.
                 before.defined, before._transient = xml, False
+                before.notes.clear()
                 return before
         self._vms[domain.name()] = domain
         self._emit_lifecycle(domain, fakelibvirt.VIR_DOMAIN_EVENT_DEFINED, 0)
@@ -473,8 +504,12 @@ class IsolationFixture(fixtures.Fixture):
         ):
             self.useFixture(fixtures.MonkeyPatch(target, fake))
         # Nova does not use it, so its fake does not have it.
-        fakelibvirt.VIR_MIGRATE_PAUSED = MIGRATE_PAUSED
-        self.addCleanup(delattr, fakelibvirt, 'VIR_MIGRATE_PAUSED')
+        for name, value in (
+            ('VIR_MIGRATE_PAUSED', MIGRATE_PAUSED),
+            ('VIR_ERR_NO_DOMAIN_METADATA', NO_DOMAIN_METADATA),
+        ):
+            setattr(fakelibvirt, name, value)
+            self.addCleanup(delattr, fakelibvirt, name)
         # What Nova's LibvirtFixture gives to Nova's modules, for ours, which
         # import it when they need it.
         before = sys.modules.get('libvirt')

@@ -75,7 +75,7 @@ class RefusalTest(base.TestCase):
             CODE,
             networks='auto',
         )
-        self.assertIn('isolation:svirt:', server['fault']['message'])
+        self.assertIn('isolation:svirt [', server['fault']['message'])
         self.assertNotIn('qemu_sandbox', server['fault']['message'])
         self.assertNothingLeft(server, 'host1', 'host2')
         for host in ('host1', 'host2'):

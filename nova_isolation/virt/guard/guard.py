@@ -217,6 +217,10 @@ class Guard:
             powered off
         """
         self.deferred_power_off.discard(request.uuid)
+        # If this process ends before the guest is verified, its next one
+        # knows by this that the guest is paused for this start and not by
+        # somebody else.
+        self.hypervisor.begin_start(handle)
         try:
             result = start(True)
         except Exception as error:
@@ -229,6 +233,7 @@ class Guard:
             verified = self._verify(handle, request, outcome.POWER_OFF)
             if not pause:
                 resume()
+                self.end_start(handle, request)
         except BaseException:
             self.power_off(handle, request)
             raise
@@ -253,7 +258,27 @@ class Guard:
         """
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
+        self.end_start(handle, request)
         self.reporter.report(verified)
+
+    def end_start(
+        self, handle: typing.Any, request: guest_request.GuestRequest
+    ) -> None:
+        """Note that a guest runs, after it was verified. Raises nothing.
+
+        :param handle: the guest
+        :param request: what is asked for the guest
+        """
+        try:
+            if self.hypervisor.is_starting(handle):
+                self.hypervisor.end_start(handle)
+        except Exception:
+            # The guest runs. The next start of this service notes it again.
+            LOG.warning(
+                'Could not note that the start of a guest is over',
+                exc_info=True,
+                instance_uuid=request.uuid,
+            )
 
     def verify(
         self,

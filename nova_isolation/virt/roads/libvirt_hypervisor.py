@@ -18,10 +18,12 @@ A handle is Nova's ``Guest`` (:mod:`nova.virt.libvirt.guest`).
 from collections.abc import Iterable
 import typing
 
-from nova.compute import power_state
-
 from nova_isolation.host import bounded_calls
 from nova_isolation.virt.guard import hypervisor
+
+#: The element that notes a start, and its namespace.
+_KEY = 'paused-start'
+_NAMESPACE = 'urn:nova-isolation-paused-start'
 
 
 class LibvirtHypervisor(hypervisor.Hypervisor):
@@ -34,6 +36,51 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         """
         self._host = host
         self._calls = bounded_calls.BoundedCalls(seconds)
+
+    def begin_start(self, handle: typing.Any) -> None:
+        """See the base class.
+
+        libvirt's reason cannot tell: VIR_DOMAIN_PAUSED_USER is that of a
+        domain that was started paused and of one that somebody suspended. So
+        the note is in the metadata of the inactive domain, which only this
+        project reads.
+        """
+        import libvirt
+
+        _note(handle, f'<{_KEY}/>', libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+    def end_start(self, handle: typing.Any) -> None:
+        """See the base class.
+
+        The domain that runs has the note as well, from its start on; a live
+        migration would take it along.
+        """
+        import libvirt
+
+        flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        if handle.is_active():
+            flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+        _note(handle, None, flags)
+
+    def is_starting(self, handle: typing.Any) -> bool:
+        """See the base class."""
+        import libvirt
+
+        try:
+            handle._domain.metadata(
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+                _NAMESPACE,
+                libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return False
+            # A transient domain has no inactive one: libvirt starts only
+            # domains that have.
+            if not handle._domain.isPersistent():
+                return False
+            raise
+        return True
 
     def power_off(self, handle: typing.Any) -> None:
         """See the base class."""
@@ -98,15 +145,39 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
             lambda: str(handle.get_xml_desc()),
         )
 
-    def is_paused(self, handle: typing.Any) -> bool:
-        """See the base class."""
-        return self._calls.call(
-            ('power state', self.uuid(handle)),
-            lambda: bool(
-                handle.get_power_state(self._host) == power_state.PAUSED
-            ),
-        )
+    def run(self, handle: typing.Any) -> hypervisor.Run | None:
+        """See the base class.
+
+        libvirt gives a domain another id each time that it starts. While it
+        starts QEMU, the domain is paused.
+        """
+        uuid = self.uuid(handle)
+        return self._calls.call(('run', uuid), lambda: self._run(uuid))
+
+    def _run(self, uuid: str) -> hypervisor.Run | None:
+        import libvirt
+
+        try:
+            # A domain object keeps the id that it was made with.
+            domain = self._host.get_connection().lookupByUUIDString(uuid)
+            number = domain.ID()
+            if number < 0:
+                return None
+            paused = domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+        return hypervisor.Run(number, not paused)
 
     def pause(self, handle: typing.Any) -> None:
         """See the base class."""
         self._calls.call(('pause', self.uuid(handle)), handle.pause)
+
+
+def _note(handle: typing.Any, text: str | None, flags: int) -> None:
+    import libvirt
+
+    handle._domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, _KEY, _NAMESPACE, flags
+    )

@@ -33,11 +33,14 @@ class Handle:
     """A guest, as the driver of another hypervisor would handle it.
 
     :ivar state: off, paused or running
+    :ivar runs: how often the guest was started
     """
 
     def __init__(self, uuid=fakes.UUID, state='off'):
         self.id = uuid
         self.state = state
+        self.runs = 1
+        self.starting = False
 
 
 class Hypervisor(hypervisor.Hypervisor):
@@ -69,6 +72,20 @@ class Hypervisor(hypervisor.Hypervisor):
             guest.process = process
         return guest
 
+    def begin_start(self, handle):
+        """See the base class."""
+        self.calls.append('begin_start')
+        handle.starting = True
+
+    def end_start(self, handle):
+        """See the base class."""
+        self.calls.append('end_start')
+        handle.starting = False
+
+    def is_starting(self, handle):
+        """See the base class."""
+        return handle.starting
+
     def power_off(self, handle):
         """See the base class."""
         self._do('power_off')
@@ -99,9 +116,11 @@ class Hypervisor(hypervisor.Hypervisor):
         """See the base class."""
         return f'<domain><uuid>{handle.id}</uuid></domain>'
 
-    def is_paused(self, handle):
+    def run(self, handle):
         """See the base class."""
-        return handle.state == 'paused'
+        if handle.state == 'off':
+            return None
+        return hypervisor.Run(handle.runs, handle.state == 'running')
 
     def pause(self, handle):
         """See the base class."""

@@ -233,7 +233,8 @@ class LaunchTest(TestCase):
         self.assertEqual('started', self.launch())
         self.assertEqual('running', self.handle.state)
         self.assertEqual(
-            ['start True', 'verify', 'resume'], self.hypervisor.calls
+            ['begin_start', 'start True', 'verify', 'resume', 'end_start'],
+            self.hypervisor.calls,
         )
 
     def test_outcome_has_all_that_evidence_needs(self):
@@ -253,6 +254,28 @@ class LaunchTest(TestCase):
         self.launch(pause=True)
         self.assertEqual('paused', self.handle.state)
         self.assertEqual([('verify', 'accepted')], self.sink.results)
+        # It has not run: its start is not over before it is resumed.
+        self.assertTrue(self.handle.starting)
+        self.resume()
+        self.assertFalse(self.handle.starting)
+
+    def test_start_that_cannot_be_noted(self):
+        # Later nobody could tell whether the guest was verified.
+        with mock.patch.object(
+            self.hypervisor, 'begin_start', side_effect=OSError('no')
+        ):
+            self.assertRaises(OSError, self.launch)
+        self.assertEqual([], self.hypervisor.calls)
+
+    def test_end_of_a_start_that_cannot_be_noted(self):
+        # The guest runs, and is not ended for this.
+        with mock.patch.object(
+            self.hypervisor, 'end_start', side_effect=OSError('no')
+        ):
+            self.launch()
+        self.assertEqual('running', self.handle.state)
+        self.guard.end_start(self.handle, self.request)
+        self.assertFalse(self.handle.starting)
 
     def test_reported_when_the_guest_runs(self):
         self.sink.report = lambda result: self.hypervisor.calls.append(
@@ -266,7 +289,8 @@ class LaunchTest(TestCase):
         refusal = self.assertRaises(exception.GuestRefused, self.launch)
         self.assertEqual('off', self.handle.state)
         self.assertEqual(
-            ['start True', 'verify', 'power_off'], self.hypervisor.calls
+            ['begin_start', 'start True', 'verify', 'power_off'],
+            self.hypervisor.calls,
         )
         (found,) = self.sink.outcomes
         self.assertEqual([('verify', 'refused')], self.sink.results)
@@ -322,7 +346,7 @@ class LaunchTest(TestCase):
             with mock.patch.object(self, 'start', side_effect=error):
                 self.assertRaises(type(error), self.launch)
             self.settle()
-            self.assertEqual(calls, self.hypervisor.calls)
+            self.assertEqual(['begin_start', *calls], self.hypervisor.calls)
 
     def settle(self):
         thread = self.guard.deferred_power_off.work.thread
