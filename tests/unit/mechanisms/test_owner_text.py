@@ -55,6 +55,7 @@ FOR_ADMINS = {
     'isolation.attested.from_the_future',
     'isolation.attested.pcr_not_judged',
     'isolation.attested.never_launched',
+    'isolation.attested.pcr_resettable',
     'isolation.attested.no_boot',
     'isolation.attested.no_runtime',
     'isolation.certification.unknown',
