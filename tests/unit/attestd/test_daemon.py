@@ -108,7 +108,7 @@ class DaemonTest(base.TestCase):
             attestation_result.GOOD, self.state(answer, 'host1').state
         )
         # ... newer by more than clocks may differ.
-        self.daemon.write(process.known(3, good_at=time.time() + 6))
+        self.daemon.write(process.known(3, good_at=time.time() + 8))
         answer = self.daemon.newer(answer.headers['ETag'])
         self.assertEqual(attestation_result.GOOD, self.state(answer).state)
 
