@@ -106,7 +106,7 @@ class OptsTest(base.TestCase):
                 self.assertEqual('enforce', opts.register(conf).mode)
                 # The sample configuration has the other ones.
                 groups = {group.name for group, _ in opts.list_opts()}
-                self.assertIn('isolation_qemu', groups)
+                self.assertIn('isolation_certification', groups)
                 self.assertNotIn('isolation_svirt', groups)
             self.assertRaises(
                 cfg.NoSuchOptError, getattr, conf, 'isolation_svirt'
