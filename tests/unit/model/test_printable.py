@@ -12,6 +12,7 @@
 
 """Tests of nova_isolation.model.printable and of those who rely on it."""
 
+import dataclasses
 import json
 
 import hypothesis
@@ -128,7 +129,11 @@ class EverywhereTest(_TestCase):
                 for item in answer.unmet:
                     self.assertShown(item.found)
                 # Nova cuts a fault off by its bytes.
-                fault_message.fit(answer.unmet, '')
+                known = {
+                    code: dataclasses.replace(reason, public=True)
+                    for code, reason in registry.get().reasons.items()
+                }
+                fault_message.fit(answer.unmet, '', known)
 
     def test_documents(self):
         for text in HOSTILE:
