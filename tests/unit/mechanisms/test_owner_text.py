@@ -71,6 +71,8 @@ FOR_ADMINS = {
     'isolation.svirt.unknown',
     'isolation.svirt.no_model',
     'isolation.svirt.not_enforcing',
+    'isolation.svirt.selinux_unseen',
+    'isolation.svirt.default_type',
     'isolation.svirt.type_not_allowed',
     'isolation.svirt.wrong_definition',
     'isolation.svirt.wrong_label',
