@@ -23,9 +23,11 @@ extra specs again and refuse those that are not valid.
 """
 
 import logging
+import re
 
 from nova.api.validation.extra_specs import base
 
+from nova import exception
 from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import vocabulary
@@ -37,7 +39,7 @@ def register() -> list[base.ExtraSpecValidator]:
     """Return a validator for each extra spec of the loaded mechanisms.
 
     nova-api answers HTTP 400 to any other extra spec of the namespace, also
-    to a reserved one.
+    to a reserved one, and to keys that are nearly one of ours.
     """
     result = []
     for key, row in registry.get().vocabulary.rows.items():
@@ -54,8 +56,33 @@ def register() -> list[base.ExtraSpecValidator]:
     return result
 
 
+class _Validator(base.ExtraSpecValidator):
+    """A validator that refuses other spellings of its extra spec."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Nova looks for the exact name first. It then takes the first
+        # validator whose expression matches, and what is before the first
+        # colon of each expression for a namespace all of whose other names
+        # are refused.
+        self.name_regex = (
+            f'{vocabulary.misspelling(vocabulary.NAMESPACE[:-1])}:'
+            f'{re.escape(self.name.partition(":")[2])}|'
+            f'{vocabulary.misspelling(self.name)}'
+        )
+
+    def validate(self, name: str, value: str) -> None:
+        """See the base class."""
+        if name != self.name:
+            raise exception.ValidationError(
+                f"Validation failed; extra spec '{name}' does not appear to "
+                f"be a valid extra spec. Is '{self.name}' meant?"
+            )
+        super().validate(name, value)
+
+
 def _validator(row: vocabulary.ExtraSpec) -> base.ExtraSpecValidator:
-    return base.ExtraSpecValidator(
+    return _Validator(
         name=row.key,
         description=f'The guest runs only where {row.condition}.',
         value={

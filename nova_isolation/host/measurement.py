@@ -28,6 +28,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
+from nova_isolation.model import printable
 from nova_isolation.model import traits
 
 LOG = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def measure(
             LOG.warning(
                 'Mechanism %(name)s cannot measure this host; flavors that '
                 'need %(name)s are refused on this host: %(error)s',
-                {'name': name, 'error': error},
+                {'name': name, 'error': printable.one_line(error)},
             )
         except base.FAILURES:
             # The mechanism may be of another package, and the periodic task

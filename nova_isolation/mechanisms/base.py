@@ -34,6 +34,7 @@ import typing
 
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts as facts_
+from nova_isolation.model import printable
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import typed_section
@@ -59,11 +60,16 @@ class Proof:
     """A proof, read from a started guest, that it meets a requirement.
 
     :ivar key: the extra spec that is proven
-    :ivar found: the text that was read, for events and logs
+    :ivar found: the text that was read, for events and logs, one printable
+        line
     """
 
     key: str
     found: str
+
+    def __post_init__(self) -> None:
+        # A guest or another host may have chosen the text.
+        object.__setattr__(self, 'found', printable.one_line(self.found))
 
 
 @dataclasses.dataclass(frozen=True)

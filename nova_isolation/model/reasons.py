@@ -27,6 +27,8 @@ import dataclasses
 import re
 import types
 
+from nova_isolation.model import printable
+
 _CODE = re.compile(r'isolation(\.[a-z][a-z0-9_]*){2}')
 
 
@@ -75,8 +77,8 @@ class Unmet:
     :ivar code: the reason code
     :ivar key: the extra spec, or '' where the refusal is about the host's
         facts as a whole
-    :ivar wanted: what the flavor asks for
-    :ivar found: what was found instead
+    :ivar wanted: what the flavor asks for, one printable line
+    :ivar found: what was found instead, one printable line
     """
 
     code: str
@@ -84,8 +86,15 @@ class Unmet:
     wanted: str
     found: str
 
+    def __post_init__(self) -> None:
+        # Here for all: whoever found it may have it from another host.
+        for name in ('wanted', 'found'):
+            text = printable.one_line(getattr(self, name))
+            object.__setattr__(self, name, text)
+
     def __str__(self) -> str:
-        subject = f'{self.key}: ' if self.key else ''
+        key = printable.one_line(self.key)
+        subject = f'{key}: ' if key else ''
         return (
             f'{subject}wanted {self.wanted}, found {self.found} [{self.code}]'
         )

@@ -46,19 +46,47 @@ def parse(text: str) -> 'etree._Element':
 def security_models(capabilities: str) -> tuple[str, ...]:
     """Return the security models that libvirt has drivers for.
 
-    One of them is e.g. ``selinux``. https://libvirt.org/formatcaps.html,
+    One of them is e.g. ``selinux``. The order is that of libvirt, which
+    reports the label of a guest from its first driver alone
+    (virSecurityStackGetProcessLabel). https://libvirt.org/formatcaps.html,
     ``host/secmodel``.
 
     :raises ValueError: the text is not libvirt's capabilities
     """
-    root = parse(capabilities)
+    root = _capabilities(capabilities)
+    return tuple((m.text or '') for m in root.iterfind('host/secmodel/model'))
+
+
+def base_label(capabilities: str, model: str, domain: str) -> str:
+    """Return the label that libvirt gives to guests by default.
+
+    libvirt completes it for each guest, e.g. with categories. See
+    https://libvirt.org/formatcaps.html, ``host/secmodel/baselabel``.
+
+    :param capabilities: libvirt's capabilities, XML
+    :param model: the security model, e.g. ``selinux``
+    :param domain: the type of the domains, e.g. ``kvm``
+    :raises ValueError: the text is not libvirt's capabilities, or has no
+        such label
+    """
+    for found in _capabilities(capabilities).iterfind('host/secmodel'):
+        if found.findtext('model') == model:
+            text = found.findtext(f'baselabel[@type="{domain}"]', '').strip()
+            if text:
+                return text
+    raise ValueError(
+        f"libvirt's capabilities have no <baselabel> of {model} for domains "
+        f'of type {domain}'
+    )
+
+
+def _capabilities(text: str) -> 'etree._Element':
+    root = parse(text)
     if root.tag != 'capabilities':
         raise ValueError(
             f'libvirt returned <{root.tag}> instead of <capabilities>'
         )
-    return tuple(
-        sorted((m.text or '') for m in root.iterfind('host/secmodel/model'))
-    )
+    return root
 
 
 # This function is called for each guest that is verified, and its argument

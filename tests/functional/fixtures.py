@@ -402,6 +402,10 @@ class Connection(fakelibvirt.Connection):
             model = etree.SubElement(host, 'secmodel')
             etree.SubElement(model, 'model').text = name
             etree.SubElement(model, 'doi').text = '0'
+            if name == 'selinux':
+                for kind in ('kvm', 'qemu'):
+                    label = etree.SubElement(model, 'baselabel', type=kind)
+                    label.text = 'system_u:system_r:svirt_t:s0'
         return etree.tostring(root, encoding='unicode')
 
     def domainXMLToNative(self, kind, xml, flags):

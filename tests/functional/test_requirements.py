@@ -116,6 +116,12 @@ class PlacedByFactsTest(base.TestCase):
         self._check(
             fixtures.Machine(permissive=('svirt_t',)),
             fixtures.Machine(),
+            'isolation.svirt.default_type',
+            svirt='selinux',
+        )
+        self._check(
+            fixtures.Machine(permissive=('svirt_t',)),
+            fixtures.Machine(),
             'isolation.svirt.type_not_allowed',
             svirt='selinux',
             svirt_type='svirt_t',

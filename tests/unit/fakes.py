@@ -57,10 +57,20 @@ ALL_TYPES = frozenset(
 )
 
 
-def capabilities(*models):
+#: The labels of guests in libvirt's capabilities: type of domains -> type.
+TYPES = types.MappingProxyType({'kvm': 'svirt_t', 'qemu': 'svirt_tcg_t'})
+
+
+def capabilities(*models, types=TYPES):
     """libvirt's capabilities of a host with these security models."""
+    labels = ''.join(
+        f"<baselabel type='{domain}'>system_u:system_r:{name}:s0</baselabel>"
+        for domain, name in types.items()
+    )
     drivers = ''.join(
-        f'<secmodel><model>{m}</model><doi>0</doi></secmodel>' for m in models
+        f'<secmodel><model>{m}</model><doi>0</doi>'
+        f'{labels if m == "selinux" else ""}</secmodel>'
+        for m in models
     )
     return f'<capabilities><host>{drivers}</host></capabilities>'
 
@@ -134,6 +144,7 @@ class Host(fakes.FakeHost):
         unknown=(),
         evidence=None,
         arguments=fakes.ARGUMENTS,
+        types=TYPES,
     ):
         super().__init__(
             dict(files),
@@ -141,7 +152,9 @@ class Host(fakes.FakeHost):
                 'certification': {'declared': list(certifications)},
                 'svirt': {'types': list(svirt_types)},
             },
-            capabilities=None if models is None else capabilities(*models),
+            capabilities=(
+                None if models is None else capabilities(*models, types=types)
+            ),
             domain_capabilities=(
                 None if domain is None else domain_capabilities(domain)
             ),

@@ -30,9 +30,9 @@ class LibvirtXmlTest(base.TestCase):
     """libvirt's own word."""
 
     def test_security_models(self):
-        for models in ((), ('dac',), ('selinux', 'dac')):
+        for models in ((), ('dac',), ('selinux', 'dac'), ('b', 'a', 'dac')):
             self.assertEqual(
-                tuple(sorted(models)),
+                models,
                 libvirt_xml.security_models(fakes.capabilities(*models)),
             )
 
@@ -44,6 +44,24 @@ class LibvirtXmlTest(base.TestCase):
             '<secmodel/><secmodel><model/></secmodel></host></capabilities>'
         )
         self.assertEqual(('',), libvirt_xml.security_models(text))
+
+    def test_base_label(self):
+        text = fakes.capabilities('selinux', 'dac')
+        for domain, type_ in fakes.TYPES.items():
+            self.assertEqual(
+                f'system_u:system_r:{type_}:s0',
+                libvirt_xml.base_label(text, 'selinux', domain),
+            )
+        for other, model, domain in (
+            (text, 'selinux', 'xen'),
+            (text, 'dac', 'kvm'),
+            (text, 'apparmor', 'kvm'),
+            ('<x/>', 'selinux', 'kvm'),
+            ('', 'selinux', 'kvm'),
+        ):
+            self.assertRaises(
+                ValueError, libvirt_xml.base_label, other, model, domain
+            )
 
     def test_domain_capabilities(self):
         text = fakes.domain_capabilities('qemu', '/opt/qemu')
