@@ -29,6 +29,7 @@ from starlette import routing
 
 from nova_isolation.attestation import provider
 from nova_isolation.mechanisms import entry_points
+from nova_isolation.model import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -105,8 +106,8 @@ class Webhook:
             return entry_points.words(error)
         LOG.warning(
             'Agent %s is no longer trusted: %s%s',
-            agent,
-            found,
+            printable.one_line(agent),
+            printable.one_line(found),
             ''
             if self._revoke(agent, found)
             else '. No known host has this agent.',
@@ -117,6 +118,7 @@ class Webhook:
 def _refused(
     request: requests.Request, status: int, why: str
 ) -> responses.Response:
+    why = printable.one_line(why)
     LOG.warning(
         'Webhook refused a message from %s: %s',
         request.client.host if request.client else 'an unknown address',

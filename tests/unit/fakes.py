@@ -143,8 +143,8 @@ class Host(fakes.FakeHost):
         permissive=(),
         unknown=(),
         evidence=None,
-        types=TYPES,
         arguments=fakes.ARGUMENTS,
+        types=TYPES,
     ):
         super().__init__(
             dict(files),

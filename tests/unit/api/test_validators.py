@@ -47,6 +47,20 @@ class ValidatorsTest(base.TestCase):
             self.assertIn(rows[key].condition, validator.description)
             self.assertTrue(self.takes(key, rows[key].example))
 
+    def test_row_that_fails(self):
+        """nova-api starts without it."""
+        row = mock.Mock(spec=[])
+        mechanisms = mock.Mock()
+        mechanisms.vocabulary.rows = {
+            'isolation:bad': row,
+            **registry.get().vocabulary.rows,
+        }
+        log = self.useFixture(fixtures.FakeLogger())
+        with mock.patch.object(registry, 'get', return_value=mechanisms):
+            found = {v.name for v in validators.register()}
+        self.assertEqual(set(self.by_name), found)
+        self.assertIn('isolation:bad cannot be validated', log.output)
+
     def answer(self, key):
         """What Nova's API says to a key with a value that would be valid."""
         try:
@@ -86,20 +100,6 @@ class ValidatorsTest(base.TestCase):
             'isolationsvirt', 'foo:svirt',
         ):  # fmt: skip
             self.assertIsNone(self.answer(key), key)
-
-    def test_row_that_fails(self):
-        """nova-api starts without it."""
-        row = mock.Mock(spec=[])
-        mechanisms = mock.Mock()
-        mechanisms.vocabulary.rows = {
-            'isolation:bad': row,
-            **registry.get().vocabulary.rows,
-        }
-        log = self.useFixture(fixtures.FakeLogger())
-        with mock.patch.object(registry, 'get', return_value=mechanisms):
-            found = {v.name for v in validators.register()}
-        self.assertEqual(set(self.by_name), found)
-        self.assertIn('isolation:bad cannot be validated', log.output)
 
     def test_values(self):
         for key, (taken, refused) in test_extra_specs.VALUES.items():
