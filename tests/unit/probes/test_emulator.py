@@ -135,9 +135,16 @@ class FakeTest(base.TestCase):
 
     def test_text_file(self):
         with open(self.path, 'w') as stream:
-            stream.write('#!/bin/sh\n')
+            stream.write('no program\n')
         os.chmod(self.path, 0o755)
         self.refused(ValueError, 'is not an ELF program')
+
+    def test_script(self):
+        # It would answer as QEMU does, but a guest runs another file.
+        with open(self.path, 'w') as stream:
+            stream.write(f'#!/bin/sh\nexec {QEMU} "$@"\n')
+        os.chmod(self.path, 0o755)
+        self.refused(ValueError, f'{self.path} is a script, not a program')
 
     def test_not_executable(self):
         self.answer('')
