@@ -100,10 +100,11 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     def measure(self, host: base.Host) -> QemuFacts:
         """Measure the emulator and read libvirt's qemu.conf."""
         emulator = host.emulator()
+        components = catalogue.present(emulator.types)
         present = sum(
             1 << index
             for index, component in enumerate(_COMPONENTS)
-            if emulator.types & set(catalogue.CATALOGUE[component])
+            if component in components
         )
         return QemuFacts(
             tuple(sorted(emulator.hardening)),
