@@ -49,7 +49,7 @@ _COMMANDS = (
 #: and ends when it is told to, so all answers must fit: the types of a QEMU
 #: for Arm take more than the 64 KiB of a pipe. An unprivileged process may
 #: have 1 MiB (fs/pipe.c).
-_PIPE_BYTES = 1 << 20
+_PIPE_BYTES = 512 << 10
 
 #: The QOM type of the machine with which the binary is started.
 _OWN_TYPE = 'none-machine'
