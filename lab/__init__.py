@@ -20,7 +20,7 @@ password is made per run, and every server listens on 127.0.0.x only.
 
 The rooms, from top to bottom; a room imports only rooms below it:
 
-* ``demo``, ``tempest`` and the command line use a cloud
+* ``demo``, ``soak``, ``tempest`` and the command line use what is below
 * ``guests``: guests of a cloud, through the API and on their host
 * ``cloud``: a whole cloud, from its configuration files to its end
 * ``daemons`` and ``keylime``: the services of a cloud

@@ -122,7 +122,9 @@ def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
         'TEMPEST_CONFIG_DIR': str(folder),
     }
     with cloud.progress.step(_NAME):
-        daemon = supervisor.start(_NAME, command, environment, folder)
+        daemon = supervisor.start(
+            _NAME, command, environment, folder, ends=True
+        )
         with supervisor.log(_NAME).open(encoding='utf-8') as log:
 
             def ended() -> bool:

@@ -15,7 +15,9 @@ resolve() {
     "$work/venv/bin/pip" install -q "$@"
     {
         sed -n '/^#/p' "$file"
-        "$work/venv/bin/pip" freeze --all --exclude pip
+        # tools/setup.sh chooses the version of libvirt-python.
+        "$work/venv/bin/pip" freeze --all --exclude pip \
+            --exclude libvirt-python
     } >"$work/constraints.txt"
     mv "$work/constraints.txt" "$file"
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Prepare this machine: Debian packages, the checkout's .venv with exactly the
-# versions of constraints.txt, and this project as an installed wheel in it.
+# versions of constraints.txt and the libvirt-python of this machine's libvirt,
+# and this project as an installed wheel in it.
 # Each step is skipped when nothing that it depends on has changed, so calling
 # it again costs a second. demo.sh and test.sh call it; PYTHON chooses the
 # interpreter of a new .venv.
@@ -55,17 +56,41 @@ packages() {
         install --no-install-recommends $missing
 }
 
+# Installs the binding of this machine's libvirt. One that is older than libvirt
+# does not build; a newer one does, and stands in for a version that the index
+# does not have.
+libvirt_python() {
+    local version=$1 wanted
+    for wanted in "==$version" ">$version"; do
+        ! "$venv/bin/pip" install -q --no-compile --no-deps \
+            "libvirt-python$wanted" >>"$cache/pip.log" 2>&1 || return 0
+        say "libvirt-python$wanted cannot be installed"
+    done
+    say "FAILED: no libvirt-python fits this machine's libvirt $version" \
+        "-- the end of $cache/pip.log:"
+    tail -n 30 "$cache/pip.log"
+    exit 1
+}
+
 third_party() {
-    local key stamp=$venv/.constraints
-    key=$(sha256sum constraints.txt | cut -c1-64)
-    [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
-    say "making .venv from constraints.txt (about a minute)"
+    local key libvirt stamp=$venv/.constraints
+    libvirt=$(pkg-config --modversion libvirt)
+    # An upgrade of the machine may replace the interpreter of the .venv.
+    key=$(cat constraints.txt - <<<"libvirt $libvirt" | sha256sum |
+        cut -c1-64)
+    [ "$(cat "$stamp" 2>/dev/null)" != \
+        "$key $("$venv/bin/python" -VV 2>&1)" ] || return 0
+    say "making .venv from constraints.txt and libvirt $libvirt (about a" \
+        "minute)"
     rm -rf "$venv"
     "${PYTHON:-python3}" -m venv "$venv"
     # PIP_CONSTRAINT reaches the environments in which pip builds the few
     # packages that come as source. --no-deps: the list is complete.
-    PIP_CONSTRAINT=$PWD/constraints.txt quietly "$cache/pip.log" \
+    export PIP_CONSTRAINT=$PWD/constraints.txt
+    quietly "$cache/pip.log" \
         "$venv/bin/pip" install -q --no-compile --no-deps -r constraints.txt
+    libvirt_python "$libvirt"
+    unset PIP_CONSTRAINT
     # Two cores byte-compile faster than pip's one; a file that does not
     # compile (templates, old syntax) is nobody's import.
     "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 ||
@@ -77,7 +102,7 @@ third_party() {
         'import sysconfig; print(sysconfig.get_path("purelib"))')
     mkdir -p "$site/etc"
     ln -sfn ../../../../etc/nova "$site/etc/nova"
-    echo "$key" >"$stamp"
+    echo "$key $("$venv/bin/python" -VV)" >"$stamp"
 }
 
 # The wheel, not an editable install: Nova imports its driver from the

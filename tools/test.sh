@@ -1,22 +1,27 @@
 #!/bin/bash
 # Set up this machine and test.
 #
-# usage: tools/test.sh [--all | STAGE ...]
+# usage: tools/test.sh [--all | --soak | STAGE ...]
 #   without arguments: style, unit and functional tests, documentation
 #   --all              these, Nova's own tests with our driver and filter in
 #                      place of its own, and on the lab cloud the end-to-end
 #                      tests and Tempest's
+#   --soak             restore the lab's SELinux machine 20 times, each time
+#                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 functional docs releasenotes genconfig
-#                      upstream upstream_functional e2e tempest
+#                      upstream upstream_functional e2e tempest soak
 #
-# Ends with a line "N passed, N failed" (", N skipped" where some were) that
-# adds up what ran: each test, and each check of the other stages.
+# Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
+# line and a line "N passed, N failed" (", N skipped" where some were) that adds
+# up what ran: each test, and each check of the other stages.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 passed=0 failed=0 skipped=0
 broken=() notes=()
 work=$(mktemp -d)
+# What a check shows whether it fails or not.
+exec 3>&1
 trap 'rm -rf "$work"' EXIT
 
 case ${1:-} in
@@ -25,6 +30,7 @@ case ${1:-} in
     stages=(pep8 py3 functional docs releasenotes genconfig upstream
         upstream_functional e2e tempest)
     ;;
+--soak) stages=(soak) ;;
 '') stages=(pep8 py3 functional docs releasenotes genconfig) ;;
 *) stages=("$@") ;;
 esac
@@ -179,7 +185,21 @@ stage_e2e() {
     tests ./tests/e2e --concurrency 1
 }
 
+stage_soak() {
+    check 'soak' sh -c "exec $bin/python -m lab.soak >&3"
+}
+
+# What the tests run on.
+machine() {
+    printf 'Debian %s, %s, libvirt %s, QEMU %s\n' \
+        "$(cat /etc/debian_version)" "$($bin/python -V)" \
+        "$(pkg-config --modversion libvirt)" \
+        "$(qemu-system-x86_64 --version |
+            sed -n '1s/.*version \([^ ]*\).*/\1/p')"
+}
+
 tools/setup.sh || exit 1
+machine
 for stage in "${stages[@]}"; do
     declare -F "stage_$stage" >/dev/null || {
         echo "Unknown stage: $stage; see tools/test.sh --help"
@@ -194,6 +214,7 @@ done
 for what in "${broken[@]}"; do
     echo "FAILED: $what"
 done
+machine
 line="$passed passed, $failed failed"
 [ "$skipped" = 0 ] || line+=", $skipped skipped"
 echo "$line"

@@ -39,7 +39,7 @@ from lab.run import supervisor as supervisors
 _DATABASE = layouts.CHECKOUT / 'lab' / 'database'
 #: Niceness of the databases for which few steps wait.
 _NICE = 10
-_SECONDS = 300
+_SECONDS = 900
 
 
 class Assembly:
@@ -230,5 +230,5 @@ class Assembly:
             return names <= up & {one['name'] for one in offered}
 
         self._supervisor.wait(
-            'compute hosts to be mapped', ready, 600, every=0.3
+            'compute hosts to be mapped', ready, _SECONDS, every=0.3
         )

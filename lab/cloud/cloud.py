@@ -199,6 +199,15 @@ class Cloud:
                 raise errors.LabError(f'processes of the lab are left: {left}')
             self.progress.say('nothing is left running')
 
+    def lost_machine(self, error: errors.DiedError) -> bool:
+        """Whether a virtual machine, or the connection to it, has died."""
+        return any(
+            name in error.daemons
+            for host in self.hosts.values()
+            if isinstance(host, machine_host.MachineHost)
+            for name in (host.daemon, host.connection)
+        )
+
     def connect(self) -> connection.Connection:
         """A new connection of openstacksdk, for the administrator."""
         return connections.connect(self.site)
@@ -227,7 +236,7 @@ class Cloud:
             return
         # Otherwise the consumer of the old daemon may be taken for that of
         # the new one.
-        queues.wait_deserted(nova.queue(daemon), 30)
+        queues.wait_deserted(nova.queue(daemon), 180)
         if daemon in (nova.CONDUCTOR, nova.SCHEDULER):
             nova.start(self.supervisor, self.site, daemon)
             return
@@ -271,11 +280,11 @@ class Cloud:
         supervisor.stop(
             [name for name in everything if name not in last], patience
         )
-        processes.kill(guests, 10)
+        processes.kill(guests, 60)
         supervisor.stop(
             [name for name in everything if name in last - {rabbitmq.MAPPER}],
             patience,
         )
         supervisor.stop([rabbitmq.MAPPER], 5)
         # Helpers may outlive the daemon that started them.
-        processes.kill(list(processes.belonging(self.layout)), 10)
+        processes.kill(list(processes.belonging(self.layout)), 60)

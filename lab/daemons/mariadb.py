@@ -17,6 +17,7 @@ from lab.run import errors
 from lab.run import supervisor as supervisors
 
 NAME = 'mariadb'
+_SECONDS = 300.0
 DATABASES = (
     'keystone',
     'placement',
@@ -42,7 +43,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
             '--auth-root-authentication-method=socket',
             '--skip-test-db',
         ],
-        seconds=120,
+        seconds=_SECONDS,
     )
     daemon = supervisor.start(
         NAME,
@@ -64,12 +65,12 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
             '--innodb-flush-method=nosync',
         ],
     )
-    supervisor.wait('MariaDB', socket.exists, 60, daemon)
+    supervisor.wait('MariaDB', socket.exists, _SECONDS, daemon)
     client = ['mariadb', '--no-defaults', '--user=root', f'--socket={socket}']
     supervisor.wait(
         'MariaDB',
         lambda: supervisor.output(client, text='select 1').returncode == 0,
-        60,
+        _SECONDS,
         daemon,
     )
     # Nova and Neutron test with this character set. With four bytes for each

@@ -21,6 +21,9 @@ from lab.hosts import compute_host
 from lab.run import layout as layouts
 from lab.run import supervisor as supervisors
 
+_SECONDS = 400.0
+#: An emulated machine needs a minute where this one needs two seconds.
+_MACHINE_SECONDS = 1800.0
 API = 'nova-api'
 CONDUCTOR = 'nova-conductor'
 SCHEDULER = 'nova-scheduler'
@@ -71,7 +74,7 @@ def start(
         ],
     )
     rabbitmq.Queues(supervisor, site).wait_served(
-        [queue(daemon)], 180, started
+        [queue(daemon)], _SECONDS, started
     )
 
 
@@ -88,8 +91,7 @@ def start_compute(
             override_file(layout, name),
         ],
     )
-    # An emulated machine needs a minute where this one needs two seconds.
-    seconds = 180 if host.spec.machine is None else 900
+    seconds = _SECONDS if host.spec.machine is None else _MACHINE_SECONDS
     rabbitmq.Queues(supervisor, host.site).wait_served(
         [queue(name)], seconds, started
     )

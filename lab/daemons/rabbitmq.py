@@ -22,6 +22,7 @@ import amqp
 from lab.config import site as sites
 from lab.run import layout as layouts
 from lab.run import ports as port_blocks
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 NAME = 'rabbitmq'
@@ -50,7 +51,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         {'ERL_EPMD_RELAXED_COMMAND_CHECK': '1'},
     )
     supervisor.wait(
-        'epmd', lambda: port_blocks.listening(ports['epmd']), 20, mapper
+        'epmd', lambda: port_blocks.listening(ports['epmd']), 120, mapper
     )
     daemon = supervisor.start(
         NAME,
@@ -77,7 +78,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         },
     )
     supervisor.wait(
-        'RabbitMQ', lambda: port_blocks.listening(ports['amqp']), 120, daemon
+        'RabbitMQ', lambda: port_blocks.listening(ports['amqp']), 400, daemon
     )
 
 
@@ -98,7 +99,7 @@ class Queues:
         self,
         queues: Iterable[str],
         seconds: float,
-        daemon: supervisors.Daemon | None = None,
+        daemon: records.Daemon | None = None,
     ) -> None:
         """Wait until each of the queues has a consumer."""
         for queue in queues:

@@ -118,7 +118,7 @@ def start(
     daemon = supervisor.start(daemon_name(service), command, environment)
     root = f'http://{sites.LOCALHOST}:{site.ports[service.name]}'
     supervisor.wait(
-        service.name, lambda: _answers(root + service.probe), 120, daemon
+        service.name, lambda: _answers(root + service.probe), 400, daemon
     )
 
 

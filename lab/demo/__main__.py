@@ -88,17 +88,39 @@ def _run(
         host = scenes_confined.SCRIPTS[module].host
         computes = [host_specs.DEFAULT[0], host]
     cloud = clouds.Cloud(state, host_specs.known(computes), attested=attested)
-    cloud.up()
     try:
-        flavor = _show(cloud, module)
-    except BaseException:
-        cloud.down()
-        raise
+        flavor = _perform(cloud, module)
+    except errors.DiedError as error:
+        if not cloud.lost_machine(error):
+            raise
+        print(f'\n{error}\nThis begins once more, from the snapshot.\n')
+        flavor = _perform(cloud, module)
     if not keep:
         cloud.down()
     print('DEMO OK: every line above was checked while it ran.')
     if keep:
         _usage(cloud, flavor)
+
+
+def _perform(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+    """Start the cloud and show the scenes; stop the cloud when that fails.
+
+    :returns: see _show()
+    :raises DiedError: when a daemon of the cloud has died
+    """
+    cloud.up()
+    try:
+        try:
+            return _show(cloud, module)
+        except errors.DiedError:
+            raise
+        except Exception:
+            # Otherwise the error only says that nobody answered.
+            cloud.supervisor.check(settle=True)
+            raise
+    except BaseException:
+        cloud.down()
+        raise
 
 
 def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:

@@ -37,7 +37,7 @@ _REFUSED = ('isolation.attested.failed', 'isolation.attested.revoked')
 _STALE = 'isolation.attested.stale'
 #: Seconds from another launch to a refusal: a quote, a revocation, a decision.
 _SOON = 15.0
-_REPORT_SECONDS = 120.0
+_REPORT_SECONDS = 300.0
 _REVERIFY_EVENT = 'isolation_reverify'
 _TRAIT = 'CUSTOM_ISOLATION_ATTESTED'
 

@@ -25,9 +25,9 @@ from lab.machine import recipe
 _VERIFY_EVENT = 'isolation_verify'
 _REFUSED = 'isolation.svirt.not_enforcing'
 #: A host measures itself about once a minute.
-_MEASURED_SECONDS = 240
-_BOOT_SECONDS = 900
-_DELETE_SECONDS = 300
+_MEASURED_SECONDS = 900
+_BOOT_SECONDS = 1800
+_DELETE_SECONDS = 900
 
 
 @dataclasses.dataclass(frozen=True)

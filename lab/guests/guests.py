@@ -12,10 +12,11 @@
 
 """Boots and deletes guests by the API, and looks at them on the host."""
 
+from collections.abc import Callable
 import dataclasses
 from pathlib import Path
-import time
 from typing import Any
+from typing import TypeVar
 
 from openstack import connection
 from openstack import exceptions
@@ -24,11 +25,13 @@ from lab.cloud import cloud as clouds
 from lab.cloud import guest_image
 from lab.run import errors
 
+T = TypeVar('T')
 #: Emulated guests on a busy machine are slow, but never this slow.
-_BOOT_SECONDS = 180.0
-_CONSOLE_SECONDS = 120.0
-_DELETE_SECONDS = 180.0
-_FAULT_SECONDS = 120.0
+_BOOT_SECONDS = 400.0
+_CONSOLE_SECONDS = 300.0
+_DELETE_SECONDS = 300.0
+_FAULT_SECONDS = 300.0
+_EVERY = 0.3
 _FLAVOR_RAM_MIB = 128
 
 
@@ -139,18 +142,21 @@ class Guests:
         :returns: the server
         :raises LabError: when it has another status after ``seconds``
         """
-        end = time.monotonic() + seconds
-        while True:
-            server = self.api.compute.get_server(server.id)
+        found = server
+
+        def reached() -> bool:
+            nonlocal found
+            found = self.api.compute.get_server(server.id)
             # ERROR is shown before the task ends and the fault is stored.
-            if server.status in statuses and not server.task_state:
-                return server
-            if time.monotonic() > end:
-                raise errors.LabError(
-                    f'{server.name} is {server.status}, task '
-                    f'{server.task_state}, after {seconds:.0f} s'
-                )
-            time.sleep(0.3)
+            return found.status in statuses and not found.task_state
+
+        self._wait(
+            f'{server.name} to be {" or ".join(statuses)}',
+            reached,
+            seconds,
+            lambda: f'{found.status}, task {found.task_state}',
+        )
+        return found
 
     def wait_fault(
         self, server: Any, text: str, seconds: float = _FAULT_SECONDS
@@ -162,18 +168,20 @@ class Guests:
         :returns: the server
         :raises LabError: when it has another fault after ``seconds``
         """
-        end = time.monotonic() + seconds
-        while True:
-            server = self.api.compute.get_server(server.id)
-            message = str((server.fault or {}).get('message'))
-            if text in message:
-                return server
-            if time.monotonic() > end:
-                raise errors.LabError(
-                    f'the fault of {server.name} is "{message}", not '
-                    f'"{text}", after {seconds:.0f} s'
-                )
-            time.sleep(0.3)
+        found = server
+
+        def message() -> str:
+            return str((found.fault or {}).get('message'))
+
+        def reported() -> bool:
+            nonlocal found
+            found = self.api.compute.get_server(server.id)
+            return text in message()
+
+        self._wait(
+            f'the fault "{text}" of {server.name}', reported, seconds, message
+        )
+        return found
 
     def wait_console(
         self, server: Any, seconds: float = _CONSOLE_SECONDS
@@ -183,20 +191,25 @@ class Guests:
         :returns: the line that the program printed
         :raises LabError: when it has not printed after ``seconds``
         """
-        end = time.monotonic() + seconds
-        while True:
+
+        def printed() -> str:
             output = self.api.compute.get_server_console_output(
                 server, length=50
             )['output']
-            for line in output.splitlines():
-                if guest_image.CONSOLE_MARK in line:
-                    return str(line).strip()
-            if time.monotonic() > end:
-                raise errors.LabError(
-                    f'the console of {server.name} shows no '
-                    f'{guest_image.CONSOLE_MARK} after {seconds:.0f} s'
-                )
-            time.sleep(0.3)
+            return next(
+                (
+                    str(line).strip()
+                    for line in output.splitlines()
+                    if guest_image.CONSOLE_MARK in line
+                ),
+                '',
+            )
+
+        return self._wait(
+            f'{guest_image.CONSOLE_MARK} on the console of {server.name}',
+            printed,
+            seconds,
+        )
 
     def events(self, server: Any) -> list[dict[str, Any]]:
         """The events of all the server's actions, oldest first.
@@ -216,13 +229,11 @@ class Guests:
         :raises LabError: when it still exists after ``seconds``
         """
         self.api.compute.delete_server(server, ignore_missing=True)
-        end = time.monotonic() + seconds
-        while self.api.compute.find_server(server.id) is not None:
-            if time.monotonic() > end:
-                raise errors.LabError(
-                    f'{server.name} still exists after {seconds:.0f} s'
-                )
-            time.sleep(0.3)
+        self._wait(
+            f'the end of {server.name}',
+            lambda: self.api.compute.find_server(server.id) is None,
+            seconds,
+        )
 
     def qemu_pid(self, server: Any) -> int:
         """The process id of a running guest's QEMU, from its host's files.
@@ -268,6 +279,17 @@ class Guests:
         return host.read(
             self._cloud.supervisor, Path(f'/proc/{pid}/attr/current')
         ).strip()
+
+    def _wait(
+        self,
+        what: str,
+        test: Callable[[], T],
+        seconds: float,
+        instead: Callable[[], str] | None = None,
+    ) -> T:
+        return self._cloud.supervisor.wait(
+            what, test, seconds, every=_EVERY, instead=instead
+        )
 
     def _image_id(self) -> str:
         if self._image is None:

@@ -28,7 +28,7 @@ _AUDIT_LOG = Path('/var/log/audit/audit.log')
 #: The marks of a denial in that log, of SELinux and of AppArmor.
 _DENIED = ('avc:  denied', 'apparmor="DENIED"')
 #: How long the audit daemon may need to write.
-_AUDIT_SECONDS = 60
+_AUDIT_SECONDS = 300
 
 
 class Intruder:
@@ -82,7 +82,7 @@ class Intruder:
         """The audit log's denials since this object was made.
 
         :param words: words that each of the returned lines contains
-        :raises LabError: when the log has no such line after a minute
+        :raises LabError: when the log has no such line after some minutes
         """
 
         def found() -> list[str]:

@@ -24,10 +24,14 @@ from typing import Protocol
 
 from lab.config import host_specs
 from lab.config import site as sites
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 #: The path at which every compute host has its QEMU.
 EMULATOR = Path('/usr/bin/qemu-system-x86_64')
+#: The limit for a short program on a host, which may be an emulated machine
+#: whose cores are shared by ten others.
+PROGRAM_SECONDS = 300.0
 
 
 class ComputeHost(Protocol):
@@ -67,7 +71,7 @@ class ComputeHost(Protocol):
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start nova-compute on the host.
 
         :param name: the name of the daemon on this machine
@@ -83,7 +87,7 @@ class ComputeHost(Protocol):
         self,
         supervisor: supervisors.Supervisor,
         command: Sequence[str | Path],
-        seconds: float = 120,
+        seconds: float = PROGRAM_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run a short program on the host.
 

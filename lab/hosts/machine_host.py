@@ -31,9 +31,12 @@ from lab.machine import security
 from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import progress as progresses
+from lab.run import records
 from lab.run import supervisor as supervisors
 
-_CONNECT_SECONDS = 300
+_CONNECT_SECONDS = 900
+#: Python is thirty times slower on the machine than here.
+_PYTHON_SECONDS = 900
 _UNIT = 'nova-compute'
 #: The parts of this project's installed wheel that the machine gets.
 _PROJECT = (
@@ -96,6 +99,11 @@ class MachineHost:
         return f'machine-{self.spec.name}'
 
     @property
+    def connection(self) -> str:
+        """The name of the process that keeps the connection open."""
+        return f'ssh-{self.spec.name}'
+
+    @property
     def instances(self) -> Path:
         """See lab.hosts.compute_host."""
         return recipe.INSTANCES
@@ -140,7 +148,7 @@ class MachineHost:
         security.check(ssh, self.module)
         if self.spec.driver == host_specs.OUR_DRIVER:
             self._push(supervisor, ssh)
-            ssh.check(hook_command('install'))
+            ssh.check(hook_command('install'), _PYTHON_SECONDS)
             ssh.check(['systemctl', 'reload', 'libvirtd'])
 
     def start_service(
@@ -148,7 +156,7 @@ class MachineHost:
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start nova-compute as a service of the machine's systemd.
 
         The daemon on this machine is the ssh client that receives the
@@ -187,7 +195,7 @@ class MachineHost:
         self,
         supervisor: supervisors.Supervisor,
         command: Sequence[str | Path],
-        seconds: float = 120,
+        seconds: float = compute_host.PROGRAM_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """See lab.hosts.compute_host."""
         return self.ssh(supervisor).run(command, seconds)
@@ -209,7 +217,7 @@ class MachineHost:
         return connections.Ssh(
             supervisor,
             images.Image(self.folder),
-            f'ssh-{self.spec.name}',
+            self.connection,
             self.site.ports.ssh(self.index),
             self.folder,
         )
@@ -233,5 +241,5 @@ class MachineHost:
                 '--',
                 *ssh.command(['tar', '--extract', '-C', target]),
             ],
-            300,
+            900,
         )

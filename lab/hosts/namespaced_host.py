@@ -30,8 +30,10 @@ from lab.hosts import compute_host
 from lab.hosts import executable_stack
 from lab.run import errors
 from lab.run import layout as layouts
+from lab.run import records
 from lab.run import supervisor as supervisors
 
+_START_SECONDS = 300
 #: $1 is the host name; then "WHAT WHERE" pairs to mount; then "--" and the
 #: command. A command without its namespaces must not run.
 _ENTER = """
@@ -167,13 +169,13 @@ class NamespacedHost:
         supervisor.wait(
             f'libvirtd of {self.spec.name}',
             self.layout.socket.exists,
-            60,
+            _START_SECONDS,
             daemon,
         )
         found = supervisor.wait(
             f'libvirtd of {self.spec.name}',
             lambda: self._domcapabilities(supervisor),
-            60,
+            _START_SECONDS,
             daemon,
         )
         if f'<path>{compute_host.EMULATOR}</path>' not in found:
@@ -193,7 +195,7 @@ class NamespacedHost:
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
-    ) -> supervisors.Daemon:
+    ) -> records.Daemon:
         """Start nova-compute in the host's namespaces."""
         command: list[str | Path] = [layouts.BIN / self.spec.command]
         for file in files:
@@ -210,7 +212,7 @@ class NamespacedHost:
         self,
         supervisor: supervisors.Supervisor,
         command: Sequence[str | Path],
-        seconds: float = 120,
+        seconds: float = compute_host.PROGRAM_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
         """Run a short program in the host's namespaces."""
         return supervisor.output(self.inside(command), seconds)
@@ -253,8 +255,8 @@ class NamespacedHost:
         # 127/8.
         address = f'127.0.0.{self.index + 2}'
         return (
-            f'seccomp_sandbox = {int(self.spec.sandbox)}\n'
-            'user = "root"\n'
+            # libvirt takes several settings in one line.
+            f'user = "root"; seccomp_sandbox = {int(self.spec.sandbox)}\n'
             'group = "root"\n'
             'dynamic_ownership = 0\n'
             'remember_owner = 0\n'

@@ -29,7 +29,7 @@ from lab.run import ports as port_blocks
 from lab.run import supervisor as supervisors
 
 _MAIN = Path(__file__).with_name('agent_main.py')
-_SECONDS = 120
+_SECONDS = 400
 
 
 @dataclasses.dataclass(frozen=True)

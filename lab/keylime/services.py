@@ -22,7 +22,7 @@ from lab.run import supervisor as supervisors
 
 REGISTRAR = 'keylime-registrar'
 VERIFIER = 'keylime-verifier'
-_SECONDS = 120
+_SECONDS = 400
 _STOP_SECONDS = 10
 
 

@@ -27,7 +27,7 @@ from lab.run import supervisor as supervisors
 LAUNCH = 17
 #: The value of that register before a launch.
 NEVER_LAUNCHED = 'ff' * 32
-_SECONDS = 60
+_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)

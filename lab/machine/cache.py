@@ -32,7 +32,7 @@ from lab.run import signals
 from lab.run import supervisor as supervisors
 
 #: Longer than any build.
-_LOCK_SECONDS = 3600
+_LOCK_SECONDS = 4 * 3600
 _BUILDING = 'building-'
 
 
@@ -81,7 +81,7 @@ def copy(
     ):
         result = supervisor.output(
             ['cp', '-p', '--reflink=auto', '--sparse=always', source, folder],
-            300,
+            900,
         )
         if result.returncode:
             raise errors.LabError(f'{source}: {result.stderr}')

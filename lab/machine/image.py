@@ -27,13 +27,12 @@ from lab.run import plan as plans
 from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
 
-_SECONDS = 1800
+_SECONDS = 3600
 _DISK = '4G'
-#: The run-time dependencies of this project and of Nova's compute service.
-#: libvirt-python is Debian's: it has to fit the machine's libvirt.
-_SYSTEM_PACKAGES = ('libvirt-python',)
 #: The folder of the lists for pip on the machine, during the build.
 _PIP = '/var/tmp/nova'  # noqa: S108  # nosec B108
+#: The run-time dependencies of this project and of Nova's compute service.
+#: libvirt-python is Debian's: it has to fit the machine's libvirt.
 _NOVA = """
 set -eu
 python3 -m venv --system-site-packages "$1"
@@ -168,18 +167,8 @@ class Builder:
         variables = sources.environment(self._supervisor)
         cache = Path(variables.setdefault('PIP_CACHE_DIR', str(_pip_cache())))
         cache.mkdir(parents=True, exist_ok=True)
-        constraints = recipe.CONSTRAINTS.read_text('utf-8').splitlines(True)
-        self._tree.write(
-            f'{_PIP}/constraints.txt',
-            ''.join(
-                line
-                for line in constraints
-                if line.partition('==')[0] not in _SYSTEM_PACKAGES
-            ),
-        )
-        self._tree.write(
-            f'{_PIP}/requirements.txt', recipe.REQUIREMENTS.read_text('utf-8')
-        )
+        for path in (recipe.CONSTRAINTS, recipe.REQUIREMENTS):
+            self._tree.write(f'{_PIP}/{path.name}', path.read_text('utf-8'))
         self._tree.run(
             'nova',
             ['sh', '-c', _NOVA, 'sh', recipe.VENV, _PIP],
@@ -210,11 +199,13 @@ class Builder:
         for unit in recipe.MASKED_UNITS:
             (units / unit).unlink(missing_ok=True)
             (units / unit).symlink_to('/dev/null')
-        tree.run('units', ['systemctl', 'enable', *recipe.ENABLED_UNITS], 120)
+        tree.run(
+            'units', ['systemctl', 'enable', *recipe.ENABLED_UNITS], _SECONDS
+        )
         self._supervisor.run(
             'ssh-key',
             ['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', image.key],
-            60,
+            _SECONDS,
         )
         ssh = tree.path('/root/.ssh')
         ssh.mkdir(mode=0o700, exist_ok=True)
@@ -226,7 +217,7 @@ class Builder:
         )
 
     def _initramfs(self) -> None:
-        self._tree.run('initramfs', ['update-initramfs', '-u'], 600)
+        self._tree.run('initramfs', ['update-initramfs', '-u'], _SECONDS)
         # Debian links the newest ones there.
         shutil.copy(self._tree.path('/vmlinuz'), self._image.kernel)
         shutil.copy(self._tree.path('/initrd.img'), self._image.initramfs)
@@ -246,14 +237,14 @@ class Builder:
             f'{other}/type.cil', f'(typepermissive {recipe.PERMISSIVE_TYPE})\n'
         )
         self._tree.run(
-            'policy', ['sh', '-c', _POLICY, 'sh', other, *install], 900
+            'policy', ['sh', '-c', _POLICY, 'sh', other, *install], _SECONDS
         )
 
     def _disk(self) -> None:
         self._tree.path('/etc/resolv.conf').unlink(missing_ok=True)
         for name in recipe.UPDATED:
             self._tree.write(name, '')
-        self._tree.run('labels', ['sh', '-c', _LABEL], 600)
+        self._tree.run('labels', ['sh', '-c', _LABEL], _SECONDS)
         for name in _MOUNT_POINTS:
             os.setxattr(
                 self._tree.path(name), 'security.selinux', _MOUNT_POINT_LABEL
@@ -273,7 +264,7 @@ class Builder:
                 self._image.disk,
                 _DISK,
             ],
-            600,
+            _SECONDS,
         )
 
 

@@ -32,7 +32,7 @@ _LIBVIRTD = {
     'apparmor': 'libvirtd (enforce)',
 }
 #: How long an emulated machine may need for libvirtd's first probe of QEMU.
-_SECONDS = 600
+_SECONDS = 1800
 
 
 def check(ssh: connections.Ssh, module: recipe.Module) -> None:

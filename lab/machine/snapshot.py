@@ -25,8 +25,8 @@ from lab.run import ports
 from lab.run import supervisor as supervisors
 
 #: A boot takes one or two minutes on two idle cores.
-_BOOT_SECONDS = 1500
-_WARM_SECONDS = 1200
+_BOOT_SECONDS = 3000
+_WARM_SECONDS = 2400
 #: Lets Python compile, and the kernel read, what nova-compute needs.
 _IMPORT = (
     'import nova.cmd.compute, nova.compute.manager, '

@@ -23,11 +23,19 @@ import subprocess  # nosec B404: only for the type of a result
 
 from lab.machine import image as images
 from lab.run import errors
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 #: After so many unanswered messages ssh gives the machine up.
 _ALIVE_SECONDS, _ALIVE_COUNT = 30, 10
-_CONNECT_SECONDS = 20
+_CONNECT_SECONDS = 60
+#: How long one login may take: an emulated machine whose cores are shared by
+#: ten others needs minutes for it. If QEMU dies, ssh ends at once.
+_LOGIN_SECONDS = 300
+#: The limit for a short program, on such a machine.
+PROGRAM_SECONDS = 300.0
+#: The exit status when ssh itself fails.
+_NO_CONNECTION = 255
 
 
 class Ssh:
@@ -53,18 +61,14 @@ class Ssh:
         self._port = port
         self._socket = folder / 'ssh'
 
-    def open(self, seconds: float, machine: supervisors.Daemon) -> None:
+    def open(self, seconds: float, machine: records.Daemon) -> None:
         """Connect as soon as the machine accepts it.
 
         :param machine: the QEMU process, whose death ends the wait
         :raises LabError: when there is no connection after ``seconds``
         """
         self._supervisor.wait(
-            f'{self._name}',
-            lambda: self._once().returncode == 0,
-            seconds,
-            machine,
-            every=0.5,
+            self._name, self._accepted, seconds, machine, every=0.5
         )
         daemon = self._supervisor.start(
             self._name, [*self._command(), '-M', '-N', self._destination()]
@@ -82,26 +86,36 @@ class Ssh:
     def run(
         self,
         argv: Sequence[str | Path],
-        seconds: float = 120,
+        seconds: float = PROGRAM_SECONDS,
         text: str = '',
     ) -> subprocess.CompletedProcess[str]:
         """Run a short program on the machine.
 
         :param text: the standard input of the program
         :returns: the result, whether the program failed or not
+        :raises DiedError: when the machine has died
         :raises LabError: when the program does not end in time
         """
-        return self._supervisor.output(self.command(argv), seconds, text)
+        what = shlex.join(map(str, argv))
+        try:
+            result = self._supervisor.output(self.command(argv), seconds, text)
+        except errors.LabError:
+            self._supervisor.check(what)
+            raise
+        if result.returncode == _NO_CONNECTION:
+            self._supervisor.check(what, settle=True)
+        return result
 
     def check(
         self,
         argv: Sequence[str | Path],
-        seconds: float = 120,
+        seconds: float = PROGRAM_SECONDS,
         text: str = '',
     ) -> str:
         """Run a short program on the machine, which has to succeed.
 
         :returns: what the program printed
+        :raises DiedError: when the machine has died
         :raises LabError: when the program fails or does not end in time
         """
         result = self.run(argv, seconds, text)
@@ -112,10 +126,16 @@ class Ssh:
             )
         return result.stdout
 
-    def _once(self) -> subprocess.CompletedProcess[str]:
-        return self._supervisor.output(
-            self.command(['true']), _CONNECT_SECONDS * 3
-        )
+    def _accepted(self) -> bool:
+        """Whether the machine accepts a login now."""
+        try:
+            result = self._supervisor.output(
+                self.command(['true']), _LOGIN_SECONDS
+            )
+        except errors.LabError:
+            # It has not answered yet; the wait has a limit of its own.
+            return False
+        return result.returncode == 0
 
     def _command(self) -> list[str | Path]:
         options = {

@@ -10,7 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The exception that the lab's own code raises on purpose."""
+"""The exceptions that the lab's own code raises on purpose."""
+
+from collections.abc import Sequence
 
 
 class LabError(Exception):
@@ -19,3 +21,14 @@ class LabError(Exception):
     The message is for a person. It says what was expected, what happened
     instead and, if there is such a log, which log says more.
     """
+
+
+class DiedError(LabError):
+    """A daemon has died that nobody stopped.
+
+    :ivar daemons: the names of all daemons that have died
+    """
+
+    def __init__(self, message: str, daemons: Sequence[str]) -> None:
+        super().__init__(message)
+        self.daemons = tuple(daemons)

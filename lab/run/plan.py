@@ -94,6 +94,10 @@ class Plan:
     def _check(future: concurrent.futures.Future[None], name: str) -> None:
         try:
             future.result()
+        except errors.DiedError as error:
+            raise errors.DiedError(
+                f'Step {name} failed: {error}', error.daemons
+            ) from error
         except errors.LabError as error:
             raise errors.LabError(f'Step {name} failed: {error}') from error
         except Exception as error:

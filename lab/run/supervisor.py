@@ -18,10 +18,10 @@ the lab's ``run`` folder, so that one command can stop what another started.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import dataclasses
-import json
+import contextlib
 import os
 from pathlib import Path
 import signal
@@ -33,28 +33,19 @@ from typing import TypeVar
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import processes
+from lab.run import records
 
 T = TypeVar('T')
 _TAIL_LINES = 25
-
-
-@dataclasses.dataclass(frozen=True)
-class Daemon:
-    """A process that runs in the background."""
-
-    name: str
-    pid: int
-    #: See processes.start_ticks.
-    ticks: int | None
-    #: Whether signals go to its children too, because it does not end them.
-    group: bool = False
-
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return (
-            self.ticks is not None
-            and processes.start_ticks(self.pid) == self.ticks
-        )
+#: A kernel that panics prints about so many lines.
+_DEATH_LINES = 60
+#: The limit for a short program, on a machine that others share.
+_PROGRAM_SECONDS = 180.0
+#: How often, in seconds, a wait looks whether all daemons run.
+_LOOK_SECONDS = 1.0
+#: What depends on a daemon that has died may end before the daemon's own end
+#: is seen, on a busy machine by this long, and may die of it a little later.
+_BEFORE_SECONDS, _AFTER_SECONDS = 3.0, 1.0
 
 
 class Supervisor:
@@ -65,6 +56,7 @@ class Supervisor:
         self._interrupted = threading.Event()
         # Python warns about a Popen that is dropped while its process runs.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._records = records.Records(layout.run)
 
     def interrupt(self) -> None:
         """Make every wait and every start fail from now on."""
@@ -98,10 +90,13 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         group: bool = False,
-    ) -> Daemon:
+        ends: bool = False,
+    ) -> records.Daemon:
         """Start a daemon, with its output in ``log/NAME.log``.
 
         :param group: whether stop() ends its children too
+        :param ends: whether it ends by itself. The death of any other daemon
+            ends every wait.
         """
         self._check_interrupted(name)
         with self.log(name).open('ab') as log:
@@ -117,12 +112,10 @@ class Supervisor:
                 start_new_session=True,
             )
         self._children[child.pid] = child
-        daemon = Daemon(
-            name, child.pid, processes.start_ticks(child.pid), group
+        daemon = records.Daemon(
+            name, child.pid, processes.start_ticks(child.pid), group, ends
         )
-        layouts.write(
-            self._record(name), json.dumps(dataclasses.asdict(daemon))
-        )
+        self._records.write(daemon)
         return daemon
 
     def run(
@@ -141,7 +134,7 @@ class Supervisor:
         """
         if nice:
             argv = ['nice', '-n', str(nice), *argv]
-        daemon = self.start(name, argv, environment)
+        daemon = self.start(name, argv, environment, ends=True)
         child = self._children[daemon.pid]
         try:
             self.wait(name, lambda: child.poll() is not None, seconds)
@@ -149,7 +142,7 @@ class Supervisor:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-            self._record(name).unlink()
+            self._records.forget(name)
         if child.returncode:
             raise errors.LabError(
                 f'{name} failed with exit status {child.returncode}'
@@ -159,7 +152,7 @@ class Supervisor:
     def output(
         self,
         argv: Sequence[str | Path],
-        seconds: float = 60,
+        seconds: float = _PROGRAM_SECONDS,
         text: str = '',
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
@@ -183,7 +176,7 @@ class Supervisor:
             )
         except subprocess.TimeoutExpired as error:
             raise errors.LabError(
-                f'{argv[0]} has not ended after {seconds} s'
+                f'{argv[0]} has not ended after {seconds:.0f} s'
             ) from error
 
     def wait(
@@ -191,58 +184,98 @@ class Supervisor:
         what: str,
         test: Callable[[], T | None],
         seconds: float,
-        daemon: Daemon | None = None,
+        daemon: records.Daemon | None = None,
         every: float = 0.1,
+        instead: Callable[[], object] | None = None,
     ) -> T:
         """Wait until ``test`` returns a true value.
 
+        The wait ends as well when any daemon of the lab has died.
+
         :param what: what is waited for, for the error message
-        :param daemon: a process without which waiting is useless
+        :param daemon: the process that is waited for, whose log is shown; its
+            death is noticed even if it ends by itself
         :param every: seconds between two calls of ``test``
+        :param instead: says for the error message what was found instead
         :returns: that value
-        :raises LabError: after ``seconds``, or when the daemon has died
+        :raises DiedError: when a daemon has died
+        :raises LabError: after ``seconds``
         """
         end = time.monotonic() + seconds
+        look = 0.0
         while True:
             self._check_interrupted(what)
-            result = test()
+            try:
+                result = test()
+            except Exception:
+                # Its own error often only says that nobody answered.
+                self.check(what, settle=True)
+                raise
             if result:
                 return result
+            now = time.monotonic()
+            if now >= look:
+                self.check(what)
+                look = now + _LOOK_SECONDS
             if daemon is not None and not daemon.alive():
-                raise errors.LabError(
+                self.check(what)
+                raise errors.DiedError(
                     f'{daemon.name} died while the lab waited for {what}'
-                    + self.tail(daemon.name)
+                    + self.tail(daemon.name, _DEATH_LINES),
+                    [daemon.name],
                 )
-            if time.monotonic() > end:
+            if now > end:
+                found = f'; found {instead()}' if instead is not None else ''
                 tail = self.tail(daemon.name) if daemon is not None else ''
                 raise errors.LabError(
-                    f'timed out after {seconds} s waiting for {what}{tail}'
+                    f'timed out after {seconds:.0f} s waiting for {what}'
+                    f'{found}{tail}'
                 )
             self._interrupted.wait(every)
+
+    def check(self, what: str = '', settle: bool = False) -> None:
+        """Check that every daemon runs that was started and not stopped.
+
+        :param what: what the lab waits for, if anything
+        :param settle: whether something has failed that a death may explain,
+            which is looked for a little longer
+        :raises DiedError: when daemons have died; the message has the end of
+            the log of each of them
+        """
+        end = time.monotonic() + (_BEFORE_SECONDS if settle else 0)
+        while not self._records.dead():
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.1)
+        time.sleep(_AFTER_SECONDS)
+        dead = self._records.dead()
+        if dead:
+            when = f' while the lab waited for {what}' if what else ''
+            raise errors.DiedError(
+                f'{", ".join(dead)} died{when}'
+                + ''.join(self.tail(name, _DEATH_LINES) for name in dead),
+                dead,
+            )
 
     def log(self, name: str) -> Path:
         """The path of the log of a daemon or step."""
         return self._layout.log / f'{name}.log'
 
-    def tail(self, name: str) -> str:
-        """The end of a log as part of an error message."""
+    def tail(self, name: str, count: int = _TAIL_LINES) -> str:
+        """The last ``count`` lines of a log as part of an error message."""
         log = self.log(name)
         if not log.exists():
             return ''
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-        shown = ''.join(f'\n    {line}' for line in lines[-_TAIL_LINES:])
+        shown = ''.join(f'\n    {line}' for line in lines[-count:])
         return f'; the end of {log}:{shown}'
 
-    def daemons(self) -> dict[str, Daemon]:
+    def daemons(self) -> dict[str, records.Daemon]:
         """The daemons that were started and not stopped, by name.
 
         A daemon that died by itself is among them.
         """
-        found = {}
-        for record in sorted(self._layout.run.glob('*.json')):
-            values = json.loads(record.read_text(encoding='utf-8'))
-            found[values['name']] = Daemon(**values)
-        return found
+        return self._records.read()
 
     def stop(self, names: Iterable[str], seconds: float) -> None:
         """Stop daemons, all at once.
@@ -250,29 +283,37 @@ class Supervisor:
         They get SIGTERM; those that have not ended after ``seconds`` are
         killed. A name without a daemon is ignored.
         """
-        known = self.daemons()
-        todo = [known[name] for name in names if name in known]
-        for daemon in todo:
-            self._signal(daemon, signal.SIGTERM)
-        end = time.monotonic() + seconds
-        while any(daemon.alive() for daemon in todo):
-            if time.monotonic() > end:
-                self._kill([daemon for daemon in todo if daemon.alive()])
-                break
-            time.sleep(0.05)
-        for daemon in todo:
-            child = self._children.pop(daemon.pid, None)
-            if child is not None:
-                child.poll()
-            self._record(daemon.name).unlink(missing_ok=True)
+        with self._ending(names) as todo:
+            for daemon in todo:
+                self._signal(daemon, signal.SIGTERM)
+            end = time.monotonic() + seconds
+            while any(daemon.alive() for daemon in todo):
+                if time.monotonic() > end:
+                    self._kill([daemon for daemon in todo if daemon.alive()])
+                    break
+                time.sleep(0.05)
 
-    def _kill(self, daemons: Sequence[Daemon]) -> None:
+    def kill(self, name: str) -> None:
+        """Kill a daemon (SIGKILL) that is not to be taken for a dead one."""
+        with self._ending([name]) as todo:
+            self._kill(todo)
+
+    @contextlib.contextmanager
+    def _ending(self, names: Iterable[str]) -> Iterator[list[records.Daemon]]:
+        with self._records.ending(names) as todo:
+            yield todo
+            for daemon in todo:
+                child = self._children.pop(daemon.pid, None)
+                if child is not None:
+                    child.poll()
+
+    def _kill(self, daemons: Sequence[records.Daemon]) -> None:
         for daemon in daemons:
             self._signal(daemon, signal.SIGKILL)
         processes.kill([daemon.pid for daemon in daemons], 5)
 
     @staticmethod
-    def _signal(daemon: Daemon, number: int) -> None:
+    def _signal(daemon: records.Daemon, number: int) -> None:
         if daemon.alive():
             try:
                 # The daemon leads a session, and so a process group.
@@ -282,9 +323,6 @@ class Supervisor:
                     os.kill(daemon.pid, number)
             except ProcessLookupError:
                 return
-
-    def _record(self, name: str) -> Path:
-        return self._layout.run / f'{name}.json'
 
     def _check_interrupted(self, what: str) -> None:
         if self._interrupted.is_set():

@@ -22,10 +22,15 @@ convenience for the admin: the scheduler and the compute service parse the
 extra specs again and refuse those that are not valid.
 """
 
+import logging
+
 from nova.api.validation.extra_specs import base
 
+from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import vocabulary
+
+LOG = logging.getLogger(__name__)
 
 
 def register() -> list[base.ExtraSpecValidator]:
@@ -34,8 +39,19 @@ def register() -> list[base.ExtraSpecValidator]:
     nova-api answers HTTP 400 to any other extra spec of the namespace, also
     to a reserved one.
     """
-    rows = registry.get().vocabulary.rows.values()
-    return [_validator(row) for row in rows]
+    result = []
+    for key, row in registry.get().vocabulary.rows.items():
+        try:
+            result.append(_validator(row))
+        except BaseException as error:
+            # Else nova-api would not start.
+            LOG.error(
+                'Extra spec %s cannot be validated, so the API refuses it. '
+                'Repair or uninstall the package of its mechanism: %s',
+                key,
+                entry_points.words(error),
+            )
+    return result
 
 
 def _validator(row: vocabulary.ExtraSpec) -> base.ExtraSpecValidator:

@@ -18,10 +18,12 @@ A mechanism that fails does not affect the other mechanisms.
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import functools
 import json
 import logging
 import time
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence as evidences
@@ -98,12 +100,20 @@ class Measurement:
         return Measurement('', self.time, {}, {})
 
 
-def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
+def measure(
+    host: base.Host,
+    mechanisms: registry.Mechanisms,
+    calls: bounded_calls.BoundedCalls,
+) -> Measurement:
     """Measure the host.
 
     The facts of a mechanism that fails are unknown: none of its requirements
     is met and it earns no traits. Where the document as a whole cannot be
     written, the document is empty, which counts as missing.
+
+    :param host: the host
+    :param mechanisms: the mechanisms of this process
+    :param calls: limits the time of each mechanism
     """
     # The time is taken before the measurement, so that facts are never older
     # than their published time.
@@ -118,7 +128,10 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     evidence: dict[str, evidences.Evidence] = {}
     for name, mechanism in sorted(mechanisms.loaded.items()):
         try:
-            observed = mechanism.observe(host)
+            observed = calls.call(
+                ('measurement', name),
+                functools.partial(mechanism.observe, host),
+            )
             if observed is None:
                 continue
             if observed.evidence is not None:

@@ -85,7 +85,8 @@ class Host(typing.Protocol):
 
     Every method may raise OSError or ValueError. The facts of the mechanism
     are then unknown. A program that is run for an answer must answer within
-    ``[isolation] probe_timeout`` seconds.
+    ``[isolation] probe_timeout`` seconds, and all answers to a mechanism must
+    come within ``[isolation] measure_timeout`` seconds.
     """
 
     def options(self, mechanism: str) -> typing.Any:
@@ -118,6 +119,13 @@ class Host(typing.Protocol):
     def domain_capabilities(self) -> str:
         """Return libvirt's capabilities of the domains of Nova, XML."""
 
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """Return the command line with which libvirt starts a plain guest.
+
+        The libvirt that runs is asked, so its settings count as it has read
+        them.
+        """
+
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
         """Return what a third party reports about the host now.
 
@@ -141,6 +149,9 @@ class Process(typing.Protocol):
 
     def label(self) -> str:
         """Return the label in /proc/PID/attr/current, without trailing NUL."""
+
+    def arguments(self) -> Sequence[str]:
+        """Return the command line (/proc/PID/cmdline)."""
 
     def seccomp(self) -> int:
         """Return the seccomp mode: 0 none, 1 strict, 2 filter (proc(5))."""

@@ -44,6 +44,11 @@ class Reason:
     :ivar same_as: the code of a reason that reports the same event later, or
         an empty string. A change from one to the other is not a new
         violation of a running guest.
+    :ivar public: whether the owner of the server may read what was wanted
+        and what was found. Only where that is always about the flavor, the
+        image or the server itself. Whatever says something about a host, its admin's
+        rules, a third party or another guest is for admins. The owner always
+        reads the extra spec and the code.
     """
 
     code: str
@@ -51,6 +56,7 @@ class Reason:
     remedy: str
     uncertain: bool = False
     same_as: str = ''
+    public: bool = False
 
     def __post_init__(self) -> None:
         if not _CODE.fullmatch(self.code):
@@ -101,23 +107,27 @@ SPEC_UNKNOWN = Reason(
     'Correct the name, or remove it from the flavor. If a third-party '
     'mechanism owns it, install that package on every controller and compute '
     'host.',
+    public=True,
 )
 SPEC_RESERVED = Reason(
     'isolation.spec.reserved',
     'The extra spec belongs to a feature that this release does not have.',
     'Remove it from the flavor until a release that enforces it.',
+    public=True,
 )
 SPEC_INVALID = Reason(
     'isolation.spec.invalid_value',
     'The value of the extra spec is empty or is not a defined value.',
     'Set one of the values that the message names. The words of a list are '
     'separated by commas without blanks.',
+    public=True,
 )
 SPEC_CONFLICT = Reason(
     'isolation.spec.conflict',
     'Two extra specs of the flavor contradict each other, so no host could '
     'ever meet both.',
     'Change or remove one of the two that the message names.',
+    public=True,
 )
 MECHANISM_UNAVAILABLE = Reason(
     'isolation.mechanism.unavailable',
@@ -204,6 +214,7 @@ VERIFY_INTERRUPTED = Reason(
     'it had verified the guest. The guest was powered off when nova-compute '
     'started again.',
     'Start the server again, or delete the server if it was being created.',
+    public=True,
 )
 
 VERIFY_NO_PROCESS = Reason(

@@ -84,6 +84,26 @@ def domain_type(domain_capabilities: str) -> str:
     return _needed(domain_capabilities, 'domain')
 
 
+def plain_domain(domain_capabilities: str) -> str:
+    """Return the XML of a guest without devices, as libvirt would start it.
+
+    :raises ValueError: the text is not libvirt's domain capabilities
+    """
+    from lxml import etree
+
+    domain = etree.Element('domain', type=domain_type(domain_capabilities))
+    etree.SubElement(domain, 'name').text = 'nova-isolation'
+    etree.SubElement(domain, 'memory').text = '65536'
+    system = etree.SubElement(etree.SubElement(domain, 'os'), 'type')
+    system.text = 'hvm'
+    for name in ('arch', 'machine'):
+        system.set(name, _needed(domain_capabilities, name))
+    devices = etree.SubElement(domain, 'devices')
+    path = etree.SubElement(devices, 'emulator')
+    path.text = emulator(domain_capabilities)
+    return str(etree.tostring(domain, encoding='unicode'))
+
+
 def _needed(domain_capabilities: str, tag: str) -> str:
     root = parse(domain_capabilities)
     text = root.findtext(tag)

@@ -61,16 +61,12 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     mechanisms = registry.get()
     wanted = requirements.parse(extra_specs, mechanisms.vocabulary)
     if wanted.problems:
-        raise exception.RequestFilterFailed(
-            reason=fault_message.fit(wanted.problems, _BEFORE)
-        )
+        raise _failed(wanted.problems, mechanisms)
     answer = guest_image.decide(
         wanted, _image_properties(request_spec), mechanisms
     )
     if not answer.accepted:
-        raise exception.RequestFilterFailed(
-            reason=fault_message.fit(answer.unmet, _BEFORE)
-        )
+        raise _failed(answer.unmet, mechanisms)
     traits_ = {traits.GUARDED}
     if CONF.isolation.request_traits:
         traits_ |= required_traits(wanted, mechanisms)
@@ -120,10 +116,21 @@ def required_traits(
                 else reasons.MECHANISM_FAILED,
                 f'{type(error).__name__}: {error}',
             )
-            raise exception.RequestFilterFailed(
-                reason=fault_message.fit((unmet,), _BEFORE)
-            ) from error
+            raise _failed((unmet,), mechanisms) from error
     return frozenset(result)
+
+
+def _failed(
+    unmet: tuple[reasons.Unmet, ...], mechanisms: registry.Mechanisms
+) -> exception.RequestFilterFailed:
+    """The exception that ends a request; its text is for the owner."""
+    LOG.info(
+        'Isolation refuses a request before hosts are looked at: %s',
+        '; '.join(map(str, unmet)),
+    )
+    return exception.RequestFilterFailed(
+        reason=fault_message.fit(unmet, _BEFORE, mechanisms.reasons)
+    )
 
 
 def install() -> None:

@@ -33,7 +33,7 @@ POLICY = {tpm.LAUNCH: [tpm.measured(APPROVED)]}
 ATTESTED = {'isolation:attested': 'true'}
 LAUNCHED = {**ATTESTED, 'isolation:attested_pcrs': str(tpm.LAUNCH)}
 _TRAIT = 'CUSTOM_ISOLATION_ATTESTED'
-_SECONDS = 120.0
+_SECONDS = 300.0
 
 
 class TestCase(base.TestCase):

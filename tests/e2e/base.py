@@ -51,8 +51,8 @@ class TestCase(unittest.TestCase):
     _used: ClassVar[clouds.Cloud | None] = None
     maxDiff = None
     #: Seconds within which a guest has to start, and to be deleted.
-    boot_seconds = 180.0
-    delete_seconds = 180.0
+    boot_seconds = 400.0
+    delete_seconds = 300.0
 
     @classmethod
     def use_cloud(cls) -> clouds.Cloud:
@@ -62,6 +62,10 @@ class TestCase(unittest.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.cloud = self.use_cloud()
+        # What has died fails this test with a reason, and its log, before a
+        # wait does, and each test after it at once.
+        self.cloud.supervisor.check()
+        self.addCleanup(self.cloud.supervisor.check)
         self.guests = guests.Guests(self.cloud)
         self.api = self.guests.api
 
@@ -149,7 +153,7 @@ class TestCase(unittest.TestCase):
             )
             return not answer.json()['allocations']
 
-        self.cloud.supervisor.wait('no allocations', none, 60, every=0.3)
+        self.cloud.supervisor.wait('no allocations', none, 300, every=0.3)
 
     def assertActive(self, server: Any, host: str | None = None) -> None:
         """A server is ACTIVE, on this host, and its guest has printed."""

@@ -35,7 +35,7 @@ def types(emulator: Path) -> set[str]:
         input=''.join(f'{json.dumps({"execute": one})}\n' for one in commands),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     for line in result.stdout.splitlines():

@@ -25,7 +25,7 @@ from lab.run import processes
 
 #: Nova cleans up after it has deleted the server, and looks for guests of
 #: deleted servers every 15 s (lab.config.nova_conf).
-_SECONDS = 180
+_SECONDS = 400
 
 
 def check(cloud: clouds.Cloud, api: connection.Connection) -> None:

@@ -55,8 +55,8 @@ class TestCase(base.TestCase):
     HOST: ClassVar[str]
     SHARED: ClassVar[tuple[dict[str, str], ...]] = ()
 
-    boot_seconds = 900.0
-    delete_seconds = 300.0
+    boot_seconds = 1800.0
+    delete_seconds = 900.0
     shared: ClassVar[list[Any]] = []
 
     @classmethod
@@ -111,7 +111,7 @@ class TestCase(base.TestCase):
             return True
 
         # The host measures itself every 15 s (lab.config.nova_conf).
-        self.cloud.supervisor.wait(words, said, 300, every=2)
+        self.cloud.supervisor.wait(words, said, 900, every=2)
 
     def assertRuns(self, server: Any) -> None:
         """A server is ACTIVE on the machine, verified, and not paused."""

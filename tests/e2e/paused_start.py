@@ -22,11 +22,12 @@ from typing import Any
 from lab.daemons import nova
 from lab.hosts import namespaced_host
 from lab.run import processes
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 
 @contextlib.contextmanager
-def stopped(daemon: supervisors.Daemon) -> Iterator[None]:
+def stopped(daemon: records.Daemon) -> Iterator[None]:
     """Keep a daemon stopped (SIGSTOP) during the body of the ``with``."""
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
@@ -80,7 +81,7 @@ class PausedStart:
         self._wait_emulator()
         with stopped(self.compute):
             self._supervisor.wait(
-                'the start', lambda: self.domain_state == 'paused', 60
+                'the start', lambda: self.domain_state == 'paused', 300
             )
             yield
 
@@ -120,7 +121,7 @@ class PausedStart:
             os.setpriority(os.PRIO_PROCESS, 0, -20)
         try:
             self._pid = self._supervisor.wait(
-                'QEMU', self._find, 120, self.compute, every=0.003
+                'QEMU', self._find, 300, self.compute, every=0.003
             )
         finally:
             os.setpriority(os.PRIO_PROCESS, 0, usual)

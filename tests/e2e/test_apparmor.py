@@ -90,9 +90,7 @@ class RefusedTest(AppArmorTestCase):
         server = self.boot_flavor(flavor, host=self.HOST)
         fault = self.refused_to_start(server)
         if base.NO_VALID_HOST not in fault['message']:
-            self.guests.wait_fault(
-                server, 'isolation.svirt.not_enforcing', 120
-            )
+            self.guests.wait_fault(server, 'isolation.svirt.not_enforcing')
         self.assertNoAllocations(server)
         self.wait_explained(flavor, 'isolation.svirt.not_enforcing')
         self.on_host('sh', '-c', f'printf enforce >{_MODE}')

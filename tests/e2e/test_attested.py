@@ -234,7 +234,7 @@ class AttestedTest(attested.TestCase):
                 self.api.compute.get_server(server.id).compute_host
                 == base.PLAIN
             ),
-            120,
+            400,
             every=0.5,
         )
         server = self.guests.wait_status(server, ('ACTIVE',))

@@ -100,7 +100,7 @@ class RestartTest(libvirt_hosts.TestCase):
         self.virsh('autostart', other)
         self.restart(self.here, reboot=True)
         self.supervisor.wait(
-            'the other guest', lambda: other in self.guests(self.here), 30
+            'the other guest', lambda: other in self.guests(self.here), 180
         )
         log = self.supervisor.log(self.here.daemon)
 
@@ -110,7 +110,7 @@ class RestartTest(libvirt_hosts.TestCase):
             # The message is about this guest, not the next refused one.
             return after.partition('let the guest')[0]
 
-        self.supervisor.wait('the veto', lambda: _WRONG in veto(), 30)
+        self.supervisor.wait('the veto', lambda: _WRONG in veto(), 180)
         self.assertEqual([other], self.guests(self.here))
 
     def test_running_guests_live_on(self) -> None:

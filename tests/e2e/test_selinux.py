@@ -137,7 +137,7 @@ class PermissiveTest(SelinuxTestCase):
     def assertRefusedOnHost(self, server: Any, code: str) -> None:
         fault = self.refused_to_start(server)
         if base.NO_VALID_HOST not in fault['message']:
-            server = self.guests.wait_fault(server, code, 120)
+            server = self.guests.wait_fault(server, code)
         self.assertNoAllocations(server)
 
     def test_at_create(self) -> None:
@@ -167,7 +167,7 @@ class PermissiveTest(SelinuxTestCase):
         self.refused_to_start(server)
         self.assertEvent(server, 'isolation_verify', 'Error')
         server = self.guests.wait_fault(
-            server, 'isolation.svirt.not_enforcing', 120
+            server, 'isolation.svirt.not_enforcing'
         )
 
 

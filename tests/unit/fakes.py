@@ -30,7 +30,6 @@ PROCESS = '/sys/fs/selinux/class/process/index'
 ACCESS = '/sys/fs/selinux/access'
 APPARMOR = '/sys/module/apparmor/parameters/enabled'
 APPARMOR_MODE = '/sys/module/apparmor/parameters/mode'
-QEMU_CONF = '/etc/libvirt/qemu.conf'
 FIPS = '/proc/sys/crypto/fips_enabled'
 
 #: Files of hosts, as the kernel has them.
@@ -70,6 +69,7 @@ def domain_capabilities(domain='kvm', path='/usr/bin/qemu-system-x86_64'):
     """libvirt's capabilities of domains."""
     return (
         f'<domainCapabilities><path>{path}</path><domain>{domain}</domain>'
+        '<machine>pc-i440fx-7.2</machine><arch>x86_64</arch>'
         '</domainCapabilities>'
     )
 
@@ -133,19 +133,20 @@ class Host(fakes.FakeHost):
         permissive=(),
         unknown=(),
         evidence=None,
+        arguments=fakes.ARGUMENTS,
     ):
         super().__init__(
             dict(files),
             options={
                 'certification': {'declared': list(certifications)},
                 'svirt': {'types': list(svirt_types)},
-                'qemu': {'conf': QEMU_CONF},
             },
             capabilities=None if models is None else capabilities(*models),
             domain_capabilities=(
                 None if domain is None else domain_capabilities(domain)
             ),
             emulator=emulator,
+            emulator_arguments=arguments,
             evidence=evidence,
         )
         self._permissive = permissive

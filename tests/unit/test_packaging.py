@@ -13,9 +13,23 @@
 """What the wheel has, beside modules."""
 
 from importlib import metadata
+from pathlib import Path
+import re
 import site
 
+import libvirt
+
 from tests.unit import base
+
+_CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_LISTS = (
+    'constraints.txt',
+    'requirements.txt',
+    'test-requirements.txt',
+    'lab/requirements.txt',
+    'doc/requirements.txt',
+    'tests/tempest/constraints.txt',
+)
 
 
 class WheelTest(base.TestCase):
@@ -36,3 +50,23 @@ class WheelTest(base.TestCase):
         self.assertEqual(
             [], [n for n in names if n.startswith(('tests/', 'lab/'))]
         )
+
+
+class LibvirtPythonTest(base.TestCase):
+    """The binding follows the libvirt of the machine: no file pins it."""
+
+    def test_it_is_not_older_than_libvirt(self):
+        major, rest = divmod(libvirt.getVersion(), 1_000_000)
+        version = metadata.version('libvirt-python').split('.')
+        self.assertGreaterEqual(
+            tuple(int(part) for part in version),
+            (major, *divmod(rest, 1000)),
+        )
+
+    def test_no_file_pins_it(self):
+        for name in _LISTS:
+            self.assertNotRegex(
+                (_CHECKOUT / name).read_text('utf-8'),
+                re.compile('^libvirt.python *[=~<]', re.I | re.M),
+                name,
+            )

@@ -32,6 +32,7 @@ OTHER_ARCHITECTURE = reasons.Reason(
     'runs with the hypervisor qemu, and the flavor does not allow qemu.',
     'Remove hw_emulation_architecture from the image, or add qemu to the list '
     'in the flavor.',
+    public=True,
 )
 
 #: All codes of this module.

@@ -35,7 +35,7 @@ ROWS = (
         'isolation:qemu_sandbox',
         values=('true',),
         compatible=_KVM,
-        condition='QEMU runs under its seccomp filter',
+        condition='QEMU runs under its own seccomp filter, as libvirt asks',
         example='true',
     ),
     vocabulary.ExtraSpec(

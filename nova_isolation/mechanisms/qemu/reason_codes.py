@@ -27,7 +27,7 @@ NOT_HARDENED = reasons.Reason(
 )
 NO_SANDBOX = reasons.Reason(
     'isolation.qemu.no_sandbox',
-    'QEMU does not run under its seccomp filter on the host.',
+    'QEMU does not run under its own seccomp filter on the host.',
     'Use a QEMU with seccomp and do not set seccomp_sandbox = 0 in '
     "libvirt's qemu.conf.",
 )
@@ -48,6 +48,7 @@ OTHER_ARCHITECTURE = reasons.Reason(
     'measure only the emulator of their own.',
     'Remove hw_emulation_architecture from the image, or use a flavor without '
     'isolation:qemu_hardening and isolation:qemu_absent.',
+    public=True,
 )
 
 #: All codes of this module.

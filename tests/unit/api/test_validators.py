@@ -12,6 +12,9 @@
 
 """Tests of nova_isolation.api.validators, with Nova's own validator."""
 
+from unittest import mock
+
+import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
@@ -42,6 +45,20 @@ class ValidatorsTest(base.TestCase):
         for key, validator in self.by_name.items():
             self.assertIn(rows[key].condition, validator.description)
             self.assertTrue(self.takes(key, rows[key].example))
+
+    def test_row_that_fails(self):
+        """nova-api starts without it."""
+        row = mock.Mock(spec=[])
+        mechanisms = mock.Mock()
+        mechanisms.vocabulary.rows = {
+            'isolation:bad': row,
+            **registry.get().vocabulary.rows,
+        }
+        log = self.useFixture(fixtures.FakeLogger())
+        with mock.patch.object(registry, 'get', return_value=mechanisms):
+            found = {v.name for v in validators.register()}
+        self.assertEqual(set(self.by_name), found)
+        self.assertIn('isolation:bad cannot be validated', log.output)
 
     def test_values(self):
         for key, (taken, refused) in test_extra_specs.VALUES.items():

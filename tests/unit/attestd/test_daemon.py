@@ -149,7 +149,7 @@ class DaemonTest(base.TestCase):
             )
         for status, body in (
             (400, '{}'),
-            (400, messages.message(type_='recovered')),
+            (400, messages.message(agent='no agent')),
             (413, messages.message().ljust(webhook.MAX_BODY + 1)),
         ):
             self.assertEqual(status, self.daemon.post(body).status_code)

@@ -63,6 +63,31 @@ class RealTest(base.TestCase):
         )
         self.assertEqual(found, emulator.examine(QEMU, 60))
 
+    def test_the_folder_of_its_modules(self):
+        # Debian packages some of them apart; this one is always there.
+        found = emulator.examine(QEMU, 60).folders
+        self.assertIn('/usr/lib/x86_64-linux-gnu/qemu', found)
+        # What neither the binary nor the loader names is not looked at.
+        self.assertEqual([], [f for f in found if 'qemu' not in f])
+
+    def test_the_folder_where_no_module_was_loaded(self):
+        with mock.patch.object(
+            emulator, '_loaded_modules', return_value=set()
+        ):
+            found = emulator.examine(QEMU, 60).folders
+        self.assertIn('/usr/lib/x86_64-linux-gnu/qemu', found)
+
+    def test_the_folder_of_a_binary_that_was_moved(self):
+        # QEMU looks for its modules relative to its binary
+        # (get_relocated_path in util/cutils.c).
+        folder = self.useFixture(fixtures.TempDir()).path
+        path = os.path.join(folder, 'bin', 'qemu')
+        modules = os.path.join(folder, 'lib/x86_64-linux-gnu/qemu')
+        os.makedirs(os.path.dirname(path))
+        shutil.copy(QEMU, path)
+        shutil.copytree('/usr/lib/x86_64-linux-gnu/qemu', modules)
+        self.assertIn(modules, emulator.examine(path, 60).folders)
+
     def test_the_catalogue_names_types_of_the_real_one(self):
         # A name that is not QEMU's would make a component look absent. What
         # Debian's package does not have is named here.
@@ -296,24 +321,22 @@ class FingerprintTest(base.TestCase):
         self.modules = os.path.join(self.folder, 'modules')
         self.path = os.path.join(self.folder, 'qemu')
         self.write('one')
-        self.useFixture(
-            fixtures.MockPatchObject(
-                emulator, 'MODULE_FOLDERS', (self.modules,)
-            )
-        )
-        self.before = emulator.fingerprint(self.path)
+        self.before = self.fingerprint()
 
     def write(self, text, path=None):
         with open(path or self.path, 'w') as stream:
             stream.write(text)
 
+    def fingerprint(self):
+        return emulator.fingerprint(self.path, (self.modules,))
+
     def changed(self):
-        after = emulator.fingerprint(self.path)
+        after = self.fingerprint()
         self.assertNotEqual(self.before, after)
         self.before = after
 
     def test_same(self):
-        self.assertEqual(self.before, emulator.fingerprint(self.path))
+        self.assertEqual(self.before, self.fingerprint())
         hash(self.before)
 
     def test_replaced_by_its_like(self):
@@ -351,7 +374,7 @@ class FingerprintTest(base.TestCase):
 
     def test_gone(self):
         os.unlink(self.path)
-        self.assertRaises(OSError, emulator.fingerprint, self.path)
+        self.assertRaises(OSError, self.fingerprint)
         self.assertRaises(OSError, program.identity, self.path)
 
     def test_links_are_followed(self):

@@ -14,6 +14,7 @@
 
 import hypothesis
 from hypothesis import strategies as st
+from lxml import etree
 
 from nova_isolation.probes import libvirt_xml
 from tests.unit import base
@@ -76,3 +77,32 @@ class LibvirtXmlTest(base.TestCase):
             libvirt_xml.domain_type,
         ):
             self.assertRaises(ValueError, function, text)
+
+
+class PlainDomainTest(base.TestCase):
+    """The domain about which libvirt is asked."""
+
+    def test_it_is_that_of_the_capabilities(self):
+        domain = etree.fromstring(
+            libvirt_xml.plain_domain(
+                fakes.domain_capabilities('kvm', '/opt/my qemu')
+            )
+        )
+        self.assertEqual('kvm', domain.get('type'))
+        self.assertEqual('/opt/my qemu', domain.findtext('devices/emulator'))
+        (system,) = domain.iterfind('os/type')
+        self.assertEqual(
+            {'arch': 'x86_64', 'machine': 'pc-i440fx-7.2'},
+            dict(system.attrib),
+        )
+
+    def test_nothing_is_guessed(self):
+        full = fakes.domain_capabilities()
+        for name in ('path', 'domain', 'arch', 'machine'):
+            root = etree.fromstring(full)
+            root.remove(root.find(name))
+            self.assertRaises(
+                ValueError,
+                libvirt_xml.plain_domain,
+                etree.tostring(root, encoding='unicode'),
+            )

@@ -13,13 +13,18 @@
 """The supervisor finds, waits for and ends what it started, nothing else."""
 
 import dataclasses
+import os
 from pathlib import Path
+import signal
 import tempfile
+import threading
+import time
 import unittest
 
 from lab.run import errors
 from lab.run import layout
 from lab.run import processes
+from lab.run import records
 from lab.run import supervisor as supervisors
 
 _SECONDS = 20
@@ -39,7 +44,7 @@ class SupervisorTest(unittest.TestCase):
         self.supervisor.stop(list(self.supervisor.daemons()), 0)
         self.assertEqual({}, processes.belonging(self.layout))
 
-    def start(self, script: str) -> supervisors.Daemon:
+    def start(self, script: str) -> records.Daemon:
         """Start a shell that has set itself up once it has said "ready"."""
         daemon = self.supervisor.start('daemon', ['sh', '-c', script])
         self.supervisor.wait(
@@ -82,6 +87,98 @@ class SupervisorTest(unittest.TestCase):
             self.supervisor.wait('a port', lambda: None, 600, daemon)
         self.assertIn('daemon', str(caught.exception))
         self.assertIn('out of memory', str(caught.exception))
+
+    def test_a_wait_ends_when_another_daemon_has_died(self) -> None:
+        other = self.start('echo ready; exec sleep 600')
+        awaited = self.supervisor.start('awaited', ['sleep', '600'])
+        begin = time.monotonic()
+
+        def kill() -> None:
+            if time.monotonic() > begin + 0.5 and other.alive():
+                os.kill(other.pid, signal.SIGKILL)
+
+        with self.assertRaises(errors.DiedError) as caught:
+            self.supervisor.wait('a port', kill, 600, awaited)
+        self.assertLess(time.monotonic() - begin, _SECONDS)
+        self.assertEqual(('daemon',), caught.exception.daemons)
+        self.assertIn('daemon died', str(caught.exception))
+        self.assertIn('ready', str(caught.exception))
+
+    def test_what_a_dead_daemon_takes_with_it_is_named_too(self) -> None:
+        first = self.start('echo ready; exec sleep 600')
+        second = self.supervisor.start(
+            'client',
+            [
+                'sh',
+                '-c',
+                f'while [ -d /proc/{first.pid} ]; do sleep 0.1; done',
+            ],
+        )
+        os.kill(first.pid, signal.SIGKILL)
+        # Nobody reaps it otherwise.
+        self.supervisor._children[first.pid].wait()
+        with self.assertRaises(errors.DiedError) as caught:
+            self.supervisor.check('a port')
+        self.assertFalse(second.alive())
+        self.assertEqual(('client', 'daemon'), caught.exception.daemons)
+
+    def test_the_failure_of_a_test_is_explained_by_the_death(self) -> None:
+        daemon = self.start('echo ready; exec sleep 600')
+
+        def refused() -> None:
+            os.kill(daemon.pid, signal.SIGKILL)
+            raise ConnectionRefusedError
+
+        with self.assertRaises(errors.DiedError) as caught:
+            self.supervisor.wait('a port', refused, 600)
+        self.assertIsInstance(
+            caught.exception.__context__, ConnectionRefusedError
+        )
+
+    def test_the_failure_of_a_test_when_everything_runs(self) -> None:
+        self.start('echo ready; exec sleep 600')
+
+        def refused() -> None:
+            raise ConnectionRefusedError
+
+        with self.assertRaises(ConnectionRefusedError):
+            self.supervisor.wait('a port', refused, 600)
+
+    def test_a_daemon_that_ends_by_itself_has_not_died(self) -> None:
+        daemon = self.supervisor.start('daemon', ['true'], ends=True)
+        self.supervisor.wait(
+            'its end', lambda: not daemon.alive(), _SECONDS, every=0.01
+        )
+        self.supervisor.check()
+
+    def test_a_daemon_that_was_stopped_or_killed_has_not_died(self) -> None:
+        daemon = self.start('trap "" TERM; echo ready; exec sleep 600')
+        self.supervisor.kill('daemon')
+        self.assertFalse(daemon.alive())
+        self.supervisor.check()
+        self.start('echo ready; exec sleep 600')
+        self.supervisor.stop(['daemon'], _SECONDS)
+        self.supervisor.check()
+
+    def test_daemons_that_are_stopped_while_others_wait(self) -> None:
+        names = [f'daemon-{number}' for number in range(20)]
+        for name in names:
+            self.supervisor.start(name, ['sleep', '600'])
+        stopper = threading.Thread(
+            target=lambda: [
+                self.supervisor.stop([name], _SECONDS) for name in names
+            ]
+        )
+        stopper.start()
+        while stopper.is_alive():
+            self.assertEqual([], self.supervisor._records.dead())
+        stopper.join()
+
+    def test_a_wait_says_what_it_found_instead(self) -> None:
+        with self.assertRaisesRegex(errors.LabError, 'a port; found nothing'):
+            self.supervisor.wait(
+                'a port', lambda: None, 0.05, instead=lambda: 'nothing'
+            )
 
     def test_a_wait_has_an_end(self) -> None:
         with self.assertRaisesRegex(errors.LabError, 'a port'):
