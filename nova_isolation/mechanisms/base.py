@@ -276,6 +276,23 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         :returns: what is unmet; empty where the facts meet the requirement
         """
 
+    def judge_image(
+        self,
+        requirement: requirements.Requirement,
+        properties: Mapping[str, object],
+    ) -> Iterable[reasons.Unmet]:
+        """Decide whether a guest of an image can meet a requirement.
+
+        The scheduler calls this method before it looks for a host. It is for
+        what :meth:`verify` would refuse on every host because of the image.
+
+        :param requirement: a requirement of this mechanism
+        :param properties: name of an image property -> its value, as Nova's
+            ImageMetaProps has it; only those that are set
+        :returns: what is unmet; empty where some host may meet the requirement
+        """
+        return ()
+
     def confine(
         self,
         domain: 'etree._Element',
@@ -441,6 +458,12 @@ class EvidenceMechanism(Mechanism[F]):
         if said is None:
             raise facts_.FactsError(reasons.EVIDENCE_MISSING, 'unknown')
         return self.read(said)
+
+
+#: The image property by which Nova runs a guest of another architecture than
+#: the host's, in the emulator of that architecture and without KVM
+#: (nova.virt.libvirt.driver, _configure_guest_by_virt_type).
+EMULATED_ARCHITECTURE = 'hw_emulation_architecture'
 
 
 def option_group(mechanism: str) -> str:

@@ -47,10 +47,10 @@ class Reason:
         an empty string. A change from one to the other is not a new
         violation of a running guest.
     :ivar public: whether the owner of the server may read what was wanted
-        and what was found. Only where that is always about the flavor or the
-        server itself. Whatever says something about a host, its admin's
-        rules, a third party or another guest is for admins. The owner always
-        reads the extra spec and the code.
+        and what was found. Only where that is always about the flavor, the
+        image or the server itself. Whatever says something about a host,
+        its admin's rules, a third party or another guest is for admins. The
+        owner always reads the extra spec and the code.
     """
 
     code: str

@@ -42,12 +42,19 @@ _COMMANDS = (
     {'execute': 'qmp_capabilities'},
     {
         'execute': 'qom-list-types',
-        'arguments': {'abstract': False},
+        # An abstract type shows a family whose devices have other names.
+        'arguments': {'abstract': True},
         'id': 'types',
     },
     {'execute': 'query-command-line-options', 'id': 'options'},
     {'execute': 'quit'},
 )
+
+#: Bytes of the pipe from the binary. QEMU writes its answers without waiting
+#: and ends when it is told to, so all answers must fit: the types of a QEMU
+#: for Arm take more than the 64 KiB of a pipe. An unprivileged process may
+#: have 1 MiB (fs/pipe.c).
+_PIPE_BYTES = 512 << 10
 
 #: The QOM type of the machine with which the binary is started.
 _OWN_TYPE = 'none-machine'
@@ -169,6 +176,7 @@ def _qmp_answers(
                 text=True,
                 timeout=timeout,
                 env=environment,
+                pipesize=_PIPE_BYTES,
             )
         except subprocess.TimeoutExpired:
             raise OSError(f'{path} did not answer in {timeout:g} s') from None

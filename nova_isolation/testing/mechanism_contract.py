@@ -46,6 +46,7 @@ from lxml import etree
 
 from nova_isolation.decision import decision
 from nova_isolation.decision import domain_definition
+from nova_isolation.decision import guest_image
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
@@ -530,6 +531,12 @@ class MechanismContract(_Base):
         found = domain.find(path)
         self.assertIsNotNone(found, path)
         return bytes(etree.tostring(found)).strip()
+
+    def test_contract_an_image_without_properties(self) -> None:
+        """A plain image is no obstacle to a requirement that a host meets."""
+        for case in self.cases:
+            answer = guest_image.decide(self.own(case), {}, self.mechanisms)
+            self.assertEqual((), answer.unmet)
 
     def test_contract_a_definition_as_it_was_confined(self) -> None:
         """The libvirt hook accepts XML that the mechanism wrote."""

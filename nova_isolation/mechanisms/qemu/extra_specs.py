@@ -24,8 +24,12 @@ ROWS = (
         values=('pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'),
         several=True,
         compatible=_KVM,
-        condition='the emulator was built with each of these hardenings',
-        example='pie,nx,relro',
+        condition=(
+            'the emulator was built with each of these hardenings (relro '
+            'without bindnow is partial RELRO: the part of the global offset '
+            'table that holds functions of libraries stays writable)'
+        ),
+        example='pie,nx,relro,bindnow',
     ),
     vocabulary.ExtraSpec(
         'isolation:qemu_sandbox',

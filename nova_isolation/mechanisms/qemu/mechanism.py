@@ -13,6 +13,7 @@
 """The emulator: its hardening, its components and its sandbox."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 import logging
 import re
@@ -86,10 +87,11 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     def measure(self, host: base.Host) -> QemuFacts:
         """Measure the emulator, and ask libvirt how it starts a guest."""
         emulator = host.emulator()
+        components = catalogue.present(emulator.types)
         present = sum(
             1 << index
             for index, component in enumerate(_COMPONENTS)
-            if emulator.types & set(catalogue.CATALOGUE[component])
+            if component in components
         )
         return QemuFacts(
             tuple(sorted(emulator.hardening)),
@@ -168,6 +170,23 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
                 )
         else:
             yield from _unmet_absent(requirement, facts)
+
+    def judge_image(
+        self,
+        requirement: requirements.Requirement,
+        properties: Mapping[str, object],
+    ) -> Iterator[reasons.Unmet]:
+        """Decide about the emulator of another architecture.
+
+        A host has measured only the emulator of its own architecture. The
+        sandbox is verified on the process, whatever program it runs.
+        """
+        architecture = properties.get(base.EMULATED_ARCHITECTURE)
+        if architecture and requirement.key != _SANDBOX:
+            yield requirement.unmet(
+                reason_codes.OTHER_ARCHITECTURE,
+                f'an image with {base.EMULATED_ARCHITECTURE}={architecture}',
+            )
 
     def verify(
         self,

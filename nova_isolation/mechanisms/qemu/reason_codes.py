@@ -42,6 +42,14 @@ BINARY = reasons.Reason(
     'Check [libvirt] of nova.conf and the emulator path of libvirt. After an '
     'upgrade of QEMU the host measures the new emulator within a minute.',
 )
+OTHER_ARCHITECTURE = reasons.Reason(
+    'isolation.qemu.emulated_architecture',
+    'The image asks for the emulator of another architecture, and hosts '
+    'measure only the emulator of their own.',
+    'Remove hw_emulation_architecture from the image, or use a flavor without '
+    'isolation:qemu_hardening and isolation:qemu_absent.',
+    public=True,
+)
 
 #: All codes of this module.
 ALL = reasons.defined_in(vars())

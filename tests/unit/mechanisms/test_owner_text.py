@@ -22,13 +22,15 @@ from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from tests.unit import base
 
-#: About the flavor, or about a task of the server itself.
+#: About the flavor, the image, or a task of the server itself.
 PUBLIC = {
     'isolation.spec.unknown',
     'isolation.spec.reserved',
     'isolation.spec.invalid_value',
     'isolation.spec.conflict',
     'isolation.verify.interrupted',
+    'isolation.qemu.emulated_architecture',
+    'isolation.hypervisor.emulated_architecture',
 }
 
 #: About a host, its admin's rules, a third party, another guest, or the text
