@@ -23,6 +23,7 @@ import typing
 from oslo_config import cfg
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
 
@@ -126,6 +127,21 @@ Services: nova-compute.
         min=0.1,
         help="""
 Seconds that a program may take to answer a question about the host.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.FloatOpt(
+        'measure_timeout',
+        default=30.0,
+        min=0.1,
+        help="""
+Seconds that one mechanism may take to measure the host or to verify a guest.
+
+A file system whose server is away, a process that hangs or a libvirt that
+waits for a lock may never answer. After this time the facts of the mechanism
+count as unknown, or the guest as not verified, and the host goes on without
+the answer. Set more than ``probe_timeout``.
 
 Services: nova-compute.
 """,
@@ -241,14 +257,20 @@ def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
     :returns: ``[isolation]``, and a group for each installed mechanism that
         has options
     """
-    return [
-        (GROUP, _ALL),
-        *(
-            (_group(name), options)
-            for name, mechanism in registry.get().loaded.items()
-            if (options := mechanism.options())
-        ),
-    ]
+    result: list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]] = [(GROUP, _ALL)]
+    for name, mechanism in registry.get().loaded.items():
+        try:
+            options = _options_of(mechanism)
+        except BaseException as error:
+            LOG.warning(
+                'Options of mechanism %s are left out: %s',
+                name,
+                entry_points.words(error),
+            )
+            continue
+        if options:
+            result.append((_group(name), options))
+    return result
 
 
 def register(conf: cfg.ConfigOpts) -> typing.Any:
@@ -263,10 +285,10 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
     conf.register_opts(_ALL, group=GROUP.name)
     for name, mechanism in registry.get().loaded.items():
         try:
-            options = mechanism.options()
+            options = _options_of(mechanism)
             if options:
                 conf.register_opts(options, group=_group(name))
-        except base.FAILURES:
+        except BaseException:
             # The mechanism may be of another package. Without its options it
             # cannot measure, so flavors that need the mechanism are refused.
             LOG.exception(
@@ -275,6 +297,18 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
                 {'name': name},
             )
     return conf.isolation
+
+
+def _options_of(mechanism: registry.AnyMechanism) -> Sequence[cfg.Opt]:
+    """Return the options of a mechanism.
+
+    :raises TypeError: one of them is not an option
+    """
+    options = tuple(mechanism.options())
+    for one in options:
+        if not isinstance(one, cfg.Opt):
+            raise TypeError(f'{one!r} is not an option of oslo.config')
+    return options
 
 
 def _group(mechanism: str) -> cfg.OptGroup:

@@ -28,6 +28,7 @@ import libvirt
 import nova.conf
 
 from nova_isolation import opts
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import compute_host
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
@@ -58,10 +59,11 @@ def main() -> None:
         dict,
     )
     mechanisms = registry.get()
+    calls = bounded_calls.BoundedCalls(30)
     times = []
     for _ in range(options.rounds + 1):
         start = time.perf_counter()
-        measured = measurement.measure(host, mechanisms)
+        measured = measurement.measure(host, mechanisms, calls)
         times.append(time.perf_counter() - start)
     cold, *warm = times
     print(measured.document)

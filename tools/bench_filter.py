@@ -53,6 +53,7 @@ _SECTIONS: dict[str, object] = {
         'policy': 'mcs',
         'apparmor': 'disabled',
         'types': ['svirt_t', 'svirt_tcg_t'],
+        'default': 'svirt_t',
     },
     'qemu': {
         'hardening': ['bindnow', 'canary', 'fortify', 'nx', 'pie', 'relro'],

@@ -30,6 +30,7 @@ import libvirt
 import nova.conf
 
 from nova_isolation import opts
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import compute_host
 from nova_isolation.host import measurement
 from nova_isolation.host import process_labels
@@ -78,6 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     libvirt_host = Host(options.uri)
     mechanisms = registry.get()
+    calls = bounded_calls.BoundedCalls(30)
     host = compute_host.ComputeHost(
         libvirt_host, opts.register(nova.conf.CONF), options.virt_type, dict
     )
@@ -87,24 +89,25 @@ def main() -> None:
     )
     passes, guests = [], 0
     measure: typing.Any = measurement.measure
-    measure(host, mechanisms)
+    measure(host, mechanisms, calls)
     used = 0.0
     for _ in range(options.rounds):
         start = time.perf_counter()
         domains = libvirt_host.list_instance_domains()
-        measured = measure(host, mechanisms)
+        measured = measure(host, mechanisms, calls)
         begun = time.perf_counter()
         used -= time.process_time()
-        shared = process_labels.ProcessLabels(libvirt_host, options.run_dir)
+        shared = process_labels.ProcessLabels(
+            libvirt_host, options.run_dir, calls
+        )
         for domain in domains:
             found = verification.verify(
-                running_guest.RunningGuest(
-                    domain, libvirt_host, options.run_dir, shared
-                ),
+                running_guest.RunningGuest(domain, options.run_dir, shared),
                 guest_request.GuestRequest(domain.UUIDString(), wanted),
                 measured,
                 host,
                 mechanisms,
+                calls,
             )
             if found.unmet:
                 raise SystemExit(f'{domain.name()}: {found.unmet}')

@@ -255,8 +255,8 @@ class NamespacedHost:
         # 127/8.
         address = f'127.0.0.{self.index + 2}'
         return (
-            f'seccomp_sandbox = {int(self.spec.sandbox)}\n'
-            'user = "root"\n'
+            # libvirt takes several settings in one line.
+            f'user = "root"; seccomp_sandbox = {int(self.spec.sandbox)}\n'
             'group = "root"\n'
             'dynamic_ownership = 0\n'
             'remember_owner = 0\n'

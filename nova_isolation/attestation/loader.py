@@ -17,16 +17,23 @@ failure concerns its own provider only, and its error names the entry point.
 """
 
 import logging
-import typing
 
 from nova_isolation.attestation import provider
+from nova_isolation.mechanisms import entry_points
 
 LOG = logging.getLogger(__name__)
 
 
 def names() -> list[str]:
-    """Return the names of the installed providers. Imports none of them."""
-    return sorted(set(_manager().entry_points_names()))
+    """Return the names of the installed providers. Imports none of them.
+
+    :raises nova_isolation.attestation.provider.ProviderError: the installed
+        packages cannot be read
+    """
+    try:
+        return entry_points.names(provider.ENTRY_POINTS)
+    except RuntimeError as error:
+        raise provider.ProviderError(str(error)) from error
 
 
 def load(name: str) -> type[provider.Provider]:
@@ -36,42 +43,36 @@ def load(name: str) -> type[provider.Provider]:
     :raises nova_isolation.attestation.provider.ProviderError: there is not
         exactly one entry point of that name, or its class cannot be imported
     """
-    failures: list[str] = []
-
-    def on_failure(
-        manager: object, entry_point: typing.Any, error: BaseException
-    ) -> None:
-        failures.append(
-            f'{entry_point.value} raised {type(error).__name__}: {error}'
-        )
-
-    if not name:
-        raise _error(name, f'wanted one of: {", ".join(names()) or "none"}')
     try:
-        found = [one.plugin for one in _manager(name, on_failure)]
-    except provider.FAILURES as error:
-        # stevedore reports neither an AssertionError nor a SystemExit.
-        raise _error(
-            name, f'its import raised {type(error).__name__}: {error}'
-        ) from error
+        plugins = entry_points.load(provider.ENTRY_POINTS, name)
+    except RuntimeError as error:
+        raise _error(name, str(error)) from error
+    failures = [one.failure for one in plugins if one.failure]
     if failures:
-        raise _error(name, '; '.join(failures))
-    if not found:
+        raise _error(
+            name,
+            '; '.join(failures) + '. Repair or uninstall that package',
+        )
+    if not plugins:
         raise _error(name, f'wanted one of: {", ".join(names()) or "none"}')
-    if len(found) > 1:
+    if len({id(one.target) for one in plugins}) > 1:
         raise _error(
             name,
             'more than one package has an entry point of that name: '
-            + ', '.join(sorted({str(one) for one in found})),
+            + ', '.join(sorted({one.value for one in plugins})),
         )
-    (cls,) = found
-    if not (isinstance(cls, type) and issubclass(cls, provider.Provider)):
-        raise _error(
-            name,
-            f'{cls!r} is not a subclass of '
-            f'{provider.Provider.__module__}.Provider',
-        )
-    return cls
+    cls = plugins[0].target
+    try:
+        if isinstance(cls, type) and issubclass(cls, provider.Provider):
+            return cls
+        found = repr(cls)
+    except BaseException as error:
+        found = entry_points.words(error)
+    raise _error(
+        name,
+        f'{plugins[0].value} is {found}, which is not a subclass of '
+        f'{provider.Provider.__module__}.Provider',
+    )
 
 
 def load_all() -> dict[str, type[provider.Provider]]:
@@ -80,25 +81,17 @@ def load_all() -> dict[str, type[provider.Provider]]:
     A provider that cannot be imported is logged and left out.
     """
     result = {}
-    for name in names():
+    try:
+        found = names()
+    except provider.ProviderError as error:
+        LOG.warning('%s', error)
+        found = []
+    for name in found:
         try:
             result[name] = load(name)
         except provider.ProviderError as error:
             LOG.warning('%s', error)
     return result
-
-
-def _manager(name: str = '', on_failure: typing.Any = None) -> typing.Any:
-    # Here and not above: a service without a provider does not need it.
-    from stevedore import named
-
-    return named.NamedExtensionManager(
-        provider.ENTRY_POINTS,
-        [name] if name else [],
-        on_load_failure_callback=on_failure,
-        # load() reports a name that is missing.
-        on_missing_entrypoints_callback=lambda missing: None,
-    )
 
 
 def _error(name: str, why: str) -> provider.ProviderError:

@@ -24,6 +24,7 @@ from oslo_config import cfg
 
 from nova_isolation.attestation import loader
 from nova_isolation.attestation import provider
+from nova_isolation.mechanisms import entry_points
 
 LOG = logging.getLogger(__name__)
 
@@ -143,13 +144,12 @@ def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
     result: list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]] = [(GROUP, _OPTIONS)]
     for name, cls in loader.load_all().items():
         try:
-            options = cls.options()
-        except provider.FAILURES as error:
+            options = _options_of(cls)
+        except BaseException as error:
             LOG.warning(
-                'Provider %s is left out, because its options() raised %s: %s',
+                'Provider %s is left out, because its options() raised %s',
                 name,
-                type(error).__name__,
-                error,
+                entry_points.words(error),
             )
             continue
         if options:
@@ -180,8 +180,20 @@ def register_own(
     """
     group = _own_group(name)
     conf.register_group(group)
-    conf.register_opts(cls.options(), group=group)
+    conf.register_opts(_options_of(cls), group=group)
     return conf[group.name]
+
+
+def _options_of(cls: type[provider.Provider]) -> Sequence[cfg.Opt]:
+    """Return the options of a provider.
+
+    :raises TypeError: one of them is not an option
+    """
+    options = tuple(cls.options())
+    for one in options:
+        if not isinstance(one, cfg.Opt):
+            raise TypeError(f'{one!r} is not an option of oslo.config')
+    return options
 
 
 def _own_group(name: str) -> cfg.OptGroup:

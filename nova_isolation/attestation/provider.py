@@ -27,6 +27,7 @@ name of the entry point.
 
 import abc
 from collections.abc import Sequence
+import math
 import typing
 
 from nova_isolation.attestation import snapshot
@@ -41,6 +42,18 @@ ENTRY_POINTS = 'nova_isolation.attestation'
 #: What a provider may raise. SystemExit is included because code that was
 #: written for a command line may call sys.exit().
 FAILURES = (Exception, SystemExit)
+
+
+def check_pause(pause: object) -> float:
+    """Return the pause of a provider, if it is one.
+
+    :raises ValueError: it is not a number of seconds, or is negative
+    """
+    if type(pause) not in (int, float) or not (
+        0 <= typing.cast(float, pause) < math.inf
+    ):
+        raise ValueError(f'pause is {pause!r}, must be seconds')
+    return typing.cast(float, pause)
 
 
 class ProviderError(errors.IsolationError):

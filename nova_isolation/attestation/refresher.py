@@ -49,6 +49,12 @@ def _uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def _epoch(confirmed: tuple[float, float]) -> float:
+    """Return what the clock that is never set showed at the epoch."""
+    wall, uptime = confirmed
+    return uptime - wall
+
+
 class Refresher:
     """Keeps one snapshot, which one thread refreshes and replaces whole.
 
@@ -83,8 +89,6 @@ class Refresher:
         self._max_age = max_age
         self._skew = clock_skew
         self._on_change = on_change
-        #: Agents that were revoked before our clock was confirmed -> why.
-        self._early: dict[str, str] = {}
         self._revocations = revocations.Revocations(clock_skew)
         #: For those that replace the snapshot.
         self._lock = threading.Lock()
@@ -171,10 +175,10 @@ class Refresher:
         """
         before = self._fetched
         wall, uptime = time.time(), _uptime()
-        found: object = self._provider.fetch(before)
-        if not isinstance(found, snapshot.Snapshot):
+        found = self._provider.fetch(before)
+        if found is not before:
             # A provider of another package may return anything.
-            raise TypeError(f'fetch() returned {found!r}, not a Snapshot')
+            found = snapshot.check(found)
         with self._lock:
             # The later one of two: our clock may have been set back meanwhile.
             passed = _uptime() - uptime
@@ -182,11 +186,8 @@ class Refresher:
                 max(time.time(), wall + passed),
                 uptime + passed,
             )
-            while self._early:
-                agent, words = self._early.popitem()
-                self._revocations.add(agent, self._confirmed[0], words)
             self._fetched = found
-            known = self._revocations.apply(found)
+            known = self._revocations.apply(found, _epoch(self._confirmed))
             # Even without news the fetch may have ended a trouble.
             if found is not before or known != self.snapshot:
                 self._swap(known)
@@ -198,15 +199,13 @@ class Refresher:
         :returns: whether a known host has this agent
         """
         with self._lock:
-            if self._confirmed is None:
-                # The time of the revocation is not known yet.
-                self._early[agent] = found
+            self._revocations.add(agent, _uptime(), found)
+            if self._confirmed is None or not self._revocations.has(agent):
                 return False
-            self._revocations.add(agent, self.clock(time.time()), found)
-            self._swap(self._revocations.apply(self.snapshot))
-        return any(
-            one.agent == agent for one in self.snapshot.verdicts.values()
-        )
+            self._swap(
+                self._revocations.apply(self.snapshot, _epoch(self._confirmed))
+            )
+        return True
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
@@ -231,7 +230,11 @@ class Refresher:
     def stop(self) -> None:
         """End the thread, and wait for its end for a few seconds."""
         self._stopped.set()
-        self._provider.close()
+        try:
+            self._provider.close()
+        except provider.FAILURES:
+            # The service ends all the same.
+            LOG.exception('Attestation provider could not be closed')
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_PATIENCE)
 
@@ -261,26 +264,28 @@ class Refresher:
         """
         try:
             self.refresh()
-        except provider.FAILURES as error:
+            pause = provider.check_pause(self._provider.pause)
+        except BaseException as error:
             # Whatever a provider of another package raises, this thread
-            # must go on.
+            # must go on. Nobody interrupts a thread by a KeyboardInterrupt.
             expected = isinstance(error, provider.ProviderError)
+            words = str(error) if expected else type(error).__name__
             # A fetch that stop() cancelled is not a failure.
             if not failures and not self._stopped.is_set():
                 LOG.warning(
                     'Cannot refresh attestation data; known verdicts will '
                     'expire: %s',
-                    error if expected else type(error).__name__,
+                    words,
                     exc_info=not expected,
                 )
-            self._set_trouble(str(error) if expected else type(error).__name__)
+            self._set_trouble(words)
             wait = min(_RETRY[0] * 2 ** min(failures, 10), _RETRY[1])
             return failures + 1, wait * random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311
         finally:
             self._tried.set()
         if failures:
             LOG.info('Attestation data is refreshed again')
-        return 0, self._provider.pause
+        return 0, pause
 
 
 def _run(owner: 'weakref.ref[Refresher]', stopped: threading.Event) -> None:
@@ -289,7 +294,13 @@ def _run(owner: 'weakref.ref[Refresher]', stopped: threading.Event) -> None:
         refresher = owner()
         if refresher is None or stopped.is_set():
             return
-        failures, wait = refresher.step(failures)
+        try:
+            failures, wait = refresher.step(failures)
+        except BaseException:
+            # Nobody would notice the end of this thread until the verdicts
+            # expire.
+            LOG.exception('Attestation data could not be refreshed')
+            failures, wait = failures + 1, _RETRY[1]
         # A reference here would keep the refresher alive.
         del refresher
         if stopped.wait(wait):

@@ -14,12 +14,34 @@
 
 import dataclasses
 import functools
+import math
 import types
+import typing
 
 from nova_isolation.attestation import snapshot
 from nova_isolation.https import peer_clock
 from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import facts
+
+#: How many agents that no host has are remembered.
+MAX_ABSENT = 2**12
+
+#: Characters of an agent's name and of a reason that are kept of an agent that
+#: no host has.
+_MAX_NAME = 1024
+_MAX_WORDS = 512
+
+#: Why an agent is not trusted about which messages may have been forgotten.
+_FORGOTTEN = (
+    'no good quote since messages about unknown agents had to be forgotten'
+)
+
+
+class _Revocation(typing.NamedTuple):
+    """When an agent was revoked, by the clock that is never set, and why."""
+
+    at: float
+    found: str
 
 
 class Revocations:
@@ -33,32 +55,62 @@ class Revocations:
     An agent that was reported as failed is trusted again only after a newer
     good quote than its last one. Keylime counts an agent that was reactivated
     as passing before it has given any quote.
+
+    The memory has no more entries than the newest snapshot has agents, and
+    :data:`MAX_ABSENT`. When an agent without a host is forgotten, the next
+    agent that becomes known may be that one, so it needs a good quote that is
+    newer than what was forgotten.
     """
 
     def __init__(self, clock_skew: float) -> None:
         """:param clock_skew: seconds by which clocks may differ"""
         self._margin = clock_skew + peer_clock.RESOLUTION
-        #: agent -> when it was revoked, and why, in words
-        self._revoked: dict[str, tuple[float, str]] = {}
+        self._revoked: dict[str, _Revocation] = {}
         #: agent that has failed -> the time of its last good quote
         self._failed: dict[str, float] = {}
+        #: The agents of the newest snapshot.
+        self._present: frozenset[str] = frozenset()
+        #: The agents above that no host has; the oldest one comes first.
+        self._absent: dict[str, None] = {}
+        #: The newest revocation, and the newest good quote of an agent that
+        #: has failed, that were forgotten.
+        self._lost_revocation = -math.inf
+        self._lost_quote = -math.inf
 
     def add(self, agent: str, at: float, found: str) -> None:
         """Revoke the trust in an agent.
 
-        :param at: the time of the revocation, seconds since the epoch by our
-            clock
+        :param at: the time of the revocation, by the clock that is never set
         :param found: the verifier's reason, in words
         """
+        if len(agent) > _MAX_NAME and agent not in self._present:
+            self._lost_revocation = max(self._lost_revocation, at)
+            return
         known = self._revoked.get(agent)
-        if known is None or known[0] <= at:
-            self._revoked[agent] = (at, found)
+        if known is None or known.at <= at:
+            self._revoked[agent] = _Revocation(at, found[:_MAX_WORDS])
+        if agent not in self._present:
+            self._absent.pop(agent, None)
+            self._absent[agent] = None
+            self._limit()
 
-    def apply(self, known: snapshot.Snapshot) -> snapshot.Snapshot:
+    def has(self, agent: str) -> bool:
+        """Return whether a host of the newest snapshot has an agent."""
+        return agent in self._present
+
+    def apply(
+        self, known: snapshot.Snapshot, epoch: float
+    ) -> snapshot.Snapshot:
         """Return the snapshot with the verdicts that remain.
 
         Forgets the agents that are trusted again.
+
+        :param epoch: what the clock that is never set showed at the epoch, as
+            far as it is known now. A revocation that was heard while the
+            clock of this host was wrong is dated by the right clock as soon
+            as that one is known.
         """
+        self._meet(known, epoch)
         read = functools.cache(_state)
         changed: dict[str, snapshot.Verdict] = {}
         over = set()
@@ -77,9 +129,12 @@ class Revocations:
             if state != attestation_result.GOOD:
                 continue
             revoked = self._revoked.get(agent)
-            if revoked and good_at <= revoked[0] + self._margin:
+            if revoked and good_at <= revoked.at - epoch + self._margin:
                 changed[name] = _distrusted(
-                    verdict, attestation_result.REVOKED, revoked[1], revoked[0]
+                    verdict,
+                    attestation_result.REVOKED,
+                    revoked.found,
+                    revoked.at - epoch,
                 )
             elif good_at <= self._failed.get(agent, -1.0):
                 changed[name] = _distrusted(
@@ -99,6 +154,38 @@ class Revocations:
             known,
             verdicts=types.MappingProxyType({**known.verdicts, **changed}),
         )
+
+    def _meet(self, known: snapshot.Snapshot, epoch: float) -> None:
+        """Note which agents have a host now, and which have none any more."""
+        present = frozenset(one.agent for one in known.verdicts.values())
+        for agent in present - self._present:
+            if agent in self._absent:
+                del self._absent[agent]
+                continue
+            # It may be one of those that were forgotten.
+            if self._lost_revocation > -math.inf:
+                self._revoked[agent] = _Revocation(
+                    self._lost_revocation, _FORGOTTEN
+                )
+            if self._lost_quote > -math.inf:
+                self._failed[agent] = self._lost_quote
+        for agent in self._present - present:
+            if agent in self._revoked or agent in self._failed:
+                self._absent[agent] = None
+        self._present = present
+        self._limit()
+
+    def _limit(self) -> None:
+        """Forget the oldest agents without a host, if there are too many."""
+        while len(self._absent) > MAX_ABSENT:
+            agent = next(iter(self._absent))
+            del self._absent[agent]
+            revoked = self._revoked.pop(agent, None)
+            if revoked is not None:
+                self._lost_revocation = max(self._lost_revocation, revoked.at)
+            self._lost_quote = max(
+                self._lost_quote, self._failed.pop(agent, -math.inf)
+            )
 
 
 def _state(document: str) -> str:

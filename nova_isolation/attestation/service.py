@@ -24,6 +24,7 @@ from nova_isolation.attestation import opts
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
+from nova_isolation.mechanisms import entry_points
 from nova_isolation.model import evidence
 
 LOG = logging.getLogger(__name__)
@@ -148,17 +149,20 @@ def build(
         for option in own:
             # A value of a wrong type is found now and not when it is needed.
             own[option]
-        return cls(common, own)
+        made = cls(common, own)
+        provider.check_pause(made.pause)
+        return made
     except provider.ProviderError:
         raise
     except cfg.Error as error:
         raise provider.ProviderError(
             f'[isolation_attestation_{name}] of provider {name!r}: {error}'
         ) from error
-    except provider.FAILURES as error:
+    except BaseException as error:
         # A provider of another package may raise anything.
         LOG.exception('Attestation provider %s could not be made', name)
         raise provider.ProviderError(
             f'[isolation_attestation] provider {name!r} failed: '
-            f'{type(error).__name__}: {error}'
+            f'{entry_points.words(error)}. Repair or uninstall its package, '
+            f'or choose another provider'
         ) from error

@@ -73,6 +73,27 @@ class Snapshot:
     serial: str = ''
 
 
+def check(found: object) -> Snapshot:
+    """Return what a provider has returned, if it is a snapshot.
+
+    :raises TypeError, ValueError: it, or a part of it, is none
+    """
+    if not isinstance(found, Snapshot):
+        raise TypeError(f'{found!r} is not a Snapshot')
+    for text in (found.trouble, found.serial):
+        _text(text)
+    if found.by not in (BY_HOST, BY_NODE):
+        raise ValueError(f'by {found.by!r}')
+    for name, one in found.verdicts.items():
+        if not isinstance(one, Verdict):
+            raise TypeError(f'{one!r} is not a Verdict')
+        for text in (name, one.document, one.agent, one.verifier):
+            _text(text)
+        for moment in (one.good_at, one.reported_at):
+            _moment(moment)
+    return found
+
+
 def dumps(snapshot: Snapshot) -> str:
     """Return the snapshot as text, without its serial."""
     numbers: dict[str, int] = {}

@@ -25,6 +25,7 @@ from nova_isolation.attestation import refresher
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import api
+from nova_isolation.attestd import door
 from nova_isolation.attestd import listener
 from nova_isolation.attestd import monitored_provider
 from nova_isolation.attestd import opts
@@ -35,6 +36,9 @@ LOG = logging.getLogger(__name__)
 
 #: How many verifiers may be connected to the webhook at once.
 _MAX_VERIFIERS = 100
+#: File descriptors for everything but the connections of clients: log,
+#: libraries, connections to the verifiers.
+_OTHER_FILES = 100
 
 
 class Daemon:
@@ -83,6 +87,7 @@ class Daemon:
                 _required(options, 'webhook_key_file'),
                 _required(options, 'webhook_ca_file'),
             )
+        self._check_descriptors()
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -94,6 +99,26 @@ class Daemon:
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         asyncio.run(self._run())
+
+    def _check_descriptors(self) -> None:
+        """Refuse limits that the system does not allow to reach.
+
+        Without a descriptor no client at all could connect.
+
+        :raises nova_isolation.attestd.listener.ListenerError: they are higher
+        """
+        _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        ports = [self._options.max_clients]
+        if self._webhook_context:
+            ports.append(_MAX_VERIFIERS)
+        wanted = _OTHER_FILES + sum(map(door.descriptors, ports))
+        if allowed != resource.RLIM_INFINITY and allowed < wanted:
+            raise listener.ListenerError(
+                f'[attestd] max_clients is {self._options.max_clients}, for '
+                f'which {wanted} file descriptors are needed; found a limit '
+                f'of {allowed}. Raise LimitNOFILE of the systemd unit '
+                '(ulimit -Hn), or lower max_clients'
+            )
 
     async def _run(self) -> None:
         publications = publisher.Publisher()

@@ -13,7 +13,9 @@
 
 import asyncio
 from collections.abc import Generator
+from collections.abc import Sequence
 import contextlib
+import functools
 import socket
 import ssl
 import typing
@@ -21,6 +23,7 @@ import typing
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 
+from nova_isolation.attestd import door
 from nova_isolation.https import https_error
 from nova_isolation.https import key_file
 from nova_isolation.model import errors
@@ -43,6 +46,7 @@ _USED_OF_UVICORN = (
     (h11_impl.H11Protocol, 'timeout_keep_alive_handler'),
     (uvicorn.Server, 'capture_signals'),
     (uvicorn.Server, 'on_tick'),
+    (uvicorn.Server, 'startup'),
 )
 
 
@@ -65,6 +69,8 @@ def tls(cert_file: str, private: str, client_ca_file: str) -> ssl.SSLContext:
         raise ListenerError(str(error)) from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # One connection must not cost the work of many handshakes.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     files = f'{cert_file} with {private}'
     try:
         # Without the password OpenSSL would ask on the terminal.
@@ -99,8 +105,18 @@ class _Protocol(h11_impl.H11Protocol):
     uvicorn itself limits only the time between two requests.
     """
 
+    def __init__(
+        self, visit: door.Visit, *args: typing.Any, **kwargs: typing.Any
+    ) -> None:
+        """:param visit: the connection; for the rest see the base class"""
+        super().__init__(*args, **kwargs)
+        self._visit = visit
+
     def connection_made(self, transport: typing.Any) -> None:
         """Start the deadline of the first request, after the TLS handshake."""
+        if not self._visit.enter(transport):
+            # The answer of uvicorn to each request is then 503.
+            self.limit_concurrency = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         super().connection_made(transport)
@@ -134,6 +150,7 @@ class _Protocol(h11_impl.H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End all deadlines of the connection."""
+        self._visit.end()
         self._disarm()
         if self._stalled is not None:
             self._stalled.cancel()
@@ -176,23 +193,43 @@ class Listener(uvicorn.Server):
                     f'{cls.__name__}.{name}, which limits slow clients; '
                     'install uvicorn 0.54'
                 )
+        self._door = door.Door(context, max_clients)
         super().__init__(
             uvicorn.Config(
                 app,
-                ssl_context_factory=lambda config, default: context,
                 http=_Protocol,
                 ws='none',
                 lifespan='off',
                 loop='none',
                 log_config=None,
+                # Anybody could fill the log with its warnings of requests
+                # that are malformed.
+                log_level='error',
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=max_clients + 1,
                 timeout_keep_alive=_IDLE_SECONDS,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
+
+    async def startup(
+        self, sockets: Sequence[socket.socket] | None = None
+    ) -> None:
+        """Accept connections by a door of our own."""
+        await super().startup(sockets=[])
+        for one in sockets or ():
+            self._door.open(
+                one,
+                functools.partial(
+                    _Protocol,
+                    config=self.config,
+                    server_state=self.server_state,
+                    app_state=self.lifespan.state,
+                ),
+            )
+        # uvicorn closes its servers when it ends, and waits for them.
+        self.servers.append(typing.cast(asyncio.Server, self._door))
 
     async def on_tick(self, counter: int) -> bool:
         """Renew the Date header at each tick instead of each tenth.

@@ -76,11 +76,15 @@ contains which hosts are attested, and no secret.
         default=1000,
         min=2,
         help="""
-How many clients may be connected at once; further ones are refused (503).
+How many clients may be connected at once.
 
 Each nova-scheduler process and each nova-compute that uses this daemon is
-connected all the time. The limit of file descriptors (``LimitNOFILE`` of a
-systemd unit) must be higher than this value.
+connected all the time. If all places are taken, the client with most
+connections gives way: the connections of one address with one certificate
+count together. A further connection of that client is refused (503).
+
+The daemon needs about 460 file descriptors more than this value. It does not
+start if its limit (``LimitNOFILE`` of a systemd unit) is lower.
 """,
     ),
 ]

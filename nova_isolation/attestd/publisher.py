@@ -15,10 +15,17 @@
 import asyncio
 from collections.abc import Container
 import itertools
+import logging
 import secrets
 import typing
 
 from nova_isolation.attestation import snapshot
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two publications. Each goes to all clients, and their
+#: number must not depend on how many messages a verifier sends.
+_INTERVAL = 0.2
 
 
 class Publication(typing.NamedTuple):
@@ -47,18 +54,18 @@ class Publisher:
         self._numbers = itertools.count(1)
         self._changed = asyncio.Event()
         self._closed = False
+        #: The snapshot to publish next; None: it is published.
+        self._next: snapshot.Snapshot | None = None
+        self._task: asyncio.Task[None] | None = None
         self.newest: Publication | None = None
 
     def publish(self, known: snapshot.Snapshot) -> None:
-        """Publish a snapshot. May be called on any thread.
+        """Publish a snapshot soon. May be called on any thread.
 
-        The callers must call in the order of the snapshots.
+        The callers must call in the order of the snapshots. A snapshot that
+        is replaced before it was published is left out.
         """
-        publication = Publication(
-            f'"{self._process}-{next(self._numbers)}"',
-            snapshot.dumps(known).encode(),
-        )
-        self._loop.call_soon_threadsafe(self._replace, publication)
+        self._loop.call_soon_threadsafe(self._add, known)
 
     def close(self) -> None:
         """End all waits, those that begin later too."""
@@ -85,9 +92,27 @@ class Publisher:
             pass
         return self.newest
 
-    def _replace(self, publication: Publication) -> None:
-        self.newest = publication
-        self._wake()
+    def _add(self, known: snapshot.Snapshot) -> None:
+        self._next = known
+        if self._task is None:
+            self._task = self._loop.create_task(self._publish())
+
+    async def _publish(self) -> None:
+        try:
+            while self._next is not None:
+                known, self._next = self._next, None
+                # A large snapshot takes a while.
+                text = await asyncio.to_thread(snapshot.dumps, known)
+                self.newest = Publication(
+                    f'"{self._process}-{next(self._numbers)}"', text.encode()
+                )
+                self._wake()
+                await asyncio.sleep(_INTERVAL)
+        except Exception:
+            # The clients keep what they have, and it expires.
+            LOG.exception('A snapshot could not be published')
+        finally:
+            self._task = None
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

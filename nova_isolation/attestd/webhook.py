@@ -28,6 +28,8 @@ from starlette import responses
 from starlette import routing
 
 from nova_isolation.attestation import provider
+from nova_isolation.mechanisms import entry_points
+from nova_isolation.model import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Webhook:
         """
         self._read = read
         self._revoke = revoke
+        self._turn = asyncio.Lock()
 
     def app(self) -> applications.Starlette:
         """Return the ASGI application."""
@@ -75,31 +78,47 @@ class Webhook:
             return _refused(
                 request, 413, f'the body has more than {MAX_BODY} bytes'
             )
+        # One after the other: the threads of many messages would take turns
+        # with the thread that serves the snapshot.
+        async with self._turn:
+            error = await concurrency.run_in_threadpool(self._take, body)
+        if error:
+            return _refused(request, 400, error)
+        return responses.PlainTextResponse('')
+
+    def _take(self, body: bytes) -> str:
+        """Read a message and revoke what it revokes, on a thread.
+
+        :returns: why the message is refused; '' if it is not
+        """
         try:
-            # The code of a provider: not on the thread that serves others.
-            revocation = await concurrency.run_in_threadpool(self._read, body)
-        except provider.FAILURES as error:
+            # The code of a provider, which may raise and return anything.
+            revocation = self._read(body)
+            if revocation is None:
+                LOG.info('Webhook received a message that revokes no agent')
+                return ''
+            agent, found = revocation
+            if not (isinstance(agent, str) and isinstance(found, str)):
+                raise TypeError(f'{revocation!r} is not a Revocation')
+        except BaseException as error:
             if not isinstance(error, ValueError):
                 LOG.exception('Provider failed to read a message')
-            return _refused(request, 400, f'{type(error).__name__}: {error}')
-        if revocation is None:
-            LOG.info('Webhook received a message that revokes no agent')
-            return responses.PlainTextResponse('')
-        known = await concurrency.run_in_threadpool(
-            self._revoke, revocation.agent, revocation.found
-        )
+            return entry_points.words(error)
         LOG.warning(
             'Agent %s is no longer trusted: %s%s',
-            revocation.agent,
-            revocation.found,
-            '' if known else '. No known host has this agent.',
+            printable.one_line(agent),
+            printable.one_line(found),
+            ''
+            if self._revoke(agent, found)
+            else '. No known host has this agent.',
         )
-        return responses.PlainTextResponse('')
+        return ''
 
 
 def _refused(
     request: requests.Request, status: int, why: str
 ) -> responses.Response:
+    why = printable.one_line(why)
     LOG.warning(
         'Webhook refused a message from %s: %s',
         request.client.host if request.client else 'an unknown address',

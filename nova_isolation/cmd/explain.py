@@ -31,10 +31,14 @@ from nova_isolation.cmd import compute_nodes
 from nova_isolation.decision import decision
 from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import printable
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 
 CONF = nova.conf.CONF
+
+#: The longest line that is printed, in characters.
+_MAX_LINE = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +69,15 @@ class Explanation:
     :ivar extra_specs: the flavor's extra specs of isolation
     :ivar answers: one for each compute node, sorted by host; empty for an
         untagged flavor, which isolation refuses nowhere
+    :ivar near_misses: keys of the flavor that are no extra specs of isolation
+        -> the extra spec that may be meant
     """
 
     flavor: str
     mode: str
     extra_specs: Mapping[str, str]
     answers: tuple[Answer, ...]
+    near_misses: Mapping[str, str]
 
     @property
     def usable(self) -> bool:
@@ -107,7 +114,9 @@ def run(flavor: str, as_json: bool = False) -> int:
     explanation = explain(flavor, mechanisms)
     lines = (_json if as_json else _text)(explanation, mechanisms.reasons)
     for line in lines:
-        print(line)
+        # The name and state of a host are its own words, too. JSON escapes
+        # them by itself.
+        print(line if as_json else printable.one_line(line, _MAX_LINE))
     return 0 if explanation.usable else 1
 
 
@@ -129,6 +138,11 @@ def explain(flavor: str, mechanisms: registry.Mechanisms) -> Explanation:
             if requirements.is_tagged({key: extra_specs[key]})
         },
         tuple(_answers(wanted, mechanisms)) if wanted else (),
+        {
+            key: meant
+            for key in sorted(extra_specs)
+            if (meant := mechanisms.vocabulary.near_miss(key)) is not None
+        },
     )
 
 
@@ -167,6 +181,11 @@ def _text(
     flavor = explanation.flavor
     if not explanation.extra_specs:
         yield f'Flavor {flavor} has no isolation: extra specs.'
+        for key, meant in explanation.near_misses.items():
+            yield (
+                f'  {key} is no extra spec of nova-isolation and is not '
+                f'enforced. Is {meant} meant?'
+            )
         return
     yield f'Flavor {flavor} asks for:'
     for key, value in explanation.extra_specs.items():
@@ -209,6 +228,11 @@ def _json(
                 'flavor': explanation.flavor,
                 'mode': explanation.mode,
                 'extra_specs': dict(explanation.extra_specs),
+                **(
+                    {'near_misses': dict(explanation.near_misses)}
+                    if explanation.near_misses
+                    else {}
+                ),
                 'usable': explanation.usable,
                 'hosts': [
                     _json_of_host(answer, known)

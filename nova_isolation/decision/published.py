@@ -33,6 +33,15 @@ from nova_isolation.model import requirements
 _ENFORCE = 'enforce'
 
 
+def enforces(stats: Mapping[str, object] | None) -> bool:
+    """Whether a host has published that it enforces.
+
+    :param stats: the stats of the host's compute node; None or empty for a
+        node that has not reported yet
+    """
+    return (stats or {}).get(facts.MODE_STAT) == _ENFORCE
+
+
 class PublishedDecision:
     """Decides for one flavor about any number of hosts.
 
@@ -96,7 +105,7 @@ class PublishedDecision:
             statements,
             now if confirmed is None else confirmed,
         )
-        if self._refuses_audit and stats.get(facts.MODE_STAT) != _ENFORCE:
+        if self._refuses_audit and not enforces(stats):
             return _with_mode(answer, stats)
         return answer
 

@@ -28,6 +28,7 @@ from xml.etree import ElementTree  # nosec B405
 from nova_isolation.decision import domain_definition
 from nova_isolation.host import domain_metadata
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import printable
 from nova_isolation.model import requirements
 
 
@@ -69,17 +70,21 @@ def main() -> int:
 
     :returns: the exit status: with 0 libvirt goes on, with 1 it stops
     """
-    guest = sys.argv[1] if len(sys.argv) > 1 else '?'
+    guest = printable.one_line(sys.argv[1] if len(sys.argv) > 1 else '?')
     try:
         lines = objections(sys.stdin.buffer.read().decode())
     except ValueError as error:
-        lines = [f'- the XML of the guest cannot be read: {error}']
+        why = printable.one_line(error)
+        lines = [f'- the XML of the guest cannot be read: {why}']
     except BaseException:
         # A guest that was not checked does not start, also where a
         # third-party mechanism ends this program with 0.
         import traceback
 
-        lines = ['- the guest could not be checked:', traceback.format_exc()]
+        lines = [
+            '- the guest could not be checked:',
+            *map(printable.one_line, traceback.format_exc().splitlines()),
+        ]
     if not lines:
         return 0
     print(

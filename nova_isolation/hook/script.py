@@ -42,9 +42,15 @@ PASSED_OVER = ('started', 'reconnect', 'attach', 'stopped', 'release')
 _MARK = '# The libvirt hook of nova-isolation.'
 
 # The shell looks for extra specs of ours first: that is quick, and no untagged
-# guest depends on what is installed. The pattern covers all spellings that
-# vocabulary.is_ours() accepts. The script writes nothing to standard output:
-# for migrate and restore libvirt would take that for the XML of the guest.
+# guest depends on what is installed. It looks at the elements <extraSpec> and
+# not at what tenants choose, such as the names of servers and projects. XML
+# allows "<" only where a tag begins (Nova writes neither comments nor CDATA),
+# so the text between two "<" has one whole tag. The shell cannot read
+# references and knows only the letters of ASCII: where a tag has others, or
+# where there is a document type, Python looks. So the patterns cover all
+# spellings that vocabulary.is_ours() accepts. The script writes nothing to
+# standard output: for migrate and restore libvirt would take that for the XML
+# of the guest.
 _TEXT = """\
 #!/bin/sh
 {mark}
@@ -53,20 +59,46 @@ _TEXT = """\
 case "$2" in
 {passed_over}) exit 0 ;;
 esac
+LC_ALL=C
+tab=$(printf '\\t')
+shown() {{ printf '%s' "$1" | tr -c '[:print:]' '?'; }}
+seems_tagged() {{
+    case "$xml" in
+    *'<!DOCTYPE'*) return 0 ;;
+    *extraSpec*) ;;
+    *) return 1 ;;
+    esac
+    set -f
+    IFS='<'
+    for part in $xml; do
+        name=${{part%%["$tab
+ />"]*}}
+        case "$name" in
+        *extraSpec) ;;
+        *) continue ;;
+        esac
+        case "$part" in
+        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[!"$tab
+ "-~]*)
+            unset IFS
+            return 0
+            ;;
+        esac
+    done
+    return 1
+}}
 xml=$(cat) || exit 1
-case "$xml" in
-*xtraSpec*[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]:*) ;;
-?*) exit 0 ;;
-*)
-    echo "nova-isolation: libvirt gave no XML of the guest $1" >&2
+if [ -z "$xml" ]; then
+    printf 'nova-isolation: libvirt gave no XML of the guest %s\\n' \\
+        "$(shown "$1")" >&2
     exit 1
-    ;;
-esac
+fi
+seems_tagged || exit 0
 python={python}
 if [ ! -x "$python" ]; then
-    echo "nova-isolation does not let the tagged guest $1 start:" \\
-        "the interpreter $python, which would check the guest, is gone." \\
-        "Install nova-isolation again and run nova-isolation-hook install." >&2
+    printf '%s\\n' "nova-isolation does not let the tagged guest \
+$(shown "$1") start: the interpreter $python, which would check the guest, is \
+gone. Install nova-isolation again and run nova-isolation-hook install." >&2
     exit 1
 fi
 printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@" >&2

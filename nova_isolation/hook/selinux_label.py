@@ -24,6 +24,7 @@ from pathlib import Path
 import shutil
 import subprocess  # nosec B404: to ask libselinux
 
+from nova_isolation.hook import advice
 from nova_isolation.model import errors
 from nova_isolation.probes import selinux
 
@@ -82,8 +83,8 @@ def of_policy(path: Path) -> str:
     program = find_program('matchpathcon')
     if program is None:
         raise OSError(
-            'the program matchpathcon is not installed (Debian has it in '
-            'selinux-utils, Fedora in libselinux-utils)'
+            'the program matchpathcon is not installed; '
+            + advice.install('matchpathcon')
         )
     # -N: the kernel does not know the names that mcstransd gives to levels.
     command = [program, '-n', '-N', '-m', 'file', str(path)]
@@ -136,8 +137,15 @@ class Labels:
         :raises LabelError: the label cannot be determined
         """
         try:
-            if selinux.mode(self._read) == 'disabled':
+            mode = selinux.mode(self._read)
+            if mode == 'disabled':
                 return None
+            if mode == 'unmounted':
+                raise OSError(
+                    'the kernel runs SELinux, but /sys/fs/selinux is not '
+                    'mounted here; run this command on the host and not in a '
+                    'container, or mount selinuxfs there'
+                )
             return self._of_policy(path)
         except (OSError, ValueError) as error:
             raise LabelError(
@@ -194,7 +202,8 @@ class Labels:
                     f'{path}, whose label is {label}: no guest would start '
                     'any more. Load the policy module nova_isolation.cil, or '
                     'give the file such a label: semanage fcontext -a -t '
-                    f"bin_t '{path}'"
+                    f"bin_t '{path}' (if there is no semanage, "
+                    f'{advice.install("semanage")})'
                 )
             yield from self._faults_of_hook(
                 self._domain(source, label), python

@@ -17,6 +17,7 @@ from pathlib import Path
 import subprocess  # nosec B404: to run the installed file
 import typing
 
+from nova_isolation.hook import advice
 from nova_isolation.hook import selinux_label
 from nova_isolation.host import domain_metadata
 from nova_isolation.mechanisms.svirt import reason_codes
@@ -68,7 +69,12 @@ def run(path: Path, read: Callable[[str], str] = selinux_label.text) -> Result:
     profiles = [name for name in _PROFILES if name in loaded]
     program = selinux_label.find_program('aa-exec')
     if not profiles or program is None:
-        untried = 'the program aa-exec is not installed' if profiles else ''
+        untried = (
+            'the program aa-exec is not installed; '
+            + advice.install('aa-exec')
+            if profiles
+            else ''
+        )
         return Result(_fault([str(path)]), untried)
     for profile in profiles:
         found = _fault([program, '-p', profile, '--', str(path)])

@@ -15,6 +15,7 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import shlex
 import time
 import typing
 
@@ -26,36 +27,53 @@ from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
 from nova_isolation.probes import selinux
 
-#: Seconds for which a measured emulator is kept. The limit exists because
-#: QEMU may load modules from folders that the fingerprint does not cover.
-_KEEP_RESULT = 3600.0
+#: Seconds for which a result of examining the emulator is kept, also where
+#: the examination failed. A binary that was moved may find modules in a folder
+#: that it does not name.
+_KEEP = 60.0
 
-#: Seconds for which a failed measurement of the emulator is kept.
-_KEEP_FAILURE = 60.0
+#: How often the emulator is examined again because it turned out to look for
+#: modules in other folders than those that were watched meanwhile.
+_ROUNDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class _KeptEmulator:
     """A kept result of measuring the emulator.
 
-    :ivar key: the fingerprint of the files on which the result depends
+    :ivar key: the fingerprint of the files on which the result depends, from
+        before the measurement
+    :ivar folders: the folders of modules that the key covers
     :ivar result: the measured emulator, or the error of the measurement
     :ivar until: the time after which the result no longer counts, by the
         monotonic clock
     """
 
     key: object
+    folders: tuple[str, ...]
     result: program.Emulator | Exception
     until: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    """What libvirt has answered on one connection.
+
+    :ivar connection: libvirt's connection; None: there was none yet
+    :ivar texts: question -> answer
+    """
+
+    connection: typing.Any
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class ComputeHost(base.Host):
     """Answers from the real host; see the base class for each method.
 
-    Expensive answers are kept while they cannot have changed: libvirt's
-    capabilities for the life of a connection (libvirtd reads its
-    configuration when it starts), the emulator while its files keep their
-    identity. All other answers are read each time.
+    Expensive answers are kept while they cannot have changed: those of
+    libvirt for the life of a connection (libvirtd reads its configuration when
+    it starts), the emulator while its files keep their identity. All other
+    answers are read each time.
     """
 
     def __init__(
@@ -77,8 +95,7 @@ class ComputeHost(base.Host):
         self._libvirt = libvirt_host
         self._conf = conf
         self._virt_type = virt_type
-        self._connection: typing.Any = None
-        self._texts: tuple[str, str] = ('', '')
+        self._answers = _Answers(None)
         self._emulator: _KeptEmulator | None = None
 
     def options(self, mechanism: str) -> typing.Any:
@@ -95,11 +112,33 @@ class ComputeHost(base.Host):
 
     def capabilities(self) -> str:
         """See the base class."""
-        return self._of_connection()[0]
+        return self._libvirt_answer(
+            'capabilities', lambda connection: connection.getCapabilities()
+        )
 
     def domain_capabilities(self) -> str:
         """See the base class."""
-        return self._of_connection()[1]
+        return self._libvirt_answer(
+            'domain capabilities',
+            lambda connection: connection.getDomainCapabilities(
+                None, None, None, self._virt_type, 0
+            ),
+        )
+
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """See the base class."""
+        domain = libvirt_xml.plain_domain(self.domain_capabilities())
+        # libvirt quotes its answer for a shell.
+        return tuple(
+            shlex.split(
+                self._libvirt_answer(
+                    'command line',
+                    lambda connection: connection.domainXMLToNative(
+                        'qemu-argv', domain, 0
+                    ),
+                )
+            )
+        )
 
     def evidence(self, mechanism: str) -> evidence.Evidence | None:
         """See the base class."""
@@ -108,42 +147,48 @@ class ComputeHost(base.Host):
     def emulator(self) -> program.Emulator:
         """See the base class."""
         path = libvirt_xml.emulator(self.domain_capabilities())
-        key = emulator.fingerprint(path)
         # The attribute is read once and replaced in one step: two threads may
         # both examine the binary, and neither sees half a result.
         kept = self._emulator
+        folders = () if kept is None else kept.folders
+        key = emulator.fingerprint(path, folders)
         if kept is None or kept.key != key or kept.until < time.monotonic():
-            kept = self._examine(path, key)
+            kept = self._examine(path, folders)
             self._emulator = kept
         if isinstance(kept.result, Exception):
             raise OSError(f'{path} cannot be examined: {kept.result}')
         return kept.result
 
-    def _examine(self, path: str, key: object) -> _KeptEmulator:
-        # A failure is kept as well, for a short time: Nova calls this under
-        # its lock of the resources, also for untagged guests.
-        result: program.Emulator | Exception
-        try:
-            result = emulator.examine(path, self._conf.isolation.probe_timeout)
-        except (OSError, ValueError) as error:
-            result = error
-        failed = isinstance(result, Exception)
-        lifetime = _KEEP_FAILURE if failed else _KEEP_RESULT
-        return _KeptEmulator(key, result, time.monotonic() + lifetime)
+    def _examine(self, path: str, folders: tuple[str, ...]) -> _KeptEmulator:
+        """Examine the emulator until the fingerprint covers its modules."""
+        timeout = self._conf.isolation.probe_timeout
+        for _ in range(_ROUNDS):
+            key = emulator.fingerprint(path, folders)
+            until = time.monotonic() + _KEEP
+            try:
+                result = emulator.examine(path, timeout)
+            except (OSError, ValueError) as error:
+                return _KeptEmulator(key, folders, error, until)
+            if result.folders == folders:
+                return _KeptEmulator(key, folders, result, until)
+            folders = result.folders
+        raise OSError(f'{path} looks for its modules in ever other folders')
 
-    def _of_connection(self) -> tuple[str, str]:
+    def _libvirt_answer(
+        self, question: str, ask: Callable[[typing.Any], str]
+    ) -> str:
+        """Return an answer of libvirt, which is kept with the connection."""
         import libvirt
 
         try:
             connection = self._libvirt.get_connection()
-            if connection is not self._connection:
-                self._texts = (
-                    connection.getCapabilities(),
-                    connection.getDomainCapabilities(
-                        None, None, None, self._virt_type, 0
-                    ),
-                )
-                self._connection = connection
+            answers = self._answers
+            if answers.connection is not connection:
+                # One attribute: two threads may both ask, and no answer of
+                # another connection counts.
+                self._answers = answers = _Answers(connection)
+            if question not in answers.texts:
+                answers.texts[question] = str(ask(connection))
         except libvirt.libvirtError as error:
-            raise OSError(f'libvirt: {error}') from error
-        return self._texts
+            raise OSError(f'libvirt: {question}: {error}') from error
+        return answers.texts[question]

@@ -14,7 +14,9 @@
 
 import typing
 
+from nova_isolation.model import requirements
 from nova_isolation.model import vocabulary
+from nova_isolation.probes import libvirt_xml
 
 if typing.TYPE_CHECKING:
     from lxml import etree
@@ -25,12 +27,22 @@ NAMESPACE = 'http://openstack.org/xmlns/libvirt/nova/1.1'
 
 
 def may_be_tagged(xml: str) -> bool:
-    """Return whether the XML may contain an extra spec of this project.
+    """Return whether the flavor in the XML has an extra spec of ours.
 
-    The text is searched and not parsed, so that untagged guests cost no more
-    than this search.
+    Nothing else in the XML counts, such as the name of a server or of a
+    project, which tenants choose. Where nothing in the text looks like an
+    extra spec, the XML is not parsed.
+
+    :returns: True also for a text that is not XML
     """
-    return vocabulary.NAMESPACE in xml.lower()
+    hints = ('extraSpec', vocabulary.NAMESPACE, '<!DOCTYPE')
+    if not any(hint in xml for hint in hints):
+        return False
+    try:
+        _, extra_specs = of(libvirt_xml.parse(xml))
+    except ValueError:
+        return True
+    return requirements.is_tagged(extra_specs)
 
 
 def of(domain: 'etree._Element') -> tuple[str, dict[str, str]]:

@@ -18,14 +18,17 @@ A mechanism that fails does not affect the other mechanisms.
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import functools
 import json
 import logging
 import time
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
+from nova_isolation.model import printable
 from nova_isolation.model import traits
 
 LOG = logging.getLogger(__name__)
@@ -98,12 +101,20 @@ class Measurement:
         return Measurement('', self.time, {}, {})
 
 
-def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
+def measure(
+    host: base.Host,
+    mechanisms: registry.Mechanisms,
+    calls: bounded_calls.BoundedCalls,
+) -> Measurement:
     """Measure the host.
 
     The facts of a mechanism that fails are unknown: none of its requirements
     is met and it earns no traits. Where the document as a whole cannot be
     written, the document is empty, which counts as missing.
+
+    :param host: the host
+    :param mechanisms: the mechanisms of this process
+    :param calls: limits the time of each mechanism
     """
     # The time is taken before the measurement, so that facts are never older
     # than their published time.
@@ -118,7 +129,10 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
     evidence: dict[str, evidences.Evidence] = {}
     for name, mechanism in sorted(mechanisms.loaded.items()):
         try:
-            observed = mechanism.observe(host)
+            observed = calls.call(
+                ('measurement', name),
+                functools.partial(mechanism.observe, host),
+            )
             if observed is None:
                 continue
             if observed.evidence is not None:
@@ -129,7 +143,7 @@ def measure(host: base.Host, mechanisms: registry.Mechanisms) -> Measurement:
             LOG.warning(
                 'Mechanism %(name)s cannot measure this host; flavors that '
                 'need %(name)s are refused on this host: %(error)s',
-                {'name': name, 'error': error},
+                {'name': name, 'error': printable.one_line(error)},
             )
         except base.FAILURES:
             # The mechanism may be of another package, and the periodic task

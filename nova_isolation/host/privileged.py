@@ -34,7 +34,7 @@ context = priv_context.PrivContext(
     capabilities=[
         # /proc/PID/exe of another user's process
         capabilities.CAP_SYS_PTRACE,
-        # libvirt's qemu.conf and pid files
+        # libvirt's pid files
         capabilities.CAP_DAC_READ_SEARCH,
     ],
 )
@@ -94,10 +94,7 @@ def _read(path: str, flags: int = 0) -> str:
 
 
 def _may_be_read(path: str) -> bool:
-    if path == apparmor.MODE:
-        return True
-    name = os.path.basename(path)
-    return name == 'qemu.conf' or name.endswith('.pid')
+    return path == apparmor.MODE or path.endswith('.pid')
 
 
 @context.entrypoint

@@ -16,6 +16,7 @@ import functools
 import time
 import typing
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import qemu_process
 
 #: The number of attempts to read the label of a guest that is starting or
@@ -32,12 +33,19 @@ class ProcessLabels:
     labels of all other guests.
     """
 
-    def __init__(self, libvirt_host: typing.Any, run_dir: str) -> None:
+    def __init__(
+        self,
+        libvirt_host: typing.Any,
+        run_dir: str,
+        calls: bounded_calls.BoundedCalls,
+    ) -> None:
         """:param libvirt_host: Nova's Host
         :param run_dir: the folder of libvirt's pid files
+        :param calls: limits the time of reading one guest's label
         """
         self._libvirt = libvirt_host
         self._run_dir = run_dir
+        self._calls = calls
         self._labels: dict[str, str | Exception | None] = {}
 
     def others(self, uuid: str) -> dict[str, str]:
@@ -53,7 +61,7 @@ class ProcessLabels:
             if other == uuid:
                 continue
             if other not in self._labels:
-                self._labels[other] = self._read(domain)
+                self._labels[other] = self._bounded(domain, other)
             label = self._labels[other]
             if isinstance(label, Exception):
                 raise label
@@ -64,6 +72,30 @@ class ProcessLabels:
     @functools.cached_property
     def _domains(self) -> list[typing.Any]:
         return list(self._libvirt.list_instance_domains(only_running=True))
+
+    def _bounded(
+        self, domain: typing.Any, uuid: str
+    ) -> str | Exception | None:
+        """Return the label of a guest's process; None: the guest has ended.
+
+        The kernel may not answer for a process that hangs. Such a guest must
+        not cost the other guests their proofs, so libvirt's label of the
+        process counts then. libvirt reads it without the command line, which
+        is what hangs.
+        """
+        try:
+            return self._calls.call(
+                ('process label', uuid), lambda: self._read(domain)
+            )
+        except TimeoutError:
+            pass
+        try:
+            return self._calls.call(
+                ('security label', uuid),
+                lambda: str(domain.securityLabel()[0]),
+            )
+        except Exception as error:
+            return error
 
     def _read(self, domain: typing.Any) -> str | Exception | None:
         """Return the label of a guest's process; None: the guest has ended.

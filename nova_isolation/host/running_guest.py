@@ -26,23 +26,18 @@ class RunningGuest(base.Guest):
     def __init__(
         self,
         domain: typing.Any,
-        host: typing.Any,
         run_dir: str,
-        all_guests: process_labels.ProcessLabels | None = None,
+        all_guests: process_labels.ProcessLabels,
     ) -> None:
         """:param domain: libvirt's domain, through Nova's connection
             proxy
-        :param host: Nova's Host
         :param run_dir: the folder of libvirt's pid files
         :param all_guests: the labels of the guests with which this guest is
-            compared; by default those of the guests that run when the labels
-            are read
+            compared
         """
         self._domain = domain
         self._run_dir = run_dir
-        self._process_labels = all_guests or process_labels.ProcessLabels(
-            host, run_dir
-        )
+        self._process_labels = all_guests
 
     @functools.cached_property
     def uuid(self) -> str:

@@ -34,6 +34,7 @@ import typing
 
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts as facts_
+from nova_isolation.model import printable
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import typed_section
@@ -59,11 +60,16 @@ class Proof:
     """A proof, read from a started guest, that it meets a requirement.
 
     :ivar key: the extra spec that is proven
-    :ivar found: the text that was read, for events and logs
+    :ivar found: the text that was read, for events and logs, one printable
+        line
     """
 
     key: str
     found: str
+
+    def __post_init__(self) -> None:
+        # A guest or another host may have chosen the text.
+        object.__setattr__(self, 'found', printable.one_line(self.found))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +91,8 @@ class Host(typing.Protocol):
 
     Every method may raise OSError or ValueError. The facts of the mechanism
     are then unknown. A program that is run for an answer must answer within
-    ``[isolation] probe_timeout`` seconds.
+    ``[isolation] probe_timeout`` seconds, and all answers to a mechanism must
+    come within ``[isolation] measure_timeout`` seconds.
     """
 
     def options(self, mechanism: str) -> typing.Any:
@@ -118,6 +125,13 @@ class Host(typing.Protocol):
     def domain_capabilities(self) -> str:
         """Return libvirt's capabilities of the domains of Nova, XML."""
 
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """Return the command line with which libvirt starts a plain guest.
+
+        The libvirt that runs is asked, so its settings count as it has read
+        them.
+        """
+
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
         """Return what a third party reports about the host now.
 
@@ -141,6 +155,9 @@ class Process(typing.Protocol):
 
     def label(self) -> str:
         """Return the label in /proc/PID/attr/current, without trailing NUL."""
+
+    def arguments(self) -> Sequence[str]:
+        """Return the command line (/proc/PID/cmdline)."""
 
     def seccomp(self) -> int:
         """Return the seccomp mode: 0 none, 1 strict, 2 filter (proc(5))."""
@@ -258,6 +275,23 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
         :returns: what is unmet; empty where the facts meet the requirement
         """
+
+    def judge_image(
+        self,
+        requirement: requirements.Requirement,
+        properties: Mapping[str, object],
+    ) -> Iterable[reasons.Unmet]:
+        """Decide whether a guest of an image can meet a requirement.
+
+        The scheduler calls this method before it looks for a host. It is for
+        what :meth:`verify` would refuse on every host because of the image.
+
+        :param requirement: a requirement of this mechanism
+        :param properties: name of an image property -> its value, as Nova's
+            ImageMetaProps has it; only those that are set
+        :returns: what is unmet; empty where some host may meet the requirement
+        """
+        return ()
 
     def confine(
         self,
@@ -424,6 +458,12 @@ class EvidenceMechanism(Mechanism[F]):
         if said is None:
             raise facts_.FactsError(reasons.EVIDENCE_MISSING, 'unknown')
         return self.read(said)
+
+
+#: The image property by which Nova runs a guest of another architecture than
+#: the host's, in the emulator of that architecture and without KVM
+#: (nova.virt.libvirt.driver, _configure_guest_by_virt_type).
+EMULATED_ARCHITECTURE = 'hw_emulation_architecture'
 
 
 def option_group(mechanism: str) -> str:

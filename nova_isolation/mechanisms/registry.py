@@ -25,6 +25,7 @@ import types
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import entry_points
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
@@ -127,12 +128,12 @@ def build(
         try:
             mechanism = _instance(name, cls)
             own = {reason.code: reason for reason in mechanism.own_reasons}
-            specs = tuple(mechanism.extra_specs)
+            specs = _specs(mechanism)
             vocabulary.Vocabulary({**owned, name: specs})
-        except base.FAILURES as error:
+        except BaseException as error:
             # Whatever error another package has, its mechanism is not loaded
             # and every flavor that needs the mechanism is refused.
-            wrong[name] = f'{type(error).__name__}: {error}'
+            wrong[name] = _why(cls, error)
             continue
         loaded[name] = mechanism
         owned[name] = specs
@@ -195,6 +196,28 @@ def _instance(name: str, cls: object) -> AnyMechanism:
     return mechanism
 
 
+def _specs(mechanism: AnyMechanism) -> tuple[vocabulary.ExtraSpec, ...]:
+    """Return the rows of a mechanism.
+
+    :raises TypeError: one of them is not a row
+    """
+    specs = tuple(mechanism.extra_specs)
+    for spec in specs:
+        # Exactly this class: an attribute of another one could fail later,
+        # when nova-api starts or a flavor is parsed.
+        if type(spec) is not vocabulary.ExtraSpec:
+            raise TypeError(f'{spec!r} is not an ExtraSpec')
+    return specs
+
+
+def _why(cls: object, error: BaseException) -> str:
+    """Return why a class is not a mechanism, and where the class is from."""
+    words = entry_points.words(error)
+    if isinstance(cls, type):
+        return f'{words} (class {cls.__qualname__} of {cls.__module__})'
+    return words
+
+
 def _check_name(name: str) -> None:
     """Refuse a name whose keys, codes or options would be those of others.
 
@@ -244,35 +267,27 @@ def get() -> Mechanisms:
 
     The first call logs which mechanisms failed to load.
     """
-    # The import is here because it would take the callers of owning() longer
-    # than their whole decision.
-    from stevedore import extension
-
     failed: dict[str, str] = {}
-
-    def on_failure(
-        manager: object, entry_point: typing.Any, error: BaseException
-    ) -> None:
-        failed[entry_point.name] = f'{type(error).__name__}: {error}'
-
     found: dict[str, object] = {}
-    manager: extension.ExtensionManager[typing.Any] = (
-        extension.ExtensionManager(
-            ENTRY_POINTS, on_load_failure_callback=on_failure
-        )
-    )
-    for plugin in manager:
-        if found.setdefault(plugin.name, plugin.plugin) is not plugin.plugin:
-            failed[plugin.name] = (
-                f'two packages have an entry point {plugin.name}'
-            )
+    try:
+        plugins = entry_points.load(ENTRY_POINTS)
+    except RuntimeError as error:
+        failed = dict.fromkeys(BUILT_IN, str(error))
+        plugins = []
+    for plugin in plugins:
+        name = plugin.name
+        if plugin.failure:
+            failed[name] = plugin.failure
+        elif found.setdefault(name, plugin.target) is not plugin.target:
+            failed[name] = f'two packages have an entry point {name}'
     for name in failed:
         found.pop(name, None)
     result = build(found, failed)
     for name, why in sorted(result.failed.items()):
         LOG.error(
             'Mechanism %(name)s failed to load: %(why)s. Every flavor that '
-            'needs %(name)s is refused.',
+            'needs %(name)s is refused. Repair or uninstall the package of '
+            'the mechanism.',
             {'name': name, 'why': why},
         )
     return result
@@ -301,8 +316,8 @@ def owning(keys: Iterable[str]) -> Mechanisms:
         try:
             found[name] = _built_in_class(name)
             del failed[name]
-        except Exception as error:
-            failed[name] = f'{type(error).__name__}: {error}'
+        except BaseException as error:
+            failed[name] = entry_points.words(error)
     return build(found, failed)
 
 

@@ -12,10 +12,19 @@
 
 """The root of the exceptions of this project."""
 
+from nova_isolation.model import printable
+
+#: The longest text of an exception; it may list several faults.
+MAX_LENGTH = 8 * printable.MAX_LENGTH
+
 
 class IsolationError(Exception):
     """The base of all exceptions that this project defines.
 
     Raised by no code directly. For callers that catch whatever this project
-    raises, and nothing else.
+    raises, and nothing else. Its text is one printable line, because it may
+    contain words of another host.
     """
+
+    def __str__(self) -> str:
+        return printable.one_line(super().__str__(), MAX_LENGTH)

@@ -40,6 +40,7 @@ import json
 import types
 
 from nova_isolation.model import errors
+from nova_isolation.model import printable
 from nova_isolation.model import reasons
 
 #: The schema that this release writes, and the newest schema that it reads.
@@ -69,9 +70,10 @@ class FactsError(errors.IsolationError):
     """
 
     def __init__(self, reason: reasons.Reason, found: str) -> None:
-        super().__init__(found)
+        # The document is another host's.
+        self.found = printable.one_line(found)
+        super().__init__(self.found)
         self.reason = reason
-        self.found = found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,13 +10,19 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The reasons of a refusal as a user reads them in the fault of a server.
+"""The reasons of a refusal as the owner of a server reads them.
+
+The owner reads what a reason declares as public
+(:attr:`nova_isolation.model.reasons.Reason.public`), and of every other
+reason the extra spec and the code. Admins read the whole in the log, in the
+events of the server and in notifications.
 
 Nova cuts a fault off after 255 bytes. Each reason ends with its code, and the
 code must not be the part that is cut off.
 """
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 
 from nova_isolation.model import reasons
 
@@ -24,23 +30,27 @@ from nova_isolation.model import reasons
 MAX_BYTES = 255
 
 
-def fit(unmet: Iterable[reasons.Unmet], before: str) -> str:
+def fit(
+    unmet: Iterable[reasons.Unmet],
+    before: str,
+    known: Mapping[str, reasons.Reason],
+) -> str:
     """Return the reasons as one text that fits into a fault.
 
-    Where the full reasons are too long, the text has only their codes, as
-    many as there is room for.
+    Where the texts for the owner are too long, the text has only their codes,
+    as many as there is room for.
 
     :param unmet: the reasons
     :param before: the text that the fault has before the reasons
+    :param known: code -> the reason that declares whether its text is public;
+        the text of a code that is missing is not
     """
     reasons_ = tuple(unmet)
-    full = '; '.join(map(str, reasons_))
+    full = '; '.join(dict.fromkeys(_for_owner(u, known) for u in reasons_))
     room = MAX_BYTES - len(before.encode())
     if len(full.encode()) <= room:
         return full
-    short = list(
-        dict.fromkeys(f'{u.key or "facts"} [{u.code}]' for u in reasons_)
-    )
+    short = list(dict.fromkeys(map(_code_alone, reasons_)))
     for left_out in range(len(short)):
         shown = short[: len(short) - left_out]
         more = [f'and {left_out} more'] if left_out else []
@@ -49,3 +59,15 @@ def fit(unmet: Iterable[reasons.Unmet], before: str) -> str:
             return text
     # Not even one code fits: the keys of other packages may be long.
     return f'{len(short)} requirements are not met'
+
+
+def _for_owner(
+    unmet: reasons.Unmet, known: Mapping[str, reasons.Reason]
+) -> str:
+    reason = known.get(unmet.code)
+    public = reason is not None and reason.public
+    return str(unmet) if public else _code_alone(unmet)
+
+
+def _code_alone(unmet: reasons.Unmet) -> str:
+    return f'{unmet.key or "facts"} [{unmet.code}]'

@@ -27,6 +27,8 @@ import dataclasses
 import re
 import types
 
+from nova_isolation.model import printable
+
 _CODE = re.compile(r'isolation(\.[a-z][a-z0-9_]*){2}')
 
 
@@ -44,6 +46,11 @@ class Reason:
     :ivar same_as: the code of a reason that reports the same event later, or
         an empty string. A change from one to the other is not a new
         violation of a running guest.
+    :ivar public: whether the owner of the server may read what was wanted
+        and what was found. Only where that is always about the flavor, the
+        image or the server itself. Whatever says something about a host,
+        its admin's rules, a third party or another guest is for admins. The
+        owner always reads the extra spec and the code.
     """
 
     code: str
@@ -51,6 +58,7 @@ class Reason:
     remedy: str
     uncertain: bool = False
     same_as: str = ''
+    public: bool = False
 
     def __post_init__(self) -> None:
         if not _CODE.fullmatch(self.code):
@@ -69,8 +77,8 @@ class Unmet:
     :ivar code: the reason code
     :ivar key: the extra spec, or '' where the refusal is about the host's
         facts as a whole
-    :ivar wanted: what the flavor asks for
-    :ivar found: what was found instead
+    :ivar wanted: what the flavor asks for, one printable line
+    :ivar found: what was found instead, one printable line
     """
 
     code: str
@@ -78,8 +86,15 @@ class Unmet:
     wanted: str
     found: str
 
+    def __post_init__(self) -> None:
+        # Here for all: whoever found it may have it from another host.
+        for name in ('wanted', 'found'):
+            text = printable.one_line(getattr(self, name))
+            object.__setattr__(self, name, text)
+
     def __str__(self) -> str:
-        subject = f'{self.key}: ' if self.key else ''
+        key = printable.one_line(self.key)
+        subject = f'{key}: ' if key else ''
         return (
             f'{subject}wanted {self.wanted}, found {self.found} [{self.code}]'
         )
@@ -101,23 +116,27 @@ SPEC_UNKNOWN = Reason(
     'Correct the name, or remove it from the flavor. If a third-party '
     'mechanism owns it, install that package on every controller and compute '
     'host.',
+    public=True,
 )
 SPEC_RESERVED = Reason(
     'isolation.spec.reserved',
     'The extra spec belongs to a feature that this release does not have.',
     'Remove it from the flavor until a release that enforces it.',
+    public=True,
 )
 SPEC_INVALID = Reason(
     'isolation.spec.invalid_value',
     'The value of the extra spec is empty or is not a defined value.',
     'Set one of the values that the message names. The words of a list are '
     'separated by commas without blanks.',
+    public=True,
 )
 SPEC_CONFLICT = Reason(
     'isolation.spec.conflict',
     'Two extra specs of the flavor contradict each other, so no host could '
     'ever meet both.',
     'Change or remove one of the two that the message names.',
+    public=True,
 )
 MECHANISM_UNAVAILABLE = Reason(
     'isolation.mechanism.unavailable',
@@ -204,6 +223,7 @@ VERIFY_INTERRUPTED = Reason(
     'it had verified the guest. The guest was powered off when nova-compute '
     'started again.',
     'Start the server again, or delete the server if it was being created.',
+    public=True,
 )
 
 VERIFY_NO_PROCESS = Reason(

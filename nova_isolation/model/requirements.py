@@ -12,6 +12,7 @@
 
 """The requirements of a flavor, parsed from its extra specs."""
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 
@@ -26,11 +27,17 @@ class Requirement:
     :ivar key: the extra spec
     :ivar mechanism: the name of the mechanism that owns the extra spec
     :ivar values: the words of the value, sorted, each once
+    :ivar beside: (key, value) pairs: the other requirements that the flavor
+        has of the same mechanism
     """
 
     key: str
     mechanism: str
     values: tuple[str, ...]
+    # Not compared: it says nothing about this requirement itself.
+    beside: tuple[tuple[str, str], ...] = dataclasses.field(
+        default=(), compare=False
+    )
 
     @property
     def value(self) -> str:
@@ -127,10 +134,27 @@ def parse(
             )
         else:
             items.append(Requirement(key, known.owner(key), words))
-    result = Requirements(tuple(items), tuple(problems))
+    if items or problems:
+        # An untagged flavor is nobody's business, whatever keys it has.
+        problems += _near_misses(extra_specs or (), known)
+    result = Requirements(
+        tuple(_with_others(item, items) for item in items), tuple(problems)
+    )
     return dataclasses.replace(
         result, problems=(*problems, *_conflicts(result, known))
     )
+
+
+def _with_others(
+    item: Requirement, items: Iterable[Requirement]
+) -> Requirement:
+    """Return a requirement that knows the others of its mechanism."""
+    beside = tuple(
+        (other.key, other.value)
+        for other in items
+        if other.mechanism == item.mechanism and other is not item
+    )
+    return dataclasses.replace(item, beside=beside)
 
 
 def _without_row(
@@ -162,6 +186,25 @@ def _without_row(
         near[0] if near else 'one of ' + ', '.join(sorted(known.rows)),
         'an unknown extra spec',
     )
+
+
+def _near_misses(
+    keys: Iterable[str], known: vocabulary.Vocabulary
+) -> list[reasons.Unmet]:
+    """Return the keys beside ours that may be meant for us."""
+    found = []
+    for key in sorted(keys):
+        meant = known.near_miss(key)
+        if meant is not None:
+            found.append(
+                reasons.Unmet(
+                    reasons.SPEC_UNKNOWN.code,
+                    key,
+                    meant,
+                    f'a key without the namespace {vocabulary.NAMESPACE}',
+                )
+            )
+    return found
 
 
 def _conflicts(

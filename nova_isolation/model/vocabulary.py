@@ -26,11 +26,21 @@ mechanism failed to load and its rows are missing.
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import functools
 import re
 import types
+import unicodedata
 
 #: The prefix of every extra spec of this project.
 NAMESPACE = 'isolation:'
+
+_NAME = NAMESPACE.rstrip(':')
+
+#: Characters that look like a colon and that Unicode does not map to one.
+_COLONS = dict.fromkeys(map(ord, '\u02d0\u0589\u05c3\u2236\ua789'), ':')
+
+#: What is written in a key by mistake, where it has a colon or a "_".
+_SEPARATORS = '[-._/=+ ]+'
 
 #: The prefixes of keys that belong to features of later releases. Such keys
 #: are refused, so that a flavor never promises what no mechanism enforces.
@@ -67,8 +77,19 @@ class ExtraSpec:
     compatible: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
+    def is_boolean(self) -> bool:
+        """Whether the only value is ``true``.
+
+        Letter case does not matter then, as for Nova's own booleans. Nova's
+        other words for true (1, yes, on) are not taken.
+        """
+        return self.values == ('true',)
+
+    @property
     def word(self) -> str:
         """A regular expression for one word of the value."""
+        if self.is_boolean:
+            return '(?:[Tt][Rr][Uu][Ee])'
         if self.values:
             return '(?:' + '|'.join(map(re.escape, self.values)) + ')'
         return f'(?:{self.pattern})'
@@ -90,7 +111,8 @@ class ExtraSpec:
         """Split a value into its words.
 
         :param text: the value as Nova stores it
-        :returns: the words of the value, sorted, each once
+        :returns: the words of the value, sorted, each once; ``true`` in lower
+            case
         :raises ValueError: the value is not a string, is empty, too long or
             not allowed; the message names the allowed values
         """
@@ -100,6 +122,8 @@ class ExtraSpec:
             or not re.fullmatch(self.expression, text)
         ):
             raise ValueError(self.allowed)
+        if self.is_boolean:
+            text = text.lower()
         return tuple(sorted(set(text.split(','))))
 
 
@@ -165,6 +189,22 @@ class Vocabulary:
             if self._owners[key] == mechanism
         )
 
+    def near_miss(self, key: str) -> str | None:
+        """Return the extra spec that a key outside the namespace may mean.
+
+        ``isolation.svirt`` and ``isolation_svirt`` have no namespace, so they
+        belong to nobody and this project does not enforce them. Whoever sees
+        such a key says so.
+
+        :returns: the extra spec, e.g. ``isolation:svirt``; None where the
+            key is in a namespace, or is like no extra spec of ours
+        """
+        if ':' in key or not _plain(key).strip().startswith(_NAME):
+            return None
+        return next(
+            (k for k in self.rows if re.fullmatch(misspelling(k), key)), None
+        )
+
     def unavailable_owner(self, key: str) -> str | None:
         """Return the mechanism that owns a key and failed to load.
 
@@ -196,10 +236,42 @@ def is_reserved(key: str) -> bool:
     return key.startswith(RESERVED)
 
 
+@functools.cache
+def misspelling(name: str) -> str:
+    """Return a regular expression for spellings of a name.
+
+    It matches the name in capitals, with blanks around it, and with other
+    characters in the place of ``:`` and ``_``. It has no colon itself.
+
+    :param name: an extra spec, or the namespace without its colon
+    """
+    letters = ''.join(
+        f'[{c}{c.upper()}]' if c.isalpha() else _SEPARATORS if c in ':_' else c
+        for c in name
+    )
+    return f' *{letters} *'
+
+
 def is_ours(key: str) -> bool:
     """Return whether a key is meant for this project.
 
-    Letter case and surrounding blanks do not matter: a key that an admin
-    plainly meant for this project is refused as unknown and is not ignored.
+    The namespace alone decides, which is what is before the first colon.
+    Letter case, blanks around it, invisible characters and other forms of the
+    same letters and colons do not matter: a key that an admin plainly meant
+    for this project is refused as unknown and is not ignored. Namespaces of
+    others, such as ``isolation_foo:bar``, are not ours.
     """
-    return key.strip().lower().startswith(NAMESPACE)
+    namespace, colon, _ = _plain(key).partition(':')
+    return bool(colon) and namespace.strip() == _NAME
+
+
+def _plain(key: str) -> str:
+    """Return a key in lower case, as ASCII where its characters allow."""
+    if key.isascii() and key.isprintable():
+        return key.lower()
+    text = unicodedata.normalize('NFKD', key).translate(_COLONS).casefold()
+    return ''.join(
+        letter
+        for letter in text
+        if letter.isspace() or unicodedata.category(letter)[0] not in 'CM'
+    )

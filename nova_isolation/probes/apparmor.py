@@ -13,11 +13,23 @@
 """The state of AppArmor, as the kernel reports it."""
 
 from collections.abc import Callable
+import re
+
+#: The file from which libvirt makes the profile of each guest of QEMU. Its
+#: path is compiled into libvirt (virt-aa-helper).
+TEMPLATE = '/etc/apparmor.d/libvirt/TEMPLATE.qemu'
 
 _PARAMETERS = '/sys/module/apparmor/parameters'
 
 #: The kernel lets only root read this file (security/apparmor/lsm.c).
 MODE = f'{_PARAMETERS}/mode'
+
+_HEADER = re.compile(r'^profile LIBVIRT_TEMPLATE\b([^{]*)\{', re.MULTILINE)
+
+#: The flags of a profile that is not, or not only, enforced (apparmor.d(5)).
+_NOT_ENFORCING = frozenset(
+    {'complain', 'kill', 'unconfined', 'prompt', 'default_allow'}
+)
 
 
 def mode(read: Callable[[str], str]) -> str:
@@ -36,6 +48,33 @@ def mode(read: Callable[[str], str]) -> str:
         return 'disabled'
     enforced = read(MODE).strip() == 'enforce'
     return 'enforcing' if enforced else 'complain'
+
+
+def guest_mode(read: Callable[[str], str]) -> str:
+    """Return the mode of the profiles that libvirt makes for guests.
+
+    That is the mode of the kernel, or ``complain`` where the template of
+    these profiles has a flag that makes each of them do something else than
+    enforce. Where nova-compute does not see the template, e.g. in a
+    container, the mode of the kernel is the answer.
+
+    :param read: returns the text of a file
+    :returns: as :func:`mode`
+    :raises OSError, ValueError: the state cannot be read
+    """
+    kernel = mode(read)
+    if kernel == 'disabled':
+        return kernel
+    try:
+        text = read(TEMPLATE)
+    except FileNotFoundError:
+        return kernel
+    # virt-aa-helper looks for the words at the beginning of a line.
+    header = _HEADER.search(text)
+    if header is None:
+        raise ValueError(f'{TEMPLATE} has no profile LIBVIRT_TEMPLATE')
+    flags = set(re.findall('[a-z_]+', header[1]))
+    return 'complain' if flags & _NOT_ENFORCING else kernel
 
 
 def profiles(read: Callable[[str], str]) -> set[str]:

@@ -10,68 +10,81 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+
 """The hardening with which a program was built, read from its ELF file.
 
-The list shows what each word means and the source of its rule:
+A word counts only where it has its effect when the kernel and the dynamic
+linker start the program. The list shows what each word means and the source
+of its rule:
 
 ``pie``
-    The program is position independent: its type is ET_DYN and the file is a
-    program, not a library (DF_1_PIE is set, or an interpreter is named).
-    System V gABI, chapter 5.
+    The kernel loads the program at a random address: its type is ET_DYN and
+    the file is a program, not a library (DF_1_PIE is set, or an interpreter
+    is named). System V gABI, chapter 5.
 ``nx``
-    The stack is not executable: the file has PT_GNU_STACK without PF_X. Where
-    the file has no such header, the kernel makes the stack executable
-    (fs/binfmt_elf.c).
+    Nothing that can be written can be executed: the file has PT_GNU_STACK
+    without PF_X, and no loaded segment has both PF_W and PF_X. Where the file
+    has no PT_GNU_STACK, the kernel or the C library makes stacks executable
+    (fs/binfmt_elf.c, elf/dl-support.c of glibc).
 ``relro``
-    Relocations are read-only after the start: the file has PT_GNU_RELRO.
+    Nobody can write to what the dynamic linker has prepared at the start. The
+    dynamic linker protects the last PT_GNU_RELRO, both of its ends rounded
+    down to a page (elf/dl-reloc.c of glibc, _dl_protect_relro). The protected
+    pages hold the dynamic segment, the functions that are called at the start
+    and the end, and the global offset table. Without ``bindnow`` the word
+    says nothing about the entries of the table for functions that are bound
+    when they are first called (*partial RELRO*).
 ``bindnow``
     All symbols are bound at the start: the file has DT_BIND_NOW, DF_BIND_NOW
     or DF_1_NOW.
 ``canary``
-    The program was built with a stack protector: it refers to
-    ``__stack_chk_fail``.
+    The program was built with a stack protector: it calls
+    ``__stack_chk_fail`` of the C library.
 ``fortify``
-    The program was built with _FORTIFY_SOURCE: it refers to a checking
-    function of glibc, ``__*_chk``.
+    The program was built with _FORTIFY_SOURCE: it calls a checking function
+    of glibc, ``__*_chk``.
 ``cet``
     The program was built for Intel's control-flow enforcement: the GNU
     property note claims both IBT and SHSTK (System V psABI for x86-64,
-    GNU_PROPERTY_X86_FEATURE_1).
+    GNU_PROPERTY_X86_FEATURE_1). Whether the processor, the kernel and the
+    libraries use it, the file cannot tell.
 
-``canary`` and ``fortify`` can only be found in dynamically linked programs. A
-statically linked program counts as having neither.
+``canary``, ``fortify`` and ``relro`` are found by the relocations that fill
+the global offset table. So a statically linked program counts as having none
+of the three; a static PIE may have ``relro``. On other machines than x86, Arm
+and s390x the table is not known, and a program counts as not having
+``relro``.
 """
 
 from collections.abc import Iterator
+import mmap
+import os
 import re
-import struct
-import typing
+import stat
 
-from elftools.elf import constants
-from elftools.elf import elffile
-from elftools.elf import segments
+from nova_isolation.probes import elf_dynamic
+from nova_isolation.probes import elf_image
+from nova_isolation.probes import elf_property
 
-# The checking functions of _FORTIFY_SOURCE are in the folder debug/ of glibc.
-# __stack_chk_fail has a similar name and belongs to the stack protector.
-_FORTIFIED = re.compile(r'__(?!stack)[a-z0-9_]+_chk')
-_DF_BIND_NOW = 0x8
-_DF_1_NOW = 0x1
-_DF_1_PIE = 0x08000000
-_IBT_AND_SHSTK = 0x3
-_SHN_UNDEF = 0
-
-# The kernel accepts at most this many bytes of program headers.
-_MAX_HEADERS = 65536
-
-# The tags that point to tables. One of these tables follows the symbols.
-_TABLES = frozenset({
-    'DT_STRTAB', 'DT_HASH', 'DT_GNU_HASH', 'DT_VERSYM', 'DT_VERNEED',
-    'DT_VERDEF', 'DT_REL', 'DT_RELA', 'DT_RELR', 'DT_JMPREL', 'DT_INIT',
-    'DT_FINI', 'DT_INIT_ARRAY', 'DT_FINI_ARRAY', 'DT_PLTGOT',
-})  # fmt: skip
-
-#: Type -> the last segment of this type, because the last segment counts.
-_Segments = dict[object, typing.Any]
+# The checking functions of glibc (debug/Versions). Other libraries have
+# functions with such names, too. __stack_chk_fail has a similar name and
+# belongs to the stack protector.
+_FORTIFIED = re.compile(
+    '__(?:'
+    'asprintf|confstr|dprintf|explicit_bzero|fdelt|fgets|fgets_unlocked|'
+    'fgetws|fgetws_unlocked|fprintf|fread|fread_unlocked|fwprintf|getcwd|'
+    'getdomainname|getgroups|gethostname|getlogin_r|gets|getwd|longjmp|'
+    'mbsnrtowcs|mbsrtowcs|mbstowcs|memcpy|memmove|mempcpy|memset|'
+    'obstack_printf|obstack_vprintf|poll|ppoll|pread|pread64|printf|'
+    'ptsname_r|read|readlink|readlinkat|realpath|recv|recvfrom|snprintf|'
+    'sprintf|stpcpy|stpncpy|strcat|strcpy|strlcat|strlcpy|strncat|'
+    'strncpy|swprintf|syslog|ttyname_r|vasprintf|vdprintf|vfprintf|'
+    'vfwprintf|vprintf|vsnprintf|vsprintf|vswprintf|vsyslog|vwprintf|'
+    'wcpcpy|wcpncpy|wcrtomb|wcscat|wcscpy|wcslcat|wcslcpy|wcsncat|'
+    'wcsncpy|wcsnrtombs|wcsrtombs|wcstombs|wctomb|wmemcpy|wmemmove|'
+    'wmempcpy|wmemset|wprintf'
+    ')_chk'
+)
 
 
 def hardening(path: str) -> frozenset[str]:
@@ -81,125 +94,75 @@ def hardening(path: str) -> frozenset[str]:
     :raises OSError: the file cannot be read
     :raises ValueError: the file is not an ELF program
     """
-    with open(path, 'rb') as stream:
+    with open(path, 'rb', opener=_open) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError(f'{path} is not a regular file')
+        if stream.read(2) == b'#!':
+            raise ValueError(
+                f'{path} is a script, not a program, so the host cannot tell '
+                'which QEMU it starts. Put the QEMU binary itself at this path'
+            )
         try:
-            return frozenset(_words(elffile.ELFFile(stream)))
+            image = elf_image.ElfImage(stream, mmap.PAGESIZE)
+            return frozenset(_words(image))
         except OSError:
             raise
         except Exception as error:
             # The library does not expect broken files: for these it also
-            # raises AssertionError, OverflowError, AttributeError, ...
+            # raises its own errors.
             raise ValueError(
                 f'{path} is not an ELF program: {error!r}'
             ) from error
 
 
-def _words(elf: typing.Any) -> Iterator[str]:
-    parts = _segments(elf)
-    headers = {s['p_type']: s for s in parts}
-    tags = _dynamic_tags(headers)
-    flags_1 = tags.get('DT_FLAGS_1', 0)
-    if elf['e_type'] == 'ET_DYN' and (
-        flags_1 & _DF_1_PIE or 'PT_INTERP' in headers
+def _open(path: str, flags: int) -> int:
+    # A named pipe without a writer would wait for one.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _words(image: elf_image.ElfImage) -> Iterator[str]:
+    segment = image.last('PT_DYNAMIC')
+    dynamic = (
+        elf_dynamic.ElfDynamic(image, segment) if segment is not None else None
+    )
+    if image.type == 'ET_DYN' and (
+        image.last('PT_INTERP') is not None or (dynamic and dynamic.is_pie)
     ):
         yield 'pie'
-    stack = headers.get('PT_GNU_STACK')
-    if stack is not None and not stack['p_flags'] & constants.P_FLAGS.PF_X:
+    stack = image.last('PT_GNU_STACK')
+    if (
+        stack is not None
+        and not stack.executable
+        and not any(s.writable and s.executable for s in image.loaded)
+    ):
         yield 'nx'
-    if 'PT_GNU_RELRO' in headers:
-        yield 'relro'
-    if (
-        'DT_BIND_NOW' in tags
-        or tags.get('DT_FLAGS', 0) & _DF_BIND_NOW
-        or flags_1 & _DF_1_NOW
-    ):
-        yield 'bindnow'
-    names = frozenset(_references(elf, headers, tags))
-    if '__stack_chk_fail' in names:
-        yield 'canary'
-    if any(map(_FORTIFIED.fullmatch, names)):
-        yield 'fortify'
-    if any(map(_has_cet, parts)):
+    if elf_property.has_cet(image):
         yield 'cet'
-
-
-def _segments(elf: typing.Any) -> list[typing.Any]:
-    """Return the segments of a program that the kernel can start.
-
-    :raises ValueError: the kernel refuses to start the file (fs/binfmt_elf.c,
-        load_elf_phdrs)
-    """
-    size = elf.structs.Elf_Phdr.sizeof()
-    if (
-        elf['e_type'] not in ('ET_EXEC', 'ET_DYN')
-        or elf['e_phentsize'] != size
-        or not 0 < elf['e_phnum'] * size <= _MAX_HEADERS
-    ):
-        raise ValueError('the kernel cannot start the file')
-    return list(elf.iter_segments())
-
-
-def _dynamic_tags(headers: _Segments) -> dict[object, int]:
-    segment = headers.get('PT_DYNAMIC')
-    if segment is None:
-        return {}
-    return {tag.entry.d_tag: tag.entry.d_val for tag in segment.iter_tags()}
-
-
-def _references(
-    elf: typing.Any, headers: _Segments, tags: dict[object, int]
-) -> Iterator[str]:
-    """Return the names that the program imports from libraries.
-
-    The names come from the dynamic symbol table, which can be found without
-    section headers, because section headers may be stripped. A statically
-    linked program imports no names. Its static symbol table may have the same
-    names, but those show how the C library inside was built.
-
-    This function unpacks the tables itself for two reasons. pyelftools parses
-    the dynamic segment again for each symbol, which takes 5 s for a QEMU. And
-    pyelftools takes the number of symbols from DT_GNU_HASH, which need not
-    contain imported symbols.
-    """
-    segment = headers.get('PT_DYNAMIC')
-    if segment is None:
+    if dynamic is None:
         return
-    start, offset = segment.get_table_offset('DT_SYMTAB')
-    _, names = segment.get_table_offset('DT_STRTAB')
-    strings = _bytes(elf, names, tags['DT_STRSZ'])
-    # No tag has the length of the table; it ends where the next table begins.
-    end = min(v for t, v in tags.items() if t in _TABLES and v > start)
-    entry = elf.structs.Elf_Sym.sizeof()
-    table = _bytes(elf, offset, (end - start) // entry * entry)
-    order = '<' if elf.little_endian else '>'
-    # These are st_name and st_shndx of Elf64_Sym and Elf32_Sym (gABI,
-    # chapter 4).
-    layout = 'I2xH16x' if elf.elfclass == 64 else 'I10xH'
-    for name, section in struct.iter_unpack(order + layout, table):
-        if section == _SHN_UNDEF:
-            stop = strings.index(b'\0', name)
-            yield strings[name:stop].decode(errors='replace')
+    if dynamic.binds_now:
+        yield 'bindnow'
+    if dynamic.has_known_table and _has_relro(image, dynamic):
+        yield 'relro'
+    imports = dynamic.imports()
+    if '__stack_chk_fail' in imports:
+        yield 'canary'
+    if any(map(_FORTIFIED.fullmatch, imports)):
+        yield 'fortify'
 
 
-def _bytes(elf: typing.Any, offset: int, size: int) -> bytes:
-    """Return a part of the file.
-
-    :raises ValueError: the part is outside the file
-    """
-    if offset + size > elf.stream_len:
-        raise ValueError('a table is outside the file')
-    elf.stream.seek(offset)
-    data: bytes = elf.stream.read(size)
-    return data
-
-
-def _has_cet(segment: typing.Any) -> bool:
-    if not isinstance(segment, segments.NoteSegment):
+def _has_relro(
+    image: elf_image.ElfImage, dynamic: elf_dynamic.ElfDynamic
+) -> bool:
+    """Return whether the dynamic linker write-protects what it prepared."""
+    segment = image.last('PT_GNU_RELRO')
+    if segment is None:
         return False
-    return any(
-        prop.pr_type == 'GNU_PROPERTY_X86_FEATURE_1_AND'
-        and prop.pr_data & _IBT_AND_SHSTK == _IBT_AND_SHSTK
-        for note in segment.iter_notes()
-        if note['n_type'] == 'NT_GNU_PROPERTY_TYPE_0'
-        for prop in note['n_desc']
+    protected = image.rounded_down(segment.memory)
+    # The dynamic linker fails where a page is not mapped.
+    if protected.start >= protected.end or not image.maps(protected):
+        return False
+    return all(
+        protected.has(place) or image.is_read_only(place)
+        for place in dynamic.fixed_places()
     )

@@ -16,9 +16,14 @@ The binary is started for QMP with a machine that has no devices, no
 configuration and no display. This machine never runs a guest.
 """
 
-import glob
+from collections.abc import Iterable
+import itertools
 import json
+import mmap
+import os
+import re
 import subprocess  # nosec B404: runs one program, by its path, no shell
+import tempfile
 
 from nova_isolation.probes import elf
 from nova_isolation.probes import program
@@ -37,46 +42,58 @@ _COMMANDS = (
     {'execute': 'qmp_capabilities'},
     {
         'execute': 'qom-list-types',
-        'arguments': {'abstract': False},
+        # An abstract type shows a family whose devices have other names.
+        'arguments': {'abstract': True},
         'id': 'types',
     },
     {'execute': 'query-command-line-options', 'id': 'options'},
     {'execute': 'quit'},
 )
 
+#: Bytes of the pipe from the binary. QEMU writes its answers without waiting
+#: and ends when it is told to, so all answers must fit: the types of a QEMU
+#: for Arm take more than the 64 KiB of a pipe. An unprivileged process may
+#: have 1 MiB (fs/pipe.c).
+_PIPE_BYTES = 512 << 10
+
 #: The QOM type of the machine with which the binary is started.
 _OWN_TYPE = 'none-machine'
 
-#: The folders in which QEMU may find modules: the folders of distributions,
-#: those of a local build, and the folder in which Debian keeps the modules of
-#: a QEMU that was upgraded while it ran. A new or removed module changes the
-#: types that the binary knows, although the binary stays the same.
-MODULE_FOLDERS = (
-    '/usr/lib/*/qemu',
-    '/usr/lib*/qemu*',
-    '/usr/local/lib*/qemu*',
-    '/usr/local/lib/*/qemu',
-    '/opt/*/lib*/qemu*',
-    '/run/qemu/*',
-)
+#: A line of the dynamic loader's about a module that QEMU loaded (LD_DEBUG,
+#: ld.so(8)).
+_LOADED = re.compile(r'file=(/.*?) \[\d+\];\s+dynamically loaded by ')
+
+#: A path in the binary whose last part begins with "qemu". Among them is the
+#: folder of its modules, CONFIG_QEMU_MODDIR (util/module.c of QEMU).
+_FOLDER = re.compile(rb'\0((?:/[\w.+-]+)+/qemu[\w.+-]*)(?=\0)')
+
+#: How many paths of the binary count.
+_FOLDERS = 32
 
 
-def fingerprint(path: str) -> tuple[object, ...]:
-    """Return the identity of all files on which :func:`examine` depends.
+def fingerprint(path: str, folders: Iterable[str]) -> tuple[object, ...]:
+    """Return the identity of the files on which :func:`examine` depends.
 
-    While the fingerprint stays equal, so does the result.
+    A module that is installed or removed changes the types that the binary
+    knows, although the binary stays the same.
 
+    :param path: the binary
+    :param folders: the folders of its modules (:func:`examine` finds them);
+        they need not exist
     :raises OSError: the binary cannot be read
     """
     return (
         path,
         program.identity(path),
-        *(
-            (folder, program.identity(folder))
-            for pattern in MODULE_FOLDERS
-            for folder in sorted(glob.glob(pattern))
-        ),
+        *((folder, _identity(folder)) for folder in folders),
     )
+
+
+def _identity(folder: str) -> program.Identity | None:
+    try:
+        return program.identity(folder)
+    except FileNotFoundError:
+        return None
 
 
 def examine(path: str, timeout: float) -> program.Emulator:
@@ -90,7 +107,8 @@ def examine(path: str, timeout: float) -> program.Emulator:
     """
     before = program.identity(path)
     hardening = elf.hardening(path)
-    answers = _qmp_answers(path, timeout)
+    answers, loaded = _qmp_answers(path, timeout)
+    folders = _named_folders(path) | {os.path.dirname(m) for m in loaded}
     if program.identity(path) != before:
         raise OSError(f'{path} was replaced while it was examined')
     types = _words(path, answers.get('types'), 'name')
@@ -102,8 +120,23 @@ def examine(path: str, timeout: float) -> program.Emulator:
             f'{path} does not list {_OWN_TYPE}, the type of its own machine'
         )
     return program.Emulator(
-        path, before, hardening, types, 'sandbox' in options
+        path,
+        before,
+        hardening,
+        types,
+        'sandbox' in options,
+        tuple(sorted(folders)),
     )
+
+
+def _named_folders(path: str) -> set[str]:
+    """Return the folders in which the binary itself says to look."""
+    with (
+        open(path, 'rb') as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        found = itertools.islice(_FOLDER.finditer(data), _FOLDERS)
+        return {match[1].decode('ascii') for match in found}
 
 
 def _words(path: str, answer: object, key: str) -> frozenset[str]:
@@ -122,19 +155,32 @@ def _words(path: str, answer: object, key: str) -> frozenset[str]:
     return frozenset(result)
 
 
-def _qmp_answers(path: str, timeout: float) -> dict[str, object]:
-    """Return id of a command -> answer of the binary."""
+def _qmp_answers(
+    path: str, timeout: float
+) -> tuple[dict[str, object], set[str]]:
+    """Return id of a command -> answer, and the paths of loaded modules."""
     text = ''.join(json.dumps(c) + '\n' for c in _COMMANDS)
-    try:
-        run = subprocess.run(  # noqa: S603  # nosec B603
-            [path, *_ARGUMENTS],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        raise OSError(f'{path} did not answer in {timeout:g} s') from None
+    # The dynamic loader tells which modules QEMU loads, and from where. QEMU
+    # has no command for that.
+    with tempfile.TemporaryDirectory(prefix='nova-isolation-') as folder:
+        environment = {
+            **os.environ,
+            'LD_DEBUG': 'files',
+            'LD_DEBUG_OUTPUT': os.path.join(folder, 'loader'),
+        }
+        try:
+            run = subprocess.run(  # noqa: S603  # nosec B603
+                [path, *_ARGUMENTS],
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                env=environment,
+                pipesize=_PIPE_BYTES,
+            )
+        except subprocess.TimeoutExpired:
+            raise OSError(f'{path} did not answer in {timeout:g} s') from None
+        modules = _loaded_modules(folder)
     if run.returncode:
         raise OSError(
             f'{path} exited with status {run.returncode}: '
@@ -153,4 +199,17 @@ def _qmp_answers(path: str, timeout: float) -> dict[str, object]:
         name = message.get('id')
         if isinstance(name, str) and 'return' in message:
             answers[name] = message['return']
-    return answers
+    return answers, modules
+
+
+def _loaded_modules(folder: str) -> set[str]:
+    """Return the paths of the modules that the dynamic loader has named."""
+    modules = set()
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        with open(path, encoding='utf-8', errors='surrogateescape') as file:
+            for line in file:
+                match = _LOADED.search(line)
+                if match:
+                    modules.add(os.path.normpath(match[1]))
+    return modules

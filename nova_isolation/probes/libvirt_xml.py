@@ -46,19 +46,47 @@ def parse(text: str) -> 'etree._Element':
 def security_models(capabilities: str) -> tuple[str, ...]:
     """Return the security models that libvirt has drivers for.
 
-    One of them is e.g. ``selinux``. https://libvirt.org/formatcaps.html,
+    One of them is e.g. ``selinux``. The order is that of libvirt, which
+    reports the label of a guest from its first driver alone
+    (virSecurityStackGetProcessLabel). https://libvirt.org/formatcaps.html,
     ``host/secmodel``.
 
     :raises ValueError: the text is not libvirt's capabilities
     """
-    root = parse(capabilities)
+    root = _capabilities(capabilities)
+    return tuple((m.text or '') for m in root.iterfind('host/secmodel/model'))
+
+
+def base_label(capabilities: str, model: str, domain: str) -> str:
+    """Return the label that libvirt gives to guests by default.
+
+    libvirt completes it for each guest, e.g. with categories. See
+    https://libvirt.org/formatcaps.html, ``host/secmodel/baselabel``.
+
+    :param capabilities: libvirt's capabilities, XML
+    :param model: the security model, e.g. ``selinux``
+    :param domain: the type of the domains, e.g. ``kvm``
+    :raises ValueError: the text is not libvirt's capabilities, or has no
+        such label
+    """
+    for found in _capabilities(capabilities).iterfind('host/secmodel'):
+        if found.findtext('model') == model:
+            text = found.findtext(f'baselabel[@type="{domain}"]', '').strip()
+            if text:
+                return text
+    raise ValueError(
+        f"libvirt's capabilities have no <baselabel> of {model} for domains "
+        f'of type {domain}'
+    )
+
+
+def _capabilities(text: str) -> 'etree._Element':
+    root = parse(text)
     if root.tag != 'capabilities':
         raise ValueError(
             f'libvirt returned <{root.tag}> instead of <capabilities>'
         )
-    return tuple(
-        sorted((m.text or '') for m in root.iterfind('host/secmodel/model'))
-    )
+    return root
 
 
 # This function is called for each guest that is verified, and its argument
@@ -82,6 +110,26 @@ def domain_type(domain_capabilities: str) -> str:
     :raises ValueError: the text is not libvirt's domain capabilities
     """
     return _needed(domain_capabilities, 'domain')
+
+
+def plain_domain(domain_capabilities: str) -> str:
+    """Return the XML of a guest without devices, as libvirt would start it.
+
+    :raises ValueError: the text is not libvirt's domain capabilities
+    """
+    from lxml import etree
+
+    domain = etree.Element('domain', type=domain_type(domain_capabilities))
+    etree.SubElement(domain, 'name').text = 'nova-isolation'
+    etree.SubElement(domain, 'memory').text = '65536'
+    system = etree.SubElement(etree.SubElement(domain, 'os'), 'type')
+    system.text = 'hvm'
+    for name in ('arch', 'machine'):
+        system.set(name, _needed(domain_capabilities, name))
+    devices = etree.SubElement(domain, 'devices')
+    path = etree.SubElement(devices, 'emulator')
+    path.text = emulator(domain_capabilities)
+    return str(etree.tostring(domain, encoding='unicode'))
 
 
 def _needed(domain_capabilities: str, tag: str) -> str:

@@ -41,6 +41,7 @@ class Emulator:
         emulator meets
     :ivar types: all QOM types that the emulator knows
     :ivar sandbox: whether the emulator was built with ``-sandbox`` (seccomp)
+    :ivar folders: the folders in which it looks for its modules
     """
 
     path: str
@@ -48,6 +49,7 @@ class Emulator:
     hardening: frozenset[str]
     types: frozenset[str]
     sandbox: bool
+    folders: tuple[str, ...] = ()
 
 
 def identity(path: str) -> Identity:

@@ -51,7 +51,11 @@ def ask(path: str, question: str) -> str:
 
 
 def mode(read: Callable[[str], str]) -> str:
-    """Return ``enforcing``, ``permissive`` or ``disabled``.
+    """Return ``enforcing``, ``permissive``, ``disabled`` or ``unmounted``.
+
+    ``unmounted``: the kernel has loaded a policy, but selinuxfs is not
+    mounted where this process runs, e.g. in a container. It cannot be known
+    then whether the policy is enforced.
 
     :param read: returns the text of a file
     :raises OSError, ValueError: the state cannot be read
@@ -59,11 +63,35 @@ def mode(read: Callable[[str], str]) -> str:
     try:
         text = read(f'{_FS}/enforce').strip()
     except FileNotFoundError:
-        return 'disabled'
+        return 'unmounted' if _has_policy(read) else 'disabled'
     words = {'0': 'permissive', '1': 'enforcing'}
     if text not in words:
         raise ValueError(f'{_FS}/enforce contains {text!r}')
     return words[text]
+
+
+def _has_policy(read: Callable[[str], str]) -> bool:
+    """Return whether the kernel runs with a policy of SELinux.
+
+    :raises OSError: that cannot be read
+    """
+    # The kernel has the file system only where SELinux was not disabled at
+    # boot (init_sel_fs).
+    names = _text(read, '/proc/filesystems')
+    if names is not None and 'selinuxfs' not in names.split():
+        return False
+    # Without a policy the context of each process is one word, "kernel"
+    # (security_sid_to_context_core).
+    context = _text(read, '/proc/self/attr/current')
+    return names is not None if context is None else context.count(':') > 1
+
+
+def _text(read: Callable[[str], str], path: str) -> str | None:
+    """Return the text of a file; None where there is no such file."""
+    try:
+        return read(path)
+    except FileNotFoundError:
+        return None
 
 
 def policy(read: Callable[[str], str]) -> str:

@@ -15,6 +15,7 @@
 import collections
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import time
 import typing
 
@@ -66,6 +67,7 @@ class IsolationFilter(filters.BaseHostFilter):
         """See nova.filters.BaseFilter."""
         extra_specs = spec_obj.flavor.extra_specs
         if not requirements.is_tagged(extra_specs):
+            self._warn_of_near_misses(extra_specs)
             return filter_obj_list
         wanted = requirements.parse(extra_specs, self.mechanisms.vocabulary)
         refused: collections.Counter[str] = collections.Counter()
@@ -90,6 +92,19 @@ class IsolationFilter(filters.BaseHostFilter):
             },
         )
         return hosts if audit else accepted
+
+    def _warn_of_near_misses(
+        self, extra_specs: Mapping[str, str] | None
+    ) -> None:
+        for key in extra_specs or ():
+            meant = self.mechanisms.vocabulary.near_miss(key)
+            if meant is not None:
+                LOG.warning(
+                    'The flavor of this request has %(key)s, which is no '
+                    'extra spec of nova-isolation, so nothing is enforced. '
+                    'If %(meant)s is meant, set that and unset %(key)s.',
+                    {'key': key, 'meant': meant},
+                )
 
     def host_passes(
         self, host_state: typing.Any, filter_properties: typing.Any

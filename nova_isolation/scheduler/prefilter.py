@@ -25,6 +25,7 @@ from oslo_log import log as logging
 
 from nova import exception
 from nova_isolation import opts
+from nova_isolation.decision import guest_image
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import fault_message
@@ -49,8 +50,8 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
 
     :returns: whether anything was added
     :raises nova.exception.RequestFilterFailed: no host can meet the
-        requirements, because the extra specs are wrong or their mechanism
-        does not work; the message tells the user why
+        requirements, because the extra specs are wrong, their mechanism does
+        not work, or the image rules it out; the message tells the user why
     """
     extra_specs = request_spec.flavor.extra_specs
     if not requirements.is_tagged(extra_specs):
@@ -60,15 +61,31 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     mechanisms = registry.get()
     wanted = requirements.parse(extra_specs, mechanisms.vocabulary)
     if wanted.problems:
-        raise exception.RequestFilterFailed(
-            reason=fault_message.fit(wanted.problems, _BEFORE)
-        )
+        raise _failed(wanted.problems, mechanisms)
+    answer = guest_image.decide(
+        wanted, _image_properties(request_spec), mechanisms
+    )
+    if not answer.accepted:
+        raise _failed(answer.unmet, mechanisms)
     traits_ = {traits.GUARDED}
     if CONF.isolation.request_traits:
         traits_ |= required_traits(wanted, mechanisms)
     request_spec.root_required.update(traits_)
     LOG.debug('Isolation requires the traits %s', sorted(traits_))
     return True
+
+
+def _image_properties(request_spec: typing.Any) -> dict[str, object]:
+    """Return the properties that are set in the image of a request."""
+    image = request_spec.image
+    if image is None or not image.obj_attr_is_set('properties'):
+        return {}
+    properties = image.properties
+    return {
+        name: getattr(properties, name)
+        for name in properties.fields
+        if properties.obj_attr_is_set(name)
+    }
 
 
 def required_traits(
@@ -99,10 +116,21 @@ def required_traits(
                 else reasons.MECHANISM_FAILED,
                 f'{type(error).__name__}: {error}',
             )
-            raise exception.RequestFilterFailed(
-                reason=fault_message.fit((unmet,), _BEFORE)
-            ) from error
+            raise _failed((unmet,), mechanisms) from error
     return frozenset(result)
+
+
+def _failed(
+    unmet: tuple[reasons.Unmet, ...], mechanisms: registry.Mechanisms
+) -> exception.RequestFilterFailed:
+    """The exception that ends a request; its text is for the owner."""
+    LOG.info(
+        'Isolation refuses a request before hosts are looked at: %s',
+        '; '.join(map(str, unmet)),
+    )
+    return exception.RequestFilterFailed(
+        reason=fault_message.fit(unmet, _BEFORE, mechanisms.reasons)
+    )
 
 
 def install() -> None:

@@ -27,6 +27,18 @@ from nova_isolation.probes import program
 #: The UUID of a :class:`FakeGuest`.
 UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
 
+#: A command line of QEMU, as libvirt writes it where it lets QEMU install its
+#: seccomp filter.
+ARGUMENTS = (
+    '/usr/bin/qemu-system-x86_64',
+    '-name',
+    'guest=instance-00000001,debug-threads=on',
+    '-uuid',
+    UUID,
+    '-sandbox',
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+)
+
 #: The identity of the file that the process of a :class:`FakeGuest` runs.
 EXECUTABLE = program.Identity(1, 7, 3, 4, 5)
 
@@ -46,6 +58,7 @@ class FakeHost(base.Host):
         capabilities: str | None = None,
         domain_capabilities: str | None = None,
         emulator: program.Emulator | None = None,
+        emulator_arguments: Sequence[str] | None = None,
         evidence: Mapping[str, evidences.Evidence] | None = None,
         answers: Callable[[str, str], str] | None = None,
     ) -> None:
@@ -56,6 +69,7 @@ class FakeHost(base.Host):
         :param capabilities: libvirt's capabilities, XML
         :param domain_capabilities: libvirt's capabilities of domains, XML
         :param emulator: the examined emulator
+        :param emulator_arguments: libvirt's command line of a plain guest
         :param evidence: name of a mechanism -> what a third party reports
         :param answers: the function that :meth:`ask` calls
         """
@@ -65,6 +79,7 @@ class FakeHost(base.Host):
         self._capabilities = capabilities
         self._domain_capabilities = domain_capabilities
         self._emulator = emulator
+        self._emulator_arguments = emulator_arguments
         self._evidence = dict(evidence or {})
         self._answers = answers
 
@@ -115,6 +130,12 @@ class FakeHost(base.Host):
             raise OSError('libvirt does not answer')
         return self._domain_capabilities
 
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """See the base class."""
+        if self._emulator_arguments is None:
+            raise OSError('libvirt does not answer')
+        return tuple(self._emulator_arguments)
+
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
         """See the base class."""
         return self._evidence.get(mechanism)
@@ -156,6 +177,10 @@ class BrokenHost(FakeHost):
         """Raise the error."""
         raise self._error
 
+    def emulator_arguments(self) -> tuple[str, ...]:
+        """Raise the error."""
+        raise self._error
+
     def evidence(self, mechanism: str) -> evidences.Evidence | None:
         """Raise the error."""
         raise self._error
@@ -177,6 +202,7 @@ class FakeGuest:
     :ivar process_label: the label that the kernel reports; None: the same as
         ``label``
     :ivar others: domain name -> label, of the other guests of the host
+    :ivar arguments: the command line of the process
     :ivar seccomp: the seccomp mode of the process
     :ivar executable: the file that the process runs
     :ivar has_process: whether the guest has a process on the host
@@ -189,6 +215,7 @@ class FakeGuest:
     enforced: bool = True
     process_label: str | None = None
     others: dict[str, str] = dataclasses.field(default_factory=dict)
+    arguments: Sequence[str] = ARGUMENTS
     seccomp: int = 2
     executable: program.Identity = EXECUTABLE
     has_process: bool = True
@@ -221,6 +248,10 @@ class FakeProcess(base.Process):
         """See the base class."""
         label = self._guest.process_label
         return self._guest.label if label is None else label
+
+    def arguments(self) -> Sequence[str]:
+        """See the base class."""
+        return self._guest.arguments
 
     def seccomp(self) -> int:
         """See the base class."""

@@ -46,6 +46,7 @@ from lxml import etree
 
 from nova_isolation.decision import decision
 from nova_isolation.decision import domain_definition
+from nova_isolation.decision import guest_image
 from nova_isolation.decision import host_facts
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
@@ -79,6 +80,9 @@ _BROKEN: tuple[object, ...] = (None, 1, 'x', True, [1], {}, [None])
 
 #: The number of random sections that the test reads.
 _RANDOM_SECTIONS = 300
+
+#: The number of sections that the test mixes from those of the hosts.
+_MIXED_SECTIONS = 300
 
 
 @dataclasses.dataclass
@@ -218,14 +222,18 @@ class MechanismContract(_Base):
 
     def verify(self, case: Case, guest: typing.Any) -> list[typing.Any]:
         """Return the result of verifying a guest, on the first good host."""
+        return self.verify_with(case, guest, self.read_back(case.good[0]))
+
+    def verify_with(
+        self, case: Case, guest: typing.Any, read: typing.Any
+    ) -> list[typing.Any]:
+        """Return the result of verifying a guest with these typed facts."""
         host = case.good[0]
         asked = fakes.FakeHost() if self.has_evidence else host
         if isinstance(asked, fakes.FakeHost):
             asked.declare(self.mechanism_class)
         return list(
-            self.mechanism.verify(
-                guest, self.wanted(case), self.read_back(host), asked
-            )
+            self.mechanism.verify(guest, self.wanted(case), read, asked)
         )
 
     def check_reported(self, unmet: Iterable[reasons.Unmet]) -> None:
@@ -427,6 +435,54 @@ class MechanismContract(_Base):
             self.assertEqual((code,), answer.codes)
             self.check_reported(answer.unmet)
 
+    def test_contract_what_is_accepted_can_be_proven(self) -> None:
+        """For all facts that meet a case, there is a guest that is proven.
+
+        A host whose facts are accepted and whose guests all fail their
+        verification would attract every guest and refuse it. Beside the
+        facts of each host, mixtures of the facts of several hosts are tried.
+        The guests are those of all cases.
+        """
+        guests = [guest for case in self.cases for guest in case.guests]
+        for case in self.cases:
+            for section in (*map(self.section, self.hosts()), *self.mixed()):
+                try:
+                    read = self.mechanism.read(copy.deepcopy(section))
+                except facts.FactsError:
+                    continue
+                if self.judge(case, read):
+                    continue
+                self.assertTrue(
+                    any(self.is_proven(case, read, g) for g in guests),
+                    f'{case.specs}: judge() accepts the facts {section}, but '
+                    'verify() proves none of the guests: let judge() refuse '
+                    'these facts, or add a guest that is proven to a case',
+                )
+
+    def mixed(self) -> Iterator[dict[str, object]]:
+        """Return sections whose fields are from sections of several hosts."""
+        if self.has_evidence:
+            return
+        sections = [s for s in map(self.section, self.hosts()) if s]
+        # The seed is fixed, so that a failure can be repeated.
+        source = random.Random(0)  # noqa: S311  # nosec B311: no secret
+        for _ in range(_MIXED_SECTIONS):
+            alike = source.choice(sections)
+            others = [s for s in sections if set(s) == set(alike)]
+            yield {name: source.choice(others)[name] for name in alike}
+
+    def is_proven(
+        self, case: Case, read: typing.Any, guest: typing.Any
+    ) -> bool:
+        """Return whether a guest proves all requirements on these facts."""
+        try:
+            found = self.verify_with(case, guest, read)
+        except (OSError, ValueError):
+            return False
+        return all(isinstance(item, base.Proof) for item in found) and {
+            item.key for item in found
+        } == {item.key for item in self.own(case).items}
+
     # Tests of the traits.
 
     def test_contract_traits_are_valid(self) -> None:
@@ -475,6 +531,12 @@ class MechanismContract(_Base):
         found = domain.find(path)
         self.assertIsNotNone(found, path)
         return bytes(etree.tostring(found)).strip()
+
+    def test_contract_an_image_without_properties(self) -> None:
+        """A plain image is no obstacle to a requirement that a host meets."""
+        for case in self.cases:
+            answer = guest_image.decide(self.own(case), {}, self.mechanisms)
+            self.assertEqual((), answer.unmet)
 
     def test_contract_a_definition_as_it_was_confined(self) -> None:
         """The libvirt hook accepts XML that the mechanism wrote."""

@@ -51,6 +51,9 @@ attestation_opts.register(CONF)
 #: verifiers: guests may be started right after it.
 _FIRST_STATEMENTS = 5.0
 
+#: Seconds that Nova's periodic task waits for a measurement of the host.
+_MEASUREMENT = 5.0
+
 
 class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
     """See Nova's driver for everything that is not here."""
@@ -74,7 +77,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
             '%(facts)s',
             {
                 'mode': CONF.isolation.mode,
-                'facts': self.guard.measure().document,
+                'facts': self.guard.renew(_MEASUREMENT).document,
             },
         )
         self._watch = watch_thread.WatchThread(
@@ -107,17 +110,19 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
     @signatures.override
     def get_available_resource(self, nodename: str) -> dict[str, typing.Any]:
         """See Nova's driver. The stats contain the facts of the host."""
+        # Nova asks this first when it has dealt with the guests of its last
+        # run. That is so whether or not the host can be measured now.
+        self._end_start_up()
+        if self._watch is not None:
+            self._watch.start()
         resources: dict[str, typing.Any] = super().get_available_resource(
             nodename
         )
+        # Nova does not hold its lock of the resources here.
+        self.guard.renew(_MEASUREMENT)
         resources['stats'].update(self.guard.publish().stats)
         resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
         self._kept_allocations.restore()
-        self._end_start_up()
-        # Not in init_host already: then Nova has not yet dealt with the
-        # guests of its last run, and can publish nothing.
-        if self._watch is not None:
-            self._watch.start()
         return resources
 
     @signatures.override
@@ -133,6 +138,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
         super().update_provider_tree(
             provider_tree, nodename, allocations=allocations
         )
+        # Nova holds its lock of the resources, so nothing is measured here.
         earned = self.guard.publish().traits
         if not self.guard.enforces:
             # A host in audit mode refuses nothing, so an enforcing scheduler
@@ -191,12 +197,6 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
             # Only for a new guest: in a rebuild, an evacuation or an
             # unshelve the instance keeps its allocation.
             if instance.vm_state == vm_states.BUILDING:
-                if self.instance_exists(instance):
-                    # Refused after the domain was made. Nova would try the
-                    # next host and leave the domain here.
-                    self.destroy(
-                        context, instance, network_info, block_device_info
-                    )
                 placement.release(context, instance)
             elif instance.task_state == task_states.REBUILD_SPAWNING:
                 self._kept_allocations.keep(instance, allocations)
@@ -239,7 +239,50 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
                     self._host.get_guest(instance),
                     self.guard.requests.of_instance(instance, context),
                 )
+                self._undo(
+                    context,
+                    instance,
+                    network_info,
+                    block_device_info,
+                    cleanup_instance_dir,
+                    cleanup_instance_disks,
+                )
             raise
+
+    def _undo(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any,
+        cleanup_instance_dir: bool,
+        cleanup_instance_disks: bool,
+    ) -> None:
+        """Remove what Nova made here for a guest that was refused late.
+
+        As Nova does after any other failure in _create_guest_with_network. In
+        an evacuation, an unshelve or a migration Nova does not come back to
+        this host for it: the instance does not belong to the host yet.
+        Raises nothing.
+        """
+        try:
+            self._cleanup(
+                context,
+                instance,
+                network_info,
+                block_device_info,
+                destroy_vifs=True,
+                cleanup_instance_dir=cleanup_instance_dir,
+                cleanup_instance_disks=cleanup_instance_disks,
+            )
+            self._host.delete_secret('vtpm', instance.uuid)
+        except Exception:
+            # The refusal itself is what the caller must learn.
+            LOG.exception(
+                'This host could not remove everything that was made for a '
+                'guest that it refused; the guest is powered off',
+                instance=instance,
+            )
 
     @signatures.override
     def _create_guest(

@@ -15,6 +15,7 @@
 from collections.abc import Iterable
 
 from nova import exception
+from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
 from nova_isolation.model import fault_message
 from nova_isolation.model import reasons
@@ -27,6 +28,10 @@ class GuestRefused(exception.GroupAffinityViolation, errors.IsolationError):
     next host without counting a failed build of this one
     (nova.compute.manager, ``_build_and_run_instance``). No other exception
     has that effect.
+
+    The message is for the owner of the server: Nova shows it to him in the
+    fault, also as part of its own messages and of what another service says.
+    :attr:`details` is for admins.
     """
 
     #: Every fault message of ours begins with this.
@@ -42,13 +47,17 @@ class GuestRefused(exception.GroupAffinityViolation, errors.IsolationError):
         exception.GroupAffinityViolation.__init__(
             self,
             reasons=fault_message.fit(
-                self.unmet, self.msg_fmt % {'reasons': ''}
+                self.unmet,
+                self.msg_fmt % {'reasons': ''},
+                registry.get().reasons,
             ),
         )
 
     @property
     def details(self) -> str:
-        """The full message, for logs and events: it may be long."""
+        """The full message, for admins: in logs and in the details of events,
+        which Nova does not show to owners by default. It may be long.
+        """
         return self.msg_fmt % {'reasons': '; '.join(map(str, self.unmet))}
 
 

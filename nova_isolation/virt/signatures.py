@@ -46,13 +46,14 @@ F = typing.TypeVar('F', bound=Callable[..., typing.Any])
 #: overridden. The constructors make the objects whose class is changed.
 CALLED: dict[tuple[type, str], str] = {
     (libvirt_driver.LibvirtDriver, 'instance_exists'): 'self instance',
-    (libvirt_driver.LibvirtDriver, 'destroy'): (
-        'self context instance network_info block_device_info destroy_disks '
-        'destroy_secrets'
+    (libvirt_driver.LibvirtDriver, '_cleanup'): (
+        'self context instance network_info block_device_info destroy_vifs '
+        'cleanup_instance_dir cleanup_instance_disks destroy_secrets'
     ),
     (libvirt_host.Host, '__init__'): (
         'self uri read_only conn_event_handler lifecycle_event_handler'
     ),
+    (libvirt_host.Host, 'delete_secret'): 'self usage_type usage_id',
     (libvirt_host.Host, 'get_connection'): 'self',
     (libvirt_host.Host, 'list_guests'): 'self only_running',
     (libvirt_host.Host, 'list_instance_domains'): 'self only_running',

@@ -72,6 +72,9 @@ class ComputeTest(TestCase):
         with self.started() as (server, start):
             self.kill()
             self.assertEqual('prelaunch', start.emulator_state)
+            # libvirt's reason does not tell it from one that was suspended.
+            state = self.virsh('domstate', '--reason', server.id)
+            self.assertEqual('paused (user)', state.strip())
         self.cloud.restart(_COMPUTE)
         self.wait('power off', lambda: start.domain_state == 'shut off')
         self.assertFalse(start.emulator_runs)
@@ -86,6 +89,9 @@ class ComputeTest(TestCase):
         server = self.boot(_SPECS, host=base.HARDENED)
         self.assertActive(server, base.HARDENED)
         pid = self.guests.qemu_pid(server)
+        suspended = self.boot(_SPECS, host=base.HARDENED)
+        self.assertActive(suspended, base.HARDENED)
+        self.virsh('suspend', suspended.id)
         self.kill()
         self.cloud.restart(_COMPUTE)
         printed = self.ticks(server)
@@ -93,6 +99,17 @@ class ComputeTest(TestCase):
         self.wait('more output', lambda: self.ticks(server) > printed)
         server = self.api.compute.get_server(server.id)
         self.assertEqual('ACTIVE', server.status)
+        # An operator has paused the other one: it is his to resume.
+        state = self.virsh('domstate', '--reason', suspended.id)
+        self.assertEqual('paused (user)', state.strip())
+        self.virsh('resume', suspended.id)
+        self.assertActive(
+            self.api.compute.get_server(suspended.id), base.HARDENED
+        )
+
+    def virsh(self, *arguments: str) -> str:
+        """What virsh prints on the host."""
+        return self.host.virsh(self.cloud.supervisor, *arguments)
 
     def ticks(self, server: Any) -> int:
         """How often the guest has printed the time."""

@@ -17,11 +17,13 @@ from typing import Any
 
 from lab.daemons import nova
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
+from nova_isolation.model import reasons
 from tests.e2e import base
 
 #: A requirement that both hosts meet, and one that only cpu-hardened meets.
 _BOTH = {'isolation:hypervisor': 'qemu'}
 _ONE = {'isolation:qemu_sandbox': 'true'}
+_PIE = {'isolation:qemu_hardening': 'pie'}
 _PLAIN = nova.compute_name(base.PLAIN)
 _CURRENT = '2.96'
 _SECONDS = 400
@@ -199,25 +201,24 @@ class RefusedTest(TestCase):
 
 
 class ArrivalTest(TestCase):
-    """The destination says that it offers it, and does not.
+    """The destination offers it, and cannot verify the guest.
 
-    See test_refusals, VerificationTest: cpu-plain's nova-compute takes QEMU
-    for sandboxed there.
+    See test_refusals, VerificationTest: cpu-plain's nova-compute does not find
+    the process of the guest.
     """
 
     def test_stays_paused(self) -> None:
         self.restart(
             _PLAIN,
-            'isolation_qemu',
-            conf=str(self.cloud.hosts[base.PLAIN].layout.root / 'no'),
+            qemu_run_dir=str(self.cloud.hosts[base.PLAIN].layout.root / 'no'),
         )
-        server = self.boot_here(_ONE)
+        server = self.boot_here(_PIE)
         answer = self.migrate(server, base.PLAIN, '2.30', force=True)
         answer.raise_for_status()
         _, server = self.wait_migration(server)
         self.assertEqual('ERROR', server.status)
         # The source writes a fault as well, without the reason.
-        server = self.guests.wait_fault(server, qemu_reasons.NO_SANDBOX.code)
+        server = self.guests.wait_fault(server, reasons.VERIFY_FAILED.code)
         self.assertArrived(server, 'paused')
         self.assertEqual([], self.ticks(base.PLAIN, server))
         self.assertTold(server, 'isolation_verify', 'Error', base.PLAIN)

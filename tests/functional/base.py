@@ -269,7 +269,7 @@ class TestCase(base.ServersTestBase):
         """Make a host as a machine is, libvirtd restarted, and measure it."""
         for name, value in vars(machine).items():
             setattr(self.machines[host], name, value)
-        self.guard(host)._host._connection = None
+        self.guard(host)._host._answers.texts.clear()
         self.update(host)
 
     def update(self, host: str) -> None:

@@ -18,7 +18,7 @@ that, for each compute host apart (:class:`Machine`).
 """
 
 import dataclasses
-import re
+import shlex
 import sys
 import types
 import typing
@@ -45,8 +45,19 @@ MIGRATE_POSTCOPY = fakelibvirt.VIR_MIGRATE_POSTCOPY
 
 RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
 
+#: of libvirt's calls for metadata
+ELEMENT = fakelibvirt.VIR_DOMAIN_METADATA_ELEMENT
+AFFECT_LIVE = fakelibvirt.VIR_DOMAIN_AFFECT_LIVE
+AFFECT_CONFIG = fakelibvirt.VIR_DOMAIN_AFFECT_CONFIG
+NO_DOMAIN_METADATA = 80
+
 #: The emulator as a careful distribution builds it.
 HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
+
+
+_STRICT = (
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
+)
 
 
 @dataclasses.dataclass
@@ -62,15 +73,15 @@ class Machine:
     :ivar hardening: how the emulator was built
     :ivar types: the QOM types that the emulator knows
     :ivar sandbox: whether the emulator was built with seccomp
-    :ivar qemu_conf: libvirt's qemu.conf; None: there is none
+    :ivar seccomp_sandbox: that option of libvirt
     :ivar options: name of a mechanism -> its options, where this host
         differs from the rest
     :ivar broken: what cannot be measured (``read``, ``capabilities``,
-        ``domain_capabilities``, ``emulator``) -> what is raised
+        ``domain_capabilities``, ``native``, ``emulator``) -> what is raised
     :ivar lies: what is read back of a started guest (``security_label``,
         ``process_label``, ``seccomp``, ``executable``, ``domain_xml``, the
-        ``uuid`` in its arguments) where it is not as asked; an exception is
-        raised
+        ``uuid`` in its ``arguments`` and the rest of them) where it is not as
+        asked; an exception is raised
     :ivar on_start: called with each domain that was just started
     :ivar calls: what was done to guests, in order
     :ivar measured: how often the emulator was asked for
@@ -85,7 +96,7 @@ class Machine:
     hardening: frozenset[str] = HARDENED
     types: frozenset[str] = frozenset()
     sandbox: bool = True
-    qemu_conf: str | None = None
+    seccomp_sandbox: int = -1
     options: dict[str, dict[str, object]] = dataclasses.field(
         default_factory=dict
     )
@@ -97,7 +108,7 @@ class Machine:
 
     @property
     def files(self) -> dict[str, str]:
-        """What the kernel and libvirt's configuration say."""
+        """What the kernel says."""
         found = {}
         if self.selinux:
             enforcing = self.selinux == 'enforcing'
@@ -113,8 +124,6 @@ class Machine:
             parameters = '/sys/module/apparmor/parameters'
             found[f'{parameters}/enabled'] = 'Y\n'
             found[f'{parameters}/mode'] = self.apparmor + '\n'
-        if self.qemu_conf is not None:
-            found['/etc/libvirt/qemu.conf'] = self.qemu_conf
         return found
 
     def read(self, path: str) -> str:
@@ -153,8 +162,14 @@ class Machine:
     @property
     def seccomp(self) -> int:
         """The seccomp mode in which libvirt starts the emulator."""
-        off = re.search('^seccomp_sandbox = 0', self.qemu_conf or '', re.M)
-        return 2 if self.sandbox and not off else 0
+        return 2 if self.sandbox and self.seccomp_sandbox else 0
+
+    @property
+    def arguments(self) -> list[str]:
+        """The options about seccomp with which libvirt starts it."""
+        if not self.sandbox:
+            return []
+        return ['-sandbox', _STRICT if self.seccomp_sandbox else 'off']
 
     def check(self, what: str) -> None:
         """Raise if it is broken."""
@@ -186,6 +201,8 @@ class Domain(fakelibvirt.Domain):
         self.saved: str | None = None
         self.machine = connection.machine
         self.started: list[int] = []
+        self.notes: dict[str, str] = {}
+        self.live_notes: dict[str, str] = {}
         super().__init__(connection, xml, **kwargs)
 
     @property
@@ -236,6 +253,7 @@ class Domain(fakelibvirt.Domain):
         self.xml = xml
         self._state = fakelibvirt.VIR_DOMAIN_PAUSED if paused else RUNNING
         self.pid = Processes.current.start(self)
+        self.live_notes = dict(self.notes)
         # Nova's fake gives a number to its first start only.
         self._id = self.pid
         self.machine.on_start(self)
@@ -250,6 +268,27 @@ class Domain(fakelibvirt.Domain):
 
     def isActive(self):
         return int(self._state in (RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED))
+
+    def setMetadata(self, kind, text, key, uri, flags):
+        assert kind == ELEMENT
+        for notes, flag in (
+            (self.notes, AFFECT_CONFIG),
+            (self.live_notes, AFFECT_LIVE),
+        ):
+            if flags & flag:
+                notes.pop(uri, None)
+                if text is not None:
+                    notes[uri] = text
+
+    def metadata(self, kind, uri, flags):
+        assert (kind, flags) == (ELEMENT, AFFECT_CONFIG)
+        if uri not in self.notes:
+            raise fakelibvirt.make_libvirtError(
+                fakelibvirt.libvirtError,
+                'no metadata',
+                error_code=NO_DOMAIN_METADATA,
+            )
+        return self.notes[uri]
 
     def isPersistent(self):
         return int(self.defined is not None)
@@ -338,6 +377,7 @@ class Connection(fakelibvirt.Connection):
             if before.isActive():
                 # The guest that runs stays as it is.
                 before.defined, before._transient = xml, False
+                before.notes.clear()
                 return before
         self._vms[domain.name()] = domain
         self._emit_lifecycle(domain, fakelibvirt.VIR_DOMAIN_EVENT_DEFINED, 0)
@@ -362,7 +402,17 @@ class Connection(fakelibvirt.Connection):
             model = etree.SubElement(host, 'secmodel')
             etree.SubElement(model, 'model').text = name
             etree.SubElement(model, 'doi').text = '0'
+            if name == 'selinux':
+                for kind in ('kvm', 'qemu'):
+                    label = etree.SubElement(model, 'baselabel', type=kind)
+                    label.text = 'system_u:system_r:svirt_t:s0'
         return etree.tostring(root, encoding='unicode')
+
+    def domainXMLToNative(self, kind, xml, flags):
+        assert kind == 'qemu-argv', kind
+        self.machine.check('native')
+        path = etree.fromstring(xml).findtext('devices/emulator')
+        return shlex.join(['LC_ALL=C', path, *self.machine.arguments])
 
     def getDomainCapabilities(self, binary, arch, machine, virt_type, flags):
         # Nova always names an architecture, we let libvirt choose.
@@ -419,7 +469,8 @@ def _proc(domain: Domain, name: str) -> str:
     machine = domain.machine
     if name == 'cmdline':
         uuid = machine.lies.get('uuid', domain.UUIDString())
-        return f'qemu-kvm\0-uuid\0{uuid}\0'
+        arguments = machine.lies.get('arguments', machine.arguments)
+        return '\0'.join(['qemu-kvm', '-uuid', uuid, *arguments, ''])
     if name == 'attr/current':
         return machine.answer('process_label', domain.process_label)
     if name == 'status':
@@ -457,8 +508,12 @@ class IsolationFixture(fixtures.Fixture):
         ):
             self.useFixture(fixtures.MonkeyPatch(target, fake))
         # Nova does not use it, so its fake does not have it.
-        fakelibvirt.VIR_MIGRATE_PAUSED = MIGRATE_PAUSED
-        self.addCleanup(delattr, fakelibvirt, 'VIR_MIGRATE_PAUSED')
+        for name, value in (
+            ('VIR_MIGRATE_PAUSED', MIGRATE_PAUSED),
+            ('VIR_ERR_NO_DOMAIN_METADATA', NO_DOMAIN_METADATA),
+        ):
+            setattr(fakelibvirt, name, value)
+            self.addCleanup(delattr, fakelibvirt, name)
         # What Nova's LibvirtFixture gives to Nova's modules, for ours, which
         # import it when they need it.
         before = sys.modules.get('libvirt')

@@ -12,6 +12,8 @@
 
 """The base of the tests of the roads to a running guest."""
 
+from collections.abc import Iterator
+import contextlib
 import typing
 from unittest import mock
 
@@ -69,6 +71,38 @@ class TestCase(base.TestCase):
     def unsandboxed(self, host: str) -> None:
         """Guests are not as asked; the host looks as ever."""
         self.machines[host].lies['seccomp'] = 0
+
+    @contextlib.contextmanager
+    def refused_late(self, host: str) -> Iterator[None]:
+        """Guests are as asked, until Nova has waited for the network."""
+        self.flags(vif_plugging_timeout=10)
+        driver = self.driver(host)
+
+        @contextlib.contextmanager
+        def wait(*args: object, **kwargs: object) -> Iterator[None]:
+            yield
+            self.unsandboxed(host)
+
+        with (
+            mock.patch.object(driver.virtapi, 'wait_for_instance_event', wait),
+            mock.patch.object(
+                driver,
+                '_get_neutron_events',
+                return_value=[('network-vif-plugged', 'port')],
+            ),
+            mock.patch.object(
+                driver, '_unplug_vifs', wraps=driver._unplug_vifs
+            ) as unplug,
+        ):
+            yield
+            unplug.assert_called()
+        self.enforcing(host)
+
+    def assertNoGuest(self, server: Server, host: str) -> None:
+        """Nothing of a guest is left on a host."""
+        self.assertNothingRuns(server)
+        self.assertEqual({}, self.connection(host)._running_vms)
+        self.assertEqual({}, self.connection(host)._vms)
 
     def act(
         self,

@@ -12,6 +12,8 @@
 
 """What the API takes, and what becomes of what it lets through."""
 
+from unittest import mock
+
 from nova.tests.functional.api import client
 
 from tests.functional import base
@@ -64,7 +66,7 @@ class ExtraSpecsTest(base.TestCase):
             ('svirt_type', 'svirt t'),
             ('qemu_hardening', 'pie,'),
             ('qemu_hardening', 'pie, nx'),
-            ('qemu_sandbox', 'True'),
+            ('qemu_sandbox', '1'),
             ('qemu_absent', 'kvm'),
             ('attested', 'false'),
             ('attested_pcrs', '24'),
@@ -76,6 +78,49 @@ class ExtraSpecsTest(base.TestCase):
             self.assertIn('is not of the format', text)
         for key in ('svrit', 'attested_by', 'xsm', 'xsm_label', ''):
             self._bad_request(**{key: 'true'})
+
+    def test_other_spellings(self):
+        flavor = self._create_flavor()
+        for key in (
+            'isolation :svirt', ' isolation:svirt', 'Isolation:svirt',
+            'isolation:svirt ', 'isolation.svirt', 'isolation_svirt',
+            'isolation-svirt', 'isolation svirt',
+        ):  # fmt: skip
+            error = self.assertRaises(
+                client.OpenStackApiException,
+                self.api.post_extra_spec,
+                flavor,
+                {'extra_specs': {key: 'selinux'}},
+            )
+            self.assertEqual(400, error.response.status_code, key)
+        others = {'isolation_foo:bar': 'x', 'isolation_zone': 'a'}
+        self.api.post_extra_spec(flavor, {'extra_specs': others})
+        self.assertEqual(others, self.api.get_extra_specs(flavor))
+
+    def _old_flavor(self, **extra_specs):
+        """A flavor as the API before 2.86 makes it, with any keys."""
+        with mock.patch.object(
+            self.api_fixture.admin_api, 'microversion', '2.85'
+        ):
+            return self._create_flavor(
+                memory_mb=64,
+                vcpu=1,
+                disk=1,
+                ephemeral=0,
+                extra_spec=extra_specs,
+            )
+
+    def test_blank_before_the_colon(self):
+        flavor = self._old_flavor(**{'isolation :svirt': 'selinux'})
+        server = self.boot(flavor, 'ERROR')
+        self.assertIn('[isolation.spec.unknown]', server['fault']['message'])
+
+    def test_without_the_namespace(self):
+        self.boot(self._old_flavor(isolation_zone='a'))
+        self.assertEqual([], self.logged('no extra spec of nova-isolation'))
+        self.boot(self._old_flavor(isolation_svirt='selinux'))
+        (line,) = self.logged('no extra spec of nova-isolation')
+        self.assertIn('isolation:svirt is meant', line)
 
     def test_what_older_microversions_let_through(self):
         for extra_specs, code in (

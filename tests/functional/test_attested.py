@@ -235,7 +235,10 @@ class RoadTest(TestCase):
         self.begin('host1')
         self.lose('host1')
         server = self.refused(self.attested(), FAILED, az='nova:host1')
-        self.assertIn('invalid quote (state 9)', server['fault']['message'])
+        # What the verifier said is for admins.
+        (event,) = self.events(server, 'isolation_decide')
+        self.assertIn('invalid quote (state 9)', event['details'])
+        self.assertNotIn('quote', server['fault']['message'])
         self.assertNothingLeft(server, 'host1')
 
     def test_rebuild(self):

@@ -61,7 +61,7 @@ class PrivilegedTest(oslo_base.BaseTestCase):
         return mock.patch.object(privileged, '_read', read)
 
     def test_without_privileges(self):
-        self.assertEqual('text', privileged.read(self.file('qemu.conf')))
+        self.assertEqual('text', privileged.read(self.file('any')))
         self.assertRaises(
             FileNotFoundError, privileged.read, self.folder + '/x.pid'
         )
@@ -69,16 +69,16 @@ class PrivilegedTest(oslo_base.BaseTestCase):
         self.as_root.assert_not_called()
 
     def test_files_of_libvirt(self):
-        for name in ('qemu.conf', 'instance-00000001.pid'):
-            path = self.file(name)
-            with self.denied_once():
-                self.assertEqual('text', privileged.read(path))
-            self.as_root.assert_called_with(path)
+        path = self.file('instance-00000001.pid')
+        with self.denied_once():
+            self.assertEqual('text', privileged.read(path))
+        self.as_root.assert_called_with(path)
 
     def test_other_files(self):
         for path in (
             self.file('shadow'),
-            self.file('qemu.conf.orig'),
+            self.file('qemu.conf'),
+            self.file('x.pid.orig'),
             self.file('pid'),
             '/proc/1/attr/current',
             '/proc/1/environ',
@@ -100,7 +100,7 @@ class PrivilegedTest(oslo_base.BaseTestCase):
             self.assertRaises(OSError, privileged.read, path)
 
     def test_daemon_that_does_not_answer(self):
-        path = self.file('qemu.conf')
+        path = self.file('x.pid')
         for error in privileged._FAILURES:
             self.as_root.side_effect = error('gone')
             with mock.patch.object(privileged, '_read', side_effect=DENIED):

@@ -75,7 +75,7 @@ class RefusalTest(base.TestCase):
             CODE,
             networks='auto',
         )
-        self.assertIn('isolation:svirt:', server['fault']['message'])
+        self.assertIn('isolation:svirt [', server['fault']['message'])
         self.assertNotIn('qemu_sandbox', server['fault']['message'])
         self.assertNothingLeft(server, 'host1', 'host2')
         for host in ('host1', 'host2'):
@@ -164,5 +164,5 @@ class RefusalTest(base.TestCase):
         self.start(fixtures.Machine(), fixtures.Machine())
         self.machines['host1'].broken['read'] = OSError('no /sys')
         self.machines['host2'].broken['capabilities'] = OSError('libvirt')
-        self.guard('host2')._host._connection = None
+        self.guard('host2')._host._answers.texts.clear()
         self.refused(self.flavor(svirt='selinux'), 'isolation.svirt.unknown')

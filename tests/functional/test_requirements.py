@@ -17,6 +17,7 @@ from unittest import mock
 import fixtures as base_fixtures
 from lxml import etree
 import nova.conf
+from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_isolation.probes import program
@@ -115,6 +116,12 @@ class PlacedByFactsTest(base.TestCase):
         self._check(
             fixtures.Machine(permissive=('svirt_t',)),
             fixtures.Machine(),
+            'isolation.svirt.default_type',
+            svirt='selinux',
+        )
+        self._check(
+            fixtures.Machine(permissive=('svirt_t',)),
+            fixtures.Machine(),
             'isolation.svirt.type_not_allowed',
             svirt='selinux',
             svirt_type='svirt_t',
@@ -156,8 +163,8 @@ class PlacedByFactsTest(base.TestCase):
 
     def test_sandbox(self):
         self._check(
-            fixtures.Machine(qemu_conf='seccomp_sandbox = 0\n'),
-            fixtures.Machine(qemu_conf='#seccomp_sandbox = 0\n'),
+            fixtures.Machine(seccomp_sandbox=0),
+            fixtures.Machine(seccomp_sandbox=1),
             'isolation.qemu.no_sandbox',
             qemu_sandbox='true',
         )
@@ -165,6 +172,14 @@ class PlacedByFactsTest(base.TestCase):
             fixtures.Machine(sandbox=False),
             fixtures.Machine(),
             'isolation.qemu.no_sandbox',
+            qemu_sandbox='true',
+        )
+        self._check(
+            fixtures.Machine(
+                broken={'native': fakelibvirt.libvirtError('no')}
+            ),
+            fixtures.Machine(),
+            'isolation.qemu.unknown',
             qemu_sandbox='true',
         )
 
@@ -229,6 +244,14 @@ class VerificationTest(base.TestCase):
     def test_sandbox(self):
         self._check(
             {'seccomp': 0}, 'isolation.qemu.no_sandbox', qemu_sandbox='true'
+        )
+
+    def test_filter_that_is_not_of_qemu(self):
+        # libvirtd was under it.
+        self._check(
+            {'arguments': ['-sandbox', 'off']},
+            'isolation.qemu.no_sandbox',
+            qemu_sandbox='true',
         )
 
     def test_emulator(self):

@@ -17,10 +17,21 @@ from unittest import mock
 from nova.tests.functional.api import client
 
 from nova_isolation.model import facts
+from nova_isolation.virt.roads import migration_steps
+from tests.functional import base
 from tests.functional import fixtures
 from tests.functional import road
 
 AUTO = {'host': None, 'block_migration': 'auto'}
+
+
+class Audit:
+    """The options of a host in audit mode."""
+
+    mode = 'audit'
+
+    def __getattr__(self, name):
+        return base.CONF.isolation[name]
 
 
 class LiveMigrationTest(road.TestCase):
@@ -157,6 +168,8 @@ class LiveMigrationTest(road.TestCase):
             (self.tagged(), 'audit', (False, True), road.QUESTIONS),
         ):
             self.flags(mode=mode, group='isolation')
+            # A destination that enforces decides how guests arrive.
+            self.update('host2')
             server = self.boot(flavor, host='host1')
             server = self.migrate(server)
             (found,) = self.flags_of('host1')
@@ -183,6 +196,50 @@ class LiveMigrationTest(road.TestCase):
         server = self.migrate(server, '2.30', host='host2', force=True)
         self.assertHost('host2', server)
         self.assertEqual(road.RUNNING, self.state(server, 'host2'))
+
+    def audits(self, host):
+        """This host alone is in audit mode, and has not told it yet."""
+        self.guard(host).options = Audit()
+
+    def test_source_that_audits(self):
+        self.start(fixtures.Machine(), fixtures.Machine())
+        server, other = (
+            self.boot(self.tagged(), host='host1') for _ in range(2)
+        )
+        self.audits('host1')
+        server = self.migrate(server, host='host2')
+        self.assertIn('receive(paused=True)', self.calls('host2'))
+        self.assertVerified(server, 'host2')
+        # The destination refuses another one at arrival.
+        self.unsandboxed('host2')
+        server = self.migrate(other, host='host2')
+        self._wait_for_state_change(server, 'ERROR')
+        self.assertNothingRuns(server)
+        self.assertEqual(road.PAUSED, self.state(server, 'host2'))
+        self.assertFault(server, road.NO_SANDBOX)
+
+    def test_guest_that_arrives_running(self):
+        # From a host with another driver, or one that took this host for one
+        # in audit mode.
+        self.start(fixtures.Machine(), fixtures.Machine())
+        server, other = (
+            self.boot(self.tagged(), host='host1') for _ in range(2)
+        )
+        self.audits('host1')
+        with mock.patch.object(
+            migration_steps, 'arrives_paused', return_value=False
+        ):
+            server = self.migrate(server, host='host2')
+            calls = self.calls('host2')
+            received = calls.index('receive(paused=False)')
+            self.assertEqual('suspend', calls[received + 1])
+            self.assertVerifiedBefore(calls[received:])
+            self.assertEqual(road.RUNNING, self.state(server, 'host2'))
+            self.unsandboxed('host2')
+            server = self.migrate(other, host='host2')
+        self._wait_for_state_change(server, 'ERROR')
+        self.assertNotIn('resume', self.calls('host2'))
+        self.assertEqual(road.PAUSED, self.state(server, 'host2'))
 
     def test_destination_that_audits(self):
         self.start(fixtures.Machine(), fixtures.Machine())

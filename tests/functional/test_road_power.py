@@ -95,6 +95,27 @@ class PowerTest(road.TestCase):
         self.assertEqual('ACTIVE', server['status'])
         self.assertVerified(server)
 
+    def test_hard_reboot_that_is_refused_late(self):
+        # Else Nova does not wait for the network then.
+        self.flags(
+            wait_for_vif_plugged_event_during_hard_reboot=['normal'],
+            group='workarounds',
+        )
+        self._delete_server(self.server)
+        server = self.boot(self.tagged(), networks='auto')
+        with self.refused_late('host1'):
+            server = self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ERROR', server['status'])
+        self.assertNoGuest(server, 'host1')
+        self.assertFault(server, road.NO_SANDBOX)
+        self.flags(
+            wait_for_vif_plugged_event_during_hard_reboot=[],
+            group='workarounds',
+        )
+        server = self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertVerified(server)
+
     def test_hard_reboot_of_a_paused_one(self):
         self.act(self.server, 'pause')
         self.permissive('host1')

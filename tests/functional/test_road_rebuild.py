@@ -50,6 +50,18 @@ class RebuildTest(road.TestCase):
             self.assertEqual('ACTIVE', server['status'])
             self.assertVerified(server)
 
+    def test_refused_late(self):
+        self.start(fixtures.Machine())
+        server = self.boot(self.tagged(), networks='auto')
+        image = {'imageRef': server['image']['id']}
+        with self.refused_late('host1'):
+            server = self.act(server, 'rebuild', image)
+        self.assertEqual('ERROR', server['status'])
+        self.assertNoGuest(server, 'host1')
+        self.assertFault(server, road.NO_SANDBOX)
+        server = self.act(server, 'rebuild', image)
+        self.assertVerified(server)
+
 
 class EvacuateTest(road.TestCase):
     """The server's host is down; the others remain."""
@@ -111,6 +123,15 @@ class EvacuateTest(road.TestCase):
                 server = self.evacuate(argument, microversion)
                 self.assertVerifiedThere(server, 'host2')
 
+    def test_refused_late(self):
+        with self.refused_late('host2'):
+            server = self.evacuate({'host': 'host2'})
+        self.assertNoGuest(server, 'host2')
+        self.assertHost('host1', server)
+        self.assertEqual({'host1'}, self.allocations(server['id']))
+        server = self.evacuate({'host': 'host2'})
+        self.assertVerifiedThere(server, 'host2')
+
     def assertVerifiedThere(self, server, host):
         """It is verified there; its dead host holds its share until it is
         up again and cleans up.
@@ -123,6 +144,18 @@ class EvacuateTest(road.TestCase):
 
 
 class UnshelveTest(road.TestCase):
+    def test_refused_late(self):
+        self.start(fixtures.Machine())
+        server = self.boot(self.tagged(), networks='auto')
+        server = self.act(server, 'shelve')
+        with self.refused_late('host1'):
+            server = self.act(server, 'unshelve')
+        self.assertEqual('SHELVED_OFFLOADED', server['status'])
+        self.assertNoGuest(server, 'host1')
+        self.assertEqual(set(), self.allocations(server['id']))
+        server = self.act(server, 'unshelve')
+        self.assertVerified(server)
+
     def test_offloaded(self):
         self.start(fixtures.Machine())
         server = self.boot(self.tagged(), networks='auto')

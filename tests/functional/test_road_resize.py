@@ -61,6 +61,19 @@ class ResizeTest(road.TestCase):
         self.assertEqual('ACTIVE', server['status'])
         self.assertVerified(server, 'host1')
 
+    def test_revert_that_is_refused_late(self):
+        self.start(fixtures.Machine(), fixtures.Machine())
+        server = self.boot(self.tagged(), networks='auto')
+        server = self.act(server, 'migrate')
+        with self.refused_late('host1'):
+            server = self.act(server, 'revertResize')
+        self.assertEqual('ERROR', server['status'])
+        for host in ('host1', 'host2'):
+            self.assertNoGuest(server, host)
+        self.assertHost('host1', server)
+        server = self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertVerified(server, 'host1')
+
     def test_revert(self):
         """The old host no longer offers what it did."""
         self.start(fixtures.Machine(), fixtures.Machine())

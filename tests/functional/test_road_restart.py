@@ -12,9 +12,12 @@
 
 """Roads that begin with nova-compute: its start, a host's boot, a crash."""
 
+from unittest import mock
+
 from nova.compute import task_states
 from nova.compute import vm_states
 from nova.tests.fixtures import libvirt as fakelibvirt
+from nova.virt.libvirt import driver as libvirt_driver
 
 from nova import objects
 from tests.functional import fixtures
@@ -73,6 +76,15 @@ class RestartTest(road.TestCase):
 
     def crash(self, vm_state, task_state):
         """A server whose guest nova-compute left paused when it died."""
+        server = self.paused(vm_state, task_state)
+        driver = self.driver('host1')
+        instance = objects.Instance.get_by_uuid(self.context, server['id'])
+        # As the guard does before it starts a guest.
+        driver.guard.hypervisor.begin_start(driver._host.get_guest(instance))
+        return server
+
+    def paused(self, vm_state, task_state):
+        """A server whose guest was verified, ran, and is paused."""
         server = self.boot(self.tagged())
         self.domain(server)._state = road.PAUSED
         self.left(server, vm_state, task_state)
@@ -139,6 +151,75 @@ class RestartTest(road.TestCase):
         self.act(paused, 'unpause')
         self.assertVerifiedBefore(self.calls('host1'))
 
+    def test_guest_that_somebody_else_has_paused(self):
+        # An operator, with virsh, or libvirt after an I/O error.
+        servers = [
+            self.paused(vm_state, task_state)
+            for vm_state, task_state in (
+                (vm_states.ACTIVE, None),
+                (vm_states.ACTIVE, task_states.IMAGE_SNAPSHOT),
+                (vm_states.RESCUED, None),
+                (vm_states.ERROR, None),
+            )
+        ]
+        self.restart()
+        for server in servers:
+            self.assertEqual(road.PAUSED, self.state(server, 'host1'))
+            self.assertEqual([], self.faults(server))
+        for done in ('resume', 'destroy', 'seccomp'):
+            self.assertNotIn(done, self.calls('host1'))
+        self.assertEqual(
+            len(servers), len(self.logged('somebody else has paused it'))
+        )
+
+    def test_note_of_a_start(self):
+        server = self.boot(self.tagged())
+        untagged = self.boot(self.flavor())
+        for one in (server, untagged):
+            self.assertEqual({}, self.domain(one).notes)
+        domain = self.domain(server)
+        notes = []
+        self.machines['host1'].on_start = lambda domain: notes.append(
+            dict(domain.notes)
+        )
+        self.act(server, 'reboot', {'type': 'HARD'})
+        self.act(untagged, 'reboot', {'type': 'HARD'})
+        self.assertEqual([1, 0], [len(one) for one in notes])
+        # Nor would a live migration take it along.
+        domain = self.domain(server)
+        self.assertEqual(({}, {}), (domain.notes, domain.live_notes))
+        # nova-compute ended after it had resumed the guest: what pauses the
+        # guest afterwards is no start.
+        domain = self.domain(server)
+        domain.notes.update(notes[0])
+        self.restart()
+        self.assertEqual({}, domain.notes)
+        domain._state = road.PAUSED
+        self.restart()
+        self.assertEqual(road.PAUSED, self.state(server, 'host1'))
+
+    def test_refused_reboot_after_a_first_look_that_failed(self):
+        server = self.boot(self.tagged())
+        with mock.patch.object(
+            libvirt_driver.LibvirtDriver,
+            'get_available_resource',
+            side_effect=fakelibvirt.libvirtError('busy'),
+        ):
+            self.restart()
+        self.unsandboxed('host1')
+        server = self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertNothingRuns(server)
+        self.assertEqual('ERROR', server['status'])
+        self.assertRefused(
+            server, 'isolation_verify', 'host1', road.NO_SANDBOX
+        )
+        (told,) = [
+            event['result']
+            for event in self.newest(server)
+            if event['event'] == 'compute_reboot_instance'
+        ]
+        self.assertEqual('Error', told)
+
     def test_reboot_that_is_refused_when_it_is_done_again(self):
         refusals = (
             (self.permissive, 'isolation_decide', road.NOT_ENFORCING),
@@ -191,6 +272,11 @@ class RestartTest(road.TestCase):
             instance = objects.Instance.get_by_uuid(self.context, server['id'])
             instance.host = 'other'
             instance.save()
+        # Nor is one that somebody else has paused ours to power off.
+        other = self.paused(vm_states.ACTIVE, task_states.REBUILD_SPAWNING)
+        instance = objects.Instance.get_by_uuid(self.context, other['id'])
+        instance.host = 'other'
+        instance.save()
         self.restart()
         self._wait_for_assert(
             lambda: self.assertEqual(
@@ -203,4 +289,5 @@ class RestartTest(road.TestCase):
         self.assertEqual(
             road.PAUSED, self.state(left[task_states.MIGRATING], 'host1')
         )
+        self.assertEqual(road.PAUSED, self.state(other, 'host1'))
         self.assertNotIn('resume', self.calls('host1'))

@@ -137,6 +137,38 @@ class FactsTest(base.TestCase):
         self.assertEqual(defined, len(self.connection('host1').defined))
 
 
+class ImageTest(base.TestCase):
+    """What no host can prove for an image is refused before any is asked."""
+
+    def test_emulated_architecture(self):
+        self.start(fixtures.Machine(), fixtures.Machine())
+        image = self._create_image({'hw_emulation_architecture': 'aarch64'})[
+            'id'
+        ]
+        for specs, code in (
+            ({'qemu_hardening': 'pie'}, 'isolation.qemu'),
+            ({'qemu_absent': 'floppy'}, 'isolation.qemu'),
+            ({'hypervisor': 'kvm'}, 'isolation.hypervisor'),
+        ):
+            for az in (None, 'nova:host1'):
+                server = self.boot(
+                    self.flavor(**specs), 'ERROR', image_uuid=image, az=az
+                )
+                self.assertIn(
+                    f'[{code}.emulated_architecture]',
+                    server['fault']['message'],
+                )
+        self.assertEqual([], self.logged('hosts meet'))
+        for host in ('host1', 'host2'):
+            self.assertEqual([], self.connection(host).defined)
+
+    def test_image_of_the_own_architecture(self):
+        self.start(fixtures.Machine())
+        image = self._create_image({'hw_architecture': 'x86_64'})['id']
+        flavor = self.flavor(qemu_hardening='pie', hypervisor='kvm')
+        self.assertHost('host1', self.boot(flavor, image_uuid=image))
+
+
 class TraitsTest(base.TestCase):
     """What placement knows of the hosts."""
 

@@ -169,12 +169,15 @@ class HostTest(TestCase):
         instance.task_state = task_states.REBOOTING
         instance.save()
         self.machine.selinux = 'permissive'
+        # It is being made, and will be verified before it runs.
+        domain = self.domain(self.server)
+        domain._state = fakelibvirt.VIR_DOMAIN_PAUSED
         self.machine.calls.clear()
         self.look()
         self.assertEqual([], self.told())
         self.assertNotIn('security_label', self.machine.calls)
-        instance.task_state = None
-        instance.save()
+        # It runs, whatever Nova is at.
+        domain._state = RUNNING
         self.look()
         self.assertEqual(['Error'], self.reverified(self.server))
 
@@ -264,7 +267,10 @@ class GuestTest(TestCase):
             refused = self.refused(
                 hardened, 'isolation.host.violated', az='nova:host1'
             )
-        self.assertIn(server['id'], refused['fault']['message'])
+        # Admins read which guest it is, its neighbours do not.
+        self.assertNotIn(server['id'], refused['fault']['message'])
+        (event,) = self.events(refused, 'isolation_decide')
+        self.assertIn(server['id'], event['details'])
         self.assertHost('host1', self.boot(svirt))
         # Its own hard reboot is what mends it.
         del self.machine.lies['executable']
@@ -457,6 +463,40 @@ class ReactionTest(TestCase):
         self._wait_for_state_change(self.server, 'SHUTOFF')
         self.look()
         self.assertEqual('gone', self.told()[0][1]['why'])
+
+
+class TenantTest(TestCase):
+    """A tenant cannot take his guest out of the watch."""
+
+    CAST_AS_CALL = False
+
+    def test_guest_that_does_not_shut_down(self):
+        # As os_shutdown_timeout of its image, of 68 years at most.
+        self.flags(shutdown_timeout=2**31 - 1)
+        self.flags(on_violation='pause', group='isolation')
+        server = self.boot(self.flavor(qemu_sandbox='true'))
+        domain = self.domain(server)
+        self.addCleanup(domain.end)
+        with mock.patch.object(fixtures.Domain, 'shutdown') as shutdown:
+            self.api.post_server_action(server['id'], {'os-stop': None})
+            self._wait_for_assert(shutdown.assert_called, 200, 0.05)
+            found = self.api.get_server(server['id'])
+            self.assertEqual('powering-off', found['OS-EXT-STS:task_state'])
+            self.look()
+            self.assertEqual([], self.told())
+            self.machine.lies['seccomp'] = 0
+            self.look()
+            self.assertViolated(server, 'isolation.qemu.no_sandbox')
+            self.assertEqual(RUNNING, domain._state)
+            # Nova still waits.
+            self.look()
+            self.assertEqual(fakelibvirt.VIR_DOMAIN_PAUSED, domain._state)
+            # Nova gives up on it, or its user does.
+            domain.end()
+            self._wait_for_state_change(server, 'SHUTOFF')
+        self.look()
+        ((_, payload),) = self.told()
+        self.assertEqual('gone', payload['why'])
 
 
 class ThreadTest(TestCase):

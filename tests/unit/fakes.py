@@ -30,7 +30,6 @@ PROCESS = '/sys/fs/selinux/class/process/index'
 ACCESS = '/sys/fs/selinux/access'
 APPARMOR = '/sys/module/apparmor/parameters/enabled'
 APPARMOR_MODE = '/sys/module/apparmor/parameters/mode'
-QEMU_CONF = '/etc/libvirt/qemu.conf'
 FIPS = '/proc/sys/crypto/fips_enabled'
 
 #: Files of hosts, as the kernel has them.
@@ -58,10 +57,20 @@ ALL_TYPES = frozenset(
 )
 
 
-def capabilities(*models):
+#: The labels of guests in libvirt's capabilities: type of domains -> type.
+TYPES = types.MappingProxyType({'kvm': 'svirt_t', 'qemu': 'svirt_tcg_t'})
+
+
+def capabilities(*models, types=TYPES):
     """libvirt's capabilities of a host with these security models."""
+    labels = ''.join(
+        f"<baselabel type='{domain}'>system_u:system_r:{name}:s0</baselabel>"
+        for domain, name in types.items()
+    )
     drivers = ''.join(
-        f'<secmodel><model>{m}</model><doi>0</doi></secmodel>' for m in models
+        f'<secmodel><model>{m}</model><doi>0</doi>'
+        f'{labels if m == "selinux" else ""}</secmodel>'
+        for m in models
     )
     return f'<capabilities><host>{drivers}</host></capabilities>'
 
@@ -70,6 +79,7 @@ def domain_capabilities(domain='kvm', path='/usr/bin/qemu-system-x86_64'):
     """libvirt's capabilities of domains."""
     return (
         f'<domainCapabilities><path>{path}</path><domain>{domain}</domain>'
+        '<machine>pc-i440fx-7.2</machine><arch>x86_64</arch>'
         '</domainCapabilities>'
     )
 
@@ -133,19 +143,23 @@ class Host(fakes.FakeHost):
         permissive=(),
         unknown=(),
         evidence=None,
+        arguments=fakes.ARGUMENTS,
+        types=TYPES,
     ):
         super().__init__(
             dict(files),
             options={
                 'certification': {'declared': list(certifications)},
                 'svirt': {'types': list(svirt_types)},
-                'qemu': {'conf': QEMU_CONF},
             },
-            capabilities=None if models is None else capabilities(*models),
+            capabilities=(
+                None if models is None else capabilities(*models, types=types)
+            ),
             domain_capabilities=(
                 None if domain is None else domain_capabilities(domain)
             ),
             emulator=emulator,
+            emulator_arguments=arguments,
             evidence=evidence,
         )
         self._permissive = permissive

@@ -72,11 +72,12 @@ STRONG = {
     'hypervisor': {'type': 'kvm'},
     'certification': {n: list(PRECONDITIONS) for n in CERTIFICATIONS},
     'svirt': {
-        'models': ['selinux', 'apparmor'],
+        'models': ['selinux'],
         'selinux': 'enforcing',
         'policy': 'mls',
         'apparmor': 'enforcing',
         'types': list(TYPES),
+        'default': TYPES[0],
     },
     'qemu': {
         'hardening': list(HARDENING),
@@ -86,7 +87,9 @@ STRONG = {
     },
 }
 
-_MODES = st.sampled_from(('enforcing', 'permissive', 'disabled', None))
+_MODES = st.sampled_from(
+    ('enforcing', 'permissive', 'disabled', 'unmounted', None)
+)
 
 _ANY = st.fixed_dictionaries(
     {},
@@ -102,11 +105,14 @@ _ANY = st.fixed_dictionaries(
         'svirt': st.none()
         | st.fixed_dictionaries(
             {
-                'models': _some(('selinux', 'apparmor')),
+                'models': st.lists(
+                    st.sampled_from(('selinux', 'apparmor')), max_size=1
+                ),
                 'selinux': _MODES,
                 'policy': st.sampled_from(('mls', 'mcs', None)),
                 'apparmor': _MODES,
-                'types': _some(TYPES),
+                'types': st.none() | _some(TYPES),
+                'default': st.none() | st.sampled_from((*TYPES, 'other_t')),
             }
         ),
         'qemu': st.none()

@@ -75,11 +75,7 @@ def put_facts() -> None:
 
     machine = fixtures.Machine()
     libvirtd = fixtures.Connection(machine, hostname='measured')
-    answers = (
-        libvirtd.getCapabilities(),
-        libvirtd.getDomainCapabilities(None, None, None, 'kvm', 0),
-    )
     host: typing.Any = compute_host.ComputeHost
     host.read = lambda _, path: machine.read(path)
     host.emulator = lambda _: machine.emulator()
-    host._of_connection = lambda _: answers
+    host._libvirt_answer = lambda _, question, ask: ask(libvirtd)

@@ -17,6 +17,7 @@
 """
 
 from collections.abc import Mapping
+import contextlib
 import functools
 import json
 import re
@@ -41,6 +42,14 @@ _WORDS = {
 _GOOD = frozenset({3, 5})
 _FAILED = frozenset({7, 9, 10})
 _INVALID_QUOTE = 9
+
+_FAIL = 'FAIL'
+#: What the other values of ``attestation_status`` mean.
+_STATUSES = {
+    'PASS': 'PASS',
+    'PENDING': 'PENDING',
+    'TIMEOUT': 'TIMEOUT: the agent has sent no quote in time',
+}
 
 #: PCRs whose values the verifier does not compare with the policy: the PCR of
 #: IMA's list and the PCR of the key's hash (``Tpm.check_pcrs``).
@@ -67,6 +76,10 @@ FIELDS = (
 #: The fields by which a status is recognised. An agent may have the name of
 #: one field, but hardly two agents those of both.
 _MARKS = frozenset({'operational_state', 'attestation_status'})
+
+#: Characters of a policy whose document is kept; one with all PCRs and a few
+#: values for each has about 10,000.
+_KEPT_POLICY = 2**14
 
 #: Characters of an unexpected value that a message shows.
 _SHOWN = 80
@@ -126,12 +139,15 @@ def read(status: object, at: float) -> Record:
     if not isinstance(status, Mapping):
         return _unclear('it is not an object', at)
     try:
-        state = _number(status, 'operational_state')
+        state = _state(status)
         quoted_at = _moment(status, 'last_received_quote')
         good_at = _moment(status, 'last_successful_attestation')
         count = _number(status, 'attestation_count')
         word = status['attestation_status']
         policy = status['tpm_policy']
+        failure = _failure(status)
+        if state in _FAILED and not failure:
+            failure = _with_event(_state_words(state), status)
         if not (isinstance(word, str) and isinstance(policy, str)):
             raise ValueError(
                 f'attestation_status {word!r}, tpm_policy {policy!r}'
@@ -139,17 +155,17 @@ def read(status: object, at: float) -> Record:
         document = _document(
             state,
             word,
+            failure,
             bool(count > 0 and good_at),
-            _event(status.get('last_event_id')),
             policy,
             _flag(status, 'has_mb_refstate'),
             _flag(status, 'has_runtime_policy'),
         )
         host = _host(status.get('meta_data'))
     except KeyError as error:
-        return _unclear(f'it has no {error.args[0]}', at)
+        return _unclear(f'it has no {error.args[0]}', at, status)
     except ValueError as error:
-        return _unclear(str(error), at)
+        return _unclear(str(error), at, status)
     if state == _INVALID_QUOTE and quoted_at:
         # The verifier does not ask the agent again until somebody
         # reactivates it.
@@ -157,14 +173,46 @@ def read(status: object, at: float) -> Record:
     return Record(document, good_at, at, host)
 
 
-# Alike hosts have equal documents, and a document rarely changes. Ten
-# thousand different documents take about 10 MB.
-@functools.lru_cache(2**14)
+def is_status(status: object) -> bool:
+    """Return whether this is the status of an agent, as Keylime 7.14 has it.
+
+    Older verifiers do not state ``attestation_status``.
+    """
+    return isinstance(status, Mapping) and status.keys() >= _MARKS
+
+
+def _failure(status: Mapping[str, typing.Any]) -> str:
+    """Return the failure that ``attestation_status`` states; '' for none.
+
+    A failure counts even if the rest of the status is not understood.
+    """
+    if status.get('attestation_status') != _FAIL:
+        return ''
+    state = status.get('operational_state')
+    if type(state) is not int:
+        state = None
+    words = _state_words(state)
+    if state not in _FAILED:
+        words = f'{_FAIL}, {words}'
+    return _with_event(words, status)
+
+
+def _with_event(words: str, status: Mapping[str, typing.Any]) -> str:
+    event = _event(status.get('last_event_id'))
+    return f'{words}, {event}' if event else words
+
+
+def _state_words(state: int | None) -> str:
+    if state is None:
+        return 'no operational state'
+    return f'{_WORDS.get(state, "unknown")} (state {state})'
+
+
 def _document(
-    state: int,
+    state: int | None,
     word: str,
+    failure: str,
     is_quoted: bool,
-    event: str,
     policy: str,
     boot: bool,
     runtime: bool,
@@ -173,20 +221,33 @@ def _document(
 
     :raises ValueError: the policy is malformed
     """
+    # A long text is not kept for those that come later.
+    make = _kept if len(policy) <= _KEPT_POLICY else _kept.__wrapped__
+    return make(state, word, failure, is_quoted, policy, boot, runtime)
+
+
+# Alike hosts have equal documents, and a document rarely changes. Ten
+# thousand different documents take about 10 MB.
+@functools.lru_cache(2**14)
+def _kept(
+    state: int | None,
+    word: str,
+    failure: str,
+    is_quoted: bool,
+    policy: str,
+    boot: bool,
+    runtime: bool,
+) -> str:
     pcrs = _pcrs(policy)
-    words = f'{_WORDS.get(state, "unknown")} (state {state})'
-    if state in _FAILED or word == 'FAIL':
-        outcome, found = attestation_result.FAILED, words
-        if event:
-            found = f'{words}, {event}'
+    if failure:
+        outcome, found = attestation_result.FAILED, failure
     elif state not in _GOOD or word != 'PASS':
-        outcome, found = (
-            attestation_result.PENDING,
-            f'{words}, {word[:_SHOWN]}',
-        )
+        words = _STATUSES.get(word, f'{word[:_SHOWN]!r}, which is unknown')
+        outcome = attestation_result.PENDING
+        found = f'{_state_words(state)}, {words}'
     elif not is_quoted:
         outcome = attestation_result.PENDING
-        found = f'{words}, never a good quote'
+        found = f'{_state_words(state)}, never a good quote'
     else:
         outcome, found = attestation_result.GOOD, ''
     return attestation_result.dumps(
@@ -196,15 +257,22 @@ def _document(
     )
 
 
-def _unclear(why: str, at: float) -> Record:
+def _unclear(
+    why: str, at: float, status: Mapping[str, typing.Any] | None = None
+) -> Record:
+    """Return a record of a status that is not understood."""
+    outcome, good_at = attestation_result.PENDING, None
     found = f"the verifier's status is not understood: {why[: 2 * _SHOWN]}"
+    if status is not None and (failure := _failure(status)):
+        outcome, found = attestation_result.FAILED, f'{failure}; {found}'
+        with contextlib.suppress(KeyError, ValueError):
+            # Without it an older quote would seem newer than the failure.
+            good_at = _moment(status, 'last_successful_attestation')
     return Record(
         attestation_result.dumps(
-            attestation_result.AttestationResult(
-                attestation_result.PENDING, found
-            )
+            attestation_result.AttestationResult(outcome, found)
         ),
-        None,
+        good_at,
         at,
         '',
     )
@@ -242,6 +310,19 @@ def _pcrs(policy: str) -> tuple[str, ...]:
         if int(name) not in _NOT_COMPARED:
             result[int(name)] = ','.join(digests)
     return tuple(f'{number}={result[number]}' for number in sorted(result))
+
+
+def _state(status: Mapping[str, typing.Any]) -> int | None:
+    """Return the operational state.
+
+    None for an agent in push mode, which has none before its first good quote
+    (``TPMEngine._process_results``).
+    """
+    if status['operational_state'] is None and (
+        status['attestation_status'] != 'PASS'
+    ):
+        return None
+    return _number(status, 'operational_state')
 
 
 def _number(status: Mapping[str, typing.Any], name: str) -> int:

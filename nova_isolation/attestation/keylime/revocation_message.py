@@ -31,6 +31,7 @@ _TYPES = {
 }
 
 _AGENT = re.compile(r'[\w.-]{1,255}', re.ASCII)
+_TYPE = re.compile(r'[\w.-]{1,40}', re.ASCII)
 #: An event's identifier; it is shown in messages only.
 _EVENT = re.compile(r'[\w.-]{1,255}', re.ASCII)
 
@@ -38,13 +39,15 @@ _EVENT = re.compile(r'[\w.-]{1,255}', re.ASCII)
 def read(body: bytes) -> provider.Revocation:
     """Read the body of a message.
 
-    :raises ValueError: the body is not a message of Keylime that revokes
+    Each message that names an agent takes trust away, also one of an unknown
+    type: a later version of Keylime may have another word for a failure.
+
+    :raises ValueError: the body is not a message of Keylime, or names no agent
     """
     try:
         inner = json.loads(json.loads(body)['msg'])
-        kind, agent = inner['type'], inner['agent_id']
-        words = _TYPES[kind]
-        event = inner.get('event_id')
+        agent = inner['agent_id']
+        kind, event = inner.get('type'), inner.get('event_id')
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             'the body is not a revocation message of Keylime: '
@@ -52,6 +55,16 @@ def read(body: bytes) -> provider.Revocation:
         ) from None
     if not isinstance(agent, str) or not _AGENT.fullmatch(agent):
         raise ValueError('agent_id is not the identifier of an agent')
+    words = _words(kind)
     if isinstance(event, str) and _EVENT.fullmatch(event):
         words += f' ({event})'
     return provider.Revocation(host_map.normal(agent), words)
+
+
+def _words(kind: object) -> str:
+    if not isinstance(kind, str):
+        return 'a message of its verifier that has no type'
+    if kind in _TYPES:
+        return _TYPES[kind]
+    shown = kind if _TYPE.fullmatch(kind) else 'that is no word'
+    return f'a message of its verifier of an unknown type, {shown}'

@@ -120,8 +120,8 @@ class Verifier:
             agents = self._ask()
         except (provider.ProviderError, https_error.HttpsError) as error:
             self._report = self._report._replace(trouble=str(error))
-        except Exception as error:
-            # An exception would end this thread unseen.
+        except BaseException as error:
+            # Any other exception would end this thread unseen.
             LOG.exception('Verifier %s could not be polled', self.url)
             self._report = self._report._replace(
                 trouble=f'{self.url}: {type(error).__name__}'
@@ -141,6 +141,12 @@ class Verifier:
         version = self._version(self._get('/version', until))
         answer = self._get(f'/v{version}/agents/?bulk=true', until)
         agents = self._results(answer)
+        if agents and not any(map(agent_record.is_status, agents.values())):
+            raise provider.ProviderError(
+                f'{self.url}: wanted agents with attestation_status, which '
+                f'verifiers state since Keylime 7.14, found none, with API '
+                f'{version}; upgrade the verifier'
+            )
         return tuple(
             (
                 host_map.normal(agent),
@@ -206,7 +212,7 @@ class Verifier:
         if not minors:
             raise provider.ProviderError(
                 f'{self.url}: wanted API {_MAJOR}.0 to {_MAJOR}.{_NEWEST}, '
-                f'found {str(offered)[:200]}'
+                f'found {str(offered)[:200]}; install Keylime 7.14'
             )
         return f'{_MAJOR}.{max(minors)}'
 

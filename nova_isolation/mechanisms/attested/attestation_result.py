@@ -41,10 +41,20 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(',', ':'))
 
 STATES = frozenset({GOOD, FAILED, PENDING, REVOKED, AMBIGUOUS})
 
-#: The value of PCRs 17 to 22 before any launch was measured, for each
-#: size of a digest: TCG PC Client Platform TPM Profile, 4.6.2 "PCR Initial
-#: and Reset Values".
-_NEVER_LAUNCHED = frozenset('f' * size for size in (40, 64, 96, 128))
+#: The PCRs that any program of the host can reset and extend, so that they can
+#: get any value that a verifier may have approved: the one for debugging and
+#: the one for applications. TCG PC Client Platform TPM Profile, "PCR
+#: Attributes".
+RESETTABLE = frozenset({16, 23})
+
+#: The PCRs that nothing but a dynamic launch sets to zero. It also does so to
+#: PCR 17, and extends that one at once. An operating system can set PCR 20 to
+#: 22 to zero from locality 2, without a launch. Same table.
+_ZERO_BY_LAUNCH = frozenset({18, 19})
+
+#: The highest locality, which PCR 0 begins with where the firmware has begun
+#: at that locality. TCG TPM 2.0 Library, part 1, "Initializing PCR".
+_LAST_LOCALITY = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +92,26 @@ class AttestationResult:
         return result
 
 
-def is_launched(value: str) -> bool:
-    """Return whether a PCR value (hexadecimal) is one after a launch."""
-    return value.lower() not in _NEVER_LAUNCHED
+def is_launched(number: int, value: str) -> bool:
+    """Return whether a PCR can have a value only after a launch.
+
+    PCR 17 to 22 are all ones from the start of the host until a dynamic
+    launch, the others are zero until something is measured into them: TCG PC
+    Client Platform TPM Profile, "PCR Initial and Reset Values". A value of all
+    ones or zeros is also refused for a PCR that does not begin with it,
+    because no hash yields it.
+
+    :param number: of the PCR
+    :param value: hexadecimal, of any digest
+    """
+    digits = value.lower()
+    if not digits.strip('f'):
+        return False
+    if not digits.strip('0'):
+        return number in _ZERO_BY_LAUNCH
+    if number == 0 and not digits[:-1].strip('0'):
+        return int(digits[-1], 16) > _LAST_LOCALITY
+    return True
 
 
 def dumps(result: AttestationResult) -> str:

@@ -184,10 +184,18 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
     ) -> Iterator[reasons.Unmet]:
         """Return the PCRs that the verifier's policy does not cover.
 
-        A policy that approves the value before any launch does not count.
+        A policy that approves the value before any launch does not count, and
+        neither does one for a PCR whose value any program can make.
         """
         for number in sorted(map(int, requirement.values)):
             values = facts.approved.get(number)
+            if number in attestation_result.RESETTABLE:
+                yield requirement.unmet(
+                    reason_codes.RESETTABLE,
+                    f'PCR {number}, which any program of the host can reset',
+                    'a PCR of a measured launch',
+                )
+                continue
             if values is None:
                 covered = ', '.join(map(str, sorted(facts.approved)))
                 yield requirement.unmet(
@@ -197,13 +205,17 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
                     else 'a policy for no PCR',
                     f'a policy for PCR {number}',
                 )
-            elif not all(map(attestation_result.is_launched, values)):
+                continue
+            for value in values:
+                if attestation_result.is_launched(number, value):
+                    continue
                 yield requirement.unmet(
                     reason_codes.NEVER_LAUNCHED,
-                    f'a policy that approves {values[0][:_DIGITS]}..., the '
+                    f'a policy that approves {value[:_DIGITS]}..., the '
                     'value before any launch',
                     f'PCR {number} of a measured launch',
                 )
+                break
 
     def verify(
         self,

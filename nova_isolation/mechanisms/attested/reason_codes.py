@@ -81,7 +81,14 @@ NEVER_LAUNCHED = reasons.Reason(
     "The verifier's policy for the host approves the value that the PCR has "
     'before any launch was measured.',
     'Put the value of a correctly launched host into the policy. A value of '
-    'all ones means that no measured launch took place.',
+    'all ones means that no measured launch took place, and one of zeros that '
+    'nothing was measured into the PCR.',
+)
+RESETTABLE = reasons.Reason(
+    'isolation.attested.pcr_resettable',
+    'Any program of the host can reset and extend the PCR, so no value of it '
+    'proves a launch.',
+    'Remove PCR 16 and 23 from isolation:attested_pcrs of the flavor.',
 )
 NO_BOOT = reasons.Reason(
     'isolation.attested.no_boot',

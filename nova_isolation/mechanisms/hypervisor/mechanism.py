@@ -13,6 +13,7 @@
 """The hypervisor that runs the guests of the host."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 
 from nova_isolation.mechanisms import base
@@ -74,6 +75,19 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
         """See the base class."""
         if facts.type not in requirement.values:
             yield requirement.unmet(reason_codes.OTHER, facts.type)
+
+    def judge_image(
+        self,
+        requirement: requirements.Requirement,
+        properties: Mapping[str, object],
+    ) -> Iterator[reasons.Unmet]:
+        """Decide about the emulation of another architecture."""
+        architecture = properties.get(base.EMULATED_ARCHITECTURE)
+        if architecture and 'qemu' not in requirement.values:
+            yield requirement.unmet(
+                reason_codes.OTHER_ARCHITECTURE,
+                f'an image with {base.EMULATED_ARCHITECTURE}={architecture}',
+            )
 
     def verify(
         self,

@@ -26,6 +26,14 @@ OTHER = reasons.Reason(
     'Use a host with one of the wanted hypervisors ([libvirt] virt_type), or '
     'add the hypervisor of this host to the list in the flavor.',
 )
+OTHER_ARCHITECTURE = reasons.Reason(
+    'isolation.hypervisor.emulated_architecture',
+    'The image asks for the emulation of another architecture, which Nova '
+    'runs with the hypervisor qemu, and the flavor does not allow qemu.',
+    'Remove hw_emulation_architecture from the image, or add qemu to the list '
+    'in the flavor.',
+    public=True,
+)
 
 #: All codes of this module.
 ALL = reasons.defined_in(vars())

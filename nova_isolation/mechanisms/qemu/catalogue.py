@@ -10,74 +10,118 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+
 """The components of QEMU that a distribution can leave out.
 
 Each component is a piece of attack surface that most guests never use. A
 component is present in an emulator when the emulator knows one of the QOM
-types of the component. The binary itself lists its types
-(:mod:`nova_isolation.probes.emulator`) and also loads the modules that are
-packaged separately. The names of the types are those of QEMU's own sources
-(``hw/``, ``chardev/``), unchanged from QEMU 7.2 to 10.0 except where two are
-listed.
+types of the component: its core, or any front end of it, whether it is for
+PCI, ISA, the system bus or another bus. The binary itself lists its types,
+the abstract ones too (:mod:`nova_isolation.probes.emulator`), and also loads
+the modules that are packaged separately. The names are those of QEMU's own
+sources (``hw/``, ``net/can/``, ``chardev/``), from QEMU 6.2 to 10.0.
+
+A back end of QEMU that no guest can reach by itself (``chardev-parallel``,
+``chardev-testdev``) is not part of a component.
 
 The order is part of the schema of the facts, because a host sends one bit for
 each component. Only append components; never insert or remove one.
 """
 
+from collections.abc import Set
+import fnmatch
+import re
 import types
 
-#: Component -> the QOM types that reveal the component.
+#: Component -> the QOM types that reveal the component; ``*`` stands for any
+#: characters. Where QEMU has a core or an abstract type, it is named first.
 CATALOGUE = types.MappingProxyType(
     {
-        'floppy': ('isa-fdc', 'floppy'),
-        'cirrus': ('cirrus-vga', 'isa-cirrus-vga'),
+        'floppy': ('floppy', 'floppy-bus', '*-fdc', 'sun-fdtwo'),
+        'cirrus': ('cirrus-vga', 'isa-cirrus-vga', '*cirrus*'),
         'usb-redir': ('usb-redir',),
-        'qxl': ('qxl', 'qxl-vga'),
+        'qxl': ('pci-qxl', 'qxl', 'qxl-*'),
         'vmware-vga': ('vmware-svga',),
         'bochs-display': ('bochs-display',),
         'ati-vga': ('ati-vga',),
-        'virtio-gpu': ('virtio-gpu-device',),
-        'virtio-gpu-gl': ('virtio-gpu-gl-device',),
-        'ne2000': ('ne2k_pci', 'ne2k_isa'),
-        'pcnet': ('pcnet',),
+        # What has 3D acceleration besides is the next component.
+        'virtio-gpu': (
+            'virtio-gpu-base', 'virtio-gpu-device', 'virtio-gpu-pci*',
+            'virtio-gpu-ccw', 'virtio-gpu-rutabaga-*', 'virtio-vga',
+            'virtio-vga-base*', 'virtio-vga-rutabaga*', 'vhost-user-gpu*',
+            'vhost-user-vga*',
+        ),
+        'virtio-gpu-gl': (
+            'virtio-gpu-gl-device', 'virtio-gpu-gl-*', 'virtio-vga-gl*',
+            'virtio-gpu-virgl-*',
+        ),
+        'ne2000': ('ne2k_pci', 'ne2k_isa', 'ne2k*'),
+        'pcnet': ('pcnet', 'pcnet-*', 'lance'),
         'rtl8139': ('rtl8139',),
-        'e1000': ('e1000',),
+        'e1000': ('e1000-base', 'e1000', 'e1000-*'),
         'e1000e': ('e1000e',),
-        'eepro100': ('i82551', 'i82557b', 'i82559er'),
+        'eepro100': ('i8255?*', 'i82562', 'i82801'),
         'tulip': ('tulip',),
         'vmxnet3': ('vmxnet3',),
-        'sdhci': ('sdhci-pci',),
-        'ac97': ('AC97',),
+        'sdhci': ('generic-sdhci', 'sdhci-bus', '*sdhci*', '*usdhc'),
+        'ac97': ('AC97', '*ac97', 'via-mc97'),
         'es1370': ('ES1370',),
-        'intel-hda': ('intel-hda', 'ich9-intel-hda'),
+        'intel-hda': ('intel-hda-generic', '*intel-hda', 'HDA', 'hda-*'),
         'sb16': ('sb16',),
         'adlib': ('adlib',),
         'gus': ('gus',),
-        'lsi-scsi': ('lsi53c895a', 'lsi53c810'),
-        'megasas': ('megasas', 'megasas-gen2'),
-        'mptsas': ('mptsas1068',),
-        'am53c974': ('am53c974', 'dc390'),
+        'lsi-scsi': ('lsi53c895a', 'lsi53c*'),
+        'megasas': ('megasas-base', 'megasas', 'megasas-*'),
+        'mptsas': ('mptsas1068', 'mptsas*'),
+        'am53c974': ('esp', '*-esp', 'am53c974', 'dc390'),
         'pvscsi': ('pvscsi',),
-        'virtio-9p': ('virtio-9p-device',),
-        'nvme': ('nvme',),
-        'usb-uhci': ('piix3-usb-uhci',),
-        'usb-ohci': ('pci-ohci',),
-        'usb-ehci': ('usb-ehci',),
-        'usb-xhci': ('nec-usb-xhci', 'qemu-xhci'),
-        'usb-smartcard': ('usb-ccid',),
+        'virtio-9p': ('virtio-9p-device', 'virtio-9p-*'),
+        'nvme': ('nvme', 'nvme-*'),
+        'usb-uhci': ('pci-uhci-usb', '*uhci*'),
+        'usb-ohci': ('sysbus-ohci', 'pci-ohci', '*ohci*'),
+        'usb-ehci': (
+            'pci-ehci-usb', 'sysbus-ehci-usb', '*ehci*', 'usb-chipidea',
+        ),
+        'usb-xhci': (
+            'base-xhci', 'pci-xhci', 'sysbus-xhci', '*xhci*', 'usb_dwc3',
+        ),
+        'usb-smartcard': ('usb-ccid', 'ccid-card', 'ccid-*'),
         'usb-mtp': ('usb-mtp',),
-        'usb-storage': ('usb-storage', 'usb-bot', 'usb-uas'),
-        'usb-serial': ('usb-serial',),
+        'usb-storage': (
+            'usb-storage-dev', 'usb-storage', 'usb-bot', 'usb-uas',
+        ),
+        'usb-serial': ('usb-serial-dev', 'usb-serial', 'usb-braille'),
         'usb-host': ('usb-host',),
-        'usb-u2f': ('u2f-passthru', 'u2f-emulated'),
+        'usb-u2f': ('u2f-key', 'u2f-*'),
         'parallel': ('isa-parallel',),
-        'ipmi': ('ipmi-bmc-sim', 'ipmi-bmc-extern'),
-        'can': ('kvaser_pci', 'ctucan_pci'),
-        'ivshmem': ('ivshmem-plain', 'ivshmem-doorbell'),
+        'ipmi': ('ipmi-bmc', 'ipmi-interface', '*ipmi*'),
+        'can': (
+            'can-bus', 'can-host', 'can-host-*', 'kvaser_pci', 'ctucan_pci',
+            'mioe3680_pci', 'pcm3680_pci', 'xlnx.*can*',
+        ),
+        'ivshmem': ('ivshmem-common', 'ivshmem', 'ivshmem-*'),
         'edu': ('edu',),
-        'pc-testdev': ('pc-testdev', 'pci-testdev'),
-        'spice': ('chardev-spicevmc',),
+        'pc-testdev': ('pc-testdev', 'pci-testdev', 'hyperv-testdev'),
+        'spice': ('chardev-spice', 'chardev-spice*'),
         'vmport': ('vmport', 'vmmouse'),
+        # QEMU dropped it in release 8.0.
         'sga': ('sga',),
     }
-)
+)  # fmt: skip
+
+_PATTERNS = {
+    component: re.compile('|'.join(map(fnmatch.translate, names)))
+    for component, names in CATALOGUE.items()
+}
+
+
+def present(known: Set[str]) -> frozenset[str]:
+    """Return the components that an emulator has.
+
+    :param known: all QOM types that the emulator knows
+    """
+    return frozenset(
+        component
+        for component, pattern in _PATTERNS.items()
+        if any(map(pattern.match, known))
+    )

@@ -24,14 +24,18 @@ ROWS = (
         values=('pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'),
         several=True,
         compatible=_KVM,
-        condition='the emulator was built with each of these hardenings',
-        example='pie,nx,relro',
+        condition=(
+            'the emulator was built with each of these hardenings (relro '
+            'without bindnow is partial RELRO: the part of the global offset '
+            'table that holds functions of libraries stays writable)'
+        ),
+        example='pie,nx,relro,bindnow',
     ),
     vocabulary.ExtraSpec(
         'isolation:qemu_sandbox',
         values=('true',),
         compatible=_KVM,
-        condition='QEMU runs under its seccomp filter',
+        condition='QEMU runs under its own seccomp filter, as libvirt asks',
         example='true',
     ),
     vocabulary.ExtraSpec(

@@ -13,23 +13,23 @@
 """The emulator: its hardening, its components and its sandbox."""
 
 from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Mapping
 import dataclasses
+import logging
 import re
-import typing
 
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.mechanisms.qemu import extra_specs
 from nova_isolation.mechanisms.qemu import reason_codes
+from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
 from nova_isolation.probes import program
 
-if typing.TYPE_CHECKING:
-    from oslo_config import cfg
+LOG = logging.getLogger(__name__)
 
 _HARDENING = 'isolation:qemu_hardening'
 _SANDBOX = 'isolation:qemu_sandbox'
@@ -37,12 +37,6 @@ _ABSENT = 'isolation:qemu_absent'
 
 _COMPONENTS = tuple(catalogue.CATALOGUE)
 
-# An assignment that is not commented out, as libvirt's virConfReadFile
-# reads it. A line ends with CR or LF.
-_SECCOMP_OPTION = re.compile(
-    r'(?:^|[\r\n])[ \t]*seccomp_sandbox[ \t]*=[ \t]*([^#\r\n]*)'
-)
-_NUMBER = re.compile('[-+]?[0-9]+')
 _SECCOMP_FILTER = 2
 
 
@@ -52,8 +46,8 @@ class QemuFacts:
 
     :ivar hardening: the words of ``isolation:qemu_hardening`` that the
         emulator meets
-    :ivar sandbox: whether guests run under QEMU's seccomp filter; None:
-        unknown
+    :ivar sandbox: whether libvirt starts guests under QEMU's own seccomp
+        filter; None: unknown
     :ivar known: how many components of the catalogue the host looked for
     :ivar present: a hexadecimal number; bit N is set where the emulator has
         component N
@@ -90,20 +84,14 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     facts_class = QemuFacts
     unknown = reason_codes.UNKNOWN
 
-    @classmethod
-    def options(cls) -> 'Sequence[cfg.Opt]':
-        """See the base class."""
-        from nova_isolation.mechanisms.qemu import options
-
-        return options.OPTIONS
-
     def measure(self, host: base.Host) -> QemuFacts:
-        """Measure the emulator and read libvirt's qemu.conf."""
+        """Measure the emulator, and ask libvirt how it starts a guest."""
         emulator = host.emulator()
+        components = catalogue.present(emulator.types)
         present = sum(
             1 << index
             for index, component in enumerate(_COMPONENTS)
-            if emulator.types & set(catalogue.CATALOGUE[component])
+            if component in components
         )
         return QemuFacts(
             tuple(sorted(emulator.hardening)),
@@ -117,24 +105,23 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     ) -> bool | None:
         """Return whether libvirt starts this emulator with a seccomp filter.
 
-        By default of ``seccomp_sandbox`` libvirt uses the filter where QEMU
-        has it (libvirt, src/qemu/qemu.conf.in). None: unknown.
+        libvirt itself is asked, because the setting that counts is the one
+        that the running libvirtd has read, whatever file it is from. None:
+        unknown.
         """
         if not emulator.sandbox:
             return False
         try:
-            text = host.read(host.options(self.name).conf)
-        except FileNotFoundError:
-            return True
-        except OSError:
+            return sandbox.is_on(host.emulator_arguments())
+        except (OSError, ValueError) as error:
             # The other facts about the emulator are still known.
+            LOG.warning(
+                'Mechanism qemu cannot ask libvirt for the command line of a '
+                'guest; flavors that need isolation:qemu_sandbox are refused '
+                'on this host: %s',
+                error,
+            )
             return None
-        values = [v.strip() for v in _SECCOMP_OPTION.findall(text)]
-        if not all(map(_NUMBER.fullmatch, values)):
-            return None
-        # libvirt decides which of two assignments counts; here both must
-        # switch the filter on.
-        return all(int(value) != 0 for value in values)
 
     def traits(self, facts: QemuFacts) -> frozenset[str]:
         """Return a trait for each hardening and each absent component.
@@ -184,6 +171,23 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         else:
             yield from _unmet_absent(requirement, facts)
 
+    def judge_image(
+        self,
+        requirement: requirements.Requirement,
+        properties: Mapping[str, object],
+    ) -> Iterator[reasons.Unmet]:
+        """Decide about the emulator of another architecture.
+
+        A host has measured only the emulator of its own architecture. The
+        sandbox is verified on the process, whatever program it runs.
+        """
+        architecture = properties.get(base.EMULATED_ARCHITECTURE)
+        if architecture and requirement.key != _SANDBOX:
+            yield requirement.unmet(
+                reason_codes.OTHER_ARCHITECTURE,
+                f'an image with {base.EMULATED_ARCHITECTURE}={architecture}',
+            )
+
     def verify(
         self,
         guest: base.Guest,
@@ -191,7 +195,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         facts: QemuFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """Verify the seccomp mode and the program that the kernel reports."""
+        """Verify the seccomp filter and the program of the process."""
         process = guest.process()
         for requirement in wanted.of(self.name):
             if process is None:
@@ -202,15 +206,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
             if requirement.key != _SANDBOX:
                 yield _verify_program(requirement, process, host)
                 continue
-            mode = process.seccomp()
-            if mode == _SECCOMP_FILTER:
-                yield base.Proof(requirement.key, f'Seccomp: {mode}')
-            else:
-                yield requirement.unmet(
-                    reason_codes.NO_SANDBOX,
-                    f'Seccomp: {mode}',
-                    f'Seccomp: {_SECCOMP_FILTER}',
-                )
+            yield _verify_sandbox(requirement, process)
 
 
 def _unmet_absent(
@@ -231,6 +227,25 @@ def _unmet_absent(
             'no measurement of ' + ','.join(unknown),
             'no ' + ','.join(unknown),
         )
+
+
+def _verify_sandbox(
+    requirement: requirements.Requirement, process: base.Process
+) -> base.Proof | reasons.Unmet:
+    """Verify that the process is under a filter that QEMU itself installed.
+
+    A filter alone proves nothing, because libvirtd may have passed one on to
+    the process. A command line alone is only what QEMU was asked for.
+    """
+    arguments, mode = process.arguments(), process.seccomp()
+    found = f'Seccomp: {mode}, {sandbox.found(arguments)}'
+    if mode == _SECCOMP_FILTER and sandbox.is_on(arguments):
+        return base.Proof(requirement.key, found)
+    return requirement.unmet(
+        reason_codes.NO_SANDBOX,
+        found,
+        f'Seccomp: {_SECCOMP_FILTER}, {sandbox.ASKED}',
+    )
 
 
 def _verify_program(

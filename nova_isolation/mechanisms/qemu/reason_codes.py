@@ -27,7 +27,7 @@ NOT_HARDENED = reasons.Reason(
 )
 NO_SANDBOX = reasons.Reason(
     'isolation.qemu.no_sandbox',
-    'QEMU does not run under its seccomp filter on the host.',
+    'QEMU does not run under its own seccomp filter on the host.',
     'Use a QEMU with seccomp and do not set seccomp_sandbox = 0 in '
     "libvirt's qemu.conf.",
 )
@@ -41,6 +41,14 @@ BINARY = reasons.Reason(
     'The started guest does not run the emulator that was measured.',
     'Check [libvirt] of nova.conf and the emulator path of libvirt. After an '
     'upgrade of QEMU the host measures the new emulator within a minute.',
+)
+OTHER_ARCHITECTURE = reasons.Reason(
+    'isolation.qemu.emulated_architecture',
+    'The image asks for the emulator of another architecture, and hosts '
+    'measure only the emulator of their own.',
+    'Remove hw_emulation_architecture from the image, or use a flavor without '
+    'isolation:qemu_hardening and isolation:qemu_absent.',
+    public=True,
 )
 
 #: All codes of this module.

@@ -14,8 +14,6 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence
-import dataclasses
-import logging
 import typing
 
 from nova_isolation.mechanisms import base
@@ -23,12 +21,10 @@ from nova_isolation.mechanisms.svirt import extra_specs
 from nova_isolation.mechanisms.svirt import reason_codes
 from nova_isolation.mechanisms.svirt import seclabel_xml
 from nova_isolation.mechanisms.svirt import security_label
+from nova_isolation.mechanisms.svirt import svirt_facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.probes import apparmor
-from nova_isolation.probes import libvirt_xml
-from nova_isolation.probes import selinux
 
 if typing.TYPE_CHECKING:
     # The libvirt hook passes elements of xml.etree; an import of lxml would
@@ -36,57 +32,17 @@ if typing.TYPE_CHECKING:
     from lxml import etree
     from oslo_config import cfg
 
-LOG = logging.getLogger(__name__)
-
 _MODEL = 'isolation:svirt'
 _TYPE = 'isolation:svirt_type'
 
-#: The models, in the order in which ``any`` prefers them. libvirt's third
-#: driver, dac, is plain Unix ownership, which no flavor needs to require.
-_MODELS = ('selinux', 'apparmor')
 
-ENFORCING = 'enforcing'
-
-
-@dataclasses.dataclass(frozen=True)
-class SvirtFacts:
-    """The facts about libvirt's confinement.
-
-    :ivar models: the models of :data:`_MODELS` that libvirt has drivers for
-    :ivar selinux: enforcing, permissive, disabled; None: unknown
-    :ivar policy: mls, mcs, plain; None: unknown or no SELinux
-    :ivar apparmor: enforcing, complain, disabled; None: unknown
-    :ivar types: the SELinux types that the host allows for guests and that
-        the kernel enforces
-    """
-
-    models: tuple[str, ...]
-    selinux: str | None
-    policy: str | None
-    apparmor: str | None
-    types: tuple[str, ...]
-
-    def mode(self, model: str) -> str | None:
-        """Return the state of a model's security module."""
-        return self.selinux if model == 'selinux' else self.apparmor
-
-    @property
-    def enforced(self) -> tuple[str, ...]:
-        """The models that are enforced, the preferred model first."""
-        return tuple(
-            m
-            for m in _MODELS
-            if m in self.models and self.mode(m) == ENFORCING
-        )
-
-
-class SvirtMechanism(base.HostMechanism[SvirtFacts]):
+class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
     """``isolation:svirt`` and ``isolation:svirt_type``."""
 
     name = 'svirt'
     extra_specs = extra_specs.ROWS
     own_reasons = reason_codes.ALL
-    facts_class = SvirtFacts
+    facts_class = svirt_facts.SvirtFacts
     unknown = reason_codes.UNKNOWN
 
     @classmethod
@@ -96,67 +52,54 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
 
         return options.OPTIONS
 
-    def measure(self, host: base.Host) -> SvirtFacts:
+    def measure(self, host: base.Host) -> svirt_facts.SvirtFacts:
         """Measure libvirt's drivers and the kernel's security modules."""
-        drivers = libvirt_xml.security_models(host.capabilities())
-        models = tuple(m for m in _MODELS if m in drivers)
-        mode = _state(selinux.mode, host)
-        on = mode not in (None, 'disabled')
-        return SvirtFacts(
-            models,
-            mode,
-            _state(selinux.policy, host) if on else None,
-            _state(apparmor.mode, host),
-            self._types(host) if on and 'selinux' in models else (),
-        )
-
-    def _types(self, host: base.Host) -> tuple[str, ...]:
-        """Return the enforced types of ``[isolation_svirt] types``."""
         (spec,) = (s for s in self.extra_specs if s.key == _TYPE)
-        found = []
-        for text in sorted(set(host.options(self.name).types)):
-            for type_ in spec.parse(text):
-                try:
-                    enforced = selinux.enforced(
-                        security_label.base(type_), host.read, host.ask
-                    )
-                except (OSError, ValueError) as error:
-                    LOG.warning(
-                        'Mechanism svirt cannot read whether the kernel '
-                        'enforces SELinux type %(type)s; flavors that need '
-                        'the type are refused on this host: %(error)s',
-                        {'type': type_, 'error': error},
-                    )
-                    continue
-                if enforced:
-                    found.append(type_)
-        return tuple(found)
+        types = host.options(self.name).types
+        return svirt_facts.measure(host, map(spec.parse, types))
 
-    def traits(self, facts: SvirtFacts) -> frozenset[str]:
-        """Return a trait for each enforced model, for any, for each type."""
-        result = {traits.name('SVIRT', model) for model in facts.enforced}
-        if result:
+    def traits(self, facts: svirt_facts.SvirtFacts) -> frozenset[str]:
+        """Return a trait for the enforced model, for any, for each type.
+
+        The trait of the model says that a guest without
+        ``isolation:svirt_type`` can be proven.
+        """
+        result = set()
+        if facts.enforced and facts.is_default_proven:
+            result.add(traits.name('SVIRT', facts.enforced))
             result.add(traits.name('SVIRT', 'ANY'))
-        if 'selinux' in facts.enforced:
-            result.update(traits.name('SVIRT_TYPE', t) for t in facts.types)
+        if facts.enforced == 'selinux':
+            result.update(
+                traits.name('SVIRT_TYPE', t) for t in facts.types or ()
+            )
         return frozenset(result)
 
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """Return the trait of the requirement, named as in :meth:`traits`."""
-        prefix = 'SVIRT' if requirement.key == _MODEL else 'SVIRT_TYPE'
-        return frozenset({traits.name(prefix, requirement.value)})
+        """Return the trait of the requirement, named as in :meth:`traits`.
+
+        Where the flavor names a type, the trait of the type is the only one.
+        """
+        if requirement.key == _TYPE:
+            return frozenset({traits.name('SVIRT_TYPE', requirement.value)})
+        if _type_beside(requirement) is not None:
+            return frozenset()
+        return frozenset({traits.name('SVIRT', requirement.value)})
 
     def judge(
-        self, requirement: requirements.Requirement, facts: SvirtFacts
+        self,
+        requirement: requirements.Requirement,
+        facts: svirt_facts.SvirtFacts,
     ) -> Iterator[reasons.Unmet]:
         """See the base class."""
         if requirement.key == _TYPE:
-            if 'selinux' not in facts.enforced:
+            if facts.enforced != 'selinux':
                 yield requirement.unmet(
                     reason_codes.TYPE, 'no confinement by SELinux'
                 )
+            elif facts.types is None:
+                yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
             elif requirement.value not in facts.types:
                 yield requirement.unmet(
                     reason_codes.TYPE,
@@ -165,31 +108,32 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
                     else 'no allowed type',
                 )
             return
-        models = _candidates(requirement)
-        if set(models) & set(facts.enforced):
-            return
-        available = [m for m in models if m in facts.models]
-        if not available:
+        if facts.model not in _candidates(requirement):
             yield requirement.unmet(
                 reason_codes.NO_MODEL,
-                f'only {", ".join(facts.models)}'
-                if facts.models
-                else 'no security model',
+                f'only {facts.model}' if facts.model else 'no security model',
             )
-        elif any(facts.mode(m) is None for m in available):
+        elif facts.mode is None:
             yield requirement.unmet(reason_codes.UNKNOWN, 'unknown')
-        else:
+        elif facts.mode == 'unmounted':
+            yield requirement.unmet(
+                reason_codes.UNMOUNTED, 'no /sys/fs/selinux'
+            )
+        elif facts.mode != svirt_facts.ENFORCING:
             yield requirement.unmet(
                 reason_codes.NOT_ENFORCING,
-                ', '.join(f'{m} {facts.mode(m)}' for m in available),
+                f'{facts.model} {facts.mode}',
                 f'{requirement.value}, enforcing',
             )
+        elif _type_beside(requirement) is None:
+            # Otherwise the type is judged with isolation:svirt_type.
+            yield from _unmet_default(requirement, facts)
 
     def confine(
         self,
         domain: 'etree._Element',
         wanted: requirements.Requirements,
-        facts: SvirtFacts,
+        facts: svirt_facts.SvirtFacts,
     ) -> None:
         """Name the security model in the XML, so that the XML fails closed.
 
@@ -203,7 +147,7 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         if model is None:
             return
         for old in domain.findall('seclabel'):
-            if old.get('model') in (None, *_MODELS):
+            if old.get('model') in (None, *svirt_facts.MODELS):
                 domain.remove(old)
         from lxml import etree
 
@@ -229,7 +173,7 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         self,
         guest: base.Guest,
         wanted: requirements.Requirements,
-        facts: SvirtFacts,
+        facts: svirt_facts.SvirtFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Verify the labels that libvirt and the kernel report."""
@@ -260,6 +204,9 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
         if model == 'apparmor':
             yield _verify_apparmor(requirement, guest.uuid, label, process)
             return
+        if facts.types is None:
+            yield requirement.unmet(reason_codes.UNKNOWN, 'unknown types')
+            return
         type_ = wanted.get(_TYPE)
         allowed = tuple(
             t for t in facts.types if type_ is None or t in type_.values
@@ -279,35 +226,48 @@ class SvirtMechanism(base.HostMechanism[SvirtFacts]):
                 yield base.Proof(item.key, f'{process}, enforcing')
 
 
-def _state(probe: selinux.Probe, host: base.Host) -> str | None:
-    """Return the result of a probe; None where the probe fails.
-
-    An unknown state of one security module does not affect the others.
-    """
-    try:
-        return probe(host.read)
-    except (OSError, ValueError) as error:
-        LOG.warning(
-            'Mechanism svirt cannot read the state of a security module: %s',
-            error,
-        )
-        return None
-
-
 def _candidates(requirement: requirements.Requirement) -> tuple[str, ...]:
     """Return the models that meet the requirement."""
-    return _MODELS if requirement.value == 'any' else requirement.values
+    return (
+        svirt_facts.MODELS
+        if requirement.value == 'any'
+        else requirement.values
+    )
 
 
 def _chosen(
-    wanted: requirements.Requirements, facts: SvirtFacts
+    wanted: requirements.Requirements, facts: svirt_facts.SvirtFacts
 ) -> str | None:
     """Return the model that confines the guest on this host."""
     requirement = wanted.get(_MODEL)
     if requirement is None:
         return None
-    candidates = _candidates(requirement)
-    return next((m for m in facts.enforced if m in candidates), None)
+    model = facts.enforced
+    return model if model in _candidates(requirement) else None
+
+
+def _type_beside(requirement: requirements.Requirement) -> str | None:
+    """Return the type that the flavor asks for beside the model, if any."""
+    return dict(requirement.beside).get(_TYPE)
+
+
+def _unmet_default(
+    requirement: requirements.Requirement, facts: svirt_facts.SvirtFacts
+) -> Iterator[reasons.Unmet]:
+    """Judge the label that libvirt gives to a guest without a type."""
+    if facts.is_default_proven:
+        return
+    if facts.default is None or facts.types is None:
+        yield requirement.unmet(
+            reason_codes.UNKNOWN, 'an unknown SELinux type of guests'
+        )
+        return
+    types = ' or '.join(facts.types) or '(none is allowed and enforced)'
+    yield requirement.unmet(
+        reason_codes.DEFAULT_TYPE,
+        f'guests of type {facts.default}',
+        f'{requirement.value}, guests of type {types}',
+    )
 
 
 def _verify_apparmor(

@@ -31,8 +31,28 @@ NOT_ENFORCING = reasons.Reason(
     'isolation.svirt.not_enforcing',
     'The security module does not enforce: it only records what it would '
     'deny, or it is disabled.',
-    'For SELinux run setenforce 1 and set SELINUX=enforcing. For AppArmor run '
-    'aa-enforce on the profiles of libvirt.',
+    'For SELinux run setenforce 1 and set SELINUX=enforcing. For AppArmor set '
+    'the mode enforce in /sys/module/apparmor/parameters/mode, and remove '
+    'flags such as complain from /etc/apparmor.d/libvirt/TEMPLATE.qemu and '
+    'from the profiles of guests beside it.',
+)
+UNMOUNTED = reasons.Reason(
+    'isolation.svirt.selinux_unseen',
+    'The kernel of the host runs SELinux, but selinuxfs is not mounted where '
+    'nova-compute runs, so nova-compute cannot see whether SELinux enforces.',
+    'Mount /sys/fs/selinux into the container of nova-compute, read-write, '
+    'because nova-compute asks the kernel about types there.',
+    uncertain=True,
+)
+DEFAULT_TYPE = reasons.Reason(
+    'isolation.svirt.default_type',
+    'The SELinux type that libvirt gives to guests is permissive by itself, '
+    'is not in the policy, or is not among [isolation_svirt] types of the '
+    'host. A guest without isolation:svirt_type would start and fail its '
+    'verification.',
+    'If "semanage permissive -l" shows the type, run semanage permissive -d '
+    'TYPE. Otherwise load the policy module that defines the type, or add the '
+    'type to [isolation_svirt] types.',
 )
 TYPE = reasons.Reason(
     'isolation.svirt.type_not_allowed',

@@ -26,7 +26,9 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.attestation import service
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
+from nova_isolation.host import newest_measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.virt import exception
@@ -85,6 +87,8 @@ class Guard:
         self.published: measurement.Measurement | None = None
         self._host = host
         self._mechanisms = mechanisms
+        self._calls = bounded_calls.BoundedCalls(options.measure_timeout)
+        self._newest = newest_measurement.NewestMeasurement(self.measure)
 
     @property
     def enforces(self) -> bool:
@@ -92,8 +96,12 @@ class Guard:
         return bool(self.options.mode == 'enforce')
 
     def measure(self) -> measurement.Measurement:
-        """Measure the host, now."""
-        return measurement.measure(self._host, self._mechanisms)
+        """Measure the host, now.
+
+        The time is limited. Only for tagged guests, and never under a lock of
+        Nova that other guests need.
+        """
+        return measurement.measure(self._host, self._mechanisms, self._calls)
 
     def offer(
         self, measured: measurement.Measurement, uuid: str | None = None
@@ -108,9 +116,17 @@ class Guard:
             return measured
         return measured.closed(self.violations.closed(uuid))
 
+    def renew(self, seconds: float) -> measurement.Measurement:
+        """Measure the host on another thread.
+
+        :param seconds: how long to wait for the measurement
+        :returns: the newest measurement that has finished
+        """
+        return self._newest.renew(seconds)
+
     def publish(self) -> measurement.Measurement:
-        """Measure the host, for the scheduler."""
-        self.published = self.offer(self.measure())
+        """What the host offers to the scheduler. Does not wait."""
+        self.published = self.offer(self._newest.get())
         return self.published
 
     def decide(
@@ -201,6 +217,10 @@ class Guard:
             powered off
         """
         self.deferred_power_off.discard(request.uuid)
+        # If this process ends before the guest is verified, its next one
+        # knows by this that the guest is paused for this start and not by
+        # somebody else.
+        self.hypervisor.begin_start(handle)
         try:
             result = start(True)
         except Exception as error:
@@ -213,6 +233,7 @@ class Guard:
             verified = self._verify(handle, request, outcome.POWER_OFF)
             if not pause:
                 resume()
+                self.end_start(handle, request)
         except BaseException:
             self.power_off(handle, request)
             raise
@@ -237,7 +258,27 @@ class Guard:
         """
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
+        self.end_start(handle, request)
         self.reporter.report(verified)
+
+    def end_start(
+        self, handle: typing.Any, request: guest_request.GuestRequest
+    ) -> None:
+        """Note that a guest runs, after it was verified. Raises nothing.
+
+        :param handle: the guest
+        :param request: what is asked for the guest
+        """
+        try:
+            if self.hypervisor.is_starting(handle):
+                self.hypervisor.end_start(handle)
+        except Exception:
+            # The guest runs. The next start of this service notes it again.
+            LOG.warning(
+                'Could not note that the start of a guest is over',
+                exc_info=True,
+                instance_uuid=request.uuid,
+            )
 
     def verify(
         self,
@@ -252,7 +293,12 @@ class Guard:
         :param measured: the host, measured after the guest was started
         """
         return verification.verify(
-            guest, request, measured, self._host, self._mechanisms
+            guest,
+            request,
+            measured,
+            self._host,
+            self._mechanisms,
+            self._calls,
         )
 
     def power_off(

@@ -20,9 +20,23 @@ driver; the guard only passes it on.
 
 import abc
 from collections.abc import Iterable
+import dataclasses
 import typing
 
 from nova_isolation.mechanisms import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a guest, from its start to its end.
+
+    :ivar id: tells this run from each other run of the guest
+    :ivar executes: whether the guest executes now. A guest that is being
+        started does not execute yet, nor does a paused one.
+    """
+
+    id: int
+    executes: bool
 
 
 class Hypervisor(abc.ABC):
@@ -45,6 +59,33 @@ class Hypervisor(abc.ABC):
         Made anew for each look at the host.
         """
         return None
+
+    @abc.abstractmethod
+    def begin_start(self, handle: typing.Any) -> None:
+        """Note that this software is about to start a guest paused.
+
+        The note outlives this process, the hypervisor and a reboot of the
+        host. It ends when Nova defines the guest anew.
+
+        :raises Exception: that could not be noted; the guest must not be
+            started
+        """
+
+    @abc.abstractmethod
+    def end_start(self, handle: typing.Any) -> None:
+        """Note that the start is over: the guest was verified and resumed.
+
+        :raises Exception: that could not be noted
+        """
+
+    @abc.abstractmethod
+    def is_starting(self, handle: typing.Any) -> bool:
+        """Whether a start that began has not ended.
+
+        If the guest is paused, it is paused for that start and never ran.
+
+        :raises Exception: the hypervisor cannot be asked now
+        """
 
     @abc.abstractmethod
     def power_off(self, handle: typing.Any) -> None:
@@ -86,10 +127,10 @@ class Hypervisor(abc.ABC):
         """
 
     @abc.abstractmethod
-    def is_paused(self, handle: typing.Any) -> bool:
-        """Whether a guest is paused.
+    def run(self, handle: typing.Any) -> Run | None:
+        """The present run of a guest; None: the guest has ended.
 
-        :raises Exception: the guest has ended
+        :raises Exception: the hypervisor cannot be asked now
         """
 
     @abc.abstractmethod

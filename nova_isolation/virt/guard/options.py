@@ -31,6 +31,10 @@ class Options(typing.Protocol):
         """What is done about a violation: report, pause or stop."""
 
     @property
+    def measure_timeout(self) -> float:
+        """Seconds that a mechanism may take to measure or to verify."""
+
+    @property
     def verify_interval(self) -> float:
         """Seconds between two verifications; 0: guests that run are not
         verified again.

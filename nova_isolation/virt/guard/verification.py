@@ -14,8 +14,10 @@
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 
 from nova_isolation.decision import host_facts
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
@@ -71,6 +73,7 @@ def verify(
     measured: measurement.Measurement,
     host: base.Host,
     mechanisms: registry.Mechanisms,
+    calls: bounded_calls.BoundedCalls,
 ) -> Verification:
     """Verify a guest. Reports nothing, changes nothing, raises nothing.
 
@@ -80,6 +83,7 @@ def verify(
         binary, the policy or a mode may have changed since the decision
     :param host: the host as the mechanisms ask it
     :param mechanisms: the mechanisms of this process
+    :param calls: limits the time of each mechanism
     """
     unmet = decide(request, measured, mechanisms)
     if unmet:
@@ -88,8 +92,17 @@ def verify(
     failures = []
     for name in owners(request):
         try:
-            found += _ask(
-                name, guest, request, measured.sections, host, mechanisms
+            found += calls.call(
+                (name, request.uuid),
+                functools.partial(
+                    _ask,
+                    name,
+                    guest,
+                    request,
+                    measured.sections,
+                    host,
+                    mechanisms,
+                ),
             )
         except base.FAILURES as error:
             # libvirt, the kernel or the mechanism failed. A requirement that

@@ -41,6 +41,7 @@ class GuardedGuest(libvirt_guest.Guest):
 
     _guard: guard.Guard
     _request: Callable[[], guest_request.GuestRequest]
+    _arrives_paused: Callable[[], bool]
 
     @classmethod
     def take(
@@ -64,7 +65,21 @@ class GuardedGuest(libvirt_guest.Guest):
             plain.__class__ = cls
             plain._guard = host_guard
             plain._request = request
+            plain._arrives_paused = lambda: True
         return plain
+
+    @classmethod
+    def decide_arrival(
+        cls, guest: typing.Any, paused: Callable[[], bool]
+    ) -> None:
+        """Say how a guest is to arrive where it is sent.
+
+        :param guest: the guest; a stand-in is left as it is
+        :param paused: returns whether the guest must arrive paused if it is
+            tagged; called when it is sent
+        """
+        if type(guest) is cls:
+            guest._arrives_paused = paused
 
     @signatures.override
     def launch(self, pause: bool = False) -> typing.Any:
@@ -107,7 +122,7 @@ class GuardedGuest(libvirt_guest.Guest):
         """See Nova's Guest. A tagged guest arrives paused, so that the
         destination verifies it before it runs there.
         """
-        if self._request().wanted and self._guard.enforces:
+        if self._request().wanted and self._arrives_paused():
             import libvirt
 
             flags |= libvirt.VIR_MIGRATE_PAUSED

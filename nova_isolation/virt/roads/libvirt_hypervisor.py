@@ -18,25 +18,86 @@ A handle is Nova's ``Guest`` (:mod:`nova.virt.libvirt.guest`).
 from collections.abc import Iterable
 import typing
 
-from nova.compute import power_state
-
+from nova_isolation.host import bounded_calls
 from nova_isolation.virt.guard import hypervisor
+
+#: The element that notes a start, and its namespace.
+_KEY = 'paused-start'
+_NAMESPACE = 'urn:nova-isolation-paused-start'
 
 
 class LibvirtHypervisor(hypervisor.Hypervisor):
     """All that does not depend on which hypervisor libvirt drives."""
 
-    def __init__(self, host: typing.Any) -> None:
-        """:param host: Nova's Host"""
+    def __init__(self, host: typing.Any, seconds: float) -> None:
+        """:param host: Nova's Host
+        :param seconds: how long one question to libvirt may take. libvirt
+            waits without a limit for a guest whose QEMU hangs.
+        """
         self._host = host
+        self._calls = bounded_calls.BoundedCalls(seconds)
+
+    def begin_start(self, handle: typing.Any) -> None:
+        """See the base class.
+
+        libvirt's reason cannot tell: VIR_DOMAIN_PAUSED_USER is that of a
+        domain that was started paused and of one that somebody suspended. So
+        the note is in the metadata of the inactive domain, which only this
+        project reads.
+        """
+        import libvirt
+
+        _note(handle, f'<{_KEY}/>', libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+    def end_start(self, handle: typing.Any) -> None:
+        """See the base class.
+
+        The domain that runs has the note as well, from its start on; a live
+        migration would take it along.
+        """
+        import libvirt
+
+        flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        if handle.is_active():
+            flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+        _note(handle, None, flags)
+
+    def is_starting(self, handle: typing.Any) -> bool:
+        """See the base class."""
+        import libvirt
+
+        try:
+            handle._domain.metadata(
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+                _NAMESPACE,
+                libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return False
+            # A transient domain has no inactive one: libvirt starts only
+            # domains that have.
+            if not handle._domain.isPersistent():
+                return False
+            raise
+        return True
 
     def power_off(self, handle: typing.Any) -> None:
         """See the base class."""
-        if handle.is_active():
-            handle.poweroff()
+
+        def power_off() -> None:
+            if handle.is_active():
+                handle.poweroff()
+
+        self._calls.call(('power off', self.uuid(handle)), power_off)
 
     def power_off_paused(self, uuid: str) -> bool:
         """See the base class."""
+        return self._calls.call(
+            ('power off', uuid), lambda: self._power_off_paused(uuid)
+        )
+
+    def _power_off_paused(self, uuid: str) -> bool:
         import libvirt
 
         try:
@@ -67,7 +128,10 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
 
     def running(self) -> Iterable[typing.Any]:
         """See the base class."""
-        found: Iterable[typing.Any] = self._host.list_guests(only_running=True)
+        found: Iterable[typing.Any] = self._calls.call(
+            'running guests',
+            lambda: self._host.list_guests(only_running=True),
+        )
         return found
 
     def uuid(self, handle: typing.Any) -> str:
@@ -76,12 +140,44 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
 
     def definition(self, handle: typing.Any) -> str:
         """See the base class."""
-        return str(handle.get_xml_desc())
+        return self._calls.call(
+            ('definition', self.uuid(handle)),
+            lambda: str(handle.get_xml_desc()),
+        )
 
-    def is_paused(self, handle: typing.Any) -> bool:
-        """See the base class."""
-        return bool(handle.get_power_state(self._host) == power_state.PAUSED)
+    def run(self, handle: typing.Any) -> hypervisor.Run | None:
+        """See the base class.
+
+        libvirt gives a domain another id each time that it starts. While it
+        starts QEMU, the domain is paused.
+        """
+        uuid = self.uuid(handle)
+        return self._calls.call(('run', uuid), lambda: self._run(uuid))
+
+    def _run(self, uuid: str) -> hypervisor.Run | None:
+        import libvirt
+
+        try:
+            # A domain object keeps the id that it was made with.
+            domain = self._host.get_connection().lookupByUUIDString(uuid)
+            number = domain.ID()
+            if number < 0:
+                return None
+            paused = domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+        return hypervisor.Run(number, not paused)
 
     def pause(self, handle: typing.Any) -> None:
         """See the base class."""
-        handle.pause()
+        self._calls.call(('pause', self.uuid(handle)), handle.pause)
+
+
+def _note(handle: typing.Any, text: str | None, flags: int) -> None:
+    import libvirt
+
+    handle._domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, _KEY, _NAMESPACE, flags
+    )

@@ -15,6 +15,7 @@
 import typing
 
 from nova_isolation.virt import signatures
+from nova_isolation.virt.roads import choke_points
 from nova_isolation.virt.roads import guarded_driver
 from nova_isolation.virt.roads import migration_steps
 
@@ -106,6 +107,31 @@ class GuardedLiveMigration(guarded_driver.GuardedDriver):
             recover_method,
             block_migration,
             migrate_data,
+        )
+
+    @signatures.override
+    def _live_migration_operation(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        dest: str,
+        block_migration: typing.Any,
+        migrate_data: typing.Any,
+        guest: typing.Any,
+        device_names: typing.Any,
+    ) -> typing.Any:
+        choke_points.GuardedGuest.decide_arrival(
+            guest,
+            lambda: migration_steps.arrives_paused(self.guard, instance, dest),
+        )
+        return super()._live_migration_operation(
+            context,
+            instance,
+            dest,
+            block_migration,
+            migrate_data,
+            guest,
+            device_names,
         )
 
     @signatures.override

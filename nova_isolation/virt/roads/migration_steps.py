@@ -149,17 +149,51 @@ def releasing(
     return run
 
 
+def arrives_paused(
+    host_guard: guard.Guard, instance: typing.Any, dest: str
+) -> bool:
+    """Whether a tagged guest is sent so that it arrives paused.
+
+    It must where either host enforces. A source in audit mode sends a guest
+    running to a host that does not enforce, because a host without our driver
+    would not resume it.
+
+    :param host_guard: the guard of the source
+    :param instance: Nova's instance
+    :param dest: the name of the destination's compute service
+    """
+    if host_guard.enforces:
+        return True
+    try:
+        return published.enforces(_node(dest).stats)
+    except Exception:
+        LOG.exception(
+            'Cannot find the mode of destination host %s; the guest is sent '
+            'so that it arrives paused',
+            dest,
+            instance=instance,
+        )
+        return True
+
+
+def _node(host: str) -> typing.Any:
+    """The compute node of a host, as it was published.
+
+    :raises Exception: there is none, or the database cannot be asked
+    """
+    nodes: typing.Any = objects.ComputeNode
+    return nodes.get_first_node_by_host_for_old_compat(
+        nova_context.get_admin_context(), host
+    )
+
+
 def _unmet_by(
     host_guard: guard.Guard, host: str, request: guest_request.GuestRequest
 ) -> tuple[reasons.Unmet, ...]:
     """The requirements that a host does not meet, by what it published and
     by what third parties state of it.
     """
-    node: typing.Any = (
-        objects.ComputeNode.get_first_node_by_host_for_old_compat(
-            nova_context.get_admin_context(), host
-        )
-    )
+    node = _node(host)
     now = time.time()
     return (
         published.PublishedDecision(
@@ -220,12 +254,17 @@ def arrive(
     state = None
     try:
         state = guest.get_power_state(host)
+        if state != power_state.PAUSED and host_guard.enforces:
+            # The source runs another driver, or took this host for one in
+            # audit mode.
+            _pause(guest, instance)
+            state = guest.get_power_state(host)
         if state == power_state.PAUSED and instance.vm_state != (
             vm_states.PAUSED
         ):
             guest.resume()
         else:
-            # Its user has paused the guest, or the source sent it running.
+            # Its user has paused the guest, or audit mode lets it run.
             host_guard.resume(guest, request, lambda: None)
     except BaseException:
         if state != power_state.PAUSED:
@@ -238,7 +277,7 @@ def _pause(guest: typing.Any, instance: typing.Any) -> None:
         guest.pause()
     except Exception:
         LOG.exception(
-            'A guest that arrived running and does not meet its isolation '
-            'requirements could not be paused; the guest runs on',
+            'A guest that arrived running could not be paused; it runs on '
+            'whether or not it meets its isolation requirements',
             instance=instance,
         )

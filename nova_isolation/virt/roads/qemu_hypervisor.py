@@ -14,10 +14,15 @@
 
 import typing
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import process_labels
 from nova_isolation.host import running_guest
 from nova_isolation.mechanisms import base
 from nova_isolation.virt.roads import libvirt_hypervisor
+
+#: Seconds that the reading of one guest's label may take. It is less than
+#: what the verification of a guest may take, which reads all labels.
+_LABEL = 5.0
 
 
 class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
@@ -27,19 +32,22 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
         """:param host: Nova's Host
         :param options: the ``[isolation]`` group
         """
-        super().__init__(host)
+        super().__init__(host, options.measure_timeout)
         self._options = options
+        self._census = bounded_calls.BoundedCalls(_LABEL)
 
     def guest(
         self, handle: typing.Any, shared: typing.Any = None
     ) -> base.Guest:
         """See the base class. The processes' labels can be shared."""
         return running_guest.RunningGuest(
-            handle._domain, self._host, self._options.qemu_run_dir, shared
+            handle._domain,
+            self._options.qemu_run_dir,
+            shared or self.shared(),
         )
 
     def shared(self) -> process_labels.ProcessLabels:
         """See the base class."""
         return process_labels.ProcessLabels(
-            self._host, self._options.qemu_run_dir
+            self._host, self._options.qemu_run_dir, self._census
         )

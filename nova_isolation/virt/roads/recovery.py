@@ -13,7 +13,10 @@
 """Guests that nova-compute left unverified when it ended.
 
 A tagged guest starts paused. If nova-compute ends before it has verified the
-guest, the guest stays paused, and Nova does not know why.
+guest, the guest stays paused, and Nova does not know why. Such a guest is told
+by the note that the guard makes before each start and removes after it. A
+guest that somebody else has paused (an operator, libvirt after an I/O error)
+stays as it is.
 """
 
 from collections.abc import Iterator
@@ -80,10 +83,8 @@ def recover(
     for instance in instances:
         try:
             request = host_guard.requests.of_instance(instance)
-            if request.wanted and _is_unverified(host, instance):
-                _recover(
-                    host_guard, host.get_guest(instance), instance, request
-                )
+            if request.wanted:
+                _look(host_guard, host, instance, request)
         except Exception:
             # The service must start, and the other guests are looked at. A
             # paused guest stays paused.
@@ -95,14 +96,17 @@ def recover(
     if not host_guard.enforces:
         return
     try:
-        for uuid in _abandoned(host, {one.uuid for one in instances}):
+        known = {one.uuid for one in instances}
+        for uuid in _abandoned(host_guard, host, known):
             host_guard.deferred_power_off.add(uuid)
     except Exception:
         LOG.exception('This host could not look for guests of failed builds')
 
 
-def _abandoned(host: typing.Any, known: set[str]) -> Iterator[str]:
-    """The UUIDs of paused tagged guests without an instance on this host.
+def _abandoned(
+    host_guard: guard.Guard, host: typing.Any, known: set[str]
+) -> Iterator[str]:
+    """The UUIDs of guests that stayed paused and have no instance here.
 
     If libvirt is unreachable when a build fails, Nova removes the instance
     from this host without destroying its guest. An evacuated instance belongs
@@ -117,6 +121,8 @@ def _abandoned(host: typing.Any, known: set[str]) -> Iterator[str]:
             continue
         if guest.get_power_state(host) != power_state.PAUSED:
             continue
+        if not host_guard.hypervisor.is_starting(guest):
+            continue
         try:
             instance: typing.Any = objects.Instance.get_by_uuid(
                 nova_context.get_admin_context(), guest.uuid
@@ -127,16 +133,36 @@ def _abandoned(host: typing.Any, known: set[str]) -> Iterator[str]:
             yield guest.uuid
 
 
-def _is_unverified(host: typing.Any, instance: typing.Any) -> bool:
-    if instance.deleted or instance.vm_state == vm_states.PAUSED:
-        return False
-    if instance.task_state in _ON_PURPOSE:
-        return False
+def _look(
+    host_guard: guard.Guard,
+    host: typing.Any,
+    instance: typing.Any,
+    request: guest_request.GuestRequest,
+) -> None:
+    """Find out about one guest whether its start was interrupted."""
+    if instance.deleted:
+        return
     try:
         guest = host.get_guest(instance)
-        return bool(guest.get_power_state(host) == power_state.PAUSED)
+        state = guest.get_power_state(host)
     except nova_exception.InstanceNotFound:
-        return False
+        return
+    if state == power_state.RUNNING:
+        # nova-compute may have ended after it had resumed the guest. If
+        # somebody pauses the guest later, that is not for this start.
+        host_guard.end_start(guest, request)
+    if state != power_state.PAUSED or instance.vm_state == vm_states.PAUSED:
+        return
+    if instance.task_state in _ON_PURPOSE:
+        return
+    if host_guard.hypervisor.is_starting(guest):
+        _recover(host_guard, guest, instance, request)
+    else:
+        LOG.info(
+            'Guest stays paused: nova-compute was not starting it when it '
+            'ended, so somebody else has paused it',
+            instance=instance,
+        )
 
 
 def _recover(
@@ -151,12 +177,10 @@ def _recover(
     elif instance.task_state is None and instance.vm_state != (
         vm_states.BUILDING
     ):
-        # A server whose guest is being started has a task. So this guest was
-        # paused for another reason: it was refused when it arrived, or it
-        # was paused for a violation.
+        # Nova ended that start itself, and takes the guest for off.
         LOG.info(
-            'Guest stays paused: nova-compute was not starting it when it '
-            'ended',
+            'Guest stays paused: its start was interrupted, and Nova has '
+            'given up on it since',
             instance=instance,
         )
     elif host_guard.enforces:

@@ -109,7 +109,7 @@ def _attempt(uuid: str, refusal: _Refusal) -> bool:
         LOG.warning(
             'Nova has not given up on the server in time; its fault may not '
             'name the reason: %s',
-            refusal.error,
+            refusal.error.details,
             instance_uuid=uuid,
         )
         return True

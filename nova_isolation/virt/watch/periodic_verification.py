@@ -75,16 +75,13 @@ class PeriodicVerification:
         """
         start = time.monotonic()
         context = nova_context.get_admin_context()
-        looked = self._running_guests.look(context)
-        chosen = [
-            one
-            for one in looked.tagged
-            if only is None or one.request.uuid in only
-        ]
-        measured = self._guard.measure() if chosen or only is None else None
+        looked = self._running_guests.look(context, only)
+        measured = (
+            self._guard.measure() if looked.tagged or only is None else None
+        )
         if measured is not None:
             shared = self._guard.hypervisor.shared()
-            for tagged in chosen:
+            for tagged in looked.tagged:
                 result, found = self._verify(tagged, measured, shared)
                 self._conclude(tagged, result, found, in_turn, context)
         if only is None:
@@ -96,7 +93,10 @@ class PeriodicVerification:
             self._reports.deliver(looked.database)
         LOG.debug(
             'Verified %(count)d running guests in %(ms).1f ms',
-            {'count': len(chosen), 'ms': (time.monotonic() - start) * 1e3},
+            {
+                'count': len(looked.tagged),
+                'ms': (time.monotonic() - start) * 1e3,
+            },
         )
 
     def _verify(
@@ -174,6 +174,8 @@ class PeriodicVerification:
             result, found = self._verify(
                 tagged, self._guard.measure(), self._guard.hypervisor.shared()
             )
+            if not self._running_guests.is_same_run(tagged):
+                return
             is_new = bool(found.unmet) and known.is_new(found)
             if is_new and known.doubt(found, in_turn):
                 return
@@ -242,6 +244,7 @@ class PeriodicVerification:
                 )
             )
         known.keep(looked.here | kept)
+        self._reaction.keep(kept)
 
     def _publish_changes(
         self,

@@ -10,43 +10,43 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The running guests of the host, and what is asked for each of them."""
+"""The running guests of the host that are to be verified."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
+import time
 import typing
 
-from nova.compute import task_states
-from nova.compute import vm_states
 from oslo_log import log as logging
 
-from nova import objects
-from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors
+from nova_isolation.virt.watch import host_answers
 
 LOG = logging.getLogger(__name__)
 
-#: The tasks during which Nova does not change the guest. A tenant can make
-#: the upload of a snapshot last for hours.
-_AT_REST = (
-    None,
-    task_states.IMAGE_PENDING_UPLOAD,
-    task_states.IMAGE_UPLOADING,
-)
+#: The run of a guest about which the hypervisor does not answer. The guest
+#: is taken for one that executes, and its verification says the rest.
+_UNKNOWN_RUN = hypervisors.Run(-1, executes=True)
+
+#: Seconds for which a guest that is being started is passed over. Nova may
+#: wait for its network meanwhile (vif_plugging_timeout, 300 by default).
+_LONGEST_START = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class TaggedGuest:
-    """A tagged guest that runs or is paused, and on which Nova does not work.
+    """A tagged guest that is to be verified.
 
     :ivar handle: the guest, as the driver handles it
     :ivar request: what is asked for the guest
+    :ivar run: the run of the guest in which it was seen
     :ivar instance: Nova's instance; None: the database cannot be asked
     """
 
     handle: typing.Any
     request: guest_request.GuestRequest
+    run: hypervisors.Run
     instance: typing.Any = None
 
 
@@ -55,7 +55,8 @@ class HostGuests:
     """What one look at the host has shown.
 
     :ivar tagged: the guests to verify
-    :ivar busy: the UUIDs of the guests on which Nova works
+    :ivar busy: the UUIDs of the tagged guests on which Nova works and which
+        do not execute
     :ivar here: the UUIDs of the instances of this host, as far as known
     :ivar database: whether the database could be asked
     """
@@ -67,12 +68,13 @@ class HostGuests:
 
 
 class RunningGuests:
-    """Looks at the host, and remembers the answers of the database.
+    """Looks at the host.
 
-    The database decides what is asked for a guest (the flavor inside the
-    instance): the metadata of a domain can be edited on the host. While the
-    database cannot be asked, its last answer counts, and for a guest that has
-    come since then the metadata.
+    A guest that executes is verified whatever Nova does to it, because a
+    tenant can make most tasks of Nova last as long as he likes: a stop, a
+    snapshot, a migration. Only a guest that Nova works on and that does not
+    execute is passed over, for some minutes: it is being made, and is verified
+    before it runs.
     """
 
     def __init__(
@@ -85,28 +87,31 @@ class RunningGuests:
         :param hypervisor: the virtualization stack of this host
         :param known: finds what is asked for a guest
         """
-        self._host = host
         self._hypervisor = hypervisor
-        self._requests = known
-        #: UUID -> the last answer of the database; None: Nova works on it
-        self._last: dict[str, guest_request.GuestRequest | None] = {}
+        self._answers = host_answers.HostAnswers(host, hypervisor, known)
         self._reachable = True
+        #: UUID of a guest that is passed over -> the id of its run, and when
+        #: it was passed over first, by the monotonic clock
+        self._passed_over: dict[str, tuple[int, float]] = {}
 
-    def look(self, context: typing.Any) -> HostGuests:
+    def look(
+        self, context: typing.Any, only: frozenset[str] | None = None
+    ) -> HostGuests:
         """The guests that run now.
 
         :param context: an admin's context
+        :param only: the UUIDs of the guests to look at; None: all. The
+            database is asked about those that may be tagged, and no others.
         :raises Exception: the hypervisor cannot be asked
         """
-        guests = {
-            self._hypervisor.uuid(handle): handle
-            for handle in self._hypervisor.running()
-        }
+        guests = self._guests() if only is None else self._woken(only)
         if not guests:
-            return HostGuests(here=frozenset(self._last))
+            return self._found({}, {}, only is None or self._reachable)
         try:
-            instances: typing.Any = objects.InstanceList.get_by_host(
-                context, self._host, expected_attrs=['flavor']
+            answers = (
+                self._answers.all(context)
+                if only is None
+                else self._answers.some(guests, context)
             )
         except Exception as error:
             # The conductor, the message queue or the database.
@@ -118,35 +123,14 @@ class RunningGuests:
                     error,
                 )
             self._reachable = False
-            found = (
-                self._remembered(uuid, handle)
-                for uuid, handle in guests.items()
-            )
-            return HostGuests(
-                tuple(one for one in found if one is not None),
-                self._busy(guests),
-                frozenset(self._last),
-                False,
-            )
+            return self._found(guests, self._answers.remembered(guests), False)
         self._reachable = True
-        here = {one.uuid: one for one in instances}
-        self._last = {
-            uuid: self._request(one, context) for uuid, one in here.items()
-        }
-        return HostGuests(
-            tuple(
-                TaggedGuest(handle, request, here[uuid])
-                for uuid, handle in guests.items()
-                if (request := self._last.get(uuid)) and request.wanted
-            ),
-            self._busy(guests),
-            frozenset(here),
-        )
+        return self._found(guests, answers, True)
 
     def look_again(
         self, tagged: TaggedGuest, context: typing.Any
     ) -> TaggedGuest | None:
-        """The same guest, if it is still here and Nova does not work on it.
+        """The same guest, if it is still here and still to be verified.
 
         :param tagged: the guest
         :param context: an admin's context
@@ -154,63 +138,114 @@ class RunningGuests:
         """
         if tagged.instance is None:
             return tagged
+        uuid = tagged.request.uuid
         try:
-            instance: typing.Any = objects.Instance.get_by_uuid(
-                context, tagged.request.uuid, expected_attrs=['flavor']
-            )
+            answer = self._answers.some((uuid,), context).get(uuid)
         except Exception:
-            # The instance was deleted or the database is unreachable; in
-            # the latter case the guest will be verified again.
+            # The database is unreachable; the guest will be verified again.
             LOG.debug(
                 'Cannot load the instance of a guest again',
-                exc_info=True,
-                instance_uuid=tagged.request.uuid,
-            )
-            return None
-        if instance.host != self._host:
-            return None
-        request = self._request(instance, context)
-        if request is None or not request.wanted:
-            return None
-        return TaggedGuest(tagged.handle, request, instance)
-
-    def _request(
-        self, instance: typing.Any, context: typing.Any
-    ) -> guest_request.GuestRequest | None:
-        """What is asked for a guest; None: Nova works on it."""
-        if (
-            instance.task_state not in _AT_REST
-            or instance.vm_state == vm_states.BUILDING
-        ):
-            return None
-        return self._requests.of_instance(instance, context)
-
-    def _busy(self, uuids: Iterable[str]) -> frozenset[str]:
-        return frozenset(
-            uuid
-            for uuid in uuids
-            if uuid in self._last and self._last[uuid] is None
-        )
-
-    def _remembered(self, uuid: str, handle: typing.Any) -> TaggedGuest | None:
-        """A guest while the database cannot be asked."""
-        try:
-            request = (
-                self._last[uuid]
-                if uuid in self._last
-                else self._requests.of_xml(
-                    domain_xml.DomainXml(self._hypervisor.definition(handle))
-                )
-            )
-        except Exception:
-            # The guest has ended, or its XML is malformed. The other guests
-            # are verified.
-            LOG.debug(
-                'Cannot read the domain of a guest',
                 exc_info=True,
                 instance_uuid=uuid,
             )
             return None
-        if request is None or not request.wanted:
+        if answer is None:
             return None
-        return TaggedGuest(handle, request)
+        return self._to_verify(tagged.handle, answer)
+
+    def is_same_run(self, tagged: TaggedGuest) -> bool:
+        """Whether a guest is still in the run in which it was seen.
+
+        If not, what was read from it meanwhile may belong to a process that
+        was just ending or just beginning.
+
+        :param tagged: the guest
+        """
+        run = self._run(tagged.handle)
+        return run is not None and run.id == tagged.run.id
+
+    def _guests(self) -> dict[str, typing.Any]:
+        """UUID -> handle of all guests that run or are paused."""
+        return {
+            self._hypervisor.uuid(handle): handle
+            for handle in self._hypervisor.running()
+        }
+
+    def _woken(self, uuids: frozenset[str]) -> dict[str, typing.Any]:
+        """Those of some guests that run or are paused and may be tagged.
+
+        The memory is asked first, then the hypervisor.
+        """
+        uuids = frozenset(filter(self._answers.may_be_tagged, uuids))
+        if not uuids:
+            return {}
+        return {
+            uuid: handle
+            for uuid, handle in self._guests().items()
+            if uuid in uuids and self._answers.may_be_tagged(uuid, handle)
+        }
+
+    def _found(
+        self,
+        guests: Mapping[str, typing.Any],
+        answers: Mapping[str, host_answers.Answer],
+        database: bool,
+    ) -> HostGuests:
+        """What a look has shown.
+
+        :param guests: UUID -> handle of the guests that run or are paused
+        :param answers: what is known of the instances of this host
+        :param database: whether the database could be asked
+        """
+        found = {
+            uuid: self._to_verify(guests[uuid], answers[uuid])
+            for uuid in guests
+            if uuid in answers and answers[uuid].request.wanted
+        }
+        here = self._answers.here
+        self._passed_over = {
+            uuid: since
+            for uuid, since in self._passed_over.items()
+            if uuid in here or uuid in guests
+        }
+        return HostGuests(
+            tuple(one for one in found.values() if one is not None),
+            frozenset(uuid for uuid, one in found.items() if one is None),
+            here,
+            database,
+        )
+
+    def _to_verify(
+        self, handle: typing.Any, answer: host_answers.Answer
+    ) -> TaggedGuest | None:
+        """A guest, if it is to be verified now."""
+        if not answer.request.wanted:
+            return None
+        run = self._run(handle)
+        if run is None:
+            return None
+        if not (run.executes or answer.at_rest) and not self._is_overdue(
+            answer.request.uuid, run
+        ):
+            return None
+        return TaggedGuest(handle, answer.request, run, answer.instance)
+
+    def _is_overdue(self, uuid: str, run: hypervisors.Run) -> bool:
+        """Whether a guest was passed over for too long in one run."""
+        now = time.monotonic()
+        known, since = self._passed_over.get(uuid, (run.id, now))
+        if known != run.id:
+            since = now
+        self._passed_over[uuid] = (run.id, since)
+        return now - since >= _LONGEST_START
+
+    def _run(self, handle: typing.Any) -> hypervisors.Run | None:
+        try:
+            return self._hypervisor.run(handle)
+        except Exception:
+            LOG.debug(
+                'Cannot ask for the state of a guest',
+                exc_info=True,
+                instance_uuid=self._hypervisor.uuid(handle),
+            )
+            return _UNKNOWN_RUN

@@ -12,8 +12,12 @@
 
 """Tests of nova_isolation.api.validators, with Nova's own validator."""
 
+from unittest import mock
+
+import fixtures
 import hypothesis
 from hypothesis import strategies as st
+from nova.api.validation.extra_specs import validators as nova_validators
 
 from nova import exception
 from nova_isolation.api import validators
@@ -42,6 +46,60 @@ class ValidatorsTest(base.TestCase):
         for key, validator in self.by_name.items():
             self.assertIn(rows[key].condition, validator.description)
             self.assertTrue(self.takes(key, rows[key].example))
+
+    def test_row_that_fails(self):
+        """nova-api starts without it."""
+        row = mock.Mock(spec=[])
+        mechanisms = mock.Mock()
+        mechanisms.vocabulary.rows = {
+            'isolation:bad': row,
+            **registry.get().vocabulary.rows,
+        }
+        log = self.useFixture(fixtures.FakeLogger())
+        with mock.patch.object(registry, 'get', return_value=mechanisms):
+            found = {v.name for v in validators.register()}
+        self.assertEqual(set(self.by_name), found)
+        self.assertIn('isolation:bad cannot be validated', log.output)
+
+    def answer(self, key):
+        """What Nova's API says to a key with a value that would be valid."""
+        try:
+            nova_validators.validate(key, 'selinux')
+        except exception.ValidationError as error:
+            return str(error)
+        return None
+
+    def test_other_spellings(self):
+        for validator in self.by_name.values():
+            namespace = validator.name_regex.split(':', 1)[0]
+            nova_validators.NAMESPACES.add(namespace)
+            self.addCleanup(nova_validators.NAMESPACES.discard, namespace)
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova.api.validation.extra_specs.validators.VALIDATORS',
+                self.by_name,
+            )
+        )
+        self.assertIsNone(self.answer('isolation:svirt'))
+        for key in (
+            'isolation :svirt', ' isolation:svirt', 'Isolation:svirt',
+            'isolation:svirt ', 'ISOLATION : SVIRT', 'isolation:other',
+            'isolation.svirt', 'isolation_svirt', 'isolation-svirt',
+            'isolation svirt', 'Isolation.Svirt',
+        ):  # fmt: skip
+            self.assertIn('does not appear to be', self.answer(key) or '', key)
+        self.assertIn(
+            "Is 'isolation:svirt' meant", self.answer('isolation.svirt')
+        )
+        self.assertIn(
+            "Is 'isolation:svirt_type' meant",
+            self.answer('isolation_svirt-type'),
+        )
+        for key in (
+            'isolation', 'isolation_zone', 'isolation_foo:bar', 'isolation.x',
+            'isolationsvirt', 'foo:svirt',
+        ):  # fmt: skip
+            self.assertIsNone(self.answer(key), key)
 
     def test_values(self):
         for key, (taken, refused) in test_extra_specs.VALUES.items():

@@ -207,6 +207,10 @@ class LoaderTest(base.TestCase):
                 ('import sys; sys.exit("bye")', 'SystemExit: bye'),
                 ('raise SystemExit(3)', 'SystemExit: 3'),
                 ('assert False, "no"', 'AssertionError: no'),
+                ('raise KeyboardInterrupt', 'KeyboardInterrupt'),
+                ('class E(BaseException): ...\nraise E("x")', 'E: x'),
+                ('def f(): f()\nf()', 'RecursionError'),
+                ('Acme = None', 'not a subclass of'),
                 ('', 'has no attribute'),
             )
         ):
@@ -243,9 +247,33 @@ class LoaderTest(base.TestCase):
         self.assertEqual('NoAttestation', found['made'])
         self.assertIn('isolation_attestation_keylime', found['options'])
 
-    def test_constructor_that_fails(self):
-        module = MODULE.replace('self.found = ', 'raise SystemExit(3)  # ')
+    def test_options_that_are_none(self):
+        module = MODULE.replace('return _OPTIONS', 'return 7, None')
         self.package('acme', module, 'acme = acme:Acme')
-        found, _ = self.load('[isolation_attestation]\nprovider = acme\n')
-        self.assertIn("'acme' failed: SystemExit: 3", found['error'])
-        self.assertEqual('NoAttestation', found['made'])
+        found, log = self.load('[isolation_attestation]\nprovider = acme\n')
+        self.assertIn('is not an option of oslo.config', found['error'])
+        self.assertIn('Provider acme is left out', log)
+        self.assertIn('isolation_attestation_keylime', found['options'])
+
+    def test_constructor_that_fails(self):
+        for number, (statement, wanted) in enumerate(
+            (
+                ('raise SystemExit(3)', 'SystemExit: 3'),
+                ('raise KeyboardInterrupt', 'KeyboardInterrupt'),
+                ('assert False', 'AssertionError'),
+                ('type(self).pause = None', 'pause is None'),
+                ('type(self).pause = float("nan")', 'pause is nan'),
+                ('type(self).pause = -1', 'pause is -1'),
+                ('type(self).pause = property(exit)', 'SystemExit'),
+            )
+        ):
+            name = f'acme{number}'
+            module = MODULE.replace('self.found = ', f'{statement}  # ')
+            self.package(name, module, f'{name} = {name}:Acme')
+            found, log = self.load(
+                f'[isolation_attestation]\nprovider = {name}\n'
+            )
+            self.assertIn(f'{name!r} failed: ', found['error'])
+            self.assertIn(wanted, found['error'])
+            self.assertIn('uninstall its package', log)
+            self.assertEqual('NoAttestation', found['made'])

@@ -22,6 +22,7 @@ import fixtures
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation import refresher
+from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
 from nova_isolation.mechanisms.attested import attestation_result
 from tests.unit import base
@@ -257,6 +258,9 @@ class StepTest(Case):
             KeyError('secret'),
             RecursionError(),
             MemoryError(),
+            SystemExit('secret'),
+            KeyboardInterrupt('secret'),
+            type('Fatal', (BaseException,), {})('secret'),
         ):
             self.provider.answer = error
             failures, wait = one.step(failures)
@@ -264,7 +268,7 @@ class StepTest(Case):
             self.assertIs(before, one.snapshot.verdicts)
             self.assertTrue(one.snapshot.trouble)
             self.assertNotIn('secret', one.snapshot.trouble)
-        self.assertEqual(6, failures)
+        self.assertEqual(9, failures)
         self.assertEqual(1, self.log.output.count('Cannot refresh'))
         self.provider.answer = known()
         failures, _ = one.step(failures)
@@ -279,11 +283,40 @@ class StepTest(Case):
         one = self.source()
         one.step(0)
         before = one.snapshot.verdicts
-        for answer in (None, {}, 'good'):
+        good = known().verdicts['h']
+        for answer in (
+            None,
+            {},
+            'good',
+            snapshot.Snapshot(by='x'),
+            snapshot.Snapshot(trouble=None),
+            snapshot.Snapshot(verdicts=None),
+            snapshot.Snapshot(verdicts={1: good}),
+            snapshot.Snapshot(verdicts={'h': None}),
+            snapshot.Snapshot(verdicts={'h': tuple(good)}),
+            snapshot.Snapshot(verdicts={'h': good._replace(agent=[])}),
+            snapshot.Snapshot(verdicts={'h': good._replace(good_at='1')}),
+            snapshot.Snapshot(verdicts={'h': good._replace(good_at=1e999)}),
+        ):
             self.provider.answer = lambda _, answer=answer: answer
             failures, _ = one.step(0)
             self.assertEqual(1, failures)
             self.assertIs(before, one.snapshot.verdicts)
+
+    def test_pause_that_is_none(self):
+        """The thread neither ends nor sleeps for ever."""
+        one = self.source()
+        for pause in (None, 'x', -1.0, float('nan'), float('inf')):
+            self.provider.pause = pause
+            failures, wait = one.step(0)
+            self.assertEqual(1, failures)
+            self.assertTrue(0 < wait < 60)
+
+        class Raising(type(self.provider)):
+            pause = property(lambda self: 1 / 0)
+
+        one._provider = Raising()
+        self.assertEqual(1, one.step(0)[0])
 
     def test_waits_longer_and_longer(self):
         one = self.source()
@@ -356,6 +389,48 @@ class RevokeTest(Case):
         one.refresh()
         self.assertEqual('revoked', self.state(one))
 
+    def test_while_our_clock_is_ahead(self):
+        """It does not last until that time, whatever quotes come."""
+        one = self.source()
+        one.refresh()
+        now = time.time()
+        with fixtures.MockPatch('time.time', lambda: now + 3600):
+            one.revoke('a', 'x')
+        self.provider.answer = known(good_at=now)
+        one.refresh()
+        self.assertEqual('revoked', self.state(one))
+        self.provider.answer = known(good_at=now + 30)
+        one.refresh()
+        self.assertEqual('good', self.state(one))
+
+    def test_before_our_clock_was_right(self):
+        """It was ahead when it was first confirmed, too."""
+        one = self.source()
+        now = time.time()
+        with fixtures.MockPatch('time.time', lambda: now + 3600):
+            one.revoke('a', 'x')
+            one.refresh()
+            one.revoke('a', 'x')
+        self.provider.answer = known(good_at=now + 30)
+        for _ in range(2):
+            one.refresh()
+        self.assertEqual('good', self.state(one))
+
+    def test_memory_is_bounded(self):
+        """Whoever may send messages does not fill it."""
+        one = self.source()
+        for refreshes in range(2):
+            for number in range(3 * revocations.MAX_ABSENT):
+                one.revoke(f'{refreshes}-{number}', 'x')
+            one.refresh()
+            self.assertLessEqual(
+                len(one._revocations._revoked), revocations.MAX_ABSENT + 1
+            )
+        # What was forgotten is not trusted.
+        self.provider.answer = known(h='0-0')
+        one.refresh()
+        self.assertEqual('revoked', self.state(one))
+
     def test_until_a_newer_quote(self):
         one = self.source()
         one.refresh()
@@ -420,6 +495,28 @@ class RevokeTest(Case):
 
 class ThreadTest(Case):
     """One thread a process, as long as somebody needs it."""
+
+    def test_goes_on_whatever_is_raised(self):
+        class Silent(BaseException):
+            def __str__(self):
+                raise SystemExit
+
+        for error in (
+            SystemExit(),
+            Silent(),
+            type('Error', (Silent, provider.ProviderError), {})(),
+        ):
+            self.provider.answer = error
+            self.useFixture(
+                fixtures.MockPatchObject(refresher, '_RETRY', (0.01, 0.01))
+            )
+            one = self.source()
+            one.start()
+            self.wait(lambda: len(self.provider.asked) > 2)
+            self.provider.answer = known()
+            self.wait(lambda one=one: one.snapshot.verdicts)
+            one.stop()
+            self.provider.asked.clear()
 
     def threads(self):
         return [

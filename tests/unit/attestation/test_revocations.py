@@ -13,6 +13,8 @@
 
 import types
 
+import fixtures
+
 from nova_isolation.attestation import revocations
 from nova_isolation.attestation import snapshot
 from nova_isolation.mechanisms.attested import attestation_result
@@ -25,6 +27,8 @@ FAILED = attestation_result.AttestationResult(
     attestation_result.FAILED, 'invalid quote (state 9)'
 )
 SKEW = 5.0
+#: What the clock that is never set showed at the epoch.
+EPOCH = 1000.0
 
 
 def known(one=GOOD, good_at=100.0, **others):
@@ -48,20 +52,24 @@ class RevocationsTest(base.TestCase):
         super().setUp()
         self.revoked = revocations.Revocations(SKEW)
 
+    def add(self, agent, at, found):
+        """Revoke at a time since the epoch."""
+        self.revoked.add(agent, at + EPOCH, found)
+
     def standing(self, before, host='h'):
-        found = self.revoked.apply(before)
+        found = self.revoked.apply(before, EPOCH)
         return attestation_result.loads(found.verdicts[host].document)
 
     def test_nobody(self):
         before = known()
-        self.assertIs(before, self.revoked.apply(before))
-        self.revoked.add('another', 100.0, 'x')
-        self.assertIs(before, self.revoked.apply(before))
+        self.assertIs(before, self.revoked.apply(before, EPOCH))
+        self.add('another', 100.0, 'x')
+        self.assertIs(before, self.revoked.apply(before, EPOCH))
 
     def test_revoked(self):
         before = known(i='b')
-        self.revoked.add('a', 101.0, 'revoked by its verifier')
-        after = self.revoked.apply(before)
+        self.add('a', 101.0, 'revoked by its verifier')
+        after = self.revoked.apply(before, EPOCH)
         one = after.verdicts['h']
         self.assertEqual(
             attestation_result.AttestationResult(
@@ -81,7 +89,7 @@ class RevocationsTest(base.TestCase):
 
     def test_trusted_again(self):
         """By a good quote that is newer, whichever clock is ahead."""
-        self.revoked.add('a', 101.0, 'x')
+        self.add('a', 101.0, 'x')
         for good_at in (None, 0.0, 100.0, 101.0, 103.0, 107.0):
             self.assertEqual(
                 attestation_result.REVOKED,
@@ -94,13 +102,13 @@ class RevocationsTest(base.TestCase):
 
     def test_older_quote_after_that(self):
         """It is over for a newer quote, so there is no older one."""
-        self.revoked.add('a', 101.0, 'x')
+        self.add('a', 101.0, 'x')
         self.standing(known(good_at=110.0))
-        self.revoked.add('a', 120.0, 'y')
+        self.add('a', 120.0, 'y')
         self.assertEqual('y', self.standing(known(good_at=110.0)).found)
 
     def test_a_failure_says_more(self):
-        self.revoked.add('a', 101.0, 'x')
+        self.add('a', 101.0, 'x')
         self.assertEqual(FAILED, self.standing(known(FAILED)))
         # It goes on: a failure is no newer success.
         self.assertEqual(FAILED, self.standing(known(FAILED, good_at=200.0)))
@@ -135,14 +143,14 @@ class RevocationsTest(base.TestCase):
         self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
 
     def test_last_call_counts(self):
-        self.revoked.add('a', 200.0, 'second')
-        self.revoked.add('a', 101.0, 'first')
+        self.add('a', 200.0, 'second')
+        self.add('a', 101.0, 'first')
         self.assertEqual('second', self.standing(known(good_at=150.0)).found)
 
     def test_two_agents(self):
-        self.revoked.add('a', 101.0, 'x')
-        self.revoked.add('b', 102.0, 'y')
-        after = self.revoked.apply(known(i='b', j='c'))
+        self.add('a', 101.0, 'x')
+        self.add('b', 102.0, 'y')
+        after = self.revoked.apply(known(i='b', j='c'), EPOCH)
         self.assertEqual(
             ['revoked', 'revoked', 'good'],
             [
@@ -151,7 +159,63 @@ class RevocationsTest(base.TestCase):
             ],
         )
 
+    def test_clock_that_was_wrong(self):
+        """It is dated by the right clock as soon as that one is known."""
+        self.add('a', 101.0, 'x')
+        # For an hour too early.
+        found = self.revoked.apply(known(good_at=200.0), EPOCH - 3600)
+        self.assertEqual(3701.0, found.verdicts['h'].reported_at)
+        self.assertEqual(GOOD, self.standing(known(good_at=200.0)))
+
+    def test_agents_without_a_host_are_bounded(self):
+        limit = revocations.MAX_ABSENT
+        for number in range(3 * limit):
+            self.add(f'{number}', 100.0 + number, 'x' * 10_000)
+        self.assertEqual(limit, len(self.revoked._revoked))
+        self.assertEqual(limit, len(self.revoked._absent))
+        self.assertLess(
+            sum(len(one.found) for one in self.revoked._revoked.values()),
+            limit * 1000,
+        )
+
+    def test_forgotten_agent_is_not_trusted(self):
+        """Whoever becomes known may be the one that was forgotten."""
+        self.useFixture(fixtures.MockPatchObject(revocations, 'MAX_ABSENT', 2))
+        self.standing(known())
+        self.add('lost', 150.0, 'x')
+        for number in range(2):
+            self.add(f'{number}', 160.0, 'x')
+        # Who was known then, was not forgotten.
+        self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
+        both = known(good_at=151.0, i='lost', j='0')
+        for host, state in (('h', 'good'), ('i', 'revoked'), ('j', 'revoked')):
+            self.assertEqual(state, self.standing(both, host).state)
+        self.assertIn('forgotten', self.standing(both, 'i').found)
+        both = known(good_at=157.0, i='lost', j='0')
+        self.assertEqual(GOOD, self.standing(both, 'i'))
+        self.assertEqual('revoked', self.standing(both, 'j').state)
+
+    def test_failure_that_was_forgotten(self):
+        self.useFixture(fixtures.MockPatchObject(revocations, 'MAX_ABSENT', 2))
+        self.standing(known(FAILED, good_at=100.0))
+        # It is gone, and two others come and go after it.
+        for agent in 'bcd':
+            self.revoked.apply(known(FAILED, good_at=50.0, h=agent), EPOCH)
+        self.assertEqual(2, len(self.revoked._absent))
+        self.assertEqual(3, len(self.revoked._failed))
+        self.assertEqual(
+            attestation_result.FAILED,
+            self.standing(known(good_at=100.0)).state,
+        )
+        self.assertEqual(GOOD, self.standing(known(good_at=101.0)))
+
+    def test_long_name_is_not_kept(self):
+        name = 'x' * 2**20
+        self.add(name, 150.0, 'x')
+        self.assertEqual({}, self.revoked._revoked)
+        self.assertEqual('revoked', self.standing(known(h=name), 'h').state)
+
     def test_applied_twice(self):
-        self.revoked.add('a', 101.0, 'x')
-        once = self.revoked.apply(known())
-        self.assertEqual(once, self.revoked.apply(once))
+        self.add('a', 101.0, 'x')
+        once = self.revoked.apply(known(), EPOCH)
+        self.assertEqual(once, self.revoked.apply(once, EPOCH))

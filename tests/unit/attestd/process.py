@@ -14,6 +14,7 @@
 import os
 import pathlib
 import random
+import resource
 import socket
 import subprocess
 import sys
@@ -84,6 +85,8 @@ class Attestd(fixtures.Fixture):
         """:param options: of ``[attestd]``, None to leave one out"""
         self.options = options
         self.process = None
+        #: How many file descriptors it may have; None: as many as we.
+        self.descriptors = None
 
     def _setUp(self):
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
@@ -146,9 +149,16 @@ class Attestd(fixtures.Fixture):
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
+            preexec_fn=self._limit,
         )
         self.addCleanup(self.kill)
         return self.process
+
+    def _limit(self):
+        if self.descriptors is not None:
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors)
+            )
 
     def start(self):
         """Start it, and wait until it serves."""

@@ -38,7 +38,8 @@ class ApiTest(base.TestCase):
             pub = publisher.Publisher()
             for one in snapshots:
                 pub.publish(one)
-            await asyncio.sleep(0)
+            while snapshots and pub.newest is None:
+                await asyncio.sleep(0.005)
             app = api.Api(pub, lambda: {'trouble': 'no route'}).app()
             async with (
                 asyncio.timeout(process.PATIENCE),

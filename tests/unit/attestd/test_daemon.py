@@ -108,7 +108,7 @@ class DaemonTest(base.TestCase):
             attestation_result.GOOD, self.state(answer, 'host1').state
         )
         # ... newer by more than clocks may differ.
-        self.daemon.write(process.known(3, good_at=time.time() + 6))
+        self.daemon.write(process.known(3, good_at=time.time() + 8))
         answer = self.daemon.newer(answer.headers['ETag'])
         self.assertEqual(attestation_result.GOOD, self.state(answer).state)
 
@@ -149,7 +149,7 @@ class DaemonTest(base.TestCase):
             )
         for status, body in (
             (400, '{}'),
-            (400, messages.message(type_='recovered')),
+            (400, messages.message(agent='no agent')),
             (413, messages.message().ljust(webhook.MAX_BODY + 1)),
         ):
             self.assertEqual(status, self.daemon.post(body).status_code)

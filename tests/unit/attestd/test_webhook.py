@@ -12,6 +12,7 @@
 """Tests of nova_isolation.attestd.webhook."""
 
 import asyncio
+import time
 
 import httpx
 
@@ -95,6 +96,52 @@ class AppTest(base.TestCase):
         self.read = lambda body: provider.Revocation(body.decode(), 'rebooted')
         self.assertEqual(200, self.ask('POST', '/v1/revocation', 'agent 7'))
         self.assertEqual([('agent 7', 'rebooted')], self.revoked)
+
+    def test_provider_that_fails(self):
+        """Whatever it raises or returns, the next message is read."""
+
+        def reads(found):
+            def read(body):
+                if isinstance(found, BaseException):
+                    raise found
+                return found
+
+            return read
+
+        for found in (
+            SystemExit(3), KeyboardInterrupt(), StopIteration(), KeyError('x'),
+            GeneratorExit(), 7, ('a',), ('a', None), (['a'], 'x'),
+        ):  # fmt: skip
+            self.read = reads(found)
+            self.assertEqual(400, self.ask('POST', '/v1/revocation', 'x'))
+        self.read = reads(provider.Revocation('a', 'x'))
+        self.assertEqual(200, self.ask('POST', '/v1/revocation', 'x'))
+        self.assertEqual([('a', 'x')], self.revoked)
+
+    def test_one_message_at_a_time(self):
+        """Many messages do not keep the threads of this process busy."""
+        at_once, most = [], []
+
+        def read(body):
+            at_once.append(body)
+            most.append(len(at_once))
+            time.sleep(0.01)
+            at_once.pop()
+
+        async def run():
+            app = webhook.Webhook(read, lambda *_: True).app()
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url='https://a'
+            ) as client:
+                await asyncio.gather(
+                    *(
+                        client.post('/v1/revocation', content='x')
+                        for _ in range(20)
+                    )
+                )
+
+        asyncio.run(run())
+        self.assertEqual([1] * 20, most)
 
     def test_message_that_revokes_nothing(self):
         self.read = lambda body: None

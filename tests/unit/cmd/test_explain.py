@@ -33,6 +33,10 @@ from tests.unit import strategies
 STRONG = facts.dumps(strategies.STRONG)
 
 
+#: It would fake a line about another host, and clear the screen.
+HOSTILE = '\nc: accepted\r\x1b[2J\u2028\u202e\ud800\x9b'
+
+
 def node(host, state='', mode='enforce', document=STRONG):
     """A compute node that has published its facts now."""
     return compute_nodes.ComputeNode(
@@ -126,6 +130,37 @@ class ExplainTest(base.TestCase):
             status, out = self.explain(node('a', 'is down'), as_json=as_json)
             self.assertEqual(0, status)
         self.assertEqual([], json.loads(out)['hosts'])
+
+    def test_words_of_a_lying_host(self):
+        sections = {**strategies.STRONG, 'hypervisor': {'type': HOSTILE}}
+        lying = node(
+            f'a{HOSTILE}',
+            f'is disabled ({HOSTILE})',
+            f'audit{HOSTILE}',
+            facts.dumps(sections),
+        )
+        for as_json in (False, True):
+            _, out = self.explain(
+                lying, node('b'), hypervisor='kvm', as_json=as_json
+            )
+            for line in out.split('\n'):
+                self.assertTrue(line.isprintable(), ascii(line))
+                self.assertNotIn('c: accepted', line[:12])
+        self.assertIn('b: accepted\n', self.explain(node('b'), svirt='any')[1])
+
+    def test_near_misses(self):
+        for as_json in (False, True):
+            with mock.patch.object(
+                compute_nodes,
+                'extra_specs',
+                return_value={'isolation_svirt': 'selinux', 'isolation_x': ''},
+            ):
+                out = io.StringIO()
+                with contextlib.redirect_stdout(out):
+                    explain.run('m1', as_json)
+            self.assertIn('isolation_svirt', out.getvalue())
+            self.assertIn('isolation:svirt', out.getvalue())
+            self.assertNotIn('isolation_x', out.getvalue())
 
     def test_json(self):
         status, out = self.explain(

@@ -232,6 +232,40 @@ class ProgramTest(base.TestCase):
         self.passed(GOOD['a name that looks like a tag'])
         self.vetoed('/no/such/python', GOOD['with its label'])
 
+    def test_names_that_tenants_choose(self):
+        named = test_domain_metadata.named
+        self.hook = self.install('/no/such/python')
+        for name in test_domain_metadata.HOSTILE:
+            for specs in ({}, {'hw:x': 'extraSpec'}):
+                self.passed(named(specs, name))
+            # Whatever the name is, the flavor's tag is seen.
+            self.vetoed('/no/such/python', named(SVIRT, name))
+
+    def test_spellings_that_the_shell_must_see(self):
+        self.hook = self.install('/no/such/python')
+        for key in (
+            'isolation:svirt', ' isolation:x', 'ISOLATION :svirt',
+            'isolation\t:x', 'isolation\n:x', 'isolation\u00a0:x',
+            'isolation\u200b:x', 'isolation\uff1ax', 'i\u017folation:x',
+            '\uff49\uff53\uff4f\uff4c\uff41\uff54\uff49\uff4f\uff4e:x',
+        ):  # fmt: skip
+            self.assertTrue(requirements.is_tagged({key: 'x'}), key)
+            for specs in ({key: 'x'}, {'hw:x': 'y', key: 'x', 'hw:z': 'y'}):
+                for xml in (
+                    domain(specs),
+                    test_domain_metadata.named(specs, 'name'),
+                ):
+                    self.vetoed('/no/such/python', xml)
+                    other = xml.replace('nova:', 'n-1.x:').replace(
+                        'xmlns:nova', 'xmlns:n-1.x'
+                    )
+                    self.vetoed('/no/such/python', other)
+
+    def test_namespaces_of_others_start(self):
+        self.hook = self.install()
+        for key in ('isolation_foo:bar', 'isolation', 'isolation.svirt'):
+            self.passed(domain({key: 'x'}))
+
     def test_what_it_needs_is_gone_and_untagged_guests_start(self):
         self.hook.write_text(
             self.hook.read_text().replace('-packages', '-packages-gone')

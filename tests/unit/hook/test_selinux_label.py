@@ -221,6 +221,18 @@ class CheckTest(base.TestCase):
             del host.texts[path]
             self.refused(host, 'cannot be determined')
 
+    def test_a_container_without_selinuxfs(self):
+        host = Host()
+        host.texts = {
+            '/proc/filesystems': 'nodev\tselinuxfs\n',
+            '/proc/self/attr/current': 'system_u:system_r:spc_t:s0\0',
+        }
+        error = self.assertRaises(
+            selinux_label.LabelError, host.labels.wanted, _HOOK
+        )
+        self.assertIn('/sys/fs/selinux is not mounted here', str(error))
+        self.assertIn('on the host and not in a container', str(error))
+
 
 class FitsTest(base.TestCase):
     """Has the file its label?"""

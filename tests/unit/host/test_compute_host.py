@@ -12,10 +12,12 @@
 
 """What is kept of a host, and for how long."""
 
+import dataclasses
 import os
 from unittest import mock
 
 import fixtures
+import libvirt
 
 from nova_isolation.host import compute_host
 from nova_isolation.probes import emulator
@@ -32,9 +34,16 @@ GOOD = program.Emulator(
 )
 
 
+NATIVE = (
+    "LC_ALL=C /q -name 'guest=a b' "
+    '-object \'{"qom-type":"secret"}\' -sandbox off'
+)
+
+
 class Connection:
     def __init__(self):
         self.asked = 0
+        self.native = NATIVE
 
     def getCapabilities(self):
         self.asked += 1
@@ -42,6 +51,12 @@ class Connection:
 
     def getDomainCapabilities(self, *arguments):
         return f'domain capabilities {self.asked}'
+
+    def domainXMLToNative(self, *arguments):
+        self.arguments = arguments
+        if isinstance(self.native, Exception):
+            raise self.native
+        return self.native
 
 
 class LibvirtHost:
@@ -67,7 +82,8 @@ class ComputeHostTest(base.TestCase):
         self.examine = mock.Mock(return_value=GOOD)
         for owner, name, new in (
             (libvirt_xml, 'emulator', lambda text: '/q'),
-            (emulator, 'fingerprint', lambda path: self.key),
+            (libvirt_xml, 'plain_domain', lambda text: f'<{text}>'),
+            (emulator, 'fingerprint', lambda path, folders: self.key),
             (emulator, 'examine', self.examine),
             (compute_host.time, 'monotonic', lambda: self.now),
         ):
@@ -106,6 +122,35 @@ class ComputeHostTest(base.TestCase):
         self.host.capabilities()
         self.assertEqual(1, self.libvirt.connection.asked)
 
+    def test_command_line(self):
+        for _ in range(2):
+            self.assertEqual(
+                ('LC_ALL=C', '/q', '-name', 'guest=a b', '-object',
+                 '{"qom-type":"secret"}', '-sandbox', 'off'),
+                self.host.emulator_arguments(),
+            )  # fmt: skip
+            self.libvirt.connection.native = 'kept with the connection'
+        self.assertEqual(
+            ('qemu-argv', '<domain capabilities 0>', 0),
+            self.libvirt.connection.arguments,
+        )
+
+    def test_command_line_of_a_libvirtd_that_was_started_again(self):
+        self.host.emulator_arguments()
+        self.libvirt.connection = Connection()
+        self.libvirt.connection.native = '/q -sandbox on'
+        self.assertEqual(
+            ('/q', '-sandbox', 'on'), self.host.emulator_arguments()
+        )
+
+    def test_no_command_line(self):
+        self.libvirt.connection.native = libvirt.libvirtError('no')
+        self.assertRaises(OSError, self.host.emulator_arguments)
+        # The rest is known, and the question is asked again.
+        self.assertEqual('capabilities 1', self.host.capabilities())
+        self.libvirt.connection.native = "/q 'no end"
+        self.assertRaises(ValueError, self.host.emulator_arguments)
+
     def test_examined_once(self):
         for _ in range(3):
             self.assertIs(GOOD, self.host.emulator())
@@ -117,11 +162,31 @@ class ComputeHostTest(base.TestCase):
         self.host.emulator()
         self.assertEqual(2, self.examine.call_count)
 
-    def test_examined_anew_after_an_hour(self):
+    def test_examined_anew_after_a_minute(self):
         self.host.emulator()
-        self.now += 3601
+        self.now += 61
         self.host.emulator()
         self.assertEqual(2, self.examine.call_count)
+
+    def test_examined_until_the_folders_of_its_modules_are_watched(self):
+        more = dataclasses.replace(GOOD, folders=('/modules',))
+        self.examine.side_effect = [more, more]
+        watched = []
+        with mock.patch.object(
+            emulator,
+            'fingerprint',
+            lambda path, folders: (watched.append(folders), folders),
+        ):
+            for _ in range(3):
+                self.assertIs(more, self.host.emulator())
+        self.assertEqual(2, self.examine.call_count)
+        self.assertEqual(('/modules',), watched[-1])
+
+    def test_folders_that_never_stay(self):
+        self.examine.side_effect = [
+            dataclasses.replace(GOOD, folders=(name,)) for name in 'abcd'
+        ]
+        self.assertRaises(OSError, self.host.emulator)
 
     def test_a_failure_is_not_repeated_at_once(self):
         self.examine.side_effect = OSError('gave no answer')

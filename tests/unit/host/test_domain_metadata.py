@@ -14,6 +14,7 @@
 
 import hypothesis
 from hypothesis import strategies as st
+import libvirt
 from lxml import etree
 
 from nova_isolation.host import domain_metadata
@@ -48,6 +49,44 @@ def domain(specs, uuid=fakes.UUID):
     return etree.tostring(root, encoding='unicode')
 
 
+#: Names of servers and projects that look like extra specs of ours.
+HOSTILE = (
+    'isolation:svirt',
+    'extraSpec name="isolation:svirt"',
+    "<nova:extraSpec name='isolation:svirt'>any</nova:extraSpec>",
+    '</nova:name><nova:extraSpec name="isolation:svirt">',
+    '<!-- <nova:extraSpec name="isolation:svirt"> -->',
+    '<![CDATA[<extraSpec name="isolation:svirt">]]>',
+    '&lt;nova:extraSpec name=&quot;isolation:svirt&quot;&gt;',
+    '&#60;extraSpec name=&#34;isolation:svirt&#34;>',
+    '> extraSpec name="isolation:svirt" <',
+    'x/extraSpec name="isolation:svirt"',
+    ':extraSpec\u00a0isolation:svirt',
+    '* ? [a-z] $(isolation:) `extraSpec` \\n',
+)
+
+
+def named(specs, name):
+    """The XML of a domain with a name that its tenant has chosen.
+
+    It is written as libvirt writes XML, which it reads and completes.
+    """
+    root = etree.fromstring(domain(specs))
+    etree.SubElement(root, 'name').text = 'instance-00000001'
+    etree.SubElement(root, 'memory').text = '1024'
+    etree.SubElement(etree.SubElement(root, 'os'), 'type').text = 'hvm'
+    (instance,) = root.find('metadata')
+    label = etree.Element(f'{{{NOVA}}}name')
+    label.text = name
+    instance.insert(0, label)
+    owner = etree.SubElement(instance, f'{{{NOVA}}}owner')
+    etree.SubElement(owner, f'{{{NOVA}}}project', uuid='1').text = name
+    root.set('type', 'test')
+    connection = libvirt.open('test:///default')
+    text = etree.tostring(root, encoding='unicode')
+    return connection.defineXML(text).XMLDesc()
+
+
 class DomainMetadataTest(base.TestCase):
     """The extra specs in the XML of a domain."""
 
@@ -80,7 +119,15 @@ class DomainMetadataTest(base.TestCase):
             max_size=3,
         ),
         st.sampled_from(
-            ('isolation:svirt', ' Isolation:x', 'ISOLATION:\u00c9', 'hw:x')
+            (
+                'isolation:svirt',
+                ' Isolation:x',
+                'ISOLATION:\u00c9',
+                'hw:x',
+                'isolation :x',
+                'isolation\u00a0:x',
+                'isolation\uff1ax',
+            )
         ),
     )
     def test_whatever_is_tagged_may_be_tagged(self, specs, key):
@@ -94,7 +141,15 @@ class DomainMetadataTest(base.TestCase):
         if requirements.is_tagged(specs):
             self.assertTrue(domain_metadata.may_be_tagged(text))
 
-    def test_a_look_is_enough_for_the_others(self):
-        self.assertFalse(
-            domain_metadata.may_be_tagged(domain({'hw:cpu_policy': 'x'}))
-        )
+    def test_names_that_tenants_choose(self):
+        for specs in ({}, {'hw:cpu_policy': 'x'}, {'isolation_foo:bar': 'x'}):
+            for hostile in HOSTILE:
+                text = named(specs, hostile)
+                self.assertFalse(domain_metadata.may_be_tagged(text), text)
+                text = named({**specs, 'isolation :svirt': 'any'}, hostile)
+                self.assertTrue(domain_metadata.may_be_tagged(text), text)
+
+    def test_no_xml_may_be_tagged(self):
+        for text in ('<domain><extraSpec', '<!DOCTYPE a><domain/>extraSpec'):
+            self.assertTrue(domain_metadata.may_be_tagged(text))
+        self.assertFalse(domain_metadata.may_be_tagged(''))

@@ -16,6 +16,7 @@ import json
 import time
 from unittest import mock
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.svirt import mechanism
@@ -23,6 +24,7 @@ from nova_isolation.model import facts
 from nova_isolation.model import traits
 from tests.unit import base
 from tests.unit import fakes
+from tests.unit.host import test_bounded_calls
 from tests.unit.mechanisms import examples
 
 HOST = fakes.Host(
@@ -30,6 +32,7 @@ HOST = fakes.Host(
     ('selinux',),
     certifications=['CAPP'],
 )
+CALLS = bounded_calls.BoundedCalls(30)
 #: The mechanisms that take the host's own word.
 MEASURED = registry.BUILT_IN - {'attested'}
 
@@ -38,7 +41,7 @@ class MeasurementTest(base.TestCase):
     """Every mechanism is asked, none can break the others."""
 
     def measure(self, host=HOST, mechanisms=None):
-        return measurement.measure(host, mechanisms or registry.get())
+        return measurement.measure(host, mechanisms or registry.get(), CALLS)
 
     def sections(self, measured):
         return facts.loads(measured.document).sections
@@ -73,6 +76,21 @@ class MeasurementTest(base.TestCase):
     def test_facts_are_never_younger_than_they_claim(self):
         measured = measurement.Measurement('', 99.9, {}, {})
         self.assertEqual('99', measured.stats['isolation_measured_at'])
+
+    def test_a_mechanism_that_hangs_costs_only_its_own_facts(self):
+        hang = self.useFixture(test_bounded_calls.Hang())
+        host = fakes.Host(HOST.files, ('selinux',))
+        host.emulator = hang.read
+        calls = bounded_calls.BoundedCalls(0.3)
+        start = time.monotonic()
+        for _ in range(3):
+            measured = measurement.measure(host, registry.get(), calls)
+            sections = self.sections(measured)
+            self.assertIsNone(sections['qemu'])
+            self.assertNotIn('CUSTOM_ISOLATION_QEMU_SANDBOX', measured.traits)
+            self.assertIn('CUSTOM_ISOLATION_SVIRT_SELINUX', measured.traits)
+        # The first of them has waited for it.
+        self.assertLess(time.monotonic() - start, 0.6)
 
     def test_alike_hosts_at_other_times(self):
         one, two = self.measure(), self.measure()
@@ -211,7 +229,7 @@ class EvidenceTest(base.TestCase):
             certifications=['CAPP'],
             evidence={'attested': said},
         )
-        return measurement.measure(host, registry.get())
+        return measurement.measure(host, registry.get(), CALLS)
 
     def test_trusted(self):
         said = fakes.evidence()
@@ -223,7 +241,7 @@ class EvidenceTest(base.TestCase):
     def test_never_in_the_document(self):
         for said in (fakes.evidence(), fakes.evidence('failed'), None):
             self.assertEqual(
-                measurement.measure(HOST, registry.get()).document,
+                measurement.measure(HOST, registry.get(), CALLS).document,
                 self.measure(said).document,
             )
 
@@ -248,7 +266,7 @@ class EvidenceTest(base.TestCase):
     def test_that_cannot_be_had(self):
         host = fakes.Host(HOST.files, ('selinux',))
         with mock.patch.object(host, 'evidence', side_effect=ValueError('x')):
-            measured = measurement.measure(host, registry.get())
+            measured = measurement.measure(host, registry.get(), CALLS)
         self.assertEqual({}, measured.evidence)
         self.assertNotIn('CUSTOM_ISOLATION_ATTESTED', measured.traits)
 
@@ -258,7 +276,7 @@ class ClosedTest(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.measured = measurement.measure(HOST, registry.get())
+        self.measured = measurement.measure(HOST, registry.get(), CALLS)
 
     def sections(self, measured):
         return facts.loads(measured.document).sections
@@ -281,7 +299,7 @@ class ClosedTest(base.TestCase):
 
     def test_what_is_unknown_stays_so(self):
         measured = measurement.measure(
-            fakes.BrokenHost(OSError('no')), registry.get()
+            fakes.BrokenHost(OSError('no')), registry.get(), CALLS
         )
         closed = measured.closed({'qemu': 'guest a'})
         self.assertEqual(measured.document, closed.document)

@@ -12,21 +12,28 @@
 
 """The labels of the other guests, while those come and go."""
 
+import time
 from unittest import mock
 
 import libvirt
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import process_labels
 from nova_isolation.host import qemu_process
 from nova_isolation.host import running_guest
 from tests.unit import base
+from tests.unit.host import test_bounded_calls
+
+#: Seconds that the reading of one label may take.
+LIMIT = 0.2
 
 
 class Domain:
     """A domain; ``active`` is what each look at it gives."""
 
-    def __init__(self, name, active=(True,)):
+    def __init__(self, name, active=(True,), label=None):
         self._name = name
+        self.securityLabel = label
         self._active = list(active)
 
     def name(self):
@@ -67,7 +74,10 @@ class OtherProcessLabelsTest(base.TestCase):
     def labels(self, others, answers):
         """:param answers: what each look for a process gives"""
         mine = Domain('mine')
-        guest = running_guest.RunningGuest(mine, Host(mine, *others), 'run')
+        shared = process_labels.ProcessLabels(
+            Host(mine, *others), 'run', bounded_calls.BoundedCalls(LIMIT)
+        )
+        guest = running_guest.RunningGuest(mine, 'run', shared)
         processes = mock.Mock(side_effect=answers)
         with mock.patch.object(qemu_process.QemuProcess, 'find', processes):
             return guest.other_process_labels()
@@ -136,7 +146,9 @@ class CensusTest(base.TestCase):
 
     def test_each_is_read_once(self):
         domains = [Domain(name) for name in 'abcd']
-        shared = process_labels.ProcessLabels(Host(*domains), 'run')
+        shared = process_labels.ProcessLabels(
+            Host(*domains), 'run', bounded_calls.BoundedCalls(30)
+        )
         find = mock.Mock(
             side_effect=lambda run_dir, name, uuid: mock.Mock(
                 label=mock.Mock(return_value=f'label-{name}')
@@ -147,14 +159,59 @@ class CensusTest(base.TestCase):
                 self.assertEqual(
                     {n: f'label-{n}' for n in 'abcd' if n != domain.name()},
                     running_guest.RunningGuest(
-                        domain, None, 'run', shared
+                        domain, 'run', shared
                     ).other_process_labels(),
                 )
         self.assertEqual(4, find.call_count)
 
+    def hang(self, label):
+        """Four guests; the process of b gives no answer.
+
+        :param label: libvirt's answer about b
+        """
+        hang = self.useFixture(test_bounded_calls.Hang())
+        domains = [Domain(name, label=label) for name in 'abcd']
+        shared = process_labels.ProcessLabels(
+            Host(*domains), 'run', bounded_calls.BoundedCalls(LIMIT)
+        )
+
+        def find(run_dir, name, uuid):
+            if name == 'b':
+                hang.read()
+            return mock.Mock(label=mock.Mock(return_value=f'label-{name}'))
+
+        patch = mock.patch.object(qemu_process.QemuProcess, 'find', find)
+        patch.start()
+        self.addCleanup(patch.stop)
+        return shared, hang
+
+    def test_a_process_that_hangs_costs_no_other_guest_its_proof(self):
+        shared, _ = self.hang(lambda: ['libvirt-b', True])
+        start = time.monotonic()
+        self.assertEqual(
+            {'b': 'libvirt-b', 'c': 'label-c', 'd': 'label-d'},
+            shared.others('uuid-a'),
+        )
+        self.assertEqual(
+            {'a': 'label-a', 'b': 'libvirt-b', 'd': 'label-d'},
+            shared.others('uuid-c'),
+        )
+        # It was waited for once.
+        self.assertLess(time.monotonic() - start, 2 * LIMIT)
+
+    def test_neither_kernel_nor_libvirt_answers(self):
+        hang = self.useFixture(test_bounded_calls.Hang())
+        shared, _ = self.hang(hang.read)
+        start = time.monotonic()
+        for uuid in ('uuid-a', 'uuid-c'):
+            self.assertRaises(TimeoutError, shared.others, uuid)
+        self.assertLess(time.monotonic() - start, 3 * LIMIT)
+
     def test_one_that_cannot_be_read_is_tried_once_for_all(self):
         domains = [Domain(name) for name in 'abc']
-        shared = process_labels.ProcessLabels(Host(*domains), 'run')
+        shared = process_labels.ProcessLabels(
+            Host(*domains), 'run', bounded_calls.BoundedCalls(30)
+        )
         find = mock.Mock(side_effect=PermissionError('no'))
         with mock.patch.object(qemu_process.QemuProcess, 'find', find):
             for uuid in ('uuid-b', 'uuid-c'):

@@ -41,6 +41,7 @@ from oslo_config import cfg
 from nova_isolation import opts
 from nova_isolation.api import validators
 from nova_isolation.decision import host_facts
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
@@ -51,7 +52,11 @@ mechanisms = registry.get()
 conf = cfg.ConfigOpts()
 opts.register(conf)
 def codes(text):
-    measured = measurement.measure(fakes.FakeHost({file: text}), mechanisms)
+    measured = measurement.measure(
+        fakes.FakeHost({file: text}),
+        mechanisms,
+        bounded_calls.BoundedCalls(30),
+    )
     answer = host_facts.decide(
         requirements.parse(
             {f'isolation:{name}': value}, mechanisms.vocabulary),

@@ -22,11 +22,12 @@ import tempfile
 import textwrap
 
 import fixtures
-from stevedore import extension
 
+from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons
+from nova_isolation.model import vocabulary
 from tests.unit import base
 from tests.unit.mechanisms import examples
 from tests.unit.model import test_vocabulary
@@ -214,6 +215,37 @@ class BuildTest(base.TestCase):
         for specs in (None, 1, ('isolation:lockdown',), (None,)):
             self.refused(variant(extra_specs=specs), 'Error')
 
+        class Row(vocabulary.ExtraSpec):
+            """It would fail when nova-api starts."""
+
+            @property
+            def allowed(self):
+                raise KeyError('no')
+
+        row = Row('isolation:lockdown', 'c', 'integrity', ('integrity',))
+        self.refused(variant(extra_specs=(row,)), 'is not an ExtraSpec')
+
+    def test_members_that_raise(self):
+        """Whatever they raise, the mechanism alone is not there."""
+
+        class Fatal(BaseException):
+            pass
+
+        for error in (
+            Fatal('x'), SystemExit(3), KeyboardInterrupt(), RecursionError(),
+            AssertionError('x'), MemoryError(), GeneratorExit(),
+        ):  # fmt: skip
+
+            def raises(*_, error=error):
+                raise error
+
+            for name in ('__init__', 'name', 'extra_specs', 'own_reasons'):
+                member = raises if name == '__init__' else property(raises)
+                mechanisms = self.refused(
+                    variant(**{name: member}), type(error).__name__
+                )
+                self.assertIn('class Variant', mechanisms.failed['lockdown'])
+
     def test_rows_that_the_vocabulary_refuses(self):
         for key, why in (
             ('isolation:xsm_boot', 'is reserved'),
@@ -309,6 +341,14 @@ print(json.dumps([
 ]))
 """
 
+#: An error that has no text.
+UNPRINTABLE = """
+class Silent(Exception):
+    def __str__(self):
+        return 1 / 0
+raise Silent
+"""
+
 MODULE = """
 from tests.unit.mechanisms import examples
 class Mechanism(examples.LockdownMechanism):
@@ -392,22 +432,53 @@ class EntryPointsTest(base.TestCase):
         self.assertEqual([['isolation.spec.unknown']], found['codes'])
 
     def test_fails_to_import(self):
-        for number, module in enumerate(
-            ('import no_such_module', 'this is no Python', 'raise OSError')
-        ):
+        modules = {
+            'import no_such_module': 'ModuleNotFoundError',
+            'this is no Python': 'SyntaxError',
+            'raise OSError': 'OSError',
+            'assert False, "no"': 'AssertionError: no',
+            'import sys; sys.exit("bye")': 'SystemExit: bye',
+            'exit(3)': 'SystemExit: 3',
+            'raise KeyboardInterrupt': 'KeyboardInterrupt',
+            'raise GeneratorExit': 'GeneratorExit',
+            'class E(BaseException): pass\nraise E("x")': 'E: x',
+            'def f(): f()\nf()': 'RecursionError',
+            UNPRINTABLE: 'Silent: its text raised ZeroDivisionError',
+            '': 'has no attribute',
+            'M = 7': 'is neither',
+            'M = None': 'is neither',
+        }
+        for number, module in enumerate(modules):
             self.package(
                 f'acme{number}', module, f'bad{number} = acme{number}:M'
             )
-        self.package('empty', '', 'empty = empty:M')
+        # Metadata that name nothing.
+        self.package('odd', '', 'odd1 = :', 'odd2 = odd:a b', 'odd3 =')
         found, log = self.run_registry(*self.cases_of('confidentiality'))
         self.built_in_only(found)
-        self.assertEqual(
-            {'bad0', 'bad1', 'bad2', 'empty'}, set(found['failed'])
-        )
-        self.assertIn('ModuleNotFoundError', found['failed']['bad0'])
+        for number, why in enumerate(modules.values()):
+            self.assertIn(why, found['failed'][f'bad{number}'])
+            # What it is of.
+            self.assertIn(f'bad{number} failed to load', log)
+        self.assertIn('acme0:M raised', found['failed']['bad0'])
+        self.assertIn('Repair or uninstall', log)
+        self.assertLessEqual({'odd1', 'odd2'}, set(found['failed']))
         self.assertEqual([['isolation.spec.unknown']], found['codes'])
         for name in found['failed']:
             self.assertIn(f'Mechanism {name} failed to load', log)
+
+    def test_packages_that_cannot_be_read(self):
+        log = self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+        registry.get.cache_clear()
+        self.addCleanup(registry.get.cache_clear)
+        self.useFixture(
+            fixtures.MockPatch(
+                'stevedore.named.NamedExtensionManager', side_effect=TypeError
+            )
+        )
+        self.assertEqual({}, dict(registry.get().loaded))
+        self.assertEqual(registry.BUILT_IN, set(registry.get().failed))
+        self.assertIn('cannot be read: TypeError', log.output)
 
     def test_two_packages_of_one_name(self):
         self.package('acme', MODULE, 'lockdown = acme:Mechanism')
@@ -483,9 +554,7 @@ class EntryPointsTest(base.TestCase):
         registry.get.cache_clear()
         self.addCleanup(registry.get.cache_clear)
         self.useFixture(
-            fixtures.MockPatchObject(
-                extension, 'ExtensionManager', return_value=[]
-            )
+            fixtures.MockPatchObject(entry_points, 'load', return_value=[])
         )
         registry.get()
         for name in registry.BUILT_IN:

@@ -19,6 +19,7 @@ import os
 import hypothesis
 from hypothesis import strategies as st
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
@@ -180,7 +181,9 @@ class SizeTest(base.TestCase):
     """Documents of hosts."""
 
     def document(self, host):
-        text = measurement.measure(host, registry.get()).document
+        text = measurement.measure(
+            host, registry.get(), bounded_calls.BoundedCalls(30)
+        ).document
         self.assertTrue(text)
         return text
 

@@ -28,13 +28,30 @@ def unmet(number, key='isolation:requirement_'):
     ]
 
 
+def declared(item, public):
+    return reasons.Reason(item.code, 'It is so.', 'Mend it.', public=public)
+
+
+def fit(items):
+    """The text where all of it is public."""
+    known = {item.code: declared(item, public=True) for item in items}
+    return fault_message.fit(items, BEFORE, known)
+
+
 class FaultMessageTest(base.TestCase):
     def test_in_full(self):
         (one,) = unmet(1)
-        self.assertEqual(str(one), fault_message.fit([one], BEFORE))
+        self.assertEqual(str(one), fit([one]))
+
+    def test_what_is_not_public(self):
+        # Nor is what nobody declares.
+        (one,) = unmet(1)
+        for known in ({}, {one.code: declared(one, public=False)}):
+            text = fault_message.fit([one, one], BEFORE, known)
+            self.assertEqual(f'{one.key} [{one.code}]', text)
 
     def test_codes_alone(self):
-        text = fault_message.fit(unmet(3), BEFORE)
+        text = fit(unmet(3))
         for item in unmet(3):
             self.assertIn(f'{item.key} [{item.code}]', text)
         self.assertNotIn('wanted', text)
@@ -46,16 +63,16 @@ class FaultMessageTest(base.TestCase):
                 'isolation:' + 'k' * 200,
                 'isolation:é',
             ):
-                text = fault_message.fit(unmet(number, key), BEFORE)
+                text = fit(unmet(number, key))
                 self.assertLessEqual(len((BEFORE + text).encode()), 255)
                 self.assertTrue(text)
 
     def test_says_how_many_are_left_out(self):
-        text = fault_message.fit(unmet(9), BEFORE)
+        text = fit(unmet(9))
         shown = text.count('[isolation.')
         self.assertTrue(0 < shown < 9)
         self.assertTrue(text.endswith(f'; and {9 - shown} more'), text)
 
     def test_no_room_for_one(self):
-        text = fault_message.fit(unmet(4, 'isolation:' + 'k' * 250), BEFORE)
+        text = fit(unmet(4, 'isolation:' + 'k' * 250))
         self.assertEqual('4 requirements are not met', text)

@@ -54,6 +54,62 @@ class ParseTest(base.TestCase):
             self.assertEqual(requirements.NOTHING, parse(specs))
             self.assertFalse(parse(specs))
 
+    def test_blanks_before_the_colon(self):
+        for key in (
+            'isolation :svirt', 'isolation\t:svirt', 'isolation\u00a0:svirt',
+            'isolation\uff1asvirt', 'ISOLATION :svirt', 'isolation :',
+        ):  # fmt: skip
+            self.assertTrue(requirements.is_tagged({key: 'selinux'}))
+            self.problem({key: 'selinux'}, 'spec.unknown', key)
+
+    def test_near_misses(self):
+        for key in ('isolation.svirt_type', 'isolation_svirt_type'):
+            untagged = {key: 'own_t', 'hw:cpu_policy': 'dedicated'}
+            self.assertFalse(requirements.is_tagged(untagged))
+            self.assertEqual(requirements.NOTHING, parse(untagged))
+            # A flavor that has others of ours promises more than is kept.
+            problem = self.problem(
+                {key: 'own_t', 'isolation:svirt': 'selinux'},
+                'spec.unknown',
+                key,
+            )
+            self.assertEqual('isolation:svirt_type', problem.wanted)
+        for key in ('isolation_zone', 'isolation_foo:bar', 'isolation'):
+            wanted = parse({key: 'x', 'isolation:svirt': 'selinux'})
+            self.assertEqual((), wanted.problems)
+
+    def test_booleans_in_capitals(self):
+        plain = parse({'isolation:attested': 'true'})
+        for text in ('True', 'TRUE'):
+            specs = {
+                'isolation:attested': text,
+                'isolation:attested_pcrs': '17',
+                'isolation:qemu_sandbox': text,
+            }
+            wanted = parse(specs)
+            self.assertEqual((), wanted.problems)
+            self.assertEqual('true', wanted.extra_specs['isolation:attested'])
+            self.assertEqual(plain, parse({'isolation:attested': text}))
+        self.problem({'isolation:attested': 'False'}, 'spec.invalid_value')
+
+    def test_what_is_beside(self):
+        wanted = parse(
+            {
+                'isolation:svirt': 'selinux',
+                'isolation:svirt_type': 'own_t',
+                'isolation:hypervisor': 'kvm',
+            }
+        )
+        beside = {item.key: item.beside for item in wanted.items}
+        self.assertEqual(
+            {
+                'isolation:svirt': (('isolation:svirt_type', 'own_t'),),
+                'isolation:svirt_type': (('isolation:svirt', 'selinux'),),
+                'isolation:hypervisor': (),
+            },
+            beside,
+        )
+
     def test_all(self):
         specs = {
             'hw:cpu_policy': 'dedicated',

@@ -124,13 +124,48 @@ class VocabularyTest(base.TestCase):
             'isolation:svirt', 'isolation:', 'isolation:nonsense',
             'Isolation:svirt', 'ISOLATION:SVIRT', ' isolation:svirt',
             'isolation:svirt ', '\tisolation:svirt\n', '\u00a0isolation:x',
+            'isolation :svirt', 'isolation\t: svirt', 'Isolation : svirt',
+            'isolation\u00a0:svirt', 'isolation\u3000:svirt',
+            'isolation\u200b:svirt', 'iso\u00adlation:svirt',
+            '\ufeffisolation:svirt', 'isolation\u0000:svirt',
+            'isolation\uff1asvirt', 'isolation\ufe55svirt',
+            'isolation\u2236svirt', 'isolation\ua789svirt',
+            '\uff49\uff53\uff4f\uff4c\uff41\uff54\uff49\uff4f\uff4e:x',
+            'i\u017folation:x', '\u0130solation:x', 'isolation:svirt:x',
         ):  # fmt: skip
             self.assertTrue(vocabulary.is_ours(key), key)
         for key in (
             '', 'isolation', 'isolation.svirt', 'hw:isolation:svirt',
             'trait:CUSTOM_ISOLATION_X', 'xisolation:svirt',
+            # Namespaces of others.
+            'isolation_foo:bar', 'isolation.foo:bar', 'isolation-x:bar',
+            'isolations:x', 'my isolation:x', 'isolation zone:x',
+            'isolation_svirt', 'isolation_zone', ':isolation:svirt', ':', ' ',
         ):  # fmt: skip
             self.assertFalse(vocabulary.is_ours(key), key)
+
+    def test_near_misses(self):
+        known = vocabulary.Vocabulary(
+            {'own': [row('isolation:own'), row('isolation:own_type')]}
+        )
+        for key, meant in (
+            ('isolation.own', 'isolation:own'),
+            ('isolation_own', 'isolation:own'),
+            ('isolation-own', 'isolation:own'),
+            ('isolation own', 'isolation:own'),
+            ('Isolation.OWN', 'isolation:own'),
+            (' isolation/own ', 'isolation:own'),
+            ('isolation.own_type', 'isolation:own_type'),
+            ('isolation_own-type', 'isolation:own_type'),
+        ):
+            self.assertEqual(meant, known.near_miss(key), key)
+            self.assertFalse(vocabulary.is_ours(key), key)
+        for key in (
+            '', 'isolation', 'isolation_zone', 'isolation_owner', 'own',
+            'isolation:own', 'isolation_own:x', 'x_isolation_own', 'hw:x',
+            'isolationown', '\u0130solation.own',
+        ):  # fmt: skip
+            self.assertIsNone(known.near_miss(key), key)
 
     @hypothesis.given(st.text(), strategies.json_values)
     def test_any_row_is_taken_or_refused(self, key, pattern):

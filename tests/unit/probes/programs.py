@@ -63,12 +63,13 @@ int main(int argc, char **argv)
 
 
 @functools.cache
-def compiled(*flags, source=SOURCE, off=OFF):
+def compiled(*flags, source=SOURCE, off=OFF, libraries=()):
     """The path of a program that is compiled with flags."""
     handle, path = tempfile.mkstemp(dir=FOLDER)
     os.close(handle)
+    inputs = ('-x', 'c', '-', '-x', 'none', *libraries)
     subprocess.run(
-        ['gcc', '-w', '-x', 'c', '-', '-o', path, *off, *flags],
+        ['gcc', '-w', '-o', path, *off, *flags, *inputs],
         input=source,
         text=True,
         check=True,

@@ -49,6 +49,55 @@ class ModeTest(base.TestCase):
         self.assertRaises(OSError, self.mode, 'Y', None)
 
 
+class GuestModeTest(base.TestCase):
+    """The template of the profiles of guests."""
+
+    # As Debian 13 and Ubuntu 24.04 ship it.
+    SHIPPED = (
+        '#\n# This profile is for the domain whose UUID matches this file.\n'
+        '#\n\n#include <tunables/global>\n\n'
+        'profile LIBVIRT_TEMPLATE flags=(attach_disconnected) {\n'
+        '  #include <abstractions/libvirt-qemu>\n}\n'
+    )
+
+    def mode(self, template, enabled='Y', mode='enforce\n'):
+        host = fakes.Host(
+            {
+                fakes.APPARMOR: enabled,
+                fakes.APPARMOR_MODE: mode,
+                apparmor.TEMPLATE: template,
+            }
+        )
+        return apparmor.guest_mode(host.read)
+
+    def test_flags(self):
+        for flags, expected in (
+            ('flags=(attach_disconnected) ', 'enforcing'),
+            ('', 'enforcing'),
+            ('flags=(enforce) ', 'enforcing'),
+            ('flags=(audit,attach_disconnected) ', 'enforcing'),
+            ('flags=(complain) ', 'complain'),
+            ('flags=(attach_disconnected,complain) ', 'complain'),
+            ('flags=(attach_disconnected complain)\n', 'complain'),
+            ('(complain)', 'complain'),
+            ('flags=(kill)', 'complain'),
+            ('flags=(unconfined)', 'complain'),
+            ('flags=(prompt)', 'complain'),
+        ):
+            text = self.SHIPPED.replace('flags=(attach_disconnected) ', flags)
+            self.assertEqual(expected, self.mode(text), flags)
+            self.assertEqual('complain', self.mode(text, mode='complain\n'))
+            self.assertEqual('disabled', self.mode(text, enabled='N'))
+
+    def test_no_template(self):
+        # A container of nova-compute has no such file.
+        self.assertEqual('enforcing', self.mode(None))
+
+    def test_no_answer(self):
+        for text in ('', 'profile OTHER {', PermissionError('no')):
+            self.assertRaises((OSError, ValueError), self.mode, text)
+
+
 class ProfilesTest(base.TestCase):
     """/sys/kernel/security/apparmor/profiles."""
 

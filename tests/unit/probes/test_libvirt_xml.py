@@ -14,6 +14,7 @@
 
 import hypothesis
 from hypothesis import strategies as st
+from lxml import etree
 
 from nova_isolation.probes import libvirt_xml
 from tests.unit import base
@@ -29,9 +30,9 @@ class LibvirtXmlTest(base.TestCase):
     """libvirt's own word."""
 
     def test_security_models(self):
-        for models in ((), ('dac',), ('selinux', 'dac')):
+        for models in ((), ('dac',), ('selinux', 'dac'), ('b', 'a', 'dac')):
             self.assertEqual(
-                tuple(sorted(models)),
+                models,
                 libvirt_xml.security_models(fakes.capabilities(*models)),
             )
 
@@ -43,6 +44,24 @@ class LibvirtXmlTest(base.TestCase):
             '<secmodel/><secmodel><model/></secmodel></host></capabilities>'
         )
         self.assertEqual(('',), libvirt_xml.security_models(text))
+
+    def test_base_label(self):
+        text = fakes.capabilities('selinux', 'dac')
+        for domain, type_ in fakes.TYPES.items():
+            self.assertEqual(
+                f'system_u:system_r:{type_}:s0',
+                libvirt_xml.base_label(text, 'selinux', domain),
+            )
+        for other, model, domain in (
+            (text, 'selinux', 'xen'),
+            (text, 'dac', 'kvm'),
+            (text, 'apparmor', 'kvm'),
+            ('<x/>', 'selinux', 'kvm'),
+            ('', 'selinux', 'kvm'),
+        ):
+            self.assertRaises(
+                ValueError, libvirt_xml.base_label, other, model, domain
+            )
 
     def test_domain_capabilities(self):
         text = fakes.domain_capabilities('qemu', '/opt/qemu')
@@ -76,3 +95,32 @@ class LibvirtXmlTest(base.TestCase):
             libvirt_xml.domain_type,
         ):
             self.assertRaises(ValueError, function, text)
+
+
+class PlainDomainTest(base.TestCase):
+    """The domain about which libvirt is asked."""
+
+    def test_it_is_that_of_the_capabilities(self):
+        domain = etree.fromstring(
+            libvirt_xml.plain_domain(
+                fakes.domain_capabilities('kvm', '/opt/my qemu')
+            )
+        )
+        self.assertEqual('kvm', domain.get('type'))
+        self.assertEqual('/opt/my qemu', domain.findtext('devices/emulator'))
+        (system,) = domain.iterfind('os/type')
+        self.assertEqual(
+            {'arch': 'x86_64', 'machine': 'pc-i440fx-7.2'},
+            dict(system.attrib),
+        )
+
+    def test_nothing_is_guessed(self):
+        full = fakes.domain_capabilities()
+        for name in ('path', 'domain', 'arch', 'machine'):
+            root = etree.fromstring(full)
+            root.remove(root.find(name))
+            self.assertRaises(
+                ValueError,
+                libvirt_xml.plain_domain,
+                etree.tostring(root, encoding='unicode'),
+            )

@@ -46,6 +46,30 @@ class ModeTest(base.TestCase):
                 ValueError, selinux.mode, reader({fakes.ENFORCE: text})
             )
 
+    def test_a_container_without_selinuxfs(self):
+        filesystems, current = '/proc/filesystems', '/proc/self/attr/current'
+        on = 'nodev\tproc\nnodev\tselinuxfs\n\text4\n'
+        off = 'nodev\tproc\n\text4\n'
+        context = 'system_u:system_r:container_t:s0:c1,c2\0'
+        for files, mode in (
+            ({filesystems: on, current: context}, 'unmounted'),
+            ({filesystems: on, current: 'a:b:c\0'}, 'unmounted'),
+            ({filesystems: on}, 'unmounted'),
+            ({current: context}, 'unmounted'),
+            # SELINUX=disabled: the kernel runs without a policy.
+            ({filesystems: on, current: 'kernel\0'}, 'disabled'),
+            ({filesystems: off, current: context}, 'disabled'),
+            ({filesystems: off, current: OSError('no')}, 'disabled'),
+            ({filesystems: off, current: 'libvirtd (enforce)'}, 'disabled'),
+            ({fakes.ENFORCE: '1', filesystems: on}, 'enforcing'),
+        ):
+            self.assertEqual(mode, selinux.mode(reader(files)), files)
+        for files in (
+            {filesystems: PermissionError('no')},
+            {filesystems: on, current: PermissionError('no')},
+        ):
+            self.assertRaises(OSError, selinux.mode, reader(files))
+
     def test_unreadable_is_not_disabled(self):
         for error in (PermissionError('no'), OSError('no')):
             self.assertRaises(

@@ -33,11 +33,14 @@ class Handle:
     """A guest, as the driver of another hypervisor would handle it.
 
     :ivar state: off, paused or running
+    :ivar runs: how often the guest was started
     """
 
     def __init__(self, uuid=fakes.UUID, state='off'):
         self.id = uuid
         self.state = state
+        self.runs = 1
+        self.starting = False
 
 
 class Hypervisor(hypervisor.Hypervisor):
@@ -62,7 +65,26 @@ class Hypervisor(hypervisor.Hypervisor):
     def guest(self, handle, shared=None):
         """See the base class."""
         self.calls.append('verify')
-        return fakes.Guest(uuid=handle.id, **self.options)
+        options = dict(self.options)
+        process = options.pop('process', None)
+        guest = fakes.Guest(uuid=handle.id, **options)
+        if process is not None:
+            guest.process = process
+        return guest
+
+    def begin_start(self, handle):
+        """See the base class."""
+        self.calls.append('begin_start')
+        handle.starting = True
+
+    def end_start(self, handle):
+        """See the base class."""
+        self.calls.append('end_start')
+        handle.starting = False
+
+    def is_starting(self, handle):
+        """See the base class."""
+        return handle.starting
 
     def power_off(self, handle):
         """See the base class."""
@@ -94,9 +116,11 @@ class Hypervisor(hypervisor.Hypervisor):
         """See the base class."""
         return f'<domain><uuid>{handle.id}</uuid></domain>'
 
-    def is_paused(self, handle):
+    def run(self, handle):
         """See the base class."""
-        return handle.state == 'paused'
+        if handle.state == 'off':
+            return None
+        return hypervisor.Run(handle.runs, handle.state == 'running')
 
     def pause(self, handle):
         """See the base class."""
@@ -143,6 +167,7 @@ def options(**values):
             'violation_closes_host': True,
             'on_violation': 'report',
             'verify_interval': 60,
+            'measure_timeout': 30.0,
         }
         | values
     )
@@ -160,7 +185,6 @@ def request(uuid=fakes.UUID, specs=None):
 
 def host(**kwargs):
     """A host that meets the requirements of :func:`request`."""
-    kwargs.setdefault('files', {fakes.QEMU_CONF: 'seccomp_sandbox = 1\n'})
     return fakes.Host(**kwargs)
 
 

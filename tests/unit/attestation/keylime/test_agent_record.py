@@ -159,6 +159,78 @@ class StateTest(Record):
         ):
             self.assertEqual(state, held(attestation_status=word).state)
 
+    def push(self, word, **changes):
+        """The result of an agent in push mode that has no state."""
+        return held(
+            **{
+                'operational_state': None,
+                'attestation_status': word,
+                'attestation_count': 0,
+                'last_received_quote': None,
+                'last_successful_attestation': None,
+                'last_event_id': None,
+                **changes,
+            }
+        )
+
+    def test_push_mode(self):
+        """As process_get_status of Keylime 7.14.3 words it."""
+        for word, state, found in (
+            ('FAIL', 'failed', 'FAIL, no operational state'),
+            ('PENDING', 'pending', 'no operational state, PENDING'),
+            ('TIMEOUT', 'pending', 'the agent has sent no quote in time'),
+            ('RETRY', 'pending', "'RETRY', which is unknown"),
+            # A good quote sets the state.
+            ('PASS', 'pending', 'operational_state'),
+        ):
+            one = self.push(word)
+            self.assertEqual(state, one.state)
+            self.assertIn(found, one.found)
+            # The good quote that it had counts for nothing.
+            self.assertEqual(
+                state,
+                self.push(
+                    word,
+                    attestation_count=7,
+                    last_successful_attestation=NOW,
+                ).state,
+            )
+        # After its first good quote it has the state of the others.
+        for word, state, found in (
+            ('PASS', 'good', ''),
+            ('FAIL', 'failed', 'FAIL, key share delivered (state 5)'),
+            ('TIMEOUT', 'pending', '(state 5), TIMEOUT: the agent'),
+        ):
+            one = held(attestation_status=word, last_event_id=None)
+            self.assertEqual(state, one.state)
+            self.assertIn(found, one.found)
+
+    def test_failure_that_is_not_understood(self):
+        """It is a failure whatever else the status has."""
+        for changes in (
+            {'operational_state': [3]},
+            {'operational_state': '9'},
+            {'operational_state': True},
+            {'tpm_policy': None},
+            {'tpm_policy': '{'},
+            {'attestation_count': None},
+            {'last_received_quote': 'x'},
+            {'has_mb_refstate': ...},
+        ):
+            found = read(attestation_status='FAIL', **changes)
+            one = attestation_result.loads(found.document)
+            self.assertEqual(attestation_result.FAILED, one.state, changes)
+            self.assertIn('not understood', one.found)
+            # An older quote is not a newer one.
+            self.assertEqual(
+                status()['last_successful_attestation'], found.good_at
+            )
+        self.assertIsNone(
+            read(
+                attestation_status='FAIL', last_successful_attestation='x'
+            ).good_at
+        )
+
     def test_never_a_good_quote(self):
         for changes in (
             {'attestation_count': 0},
@@ -285,6 +357,15 @@ class UnclearTest(Record):
             )
         # A policy that is none is no other state either.
         self.assertUnclear('tpm_policy', tpm_policy='{', operational_state=9)
+
+    def test_long_policies_are_not_kept(self):
+        """What a verifier says does not fill the memory."""
+        agent_record._kept.cache_clear()
+        policy = json.dumps({'17': [PCR] * 1000})
+        self.assertEqual(1, len(held(tpm_policy=policy).pcrs))
+        self.assertEqual(0, agent_record._kept.cache_info().currsize)
+        held()
+        self.assertEqual(1, agent_record._kept.cache_info().currsize)
 
     def test_tpm_policies(self):
         for policy, pcrs in (

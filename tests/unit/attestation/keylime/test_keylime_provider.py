@@ -309,6 +309,40 @@ class AnswersTest(Case):
         self.verifier.versions = b'{'
         self.assertTrouble('that are not understood')
 
+    def test_too_old(self):
+        """It is told of the verifier, and not of each host."""
+        for results in (
+            verifier.many(1000),
+            verifier.recorded('two_pass'),
+        ):
+            for status in results.values():
+                # As keylime 7.13, whose API is 2.4.
+                del status['attestation_status']
+            self.verifier.results = results
+            self.verifier.versions = ['2.3', '2.4']
+            self.assertTrouble(
+                'attestation_status', 'API 2.4', 'upgrade the verifier'
+            )
+        other = self.another()
+        other.results = verifier.recorded('two_pass')
+        log = self.useFixture(fixtures.FakeLogger(level=0))
+        asked = self.asked(other)
+        for _ in range(3):
+            found = asked.fetch(NOTHING)
+        self.assertIn('upgrade the verifier', found.trouble)
+        self.assertEqual(
+            {'good'}, {state for state, _ in self.states(found).values()}
+        )
+        self.assertEqual(1, log.output.count('upgrade the verifier'))
+        # An agent alone is that agent's matter.
+        results = verifier.recorded('two_pass')
+        del results[verifier.FIRST]['attestation_status']
+        self.verifier.results = results
+        self.assertIn(
+            ('pending'),
+            {state for state, _ in self.states(self.fetch()).values()},
+        )
+
     def test_upgraded(self):
         """Between two looks."""
         asked = self.asked()

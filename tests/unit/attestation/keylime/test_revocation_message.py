@@ -69,6 +69,30 @@ class ReadTest(base.TestCase):
             )
             self.assertEqual(wanted, message.agent)
 
+    def test_unknown_type(self):
+        """It takes trust away, because it names an agent."""
+        for kind, words in (
+            ('recovered', 'unknown type, recovered'),
+            ('', 'unknown type, that is no word'),
+            ('two\nlines', 'unknown type, that is no word'),
+            ('\x1b[31m', 'unknown type, that is no word'),
+            ('x' * 41, 'unknown type, that is no word'),
+            (None, 'has no type'),
+            (['revocation'], 'has no type'),
+            ({}, 'has no type'),
+        ):
+            message = revocation_message.read(
+                messages.message(type_=kind).encode()
+            )
+            self.assertEqual(messages.AGENT, message.agent)
+            self.assertIn(words, message.found)
+            self.assertTrue(message.found.isprintable())
+        body = {'msg': json.dumps({'agent_id': messages.AGENT})}
+        self.assertEqual(
+            messages.AGENT,
+            revocation_message.read(json.dumps(body).encode()).agent,
+        )
+
     @ddt.data(None, 7, '', 'two\nlines', 'a b', 'x' * 256, ['a'])
     def test_event_that_is_none_is_left_out(self, event):
         self.assertEqual(
@@ -91,9 +115,6 @@ class ReadTest(base.TestCase):
         # Keylime's is a text.
         b'{"msg": {"type": "revocation", "agent_id": "a"}}',
         b'{"msg": ' + b'[' * 100_000,
-        messages.message(type_='recovered').encode(),
-        messages.message(type_=None).encode(),
-        messages.message(type_=['revocation']).encode(),
         messages.message(agent='').encode(),
         messages.message(agent=None).encode(),
         messages.message(agent='two\nlines').encode(),

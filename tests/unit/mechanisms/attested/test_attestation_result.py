@@ -11,6 +11,7 @@
 # under the License.
 
 
+import functools
 import json
 
 import hypothesis
@@ -103,9 +104,19 @@ class StandingTest(base.TestCase):
 
     def test_launched(self):
         for size in (40, 64, 96, 128):
-            self.assertFalse(attestation_result.is_launched('f' * size))
-            self.assertFalse(attestation_result.is_launched('F' * size))
-            self.assertTrue(
-                attestation_result.is_launched('e' + 'f' * (size - 1))
-            )
-            self.assertTrue(attestation_result.is_launched('0' * size))
+            for number in range(24):
+                launched = functools.partial(
+                    attestation_result.is_launched, number
+                )
+                # Nobody's hash.
+                self.assertFalse(launched('f' * size))
+                self.assertFalse(launched('F' * size))
+                self.assertTrue(launched('e' + 'f' * (size - 1)))
+                self.assertTrue(launched('1' + '0' * (size - 1)))
+                # All but these two begin with it, or can be set to it.
+                self.assertEqual(number in (18, 19), launched('0' * size))
+                for locality in '1234':
+                    self.assertEqual(
+                        number != 0, launched('0' * (size - 1) + locality)
+                    )
+                self.assertTrue(launched('0' * (size - 1) + '5'))

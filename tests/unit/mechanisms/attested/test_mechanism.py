@@ -106,6 +106,27 @@ class AttestedContractTest(contract.Contract, base.TestCase):
                     'attested.never_launched',
                     said(pcrs=(f'17={LAUNCHED},{"F" * 40}', f'18={LAUNCHED}')),
                 ),
+                (
+                    'attested.never_launched',
+                    said(pcrs=(f'17={LAUNCHED},{"0" * 40}', f'18={LAUNCHED}')),
+                ),
+            ],
+            [fakes.Guest()],
+            [('attested.failed', fakes.Guest())],
+        ),
+        contract.Case(
+            {**ATTESTED, 'isolation:attested_pcrs': '0,7'},
+            [said(pcrs=(f'0={LAUNCHED}', f'7={LAUNCHED}'))],
+            [
+                # Before anything was measured.
+                (
+                    'attested.never_launched',
+                    said(pcrs=(f'0={LAUNCHED}', f'7={LAUNCHED},{"0" * 64}')),
+                ),
+                (
+                    'attested.never_launched',
+                    said(pcrs=(f'0={"3".zfill(64)}', f'7={LAUNCHED}')),
+                ),
             ],
             [fakes.Guest()],
             [('attested.failed', fakes.Guest())],
@@ -149,7 +170,10 @@ class AttestedContractTest(contract.Contract, base.TestCase):
             self.mechanism,
             'read',
             lambda section: read(
-                said(state='failed', pcrs=(f'17={LAUNCHED}', f'18={LAUNCHED}'))
+                said(
+                    state='failed',
+                    pcrs=tuple(f'{n}={LAUNCHED}' for n in (0, 7, 17, 18)),
+                )
             ),
         ):
             super().test_contract_verifying_finds_what_is_wrong()
@@ -180,6 +204,24 @@ class MessagesTest(base.TestCase):
                 )
             ),
         )
+
+    def test_pcr_that_any_program_can_set(self):
+        pcrs = (f'16={LAUNCHED}', f'17={LAUNCHED}', f'23={LAUNCHED}')
+        for number in (16, 23):
+            answer = self.decide(
+                said(pcrs=pcrs), **{'isolation:attested_pcrs': f'17,{number}'}
+            )
+            self.assertEqual(
+                ('isolation.attested.pcr_resettable',), answer.codes
+            )
+            self.assertIn(f'PCR {number}', str(answer))
+
+    def test_value_that_is_refused_is_told(self):
+        answer = self.decide(
+            said(pcrs=(f'17={LAUNCHED},{NEVER}',)),
+            **{'isolation:attested_pcrs': '17'},
+        )
+        self.assertIn('approves ffffffffffff...', str(answer))
 
     def test_stale(self):
         self.assertEqual(

@@ -17,6 +17,7 @@ import json
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.probes import program
+from nova_isolation.testing import fakes as testing_fakes
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -30,13 +31,57 @@ BINARY = 'qemu.other_binary'
 COMPONENTS = tuple(catalogue.CATALOGUE)
 
 
-def host(conf=None, **emulator):
-    """A host with an emulator and perhaps a qemu.conf."""
-    return fakes.Host(
-        {fakes.QEMU_CONF: conf}, emulator=fakes.emulator(**emulator)
-    )
+def command_line(*options):
+    """A command line of QEMU with these values of -sandbox."""
+    result = [a for a in testing_fakes.ARGUMENTS[:-2]]
+    for value in options:
+        result += ['-sandbox', value]
+    return (*result, '-msg', 'timestamp=on', '')
 
 
+def host(arguments=testing_fakes.ARGUMENTS, **emulator):
+    """A host with an emulator, which libvirt starts with these arguments."""
+    return fakes.Host(arguments=arguments, emulator=fakes.emulator(**emulator))
+
+
+ON = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
+#: What is not libvirt's filter, or not for sure.
+NOT_ON = (
+    command_line(),
+    command_line('off'),
+    command_line('on'),
+    command_line('yes'),
+    command_line(''),
+    command_line(ON, 'off'),
+    command_line('off', ON),
+    command_line('on', ON),
+    command_line(ON.replace('obsolete=deny', 'obsolete=allow')),
+    command_line(ON.replace('spawn=deny', 'spawn=allow')),
+    command_line(ON.replace('spawn=deny,', '')),
+    command_line(ON.replace('resourcecontrol=deny', 'resourcecontrol=allow')),
+    command_line(
+        ON.replace('elevateprivileges=deny', 'elevateprivileges=allow')
+    ),
+    command_line(
+        ON.replace('elevateprivileges=deny', 'elevateprivileges=children')
+    ),
+    command_line(ON + ',spawn=allow'),
+    command_line(ON + ',enable=off'),
+    command_line(ON.replace('on,', 'off,')),
+    command_line(ON.replace(',', ', ')),
+    # the name of a guest, the command line of its kernel
+    ('qemu', '-name', f'-sandbox {ON}'),
+    ('qemu', '-name', f'guest=a -sandbox {ON} b'),
+    ('qemu', '-name', f'guest=-sandbox,{ON}'),
+    ('qemu', '-append', '-sandbox', '-dtb', ON),
+    ('qemu', '-append', '-sandbox'),
+    ('qemu', f'-sandbox={ON}'),
+    ('qemu', '---sandbox', ON),
+    ('qemu', 'sandbox', ON),
+    ('qemu', ON),
+    (),
+    ('',),
+)
 BEST = host()
 OTHER_PROGRAM = fakes.Guest(executable=fakes.emulator(inode=8).identity)
 WELL_FORMED = {
@@ -91,19 +136,33 @@ class QemuContractTest(contract.Contract, base.TestCase):
         ),
         contract.Case(
             {SANDBOX: 'true'},
-            [BEST, host('seccomp_sandbox = 1'), host('#seccomp_sandbox = 0')],
+            [
+                BEST,
+                host(command_line(ON)),
+                host(('qemu', '--sandbox', ON)),
+                host(('qemu', '-sandbox', 'enable=' + ON)),
+                host(('qemu', '-sandbox', ON + ',new=deny')),
+            ],
             [
                 (NO_SANDBOX, host(sandbox=False)),
-                (NO_SANDBOX, host('seccomp_sandbox = 0')),
-                (NO_SANDBOX, host('seccomp_sandbox = 1', sandbox=False)),
-                (UNKNOWN, host(PermissionError('no'))),
-                (UNKNOWN, host('seccomp_sandbox = "off"')),
+                (UNKNOWN, host(None)),
+                *((NO_SANDBOX, host(arguments)) for arguments in NOT_ON),
             ],
-            [fakes.Guest(), OTHER_PROGRAM],
+            [
+                fakes.Guest(),
+                fakes.Guest(arguments=command_line(ON)),
+                fakes.Guest(arguments=command_line(ON, ON)),
+                OTHER_PROGRAM,
+            ],
             [
                 (NO_SANDBOX, fakes.Guest(seccomp=0)),
                 (NO_SANDBOX, fakes.Guest(seccomp=1)),
                 (NO_SANDBOX, fakes.Guest(seccomp=3)),
+                # below a filter of somebody else
+                *(
+                    (NO_SANDBOX, fakes.Guest(seccomp=2, arguments=arguments))
+                    for arguments in NOT_ON
+                ),
             ],
         ),
         contract.Case(
@@ -199,44 +258,28 @@ class QemuContractTest(contract.Contract, base.TestCase):
         answer = self.decide(case, self.section(host(hardening=set())))
         self.assertEqual('none of them', answer.unmet[0].found)
 
-    def test_seccomp_sandbox_as_libvirt_reads_it(self):
-        for text, expected in (
-            ('', True),
-            ('# a comment\n', True),
-            ('user = "root"\n', True),
-            ('#seccomp_sandbox = 0\n', True),
-            ('  # seccomp_sandbox = 0\n', True),
-            ('seccomp_sandbox = 1\n', True),
-            ('seccomp_sandbox = -1\n', True),
-            ('seccomp_sandbox=1', True),
-            ('a = 1 # seccomp_sandbox = 0\n', True),
-            ('my_seccomp_sandbox = 0\n', True),
-            ('seccomp_sandbox = 0\n', False),
-            ('seccomp_sandbox=0', False),
-            ('\t seccomp_sandbox\t=\t0 \t# off\n', False),
-            ('seccomp_sandbox = +0\n', False),
-            ('seccomp_sandbox = -0\n', False),
-            ('seccomp_sandbox = 00\n', False),
-            ('a = 1\nseccomp_sandbox = 0\nb = 2\n', False),
-            ('a = 1\r\nseccomp_sandbox = 0\r\nb = 2\r\n', False),
-            ('a = 1\rseccomp_sandbox = 0\rb = 2', False),
-            # libvirt takes the first of two
-            ('seccomp_sandbox = 0\nseccomp_sandbox = 1\n', False),
-            ('seccomp_sandbox = 1\nseccomp_sandbox = 0\n', False),
-            # with these libvirtd itself would not start
-            ('seccomp_sandbox = "0"\n', None),
-            ('seccomp_sandbox = off\n', None),
-            ('seccomp_sandbox =\n', None),
-            ('seccomp_sandbox = 1 0\n', None),
+    def test_what_is_found_instead_of_the_filter(self):
+        case = self.cases[2]
+        for guest, found in (
+            (fakes.Guest(seccomp=0), f'Seccomp: 0, -sandbox {ON}'),
+            (
+                fakes.Guest(arguments=command_line()),
+                'Seccomp: 2, no -sandbox',
+            ),
+            (
+                fakes.Guest(arguments=command_line(ON, 'o\nff')),
+                "Seccomp: 2, -sandbox 'o\\nff'",
+            ),
         ):
-            measured = self.section(host(text))
-            self.assertEqual(expected, measured['sandbox'], text)
+            (unmet,) = self.verify(case, guest)
+            self.assertEqual(found, unmet.found)
+            self.assertEqual(f'Seccomp: 2, -sandbox {ON}', unmet.wanted)
 
-    def test_unreadable_configuration_leaves_the_rest(self):
-        measured = self.section(host(PermissionError('no')))
+    def test_libvirt_that_gives_no_answer_leaves_the_rest(self):
+        measured = self.section(host(None))
         self.assertIsNone(measured['sandbox'])
         self.assertEqual(sorted(fakes.HARDENING), measured['hardening'])
-        measured = self.section(host(PermissionError('no'), sandbox=False))
+        measured = self.section(host(None, sandbox=False))
         self.assertIs(False, measured['sandbox'])
 
     def test_every_part_of_the_identity_counts(self):

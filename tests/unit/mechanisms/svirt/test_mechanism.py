@@ -17,6 +17,7 @@ from lxml import etree
 from nova_isolation.mechanisms import base as mechanisms_base
 from nova_isolation.mechanisms.svirt import mechanism
 from nova_isolation.model import requirements
+from nova_isolation.probes import apparmor
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -25,6 +26,8 @@ MODEL, TYPE = 'isolation:svirt', 'isolation:svirt_type'
 NO_MODEL, OFF = 'svirt.no_model', 'svirt.not_enforcing'
 NOT_ALLOWED, LABEL = 'svirt.type_not_allowed', 'svirt.wrong_label'
 CLASH, UNKNOWN = 'svirt.category_clash', 'svirt.unknown'
+DEFAULT_TYPE = 'svirt.default_type'
+UNMOUNTED_CODE = 'svirt.selinux_unseen'
 
 BOTH = {**fakes.SELINUX_MCS, **fakes.APPARMOR_ON}
 SELINUX = fakes.Host(fakes.SELINUX_MCS, ('selinux', 'dac'))
@@ -41,17 +44,70 @@ UNREADABLE = fakes.Host(
     },
     ('selinux', 'apparmor'),
 )
+NO_APPARMOR = fakes.Host({}, ('apparmor', 'dac'))
+UNREADABLE_APPARMOR = fakes.Host(UNREADABLE.files, ('apparmor', 'dac'))
 APPARMOR = fakes.Host(fakes.APPARMOR_ON, ('apparmor', 'dac'))
 COMPLAIN = fakes.Host(
     {**fakes.APPARMOR_ON, fakes.APPARMOR_MODE: 'complain\n'}, ('apparmor',)
 )
 PLAIN = fakes.Host()
-EITHER = fakes.Host(BOTH, ('selinux', 'apparmor', 'dac'))
+# libvirt reports the labels of its first driver alone.
+SELINUX_FIRST = fakes.Host(BOTH, ('selinux', 'apparmor', 'dac'))
+APPARMOR_FIRST = fakes.Host(
+    {**fakes.SELINUX_PERMISSIVE, **fakes.APPARMOR_ON},
+    ('apparmor', 'selinux', 'dac'),
+)
 HALF = fakes.Host(
     {**fakes.SELINUX_PERMISSIVE, **fakes.APPARMOR_ON}, ('selinux', 'apparmor')
 )
+NONE_FIRST = fakes.Host(BOTH, ('none', 'selinux', 'apparmor'))
 OWN_TYPE = fakes.Host(
     fakes.SELINUX_MCS, ('selinux',), svirt_types=('own_t', 'svirt_t')
+)
+# Guests of this host have the type svirt_tcg_t.
+TCG = fakes.Host(fakes.SELINUX_MCS, ('selinux',), domain='qemu')
+# The kernel enforces, but not the type that libvirt gives to guests.
+ALL_PERMISSIVE = fakes.Host(
+    fakes.SELINUX_MCS, ('selinux',), permissive=('svirt_t', 'svirt_tcg_t')
+)
+KVM_PERMISSIVE = fakes.Host(
+    fakes.SELINUX_MCS, ('selinux',), permissive=('svirt_t',)
+)
+TCG_PERMISSIVE = fakes.Host(
+    fakes.SELINUX_MCS, ('selinux',), domain='qemu', permissive=('svirt_tcg_t',)
+)
+NO_TYPES = fakes.Host(
+    fakes.SELINUX_MCS, ('selinux',), unknown=('svirt_t', 'svirt_tcg_t')
+)
+# The policy has no levels, so it has no such contexts.
+NO_LEVELS = fakes.Host(
+    {**fakes.SELINUX_MCS, fakes.MLS: '0'},
+    ('selinux',),
+    unknown=('svirt_t', 'svirt_tcg_t'),
+)
+NOT_ALLOWED_DEFAULT = fakes.Host(
+    fakes.SELINUX_MCS, ('selinux',), types={'kvm': 'other_t'}
+)
+OWN_TYPE_ALONE = fakes.Host(
+    fakes.SELINUX_MCS, ('selinux',), svirt_types=('own_t',)
+)
+NO_DEFAULT = fakes.Host(fakes.SELINUX_MCS, ('selinux',), types={})
+NO_DOMAINS = fakes.Host(fakes.SELINUX_MCS, ('selinux',), domain=None)
+UNMOUNTED = fakes.Host(
+    {
+        '/proc/filesystems': 'nodev\tsysfs\nnodev\tselinuxfs\n\text4\n',
+        '/proc/self/attr/current': 'system_u:system_r:container_t:s0:c1,c2\0',
+    },
+    ('selinux',),
+)
+TEMPLATE_COMPLAINS = fakes.Host(
+    {
+        **fakes.APPARMOR_ON,
+        apparmor.TEMPLATE: (
+            'profile LIBVIRT_TEMPLATE flags=(attach_disconnected, complain) {'
+        ),
+    },
+    ('apparmor',),
 )
 
 PROFILE = f'libvirt-{fakes.UUID}'
@@ -105,6 +161,20 @@ WRONG_APPARMOR = [
 ]
 
 
+#: Hosts whose guests would get a label that nobody could prove.
+DEFAULTS = [
+    (DEFAULT_TYPE, ALL_PERMISSIVE),
+    (DEFAULT_TYPE, KVM_PERMISSIVE),
+    (DEFAULT_TYPE, TCG_PERMISSIVE),
+    (DEFAULT_TYPE, NO_TYPES),
+    (DEFAULT_TYPE, NO_LEVELS),
+    (DEFAULT_TYPE, NOT_ALLOWED_DEFAULT),
+    (DEFAULT_TYPE, OWN_TYPE_ALONE),
+    (UNKNOWN, NO_DEFAULT),
+    (UNKNOWN, NO_DOMAINS),
+]
+
+
 class SvirtContractTest(contract.Contract, base.TestCase):
     """The contract."""
 
@@ -125,17 +195,30 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         },
         {
             'models': [], 'selinux': None, 'policy': None, 'apparmor': None,
-            'types': [], 'more': 1,
+            'types': [], 'default': None, 'more': 1,
+        },
+        {
+            'models': [], 'selinux': None, 'policy': None, 'apparmor': None,
+            'types': [],
+        },
+        {
+            'models': ['selinux', 'apparmor'], 'selinux': 'enforcing',
+            'policy': None, 'apparmor': 'enforcing', 'types': ['svirt_t'],
+            'default': 'svirt_t',
         },
     )  # fmt: skip
     cases = (
         contract.Case(
             {MODEL: 'selinux'},
-            [SELINUX, SELINUX_MLS, EITHER, OWN_TYPE],
+            [SELINUX, SELINUX_MLS, SELINUX_FIRST, OWN_TYPE, TCG],
             [
                 (NO_MODEL, PLAIN),
                 (NO_MODEL, APPARMOR),
+                (NO_MODEL, APPARMOR_FIRST),
+                (NO_MODEL, NONE_FIRST),
                 (NO_MODEL, NO_DRIVER),
+                *DEFAULTS,
+                (UNMOUNTED_CODE, UNMOUNTED),
                 (OFF, PERMISSIVE),
                 (OFF, HALF),
                 (OFF, NO_MODULE),
@@ -150,32 +233,40 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         ),
         contract.Case(
             {MODEL: 'selinux', TYPE: 'own_t'},
-            [OWN_TYPE],
-            [(NOT_ALLOWED, SELINUX), (NOT_ALLOWED, EITHER)],
+            [OWN_TYPE, OWN_TYPE_ALONE],
+            [(NOT_ALLOWED, SELINUX), (NOT_ALLOWED, SELINUX_FIRST)],
             [labelled('own_t')],
             [(LABEL, labelled()), (LABEL, labelled('svirt_tcg_t'))],
         ),
         contract.Case(
             {MODEL: 'apparmor'},
-            [APPARMOR, EITHER, HALF],
+            [APPARMOR, APPARMOR_FIRST],
             [
                 (NO_MODEL, PLAIN),
                 (NO_MODEL, SELINUX),
+                (NO_MODEL, SELINUX_FIRST),
+                (NO_MODEL, HALF),
+                (NO_MODEL, NONE_FIRST),
                 (NO_MODEL, NO_DRIVER),
                 (OFF, COMPLAIN),
-                (OFF, NO_MODULE),
-                (UNKNOWN, UNREADABLE),
+                (OFF, TEMPLATE_COMPLAINS),
+                (OFF, NO_APPARMOR),
+                (UNKNOWN, UNREADABLE_APPARMOR),
             ],
             [confined()],
             WRONG_APPARMOR,
         ),
         contract.Case(
             {MODEL: 'any'},
-            [SELINUX, APPARMOR, EITHER, HALF],
+            [SELINUX, APPARMOR, SELINUX_FIRST, APPARMOR_FIRST],
             [
                 (NO_MODEL, PLAIN),
                 (NO_MODEL, NO_DRIVER),
+                *DEFAULTS,
+                (UNMOUNTED_CODE, UNMOUNTED),
                 (OFF, PERMISSIVE),
+                (OFF, HALF),
+                (OFF, TEMPLATE_COMPLAINS),
                 (OFF, COMPLAIN),
                 (OFF, NO_MODULE),
                 (UNKNOWN, UNREADABLE),
@@ -185,7 +276,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         ),
         contract.Case(
             {MODEL: 'any'},
-            [HALF, APPARMOR],
+            [APPARMOR_FIRST, APPARMOR],
             [(NO_MODEL, PLAIN)],
             [confined()],
             WRONG_APPARMOR,
@@ -210,6 +301,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
                 'policy': 'mls',
                 'apparmor': 'disabled',
                 'types': ['svirt_t', 'svirt_tcg_t'],
+                'default': 'svirt_t',
             },
             self.section(SELINUX_MLS),
         )
@@ -220,6 +312,7 @@ class SvirtContractTest(contract.Contract, base.TestCase):
                 'policy': None,
                 'apparmor': 'enforcing',
                 'types': [],
+                'default': None,
             },
             self.section(APPARMOR),
         )
@@ -247,7 +340,10 @@ class SvirtContractTest(contract.Contract, base.TestCase):
             files = {**fakes.SELINUX_MCS, fakes.PROCESS: error}
             host = fakes.Host(files, ('selinux',))
             facts = self.mechanism.measure(host)
-            self.assertEqual((), facts.types)
+            self.assertIsNone(facts.types)
+            case = contract.Case({MODEL: 'selinux'}, [host], [], [], [])
+            self.assertCodes([UNKNOWN], self.judge(case, facts))
+            self.assertCodes([UNKNOWN], self.verify(case, labelled()))
 
     def test_types_that_no_flavor_could_ask_for(self):
         for name in ('', 'a b', 'svirt_t:s0', 'a,b', '<x/>'):
@@ -268,8 +364,14 @@ class SvirtContractTest(contract.Contract, base.TestCase):
             {'SVIRT_SELINUX', 'SVIRT_ANY', *types}, traits(SELINUX)
         )
         self.assertEqual({'SVIRT_APPARMOR', 'SVIRT_ANY'}, traits(APPARMOR))
-        self.assertEqual({'SVIRT_APPARMOR', 'SVIRT_ANY'}, traits(HALF))
-        for host in (PERMISSIVE, COMPLAIN, PLAIN, NO_DRIVER, NO_MODULE):
+        self.assertEqual(
+            {'SVIRT_APPARMOR', 'SVIRT_ANY'}, traits(APPARMOR_FIRST)
+        )
+        self.assertEqual({'SVIRT_TYPE_OWN_T'}, traits(OWN_TYPE_ALONE))
+        for host in (
+            PERMISSIVE, COMPLAIN, PLAIN, NO_DRIVER, NO_MODULE, HALF,
+            ALL_PERMISSIVE, NO_TYPES, TEMPLATE_COMPLAINS, UNMOUNTED,
+        ):  # fmt: skip
             self.assertEqual(set(), traits(host))
 
     def test_a_type_on_a_host_that_does_not_enforce(self):
@@ -283,12 +385,12 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         wanted = {'type': 'dynamic', 'relabel': 'yes'}
         for case, host, model, label in (
             (0, SELINUX, 'selinux', None),
-            (0, EITHER, 'selinux', None),
+            (0, SELINUX_FIRST, 'selinux', None),
             (1, OWN_TYPE, 'selinux', 'system_u:system_r:own_t:s0'),
             (2, APPARMOR, 'apparmor', None),
-            (2, EITHER, 'apparmor', None),
-            (3, EITHER, 'selinux', None),
-            (3, HALF, 'apparmor', None),
+            (2, APPARMOR_FIRST, 'apparmor', None),
+            (3, SELINUX_FIRST, 'selinux', None),
+            (3, APPARMOR_FIRST, 'apparmor', None),
             (3, APPARMOR, 'apparmor', None),
         ):
             self.assertEqual(

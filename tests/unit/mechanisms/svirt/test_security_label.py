@@ -22,6 +22,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from nova_isolation.mechanisms.svirt import security_label
+from nova_isolation.model import printable
 from nova_isolation.model import requirements
 from tests.unit import base
 
@@ -161,7 +162,7 @@ class CheckTest(base.TestCase):
         ):  # fmt: skip
             unmet = check(GOOD, process)
             self.assertCodes(['svirt.wrong_label'], unmet)
-            self.assertIn(process, unmet[0].found)
+            self.assertIn(printable.one_line(process), unmet[0].found)
 
     def test_type(self):
         for label, types in (

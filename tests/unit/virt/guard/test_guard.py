@@ -14,15 +14,20 @@
 
 import subprocess
 import sys
+import time
 from unittest import mock
 
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms.qemu import mechanism
+from nova_isolation.mechanisms.qemu import sandbox
+from nova_isolation.model import facts
+from nova_isolation.model import traits
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import outcome
 from tests.unit import base
+from tests.unit.host import test_bounded_calls
 from tests.unit.virt import fakes
 
 XML = '<domain type="xen"><uuid>a</uuid></domain>'
@@ -90,6 +95,58 @@ print('built')
             timeout=100,
         )
         self.assertEqual('built\n', run.stdout, run.stderr)
+
+
+class HangTest(TestCase):
+    """A file system under the emulator, or a guest, that gives no answer."""
+
+    def setUp(self):
+        super().setUp()
+        self.hang = self.useFixture(test_bounded_calls.Hang())
+
+    def make_host_hang(self):
+        host = fakes.host()
+        host.emulator = self.hang.read
+        self.make(a_host=host, measure_timeout=0.3)
+
+    def test_what_is_published_does_not_wait(self):
+        self.make_host_hang()
+        start = time.monotonic()
+        for _ in range(100):
+            self.assertEqual({traits.GUARDED}, self.guard.publish().traits)
+        self.guard.renew(0.0)
+        self.assertLess(time.monotonic() - start, 0.3)
+        # The mechanism that hangs counts as unknown, and the others do not.
+        self.guard.renew(30)
+        document = facts.loads(self.guard.publish().document)
+        self.assertIsNone(document.sections['qemu'])
+        self.assertIsNotNone(document.sections['hypervisor'])
+
+    def test_tagged_guests_are_refused_in_time(self):
+        self.make_host_hang()
+        start = time.monotonic()
+        for _ in range(10):
+            refusal = self.assertRaises(
+                exception.GuestRefused, self.guard.admit, self.request
+            )
+            self.assertEqual('isolation.qemu.unknown', refusal.unmet[0].code)
+        self.assertLess(time.monotonic() - start, 2)
+
+    def test_a_guest_that_hangs_costs_only_its_own_proof(self):
+        self.make(measure_timeout=0.3)
+        self.hypervisor.options['process'] = self.hang.read
+        start = time.monotonic()
+        for _ in range(10):
+            self.handle.state = 'off'
+            refusal = self.assertRaises(exception.GuestRefused, self.launch)
+            self.assertEqual('isolation.verify.failed', refusal.unmet[0].code)
+            self.assertIn('no answer in 0.3 s', refusal.unmet[0].found)
+            self.assertEqual('off', self.handle.state)
+        self.assertLess(time.monotonic() - start, 2)
+        del self.hypervisor.options['process']
+        self.request = fakes.request('f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0002')
+        self.launch()
+        self.assertEqual('running', self.handle.state)
 
 
 class DecideTest(TestCase):
@@ -176,7 +233,8 @@ class LaunchTest(TestCase):
         self.assertEqual('started', self.launch())
         self.assertEqual('running', self.handle.state)
         self.assertEqual(
-            ['start True', 'verify', 'resume'], self.hypervisor.calls
+            ['begin_start', 'start True', 'verify', 'resume', 'end_start'],
+            self.hypervisor.calls,
         )
 
     def test_outcome_has_all_that_evidence_needs(self):
@@ -184,7 +242,7 @@ class LaunchTest(TestCase):
         (found,) = self.sink.outcomes
         self.assertEqual([('verify', 'accepted')], self.sink.results)
         self.assertEqual([fakes.KEY], [p.key for p in found.proofs])
-        self.assertEqual('Seccomp: 2', found.proofs[0].found)
+        self.assertEqual(f'Seccomp: 2, {sandbox.ASKED}', found.proofs[0].found)
         self.assertEqual(self.guard.measure().document, found.facts)
         self.assertEqual({}, found.evidence)
         self.assertIs(self.request, found.request)
@@ -196,6 +254,28 @@ class LaunchTest(TestCase):
         self.launch(pause=True)
         self.assertEqual('paused', self.handle.state)
         self.assertEqual([('verify', 'accepted')], self.sink.results)
+        # It has not run: its start is not over before it is resumed.
+        self.assertTrue(self.handle.starting)
+        self.resume()
+        self.assertFalse(self.handle.starting)
+
+    def test_start_that_cannot_be_noted(self):
+        # Later nobody could tell whether the guest was verified.
+        with mock.patch.object(
+            self.hypervisor, 'begin_start', side_effect=OSError('no')
+        ):
+            self.assertRaises(OSError, self.launch)
+        self.assertEqual([], self.hypervisor.calls)
+
+    def test_end_of_a_start_that_cannot_be_noted(self):
+        # The guest runs, and is not ended for this.
+        with mock.patch.object(
+            self.hypervisor, 'end_start', side_effect=OSError('no')
+        ):
+            self.launch()
+        self.assertEqual('running', self.handle.state)
+        self.guard.end_start(self.handle, self.request)
+        self.assertFalse(self.handle.starting)
 
     def test_reported_when_the_guest_runs(self):
         self.sink.report = lambda result: self.hypervisor.calls.append(
@@ -209,7 +289,8 @@ class LaunchTest(TestCase):
         refusal = self.assertRaises(exception.GuestRefused, self.launch)
         self.assertEqual('off', self.handle.state)
         self.assertEqual(
-            ['start True', 'verify', 'power_off'], self.hypervisor.calls
+            ['begin_start', 'start True', 'verify', 'power_off'],
+            self.hypervisor.calls,
         )
         (found,) = self.sink.outcomes
         self.assertEqual([('verify', 'refused')], self.sink.results)
@@ -265,7 +346,7 @@ class LaunchTest(TestCase):
             with mock.patch.object(self, 'start', side_effect=error):
                 self.assertRaises(type(error), self.launch)
             self.settle()
-            self.assertEqual(calls, self.hypervisor.calls)
+            self.assertEqual(['begin_start', *calls], self.hypervisor.calls)
 
     def settle(self):
         thread = self.guard.deferred_power_off.work.thread

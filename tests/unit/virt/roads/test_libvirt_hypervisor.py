@@ -16,16 +16,17 @@ import sys
 import types
 from unittest import mock
 
-from nova.compute import power_state
-
 from nova_isolation.host import process_labels
 from nova_isolation.host import running_guest
+from nova_isolation.virt.guard import hypervisor
 from nova_isolation.virt.roads import qemu_hypervisor
 from tests.unit import base
+from tests.unit.host import test_bounded_calls
 
-NO_DOMAIN, BUSY = 42, 1
+NO_DOMAIN, BUSY, NO_METADATA = 42, 1, 80
+LIVE, CONFIG, ELEMENT = 1, 2, 2
 RPC, QEMU = 7, 10
-PAUSED, RUNNING = 3, 1
+RUNNING, PAUSED, SHUTOFF, PMSUSPENDED = 1, 3, 5, 7
 
 
 class Error(Exception):
@@ -37,12 +38,20 @@ class Error(Exception):
         self.get_error_domain = lambda: domain
 
 
+#: Seconds that a question to libvirt may take.
+LIMIT = 0.2
+
+
 class QemuHypervisorTest(base.TestCase):
     def setUp(self):
         super().setUp()
         libvirt = types.SimpleNamespace(
             libvirtError=Error,
+            VIR_DOMAIN_AFFECT_CONFIG=CONFIG,
+            VIR_DOMAIN_AFFECT_LIVE=LIVE,
+            VIR_DOMAIN_METADATA_ELEMENT=ELEMENT,
             VIR_DOMAIN_PAUSED=PAUSED,
+            VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
             VIR_FROM_REMOTE=13,
             VIR_FROM_RPC=RPC,
@@ -55,8 +64,36 @@ class QemuHypervisorTest(base.TestCase):
         self.domain = self.connection.lookupByUUIDString.return_value
         self.domain.info.return_value = [PAUSED]
         self.hypervisor = qemu_hypervisor.QemuHypervisor(
-            self.host, types.SimpleNamespace(qemu_run_dir='/run/x')
+            self.host,
+            types.SimpleNamespace(
+                qemu_run_dir='/run/x', measure_timeout=LIMIT
+            ),
         )
+
+    def test_libvirt_that_hangs(self):
+        hang = self.useFixture(test_bounded_calls.Hang())
+        handle = mock.Mock(
+            uuid='a',
+            pause=hang.read,
+            poweroff=hang.read,
+            get_xml_desc=hang.read,
+        )
+        self.host.list_guests = lambda only_running: hang.read()
+        self.domain.destroy = hang.read
+        self.domain.ID = hang.read
+        for method, argument in (
+            ('pause', handle),
+            ('power_off', handle),
+            ('run', handle),
+            ('definition', handle),
+            ('power_off_paused', 'b'),
+        ):
+            self.assertRaises(
+                TimeoutError, getattr(self.hypervisor, method), argument
+            )
+        self.assertRaises(TimeoutError, self.hypervisor.running)
+        # Other guests can still be paused and powered off.
+        self.hypervisor.pause(mock.Mock(uuid='c'))
 
     def test_power_off_paused(self):
         self.assertTrue(self.hypervisor.power_off_paused('a'))
@@ -95,15 +132,47 @@ class QemuHypervisorTest(base.TestCase):
         self.hypervisor.power_off(handle)
         handle.poweroff.assert_called_once_with()
 
-    def test_is_paused(self):
-        handle = mock.Mock()
-        for state, expected in (
-            (power_state.PAUSED, True),
-            (power_state.RUNNING, False),
+    def test_run(self):
+        handle = mock.Mock(uuid='a')
+        for number, state, expected in (
+            (7, RUNNING, hypervisor.Run(7, True)),
+            (8, PAUSED, hypervisor.Run(8, False)),
+            # Asleep, and a key of its keyboard wakes it.
+            (9, PMSUSPENDED, hypervisor.Run(9, True)),
+            (-1, SHUTOFF, None),
         ):
-            handle.get_power_state.return_value = state
-            self.assertEqual(expected, self.hypervisor.is_paused(handle))
-        handle.get_power_state.assert_called_with(self.host)
+            self.domain.ID.return_value = number
+            self.domain.info.return_value = [state]
+            self.assertEqual(expected, self.hypervisor.run(handle))
+        lookup = self.host.get_connection().lookupByUUIDString
+        lookup.assert_called_with('a')
+        lookup.side_effect = Error(NO_DOMAIN)
+        self.assertIsNone(self.hypervisor.run(handle))
+        lookup.side_effect = Error()
+        self.assertRaises(Error, self.hypervisor.run, handle)
+
+    def test_note_of_a_start(self):
+        handle = mock.Mock()
+        domain = handle._domain
+        self.hypervisor.begin_start(handle)
+        (kind, text, key, uri, flags) = domain.setMetadata.call_args.args
+        self.assertEqual((ELEMENT, CONFIG), (kind, flags))
+        self.assertTrue(text)
+        for active, live in ((1, LIVE), (0, 0)):
+            handle.is_active.return_value = active
+            self.hypervisor.end_start(handle)
+            domain.setMetadata.assert_called_with(
+                kind, None, key, uri, CONFIG | live
+            )
+        self.assertTrue(self.hypervisor.is_starting(handle))
+        domain.metadata.assert_called_with(kind, uri, flags)
+        domain.metadata.side_effect = Error(NO_METADATA)
+        self.assertFalse(self.hypervisor.is_starting(handle))
+        domain.metadata.side_effect = Error()
+        self.assertRaises(Error, self.hypervisor.is_starting, handle)
+        # It has arrived from another host.
+        domain.isPersistent.return_value = 0
+        self.assertFalse(self.hypervisor.is_starting(handle))
 
     def test_guest(self):
         handle = mock.Mock()

@@ -12,10 +12,17 @@
 
 """The watch, on a hypervisor that is neither libvirt nor QEMU."""
 
+import contextlib
 import types
 from unittest import mock
 
+from nova.compute import task_states
+from nova.compute import vm_states
+from oslo_concurrency import lockutils
+
+from nova_isolation.host import domain_metadata
 from nova_isolation.virt.guard import sink
+from nova_isolation.virt.watch import host_answers
 from nova_isolation.virt.watch import periodic_verification
 from nova_isolation.virt.watch import running_guests
 from tests.unit import base
@@ -23,6 +30,25 @@ from tests.unit import fakes as host_fakes
 from tests.unit.virt import fakes
 
 HOST = 'host1'
+
+#: All tasks and all states that Nova gives to a server.
+TASKS, STATES = (
+    sorted(
+        value
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str)
+    )
+    for module in (task_states, vm_states)
+)
+
+DOMAIN = f"""
+<domain xmlns:nova="{domain_metadata.NAMESPACE}">
+  <uuid>{host_fakes.UUID}</uuid>
+  <metadata><nova:instance><nova:flavor><nova:extraSpecs>
+    <nova:extraSpec name="{fakes.KEY}">true</nova:extraSpec>
+  </nova:extraSpecs></nova:flavor></nova:instance></metadata>
+</domain>
+"""
 
 
 class PeriodicVerificationTest(base.TestCase):
@@ -46,8 +72,9 @@ class PeriodicVerificationTest(base.TestCase):
         objects = mock.Mock()
         self.list = objects.InstanceList.get_by_host
         self.list.return_value = [self.instance]
-        objects.Instance.get_by_uuid.return_value = self.instance
-        patch = mock.patch.object(running_guests, 'objects', objects)
+        self.one = objects.Instance.get_by_uuid
+        self.one.return_value = self.instance
+        patch = mock.patch.object(host_answers, 'objects', objects)
         patch.start()
         self.addCleanup(patch.stop)
         self.published = []
@@ -158,3 +185,157 @@ class PeriodicVerificationTest(base.TestCase):
                 self.watch.run()
             guest.assert_called_once_with(self.handle, 'labels')
             shared.assert_called_once_with()
+
+    def test_guest_that_executes_is_verified_in_every_task(self):
+        self.violate()
+        for task_state in (None, *TASKS):
+            for vm_state in STATES:
+                self.instance.task_state = task_state
+                self.instance.vm_state = vm_state
+                before = len(self.sink.results)
+                self.watch.run()
+                self.assertEqual(
+                    [('reverify', 'violated')],
+                    self.sink.results[before:],
+                    (task_state, vm_state),
+                )
+                self.restore()
+                self.watch.run()
+                self.violate()
+
+    def test_guest_that_is_being_made_is_passed_over(self):
+        self.violate()
+        self.handle.state = 'paused'
+        self.instance.task_state = 'spawning'
+        for _ in range(3):
+            self.watch.run()
+        self.assertEqual([], self.sink.results)
+        self.assertNotIn('verify', self.hypervisor.calls)
+        # Not for ever, in one run.
+        with mock.patch.object(running_guests, '_LONGEST_START', 0.0):
+            self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+
+    def test_guest_that_was_made(self):
+        self.violate()
+        self.handle.state = 'paused'
+        self.instance.task_state = 'spawning'
+        self.watch.run()
+        self.assertEqual([], self.sink.results)
+        # Its start is over, whatever Nova says.
+        self.handle.state = 'running'
+        self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+
+    def test_guest_that_is_started_anew_meanwhile(self):
+        # What is read belongs to no run in particular: a process that ends,
+        # or one that is not QEMU yet.
+        self.violate()
+        guest = self.hypervisor.guest
+
+        def restarts(handle, shared=None):
+            handle.runs += 1
+            return guest(handle, shared)
+
+        with mock.patch.object(self.hypervisor, 'guest', restarts):
+            self.watch.run()
+        self.assertEqual([], self.sink.results)
+        self.assertEqual({}, self.guard.violations.known)
+        self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+
+    def test_guest_that_ends_meanwhile(self):
+        guest = self.hypervisor.guest
+
+        def ends(handle, shared=None):
+            handle.state = 'off'
+            return guest(handle, shared)
+
+        self.violate()
+        with mock.patch.object(self.hypervisor, 'guest', ends):
+            self.watch.run()
+        self.assertEqual([], self.sink.results)
+
+    def test_reaction_while_nova_works_without_end(self):
+        for action, state in (('pause', 'paused'), ('stop', 'off')):
+            self.guard.options.on_violation = action
+            self.handle.state = 'running'
+            self.instance.task_state = 'powering-off'
+            self.violate()
+            saved = []
+            self.instance.save = lambda saved=saved, **kwargs: saved.append(1)
+            with self.nova_works():
+                self.watch.run()
+                # Mostly it is over in a moment.
+                self.assertEqual('running', self.handle.state)
+                self.assertEqual('failed', self.sink.outcomes[-1].action)
+                self.watch.run()
+                self.assertEqual(state, self.handle.state)
+                self.assertEqual(action, self.sink.outcomes[-1].action)
+            self.assertEqual([], saved)
+            self.handle.state = 'off'
+            self.watch.run()
+            self.assertEqual(('reverify', 'ended'), self.sink.results[-1])
+
+    def test_reaction_does_not_meet_the_next_run(self):
+        self.guard.options.on_violation = 'stop'
+        self.violate()
+        with self.nova_works():
+            self.watch.run()
+            # A hard reboot, say.
+            self.handle.runs += 1
+            self.watch.run()
+            self.assertEqual('running', self.handle.state)
+            self.watch.run()
+            self.assertEqual('off', self.handle.state)
+
+    def test_paused_guest_is_recorded_when_nova_has_no_task(self):
+        self.guard.options.on_violation = 'pause'
+        self.instance.task_state = 'image_uploading'
+        self.violate()
+        saved = []
+        self.instance.save = lambda **kwargs: saved.append(kwargs)
+        self.watch.run()
+        self.assertEqual('paused', self.handle.state)
+        self.assertEqual('pause', self.sink.outcomes[-1].action)
+        self.assertEqual([], saved)
+        self.instance.task_state = None
+        self.watch.run()
+        self.assertEqual(1, len(saved))
+
+    @contextlib.contextmanager
+    def nova_works(self):
+        """Nova holds its lock of the instance."""
+        with lockutils.lock(host_fakes.UUID, 'nova-'):
+            yield
+
+    def untagged(self):
+        self.instance.flavor.extra_specs = {}
+        self.hypervisor.definition = mock.Mock(return_value='<domain/>')
+
+    def test_wake_for_an_untagged_guest_costs_nothing(self):
+        self.untagged()
+        woken = frozenset([host_fakes.UUID])
+        # It is new: its domain says that it is not tagged.
+        self.watch.run(woken, False)
+        self.assertEqual(1, self.hypervisor.definition.call_count)
+        self.assertEqual(([], []), (self.list.mock_calls, self.one.mock_calls))
+        self.watch.run()
+        # It is known by now.
+        self.list.reset_mock()
+        with mock.patch.object(self.hypervisor, 'running') as running:
+            self.watch.run(woken, False)
+        running.assert_not_called()
+        self.assertEqual(1, self.hypervisor.definition.call_count)
+        self.assertEqual(([], []), (self.list.mock_calls, self.one.mock_calls))
+
+    def test_wake_for_a_tagged_guest_loads_only_its_instance(self):
+        for _ in range(2):
+            self.violate()
+            self.hypervisor.definition = mock.Mock(return_value=DOMAIN)
+            self.watch.run(frozenset([host_fakes.UUID]), False)
+            self.assertEqual(('reverify', 'violated'), self.sink.results[-1])
+            self.list.assert_not_called()
+            self.restore()
+            self.watch.run(frozenset([host_fakes.UUID]), False)
+            self.assertEqual(('reverify', 'restored'), self.sink.results[-1])
