@@ -40,6 +40,7 @@ from nova_isolation.virt.guard import hypervisor as hypervisors
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
+from nova_isolation.virt.guard import unended_starts
 from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 
@@ -55,6 +56,8 @@ class Guard:
     :ivar reporter: gives the outcomes to the sinks
     :ivar attestation: what verifiers state of this and of other hosts
     :ivar deferred_power_off: guests that could not be powered off yet
+    :ivar unended_starts: guests whose start is over, which could not be
+        noted yet
     :ivar violations: the violations of the guests that run here
     :ivar published: what the host has offered to the scheduler last
     """
@@ -83,6 +86,7 @@ class Guard:
         self.deferred_power_off = deferred_power_off.DeferredPowerOff(
             hypervisor.power_off_paused
         )
+        self.unended_starts = unended_starts.UnendedStarts(hypervisor)
         self.violations = violations.Violations(mechanisms)
         self.published: measurement.Measurement | None = None
         self._host = host
@@ -217,10 +221,8 @@ class Guard:
             powered off
         """
         self.deferred_power_off.discard(request.uuid)
-        # If this process ends before the guest is verified, its next one
-        # knows by this that the guest is paused for this start and not by
-        # somebody else.
-        self.hypervisor.begin_start(handle)
+        self.unended_starts.discard(request.uuid)
+        self._begin_start(handle, request)
         try:
             result = start(True)
         except Exception as error:
@@ -261,10 +263,36 @@ class Guard:
         self.end_start(handle, request)
         self.reporter.report(verified)
 
+    def _begin_start(
+        self, handle: typing.Any, request: guest_request.GuestRequest
+    ) -> None:
+        """Note that a guest is about to be started paused.
+
+        If this process ends before the guest is verified, its next one knows
+        by this that the guest is paused for this start and not by somebody
+        else.
+
+        :raises Exception: that could not be noted; audit mode refuses no
+            guest for that
+        """
+        try:
+            self.hypervisor.begin_start(handle)
+        except Exception:
+            if self.enforces:
+                raise
+            LOG.warning(
+                'Could not note that a guest is started paused. If '
+                'nova-compute ends before it resumes the guest, the guest '
+                'stays paused.',
+                exc_info=True,
+                instance_uuid=request.uuid,
+            )
+
     def end_start(
         self, handle: typing.Any, request: guest_request.GuestRequest
     ) -> None:
-        """Note that a guest runs, after it was verified. Raises nothing.
+        """Note that a start is over: the guest was verified and runs, or it
+        is off. Raises nothing.
 
         :param handle: the guest
         :param request: what is asked for the guest
@@ -273,12 +301,13 @@ class Guard:
             if self.hypervisor.is_starting(handle):
                 self.hypervisor.end_start(handle)
         except Exception:
-            # The guest runs. The next start of this service notes it again.
             LOG.warning(
-                'Could not note that the start of a guest is over',
+                'Could not note that the start of a guest is over; this host '
+                'will try again',
                 exc_info=True,
                 instance_uuid=request.uuid,
             )
+            self.unended_starts.add(request.uuid, handle)
 
     def verify(
         self,
@@ -321,6 +350,8 @@ class Guard:
                 instance_uuid=request.uuid,
             )
             self.deferred_power_off.add(request.uuid)
+        else:
+            self.end_start(handle, request)
 
     def report_missing_fault(
         self,

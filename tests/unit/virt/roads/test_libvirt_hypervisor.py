@@ -152,15 +152,18 @@ class QemuHypervisorTest(base.TestCase):
         self.assertRaises(Error, self.hypervisor.run, handle)
 
     def test_note_of_a_start(self):
-        handle = mock.Mock()
-        domain = handle._domain
+        domain = self.domain
+        handle = mock.Mock(uuid='a', _domain=domain)
         self.hypervisor.begin_start(handle)
         (kind, text, key, uri, flags) = domain.setMetadata.call_args.args
         self.assertEqual((ELEMENT, CONFIG), (kind, flags))
         self.assertTrue(text)
         for active, live in ((1, LIVE), (0, 0)):
-            handle.is_active.return_value = active
-            self.hypervisor.end_start(handle)
+            domain.isActive.return_value = active
+            # libvirtd may have been started again since.
+            old = mock.Mock(uuid='a')
+            old._domain.setMetadata.side_effect = Error(domain=RPC)
+            self.hypervisor.end_start(old)
             domain.setMetadata.assert_called_with(
                 kind, None, key, uri, CONFIG | live
             )
@@ -173,6 +176,20 @@ class QemuHypervisorTest(base.TestCase):
         # It has arrived from another host.
         domain.isPersistent.return_value = 0
         self.assertFalse(self.hypervisor.is_starting(handle))
+        lookup = self.connection.lookupByUUIDString
+        lookup.side_effect = Error(NO_DOMAIN)
+        self.assertFalse(self.hypervisor.is_starting(handle))
+        lookup.side_effect = Error(domain=RPC)
+        self.assertRaises(Error, self.hypervisor.is_starting, handle)
+
+    def test_no_note_stays_after_a_late_power_off(self):
+        for error in (None, Error()):
+            self.domain.setMetadata.side_effect = error
+            self.assertTrue(self.hypervisor.power_off_paused('a'))
+            self.domain.setMetadata.assert_called_once_with(
+                ELEMENT, None, mock.ANY, mock.ANY, CONFIG
+            )
+            self.domain.setMetadata.reset_mock()
 
     def test_guest(self):
         handle = mock.Mock()
