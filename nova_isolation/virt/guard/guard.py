@@ -31,6 +31,7 @@ from nova_isolation.host import measurement
 from nova_isolation.host import newest_measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
@@ -230,6 +231,8 @@ class Guard:
             # must not be powered off because of this start.
             if self.hypervisor.may_have_started(error):
                 self.deferred_power_off.add(request.uuid)
+            if self.hypervisor.is_hook(error):
+                raise self._refused_by_hook(request, error) from error
             raise
         try:
             verified = self._verify(handle, request, outcome.POWER_OFF)
@@ -374,6 +377,29 @@ class Guard:
                 nova_writes_fault=False,
             )
         )
+
+    def _refused_by_hook(
+        self, request: guest_request.GuestRequest, error: Exception
+    ) -> exception.GuestRefused:
+        """Report that a hook did not let a guest start.
+
+        Nova would show the words of the hook to the owner of the server.
+
+        :returns: the refusal, in any mode: the guest does not run
+        """
+        unmet = tuple(
+            requirement.unmet(reasons.VERIFY_HOOK, str(error))
+            for requirement in request.wanted.items
+        )
+        self.reporter.report(
+            outcome.Outcome(
+                request=request,
+                stage=outcome.Stage.VERIFY,
+                result=outcome.Result.REFUSED,
+                unmet=unmet,
+            )
+        )
+        return exception.GuestRefused(unmet)
 
     def _verify(
         self,

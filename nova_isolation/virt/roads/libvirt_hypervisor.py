@@ -25,6 +25,9 @@ from nova_isolation.virt.guard import hypervisor
 
 LOG = logging.getLogger(__name__)
 
+#: What the messages of the hook begin with.
+_HOOK = 'nova-isolation'
+
 #: The element that notes a start, and its namespace.
 _KEY = 'paused-start'
 _NAMESPACE = 'urn:nova-isolation-paused-start'
@@ -144,6 +147,20 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         ) and error.get_error_domain() in (
             libvirt.VIR_FROM_REMOTE,
             libvirt.VIR_FROM_RPC,
+        )
+
+    def is_hook(self, error: BaseException) -> bool:
+        """See the base class.
+
+        Other hooks may be installed as well. libvirt passes on the words of
+        the one that failed.
+        """
+        import libvirt
+
+        return (
+            isinstance(error, libvirt.libvirtError)
+            and error.get_error_code() == libvirt.VIR_ERR_HOOK_SCRIPT_FAILED
+            and _HOOK in str(error)
         )
 
     def running(self) -> Iterable[typing.Any]:

@@ -26,6 +26,7 @@ from tests.unit.host import test_bounded_calls
 NO_DOMAIN, BUSY, NO_METADATA = 42, 1, 80
 LIVE, CONFIG, ELEMENT = 1, 2, 2
 RPC, QEMU = 7, 10
+HOOK = 70
 RUNNING, PAUSED, SHUTOFF, PMSUSPENDED = 1, 3, 5, 7
 
 
@@ -53,6 +54,7 @@ class QemuHypervisorTest(base.TestCase):
             VIR_DOMAIN_PAUSED=PAUSED,
             VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
+            VIR_ERR_HOOK_SCRIPT_FAILED=HOOK,
             VIR_FROM_REMOTE=13,
             VIR_FROM_RPC=RPC,
         )
@@ -122,6 +124,26 @@ class QemuHypervisorTest(base.TestCase):
             (ValueError('no'), False),
         ):
             self.assertEqual(expected, self.hypervisor.may_have_started(error))
+
+    def test_hook(self):
+        ours, other = Error(HOOK), Error(HOOK)
+        ours.__class__.__str__ = lambda error: getattr(error, 'text', '')
+        self.addCleanup(delattr, Error, '__str__')
+        ours.text = (
+            'Hook script execution failed: internal error: Child process '
+            '(/etc/libvirt/hooks/qemu) unexpected exit status 1: '
+            'nova-isolation does not let the guest instance-1 start:'
+        )
+        other.text = 'Hook script execution failed: no'
+        busy = Error()
+        busy.text = ours.text
+        for error, expected in (
+            (ours, True),
+            (other, False),
+            (busy, False),
+            (ValueError(ours.text), False),
+        ):
+            self.assertEqual(expected, self.hypervisor.is_hook(error))
 
     def test_power_off(self):
         handle = mock.Mock()
