@@ -39,10 +39,6 @@ if typing.TYPE_CHECKING:
 #: The entry-point group.
 ENTRY_POINTS = 'nova_isolation.attestation'
 
-#: What a provider may raise. SystemExit is included because code that was
-#: written for a command line may call sys.exit().
-FAILURES = (Exception, SystemExit)
-
 
 def check_pause(pause: object) -> float:
     """Return the pause of a provider, if it is one.

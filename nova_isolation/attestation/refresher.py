@@ -232,8 +232,9 @@ class Refresher:
         self._stopped.set()
         try:
             self._provider.close()
-        except provider.FAILURES:
-            # The service ends all the same.
+        except BaseException:
+            # A provider of another package may raise anything, and the
+            # service ends all the same.
             LOG.exception('Attestation provider could not be closed')
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(_PATIENCE)

@@ -38,7 +38,9 @@ class MonitoredProvider(provider.Provider):
         The first success always counts as news: before it an empty snapshot
         means that no verifier has answered, after it that no host is known.
         """
-        found = self._inner.fetch(before)
+        # A provider of another package may return anything. That is no
+        # success.
+        found = snapshot.check(self._inner.fetch(before))
         # A fetch may change the pause of the provider.
         self.pause = self._inner.pause
         first = self.succeeded_at is None

@@ -81,7 +81,7 @@ class Mechanisms:
         The names of certifications and SELinux types are free, so the result
         has no traits of them.
         """
-        result = set()
+        result: set[str] = set()
         for name, mechanism in self.loaded.items():
             wanted = [
                 requirements.Requirement(row.key, name, (word,))
@@ -89,20 +89,22 @@ class Mechanisms:
                 for word in row.values
             ]
             try:
-                result |= {
+                result.update(
                     trait
                     for requirement in wanted
-                    for trait in mechanism.required_traits(requirement)
-                }
-            except base.FAILURES:
-                # The mechanism may be of another package; its error must not
-                # affect the traits of other mechanisms.
+                    for trait in tuple(mechanism.required_traits(requirement))
+                    if traits.PATTERN.fullmatch(trait)
+                )
+            except BaseException:
+                # The mechanism may be of another package; whatever it raises
+                # or returns must not affect the traits of other mechanisms,
+                # nor the start of the service.
                 LOG.exception(
                     'Mechanism %s raised an error instead of its required '
                     'traits',
                     name,
                 )
-        return frozenset(filter(traits.PATTERN.fullmatch, result))
+        return frozenset(result)
 
 
 def build(

@@ -603,6 +603,17 @@ class ThreadTest(Case):
         one.stop()
         self.assertTrue(time.monotonic() - began < 5)
 
+    def test_stop_whatever_the_provider_raises(self):
+        class Fatal(BaseException):
+            pass
+
+        for error in (Fatal(), SystemExit(1), KeyboardInterrupt(), OSError()):
+            self.provider.close = mock.Mock(side_effect=error)
+            one = self.source()
+            one.start()
+            one.stop()
+            self.assertEqual([], self.threads())
+
     def test_stop_without_a_start(self):
         self.source().stop()
         self.assertEqual(1, self.provider.closed)

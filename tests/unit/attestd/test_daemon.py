@@ -90,6 +90,7 @@ class DaemonTest(base.TestCase):
         self.assertGreater(health['age'], 0)
 
     def test_revocation(self):
+        at = time.time()
         with futures.ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(self.daemon.newer, self.tag)
             time.sleep(0.2)
@@ -101,7 +102,7 @@ class DaemonTest(base.TestCase):
         self.assertEqual(attestation_result.REVOKED, found.state)
         self.assertIn('invalid_pcr_17', found.found)
         # Only a newer good quote ends it, ...
-        self.daemon.write(process.known(2))
+        self.daemon.write(process.known(2, good_at=at + 3))
         answer = self.daemon.newer(answer.headers['ETag'])
         self.assertEqual(attestation_result.REVOKED, self.state(answer).state)
         self.assertEqual(
@@ -119,6 +120,7 @@ class DaemonTest(base.TestCase):
         self.assertIn('cannot reach it', found.found)
 
     def test_agent_that_is_unknown(self):
+        at = time.time()
         answer = self.daemon.post(messages.message(agent='nobody-knows'))
         self.assertEqual(200, answer.status_code)
         self.assertIn('nobody-knows', self.daemon.text())
@@ -127,7 +129,7 @@ class DaemonTest(base.TestCase):
         self.daemon.write(
             snapshot.Snapshot(
                 verdicts={
-                    'host0': process.known()
+                    'host0': process.known(good_at=at)
                     .verdicts['host0']
                     ._replace(agent='nobody-knows')
                 }

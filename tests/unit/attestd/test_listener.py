@@ -130,29 +130,44 @@ class ListenerTest(base.TestCase):
 
         self.go(scene, seconds=0.7)
 
-    def test_does_not_read(self):
-        for name, seconds in (('READ_SECONDS', 0.3), ('_IDLE_SECONDS', 1)):
-            self.useFixture(fixtures.MockPatchObject(listener, name, seconds))
-        body = b'x' * 2**25
+    def do_not_read(self, asked):
+        """Take all places by clients that do not read what they asked for."""
 
         async def scene(connect):
             clients = [await connect() for _ in range(2)]
             for reader, writer in clients:
                 # No more than that is taken on.
                 reader._transport.pause_reading()
-                writer.write(ASK)
+                writer.write(asked)
             # They lose their places, however busy the machine is.
             line = b''
-            while b' 200 ' not in line:
-                await asyncio.sleep(0.5)
-                reader, writer = await connect()
-                writer.write(ASK)
-                line = await reader.readline()
-                writer.transport.abort()
+            async with asyncio.timeout(process.PATIENCE / 2):
+                while b' 200 ' not in line:
+                    await asyncio.sleep(0.2)
+                    reader, writer = await connect()
+                    writer.write(ASK)
+                    line = await reader.readline()
+                    writer.transport.abort()
             for _, writer in clients:
                 writer.transport.abort()
 
-        self.go(scene, max_clients=2, body=body)
+        self.go(scene, max_clients=2, body=b'x' * 2**25)
+
+    def test_does_not_read(self):
+        """The idle time counts from the end of the answer, not of reading."""
+        for where, name, seconds in (
+            (listener, '_IDLE_SECONDS', 0.3),
+            (door, '_SHUTDOWN_SECONDS', 0.3),
+        ):
+            self.useFixture(fixtures.MockPatchObject(where, name, seconds))
+        self.do_not_read(ASK)
+
+    def test_does_not_read_and_asks_again(self):
+        """The second answer waits for the first one, so nothing is idle."""
+        self.useFixture(
+            fixtures.MockPatchObject(listener, 'READ_SECONDS', 0.3)
+        )
+        self.do_not_read(ASK * 2)
 
     def test_too_many(self):
         async def scene(connect):

@@ -51,6 +51,15 @@ class WatchedTest(base.TestCase):
         )
         self.assertIsNone(self.monitored.succeeded_at)
 
+    def test_what_is_no_snapshot_is_no_success(self):
+        wrong = snapshot.Snapshot(verdicts={'host0': None})
+        for found in (None, 'good', wrong):
+            self.inner.answer = lambda _, found=found: found
+            self.assertRaises(
+                TypeError, self.monitored.fetch, snapshot.Snapshot()
+            )
+            self.assertIsNone(self.monitored.succeeded_at)
+
     def test_first_success_is_news(self):
         before = snapshot.Snapshot()
         self.inner.answer = lambda known: known

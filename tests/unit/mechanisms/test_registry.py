@@ -246,6 +246,29 @@ class BuildTest(base.TestCase):
                 )
                 self.assertIn('class Variant', mechanisms.failed['lockdown'])
 
+    def test_required_traits_that_are_none(self):
+        """The traits of all others are known all the same."""
+
+        class Fatal(BaseException):
+            pass
+
+        def raises(*_):
+            raise Fatal
+
+        wanted = self.build(
+            variant(required_traits=lambda *_: frozenset())
+        ).possible_traits()
+        self.assertTrue(wanted)
+        for method in (
+            raises,
+            *(
+                lambda *_, found=found: found
+                for found in (None, [5], [b'CUSTOM_X'], [None], [[]], 'x')
+            ),
+        ):
+            mechanisms = self.build(variant(required_traits=method))
+            self.assertEqual(wanted, mechanisms.possible_traits())
+
     def test_rows_that_the_vocabulary_refuses(self):
         for key, why in (
             ('isolation:xsm_boot', 'is reserved'),
