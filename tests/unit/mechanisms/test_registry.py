@@ -246,6 +246,37 @@ class BuildTest(base.TestCase):
                 )
                 self.assertIn('class Variant', mechanisms.failed['lockdown'])
 
+    def test_classes_that_raise(self):
+        """Whatever their metaclass raises, all other mechanisms are there."""
+
+        class Fatal(BaseException):
+            pass
+
+        class Kind(type(LOCKDOWN)):
+            armed = False
+
+            def __getattribute__(cls, name):
+                if Kind.armed:
+                    raise Fatal
+                return super().__getattribute__(name)
+
+            def __repr__(cls):
+                raise Fatal
+
+        class Sub(LOCKDOWN, metaclass=Kind):
+            pass
+
+        class Other(metaclass=Kind):
+            pass
+
+        Kind.armed = True
+        # It stays among the subclasses of its bases as long as it lives.
+        self.addCleanup(setattr, Kind, 'armed', False)
+        for cls in (Sub, Other):
+            mechanisms = self.build(cls)
+            self.assertEqual(registry.BUILT_IN, set(mechanisms.loaded))
+            self.assertIn('Fatal', mechanisms.failed['lockdown'])
+
     def test_required_traits_that_are_none(self):
         """The traits of all others are known all the same."""
 
