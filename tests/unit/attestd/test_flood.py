@@ -133,8 +133,15 @@ class FloodTest(base.TestCase):
         """Who never begins a handshake has no descriptor of others."""
         self.start()
         self.learn_tag()
-        silent = [self.connect(self.daemon.port) for _ in range(MANY)]
-        self.assertServed()
+        # Before the silent ones are closed by the end of their time. On a
+        # busy machine not each attempt is that quick.
+        for _ in range(3):
+            silent = [self.connect(self.daemon.port) for _ in range(MANY)]
+            line, took = self.get()
+            self.assertEqual(b'HTTP/1.1 304', line)
+            if took < door.HANDSHAKE_SECONDS - 1:
+                break
+        self.assertLess(took, door.HANDSHAKE_SECONDS - 1)
         # Not at the cost of those who were there ...
         waiting = self.poll()
         silent += [self.connect(self.daemon.port) for _ in range(MANY)]
