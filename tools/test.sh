@@ -1,15 +1,18 @@
 #!/bin/bash
 # Set up this machine and test.
 #
-# usage: tools/test.sh [--all | --soak | STAGE ...]
+# usage: tools/test.sh [--all | --releases | --soak | STAGE ...]
 #   without arguments: style, unit and functional tests, documentation
 #   --all              these, Nova's own tests with our driver and filter in
 #                      place of its own, and on the lab cloud the end-to-end
 #                      tests and Tempest's
+#   --releases         what is run before a release only: the rest of Nova's
+#                      tests of its scheduler, with our filter
 #   --soak             restore the lab's SELinux machine 20 times, each time
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 functional docs releasenotes genconfig
-#                      upstream upstream_functional e2e tempest soak
+#                      upstream upstream_functional upstream_scheduler e2e
+#                      tempest soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
@@ -30,6 +33,7 @@ case ${1:-} in
     stages=(pep8 py3 functional docs releasenotes genconfig upstream
         upstream_functional e2e tempest)
     ;;
+--releases) stages=(upstream_scheduler) ;;
 --soak) stages=(soak) ;;
 '') stages=(pep8 py3 functional docs releasenotes genconfig) ;;
 *) stages=("$@") ;;
@@ -152,6 +156,10 @@ stage_upstream() { compare upstream nova_tests ./tests/upstream/unit; }
 
 stage_upstream_functional() {
     compare upstream_functional nova_tests ./tests/upstream/functional
+}
+
+stage_upstream_scheduler() {
+    compare upstream_scheduler nova_tests ./tests/upstream/scheduler
 }
 
 stage_tempest() { compare tempest tempest_tests; }

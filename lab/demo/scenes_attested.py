@@ -39,6 +39,7 @@ _STALE = 'isolation.attested.stale'
 _SOON = 15.0
 _REPORT_SECONDS = 300.0
 _REVERIFY_EVENT = 'isolation_reverify'
+_DECIDE_EVENT = 'isolation_decide'
 _TRAIT = 'CUSTOM_ISOLATION_ATTESTED'
 
 
@@ -136,7 +137,7 @@ class AttestedScenes(stage.Stage):
             nova.SCHEDULER, {'isolation': {'request_traits': False}}
         )
         print('  without the trait in the way ([isolation] request_traits):')
-        self._refused('attested-5', zone, f'PCR {tpm.LAUNCH} = ')
+        self._refused('attested-5', zone, 'isolation.attested.')
         self._cloud.restart(nova.SCHEDULER)
 
     def _reported(self, guest: Any, result: str) -> None:
@@ -205,6 +206,21 @@ class AttestedScenes(stage.Stage):
         self._attestation.start_verifier()
         self._attestation.verdicts.wait_at_verifier(_GOOD, 'PASS')
 
+    def _told(self, server: Any) -> None:
+        """Show what an admin reads about a refusal, and its owner does not."""
+        told = [
+            str(event.get('details'))
+            for event in self._guests.events(server)
+            if event['event'] == _DECIDE_EVENT
+        ]
+        wanted = f'PCR {tpm.LAUNCH} = '
+        self._check(
+            any(wanted in text for text in told),
+            f'the event {_DECIDE_EVENT} of {server.name} says "{wanted}", '
+            f'not {told}',
+        )
+        print(f'    event {_DECIDE_EVENT}, for admins: {told[-1]}')
+
     def _active(self, server: Any, host: str) -> Any:
         server = self._guests.wait_status(server, ('ACTIVE', 'ERROR'))
         self._check(
@@ -237,6 +253,8 @@ class AttestedScenes(stage.Stage):
         forced = f' ({availability_zone})' if availability_zone else ''
         fault = str((server.fault or {}).get('message'))
         print(f'  {name}{forced}: {server.status}: {fault}')
+        if reason:
+            self._told(server)
         for host, there in self._cloud.hosts.items():
             domains = there.virsh(
                 self._cloud.supervisor, 'list', '--all', '--uuid'

@@ -267,6 +267,8 @@ class Supervisor:
         if not log.exists():
             return ''
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+        if not lines:
+            return f'; {log} is empty'
         shown = ''.join(f'\n    {line}' for line in lines[-count:])
         return f'; the end of {log}:{shown}'
 

@@ -31,6 +31,11 @@ from nova_isolation.mechanisms import registry
 from nova_isolation.model import printable
 from nova_isolation.model import requirements
 
+#: The word of the check with which libvirt goes on.
+GO = 'start'
+#: The beginning of every other verdict.
+REFUSAL = 'nova-isolation does not let'
+
 
 def objections(xml: str) -> list[str]:
     """List why a domain must not start, one reason a line.
@@ -65,10 +70,16 @@ def objections(xml: str) -> list[str]:
     return lines
 
 
-def main() -> int:
-    """Check one guest. libvirt shows standard error to whoever asked it.
+def main(out: typing.TextIO | None = None) -> int:
+    """Check one guest, and print the verdict.
 
-    :returns: the exit status: with 0 libvirt goes on, with 1 it stops
+    The verdict is :data:`GO`, or a text that begins with :data:`REFUSAL`,
+    which libvirt shows to whoever asked it. There is no verdict where the
+    check fails: the traceback is for the admin of the host, and the script
+    refuses the guest.
+
+    :param out: where the verdict goes; None: standard output
+    :returns: the exit status, which scripts of older releases go by
     """
     guest = printable.one_line(sys.argv[1] if len(sys.argv) > 1 else '?')
     try:
@@ -81,16 +92,8 @@ def main() -> int:
         # third-party mechanism ends this program with 0.
         import traceback
 
-        lines = [
-            '- the guest could not be checked:',
-            *map(printable.one_line, traceback.format_exc().splitlines()),
-        ]
-    if not lines:
-        return 0
-    print(
-        f'nova-isolation does not let the guest {guest} start:',
-        *lines,
-        sep='\n',
-        file=sys.stderr,
-    )
-    return 1
+        traceback.print_exc()
+        return 1
+    verdict = [f'{REFUSAL} the guest {guest} start:', *lines]
+    print(*(verdict if lines else [GO]), sep='\n', file=out, flush=True)
+    return 1 if lines else 0

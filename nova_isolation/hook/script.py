@@ -27,6 +27,7 @@ import site
 import sys
 import tempfile
 
+from nova_isolation.hook import check
 from nova_isolation.hook import selinux_label
 from nova_isolation.model import errors
 
@@ -51,6 +52,12 @@ _MARK = '# The libvirt hook of nova-isolation.'
 # spellings that vocabulary.is_ours() accepts. The script writes nothing to
 # standard output: for migrate and restore libvirt would take that for the XML
 # of the guest.
+# Nova may show what the script writes to standard error to the owner of the
+# server, so that is a verdict and never a traceback. The details of a check
+# that failed go to the system log, also what the shell says of a Python that
+# was killed; they go to standard error where the fifth argument is "verbose"
+# (libvirt gives four). Only the word of the check lets a tagged guest start,
+# and not an exit status, which any module can set.
 _TEXT = """\
 #!/bin/sh
 {mark}
@@ -60,7 +67,7 @@ case "$2" in
 {passed_over}) exit 0 ;;
 esac
 LC_ALL=C
-tab=$(printf '\\t')
+blanks=$(printf '\\t\\r')
 shown() {{ printf '%s' "$1" | tr -c '[:print:]' '?'; }}
 seems_tagged() {{
     case "$xml" in
@@ -71,14 +78,14 @@ seems_tagged() {{
     set -f
     IFS='<'
     for part in $xml; do
-        name=${{part%%["$tab
+        name=${{part%%["$blanks
  />"]*}}
         case "$name" in
         *extraSpec) ;;
         *) continue ;;
         esac
         case "$part" in
-        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[!"$tab
+        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[!"$blanks
  "-~]*)
             unset IFS
             return 0
@@ -87,28 +94,63 @@ seems_tagged() {{
     done
     return 1
 }}
+# Writes the details of a failure, which standard input has, for the admin.
+tell_admin() {{
+    details=$(tr -c '[:print:]\\n' '?')
+    if [ -z "$details" ]; then
+        return
+    elif [ "$verbose" = verbose ]; then
+        printf '%s\\n' "$details" >&2
+    else
+        printf '%s\\n' "$guest: $details" |
+            timeout 10 logger -t nova-isolation-hook >/dev/null 2>&1
+    fi
+}}
+guest=$(shown "$1")
+verbose=$5
 xml=$(cat) || exit 1
 if [ -z "$xml" ]; then
-    printf 'nova-isolation: libvirt gave no XML of the guest %s\\n' \\
-        "$(shown "$1")" >&2
+    printf '%s\\n' "nova-isolation: libvirt gave no XML of the guest \
+$guest" >&2
     exit 1
 fi
 seems_tagged || exit 0
 python={python}
 if [ ! -x "$python" ]; then
-    printf '%s\\n' "nova-isolation does not let the tagged guest \
-$(shown "$1") start: the interpreter $python, which would check the guest, is \
-gone. Install nova-isolation again and run nova-isolation-hook install." >&2
+    printf '%s\\n' "the interpreter $python is gone" | tell_admin
+    printf '%s\\n' "{refusal} the tagged guest $guest start: the Python that \
+would check the guest is gone. Install nova-isolation again on the host and \
+run nova-isolation-hook install." >&2
     exit 1
 fi
-printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@" >&2
+verdict=$(
+    {{
+        {{
+            printf '%s\\n' "$xml" | "$python" -I -S -c {program} "$@"
+        }} 2>&1 >&3 3>&- | tell_admin 3>&-
+    }} 3>&1
+)
+case "$verdict" in
+{go}) exit 0 ;;
+'{refusal}'*) printf '%s\\n' "$verdict" >&2 ;;
+*)
+    printf '%s\\n' "{refusal} the tagged guest $guest start: the guest could \
+not be checked. The admin of the host finds the cause with journalctl -t \
+nova-isolation-hook, or with nova-isolation-hook status." >&2
+    ;;
+esac
+exit 1
 """
 
 # Python's site module would take a fifth of the time of a check, so the script
 # names the folders of packages itself.
+# Only the verdict goes to standard output, whatever a mechanism prints.
 _PROGRAM = (
     'import sys; sys.path += {folders}; '
-    'from nova_isolation.hook import check; sys.exit(check.main())'
+    'out = sys.stdout; sys.stdout = sys.stderr; '
+    'out.reconfigure(errors="backslashreplace"); '
+    'from nova_isolation.hook import check; '
+    'sys.exit(check.main(out))'
 )
 
 
@@ -146,6 +188,8 @@ class Script:
             passed_over=' | '.join(PASSED_OVER),
             python=shlex.quote(python),
             program=shlex.quote(_PROGRAM.format(folders=folders)),
+            go=check.GO,
+            refusal=check.REFUSAL,
         )
 
     def found(self) -> str | None:

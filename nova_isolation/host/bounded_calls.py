@@ -68,14 +68,19 @@ class BoundedCalls:
         :param function: the function
         :raises TimeoutError: the function has not ended in time, or an
             earlier call with the same key hangs
-        :raises BaseException: what the function raises
+        :raises RuntimeError: the function raised what is no Exception and
+            not SystemExit, e.g. that its own work was cancelled. That is no
+            order to the calling thread.
+        :raises Exception, SystemExit: what the function raises
         """
         end = time.monotonic() + self._seconds
         call = self._begin(key, function, end)
         if not call.ended.wait(max(0.0, end - time.monotonic())):
             raise self._timeout(key)
-        if call.error is not None:
+        if isinstance(call.error, (Exception, SystemExit)):
             raise call.error
+        if call.error is not None:
+            raise RuntimeError(repr(call.error)) from call.error
         result: T = call.result
         return result
 

@@ -226,6 +226,13 @@ VERIFY_INTERRUPTED = Reason(
     public=True,
 )
 
+VERIFY_HOOK = Reason(
+    'isolation.verify.hook',
+    'The libvirt hook of the host did not let the guest start, although '
+    'nova-compute did.',
+    'The message has the words of the hook. Run nova-isolation-hook status on '
+    'the host: the hook may use another installation than nova-compute.',
+)
 VERIFY_NO_PROCESS = Reason(
     'isolation.verify.no_process',
     'The started guest has no process of its own on the host, so a '

@@ -36,8 +36,21 @@ NAMESPACE = 'isolation:'
 
 _NAME = NAMESPACE.rstrip(':')
 
-#: Characters that look like a colon and that Unicode does not map to one.
-_COLONS = dict.fromkeys(map(ord, '\u02d0\u0589\u05c3\u2236\ua789'), ':')
+#: Characters that look like a colon, or like nothing, or like an i without its
+#: dot, and that Unicode does not map to one.
+_ALIKE = str.maketrans(
+    {
+        **dict.fromkeys(
+            '\u02d0\u02f8\u0589\u05c3\u0703\u0704\u0903\u0a83\u16ec\u1803\u1809'
+            '\u205a\u2236\ua4fd\ua789\ufe30',
+            ':',
+        ),
+        **dict.fromkeys('\u115f\u1160\u3164\uffa0', ''),
+        '\u2800': ' ',
+        '\u0131': 'i',
+        **dict.fromkeys('\u00b7\u2010\u2011\u2012\u2013\u2014\u2212', '-'),
+    }
+)
 
 #: What is written in a key by mistake, where it has a colon or a "_".
 _SEPARATORS = '[-._/=+ ]+'
@@ -199,10 +212,11 @@ class Vocabulary:
         :returns: the extra spec, e.g. ``isolation:svirt``; None where the
             key is in a namespace, or is like no extra spec of ours
         """
-        if ':' in key or not _plain(key).strip().startswith(_NAME):
+        plain = ' '.join(_plain(key).split())
+        if ':' in plain or not plain.startswith(_NAME):
             return None
         return next(
-            (k for k in self.rows if re.fullmatch(misspelling(k), key)), None
+            (k for k in self.rows if re.fullmatch(misspelling(k), plain)), None
         )
 
     def unavailable_owner(self, key: str) -> str | None:
@@ -269,7 +283,7 @@ def _plain(key: str) -> str:
     """Return a key in lower case, as ASCII where its characters allow."""
     if key.isascii() and key.isprintable():
         return key.lower()
-    text = unicodedata.normalize('NFKD', key).translate(_COLONS).casefold()
+    text = unicodedata.normalize('NFKD', key.translate(_ALIKE)).casefold()
     return ''.join(
         letter
         for letter in text

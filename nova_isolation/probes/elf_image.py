@@ -191,26 +191,39 @@ class ElfImage:
     def read(self, address: int, size: int) -> bytes:
         """Return a part of the memory image.
 
+        The part may lie in several segments that touch: a table that a tool
+        has moved begins at the end of one and ends in the next.
+
         :raises ValueError: the part is not in the file, or is too large
         """
-        wanted = Range(address, address + size)
+        _check_size(size)
+        parts, place, end = [], address, address + size
         for segment in self.loaded:
-            if segment.content.has(wanted):
-                return self._at(
-                    segment.offset + address - segment.memory.start, size
+            content = segment.content
+            if content.start <= place < min(end, content.end):
+                stop = min(end, content.end)
+                parts.append(
+                    self._at(
+                        segment.offset + place - content.start, stop - place
+                    )
                 )
-        raise ValueError(f'no segment has {size} bytes at {address:#x}')
+                place = stop
+        if place != end:
+            raise ValueError(f'no segment has {size} bytes at {address:#x}')
+        return b''.join(parts)
 
     def read_from(self, address: int, most: int) -> bytes:
         """Return what the file has from an address on, at most so much.
 
         :raises ValueError: no segment has the address
         """
+        end = address
         for segment in self.loaded:
-            if segment.content.start <= address < segment.content.end:
-                size = min(most, segment.content.end - address)
-                return self.read(address, size)
-        raise ValueError(f'no segment has the address {address:#x}')
+            if segment.content.start <= end < segment.content.end:
+                end = segment.content.end
+        if end == address:
+            raise ValueError(f'no segment has the address {address:#x}')
+        return self.read(address, min(most, end - address))
 
     def entries(
         self, layout: str, address: int, size: int
@@ -234,10 +247,14 @@ class ElfImage:
         """
         if offset + size > self._length:
             raise ValueError(f'it ends before {size} bytes at {offset:#x}')
-        if size > _MAX_TABLE:
-            raise ValueError(f'a table of it has {size} bytes')
+        _check_size(size)
         self._stream.seek(offset)
         data = self._stream.read(size)
         if len(data) != size:
             raise ValueError('it has become shorter')
         return data
+
+
+def _check_size(size: int) -> None:
+    if size > _MAX_TABLE:
+        raise ValueError(f'a table of it has {size} bytes')

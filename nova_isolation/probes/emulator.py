@@ -65,7 +65,11 @@ _LOADED = re.compile(r'file=(/.*?) \[\d+\];\s+dynamically loaded by ')
 
 #: A path in the binary whose last part begins with "qemu". Among them is the
 #: folder of its modules, CONFIG_QEMU_MODDIR (util/module.c of QEMU).
-_FOLDER = re.compile(rb'\0((?:/[\w.+-]+)+/qemu[\w.+-]*)(?=\0)')
+#: Configuration is not among them: an administrator may close /etc/qemu to
+#: Nova's user.
+_FOLDER = re.compile(
+    rb'\0(?!(?:/usr/local)?/etc/)((?:/[\w.+-]+)+/qemu[\w.+-]*)(?=\0)'
+)
 
 #: How many paths of the binary count.
 _FOLDERS = 32

@@ -115,6 +115,10 @@ def domain_type(domain_capabilities: str) -> str:
 def plain_domain(domain_capabilities: str) -> str:
     """Return the XML of a guest without devices, as libvirt would start it.
 
+    libvirt adds a USB controller and a balloon to each guest that does not
+    rule them out, and fails where the emulator or its machine cannot have
+    them, e.g. a machine without PCI. Such an emulator still has a sandbox.
+
     :raises ValueError: the text is not libvirt's domain capabilities
     """
     from lxml import etree
@@ -129,6 +133,8 @@ def plain_domain(domain_capabilities: str) -> str:
     devices = etree.SubElement(domain, 'devices')
     path = etree.SubElement(devices, 'emulator')
     path.text = emulator(domain_capabilities)
+    etree.SubElement(devices, 'controller', type='usb', model='none')
+    etree.SubElement(devices, 'memballoon', model='none')
     return str(etree.tostring(domain, encoding='unicode'))
 
 

@@ -217,6 +217,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
         cleanup_instance_dir: bool = False,
         cleanup_instance_disks: bool = False,
     ) -> typing.Any:
+        self._made.guest = None
         try:
             return super()._create_guest_with_network(
                 context,
@@ -233,10 +234,11 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
             )
         except exception.GuestRefused:
             # Where Nova has waited for the network, it resumes the guest
-            # outside of the block that cleans up after a failure.
-            if self.instance_exists(instance):
+            # outside of the block that cleans up after a failure. libvirt is
+            # not asked whether the guest exists: it may be away.
+            if self._made.guest is not None:
                 self.guard.power_off(
-                    self._host.get_guest(instance),
+                    self._made.guest,
                     self.guard.requests.of_instance(instance, context),
                 )
                 self._undo(
@@ -248,6 +250,8 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
                     cleanup_instance_disks,
                 )
             raise
+        finally:
+            self._made.guest = None
 
     def _undo(
         self,
@@ -295,7 +299,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
         post_xml_callback: typing.Any = None,
     ) -> typing.Any:
         with self.guard.requests.working_on(instance, context):
-            return super()._create_guest(
+            guest = super()._create_guest(
                 context,
                 xml,
                 instance,
@@ -303,6 +307,8 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
                 pause=pause,
                 post_xml_callback=post_xml_callback,
             )
+        self._made.guest = guest
+        return guest
 
 
 # Nova imports its driver when the service starts: a Nova that does not fit

@@ -45,7 +45,6 @@ F = typing.TypeVar('F', bound=Callable[..., typing.Any])
 #: (owner, method) -> the names of its parameters. Only methods that are not
 #: overridden. The constructors make the objects whose class is changed.
 CALLED: dict[tuple[type, str], str] = {
-    (libvirt_driver.LibvirtDriver, 'instance_exists'): 'self instance',
     (libvirt_driver.LibvirtDriver, '_cleanup'): (
         'self context instance network_info block_device_info destroy_vifs '
         'cleanup_instance_dir cleanup_instance_disks destroy_secrets'

@@ -51,6 +51,8 @@ AFFECT_LIVE = fakelibvirt.VIR_DOMAIN_AFFECT_LIVE
 AFFECT_CONFIG = fakelibvirt.VIR_DOMAIN_AFFECT_CONFIG
 NO_DOMAIN_METADATA = 80
 
+HOOK_SCRIPT_FAILED = 70
+
 #: The emulator as a careful distribution builds it.
 HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
 
@@ -511,6 +513,7 @@ class IsolationFixture(fixtures.Fixture):
         for name, value in (
             ('VIR_MIGRATE_PAUSED', MIGRATE_PAUSED),
             ('VIR_ERR_NO_DOMAIN_METADATA', NO_DOMAIN_METADATA),
+            ('VIR_ERR_HOOK_SCRIPT_FAILED', HOOK_SCRIPT_FAILED),
         ):
             setattr(fakelibvirt, name, value)
             self.addCleanup(delattr, fakelibvirt, name)

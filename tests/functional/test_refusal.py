@@ -14,6 +14,8 @@
 
 from unittest import mock
 
+from nova.tests.fixtures import libvirt as fakelibvirt
+
 from nova import objects
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.virt import exception
@@ -66,6 +68,32 @@ class RefusalTest(base.TestCase):
             server = self.boot(self.flavor(svirt='selinux'))
         self.assertHost('host2', server)
         self.assertEqual(1, self.failed_builds('host1'))
+
+    def test_hook(self):
+        # It uses another installation, which is broken, say.
+        self.start(fixtures.Machine())
+        words = (
+            'nova-isolation does not let the guest instance-7 start: /opt/x'
+        )
+        with mock.patch.object(
+            fixtures.Domain,
+            'createWithFlags',
+            side_effect=fakelibvirt.make_libvirtError(
+                fakelibvirt.libvirtError,
+                words,
+                error_code=fixtures.HOOK_SCRIPT_FAILED,
+            ),
+        ):
+            server = self.refused(
+                self.flavor(svirt='selinux'),
+                'isolation.verify.hook',
+                networks='auto',
+            )
+        self.assertNotIn('instance-7', server['fault']['message'])
+        (refused,) = self.events(server, 'isolation_verify')
+        self.assertEvent(refused, 'Error', 'host1')
+        self.assertIn(words, refused['details'])
+        self.assertNothingLeft(server, 'host1')
 
     def test_all_hosts(self):
         self.start(fixtures.Machine(), fixtures.Machine())

@@ -12,6 +12,8 @@
 
 """Roads that make a guest anew: rebuild, evacuate, unshelve."""
 
+from unittest import mock
+
 from tests.functional import fixtures
 from tests.functional import road
 
@@ -131,6 +133,17 @@ class EvacuateTest(road.TestCase):
         self.assertEqual({'host1'}, self.allocations(server['id']))
         server = self.evacuate({'host': 'host2'})
         self.assertVerifiedThere(server, 'host2')
+
+    def test_refused_late_while_libvirt_is_busy(self):
+        # Nova takes a guest that it cannot ask for for one that is gone.
+        driver = self.driver('host2')
+        with (
+            mock.patch.object(driver, 'instance_exists', return_value=False),
+            self.refused_late('host2'),
+        ):
+            server = self.evacuate({'host': 'host2'})
+        self.assertNoGuest(server, 'host2')
+        self.assertHost('host1', server)
 
     def assertVerifiedThere(self, server, host):
         """It is verified there; its dead host holds its share until it is

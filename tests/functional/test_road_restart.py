@@ -14,10 +14,12 @@
 
 from unittest import mock
 
+import fixtures as base_fixtures
 from nova.compute import task_states
 from nova.compute import vm_states
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import guest as libvirt_guest
 
 from nova import objects
 from tests.functional import fixtures
@@ -272,6 +274,26 @@ class RestartTest(road.TestCase):
             instance = objects.Instance.get_by_uuid(self.context, server['id'])
             instance.host = 'other'
             instance.save()
+        # One that ends while it is looked at costs the others nothing.
+        ended = self.boot(self.tagged())
+        self.left(ended, vm_states.ACTIVE, task_states.REBUILD_SPAWNING)
+        instance = objects.Instance.get_by_uuid(self.context, ended['id'])
+        instance.host = 'other'
+        instance.save()
+        get_xml_desc = libvirt_guest.Guest.get_xml_desc
+
+        def ends(guest, *args, **kwargs):
+            if guest.uuid == ended['id']:
+                raise fakelibvirt.libvirtError('gone')
+            return get_xml_desc(guest, *args, **kwargs)
+
+        self.useFixture(
+            base_fixtures.MockPatchObject(
+                libvirt_guest.Guest, 'get_xml_desc', ends
+            )
+        )
+        vms = self.connection('host1')._vms
+        self.connection('host1')._vms = dict(reversed(vms.items()))
         # Nor is one that somebody else has paused ours to power off.
         other = self.paused(vm_states.ACTIVE, task_states.REBUILD_SPAWNING)
         instance = objects.Instance.get_by_uuid(self.context, other['id'])

@@ -46,7 +46,7 @@ _INVALID_QUOTE = 9
 _FAIL = 'FAIL'
 #: What the other values of ``attestation_status`` mean.
 _STATUSES = {
-    'PASS': 'PASS',
+    'PASS': 'PASS',  # nosec B105
     'PENDING': 'PENDING',
     'TIMEOUT': 'TIMEOUT: the agent has sent no quote in time',
 }

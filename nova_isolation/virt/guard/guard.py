@@ -31,6 +31,7 @@ from nova_isolation.host import measurement
 from nova_isolation.host import newest_measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
@@ -40,6 +41,7 @@ from nova_isolation.virt.guard import hypervisor as hypervisors
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
+from nova_isolation.virt.guard import unended_starts
 from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 
@@ -55,6 +57,8 @@ class Guard:
     :ivar reporter: gives the outcomes to the sinks
     :ivar attestation: what verifiers state of this and of other hosts
     :ivar deferred_power_off: guests that could not be powered off yet
+    :ivar unended_starts: guests whose start is over, which could not be
+        noted yet
     :ivar violations: the violations of the guests that run here
     :ivar published: what the host has offered to the scheduler last
     """
@@ -83,6 +87,7 @@ class Guard:
         self.deferred_power_off = deferred_power_off.DeferredPowerOff(
             hypervisor.power_off_paused
         )
+        self.unended_starts = unended_starts.UnendedStarts(hypervisor)
         self.violations = violations.Violations(mechanisms)
         self.published: measurement.Measurement | None = None
         self._host = host
@@ -217,10 +222,8 @@ class Guard:
             powered off
         """
         self.deferred_power_off.discard(request.uuid)
-        # If this process ends before the guest is verified, its next one
-        # knows by this that the guest is paused for this start and not by
-        # somebody else.
-        self.hypervisor.begin_start(handle)
+        self.unended_starts.discard(request.uuid)
+        self._begin_start(handle, request)
         try:
             result = start(True)
         except Exception as error:
@@ -228,6 +231,8 @@ class Guard:
             # must not be powered off because of this start.
             if self.hypervisor.may_have_started(error):
                 self.deferred_power_off.add(request.uuid)
+            if self.hypervisor.is_hook(error):
+                raise self._refused_by_hook(request, error) from error
             raise
         try:
             verified = self._verify(handle, request, outcome.POWER_OFF)
@@ -261,10 +266,36 @@ class Guard:
         self.end_start(handle, request)
         self.reporter.report(verified)
 
+    def _begin_start(
+        self, handle: typing.Any, request: guest_request.GuestRequest
+    ) -> None:
+        """Note that a guest is about to be started paused.
+
+        If this process ends before the guest is verified, its next one knows
+        by this that the guest is paused for this start and not by somebody
+        else.
+
+        :raises Exception: that could not be noted; audit mode refuses no
+            guest for that
+        """
+        try:
+            self.hypervisor.begin_start(handle)
+        except Exception:
+            if self.enforces:
+                raise
+            LOG.warning(
+                'Could not note that a guest is started paused. If '
+                'nova-compute ends before it resumes the guest, the guest '
+                'stays paused.',
+                exc_info=True,
+                instance_uuid=request.uuid,
+            )
+
     def end_start(
         self, handle: typing.Any, request: guest_request.GuestRequest
     ) -> None:
-        """Note that a guest runs, after it was verified. Raises nothing.
+        """Note that a start is over: the guest was verified and runs, or it
+        is off. Raises nothing.
 
         :param handle: the guest
         :param request: what is asked for the guest
@@ -273,12 +304,13 @@ class Guard:
             if self.hypervisor.is_starting(handle):
                 self.hypervisor.end_start(handle)
         except Exception:
-            # The guest runs. The next start of this service notes it again.
             LOG.warning(
-                'Could not note that the start of a guest is over',
+                'Could not note that the start of a guest is over; this host '
+                'will try again',
                 exc_info=True,
                 instance_uuid=request.uuid,
             )
+            self.unended_starts.add(request.uuid, handle)
 
     def verify(
         self,
@@ -321,6 +353,8 @@ class Guard:
                 instance_uuid=request.uuid,
             )
             self.deferred_power_off.add(request.uuid)
+        else:
+            self.end_start(handle, request)
 
     def report_missing_fault(
         self,
@@ -343,6 +377,29 @@ class Guard:
                 nova_writes_fault=False,
             )
         )
+
+    def _refused_by_hook(
+        self, request: guest_request.GuestRequest, error: Exception
+    ) -> exception.GuestRefused:
+        """Report that a hook did not let a guest start.
+
+        Nova would show the words of the hook to the owner of the server.
+
+        :returns: the refusal, in any mode: the guest does not run
+        """
+        unmet = tuple(
+            requirement.unmet(reasons.VERIFY_HOOK, str(error))
+            for requirement in request.wanted.items
+        )
+        self.reporter.report(
+            outcome.Outcome(
+                request=request,
+                stage=outcome.Stage.VERIFY,
+                result=outcome.Result.REFUSED,
+                unmet=unmet,
+            )
+        )
+        return exception.GuestRefused(unmet)
 
     def _verify(
         self,

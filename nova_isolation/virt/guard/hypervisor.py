@@ -108,6 +108,13 @@ class Hypervisor(abc.ABC):
     def may_have_started(self, error: BaseException) -> bool:
         """Whether a start that raised may have started the guest anyway."""
 
+    def is_hook(self, error: BaseException) -> bool:
+        """Whether a start that raised was refused by a hook of this project.
+
+        What a hook says is for admins.
+        """
+        return False
+
     @abc.abstractmethod
     def running(self) -> Iterable[typing.Any]:
         """The handles of the guests that run or are paused.

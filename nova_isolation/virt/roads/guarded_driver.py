@@ -15,6 +15,7 @@
 from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
+import threading
 import time
 import typing
 
@@ -56,6 +57,8 @@ class GuardedDriver(libvirt_driver.LibvirtDriver):
         self._watch: watch_thread.WatchThread | None = None
         #: mechanism -> what a third party stated of this host last
         self._stated: dict[str, str] = {}
+        #: ``guest``: what _create_guest has made, in this thread
+        self._made = threading.local()
         super().__init__(virtapi, read_only)
         choke_points.GuardedHost.take(self._host, self.guard)
 

@@ -18,8 +18,15 @@ A handle is Nova's ``Guest`` (:mod:`nova.virt.libvirt.guest`).
 from collections.abc import Iterable
 import typing
 
+from oslo_log import log as logging
+
 from nova_isolation.host import bounded_calls
 from nova_isolation.virt.guard import hypervisor
+
+LOG = logging.getLogger(__name__)
+
+#: What the messages of the hook begin with.
+_HOOK = 'nova-isolation'
 
 #: The element that notes a start, and its namespace.
 _KEY = 'paused-start'
@@ -47,7 +54,7 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         """
         import libvirt
 
-        _note(handle, f'<{_KEY}/>', libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        _note(handle._domain, f'<{_KEY}/>', libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
     def end_start(self, handle: typing.Any) -> None:
         """See the base class.
@@ -57,27 +64,33 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         """
         import libvirt
 
+        domain = self._lookup(self.uuid(handle))
         flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
-        if handle.is_active():
+        if domain.isActive():
             flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
-        _note(handle, None, flags)
+        _note(domain, None, flags)
 
     def is_starting(self, handle: typing.Any) -> bool:
         """See the base class."""
         import libvirt
 
+        domain = None
         try:
-            handle._domain.metadata(
+            domain = self._lookup(self.uuid(handle))
+            domain.metadata(
                 libvirt.VIR_DOMAIN_METADATA_ELEMENT,
                 _NAMESPACE,
                 libvirt.VIR_DOMAIN_AFFECT_CONFIG,
             )
         except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            if error.get_error_code() in (
+                libvirt.VIR_ERR_NO_DOMAIN_METADATA,
+                libvirt.VIR_ERR_NO_DOMAIN,
+            ):
                 return False
             # A transient domain has no inactive one: libvirt starts only
             # domains that have.
-            if not handle._domain.isPersistent():
+            if domain is not None and not domain.isPersistent():
                 return False
             raise
         return True
@@ -101,15 +114,25 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         import libvirt
 
         try:
-            domain = self._host.get_connection().lookupByUUIDString(uuid)
+            domain = self._lookup(uuid)
             if domain.info()[0] != libvirt.VIR_DOMAIN_PAUSED:
                 return False
             domain.destroy()
-            return True
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return False
             raise
+        try:
+            # Its start is over: whoever starts and pauses it now is not us.
+            _note(domain, None, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        except libvirt.libvirtError:
+            LOG.debug(
+                'Could not note that the start of a guest is over; Nova '
+                'defines the guest anew before its next start',
+                exc_info=True,
+                instance_uuid=uuid,
+            )
+        return True
 
     def may_have_started(self, error: BaseException) -> bool:
         """See the base class.
@@ -124,6 +147,20 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         ) and error.get_error_domain() in (
             libvirt.VIR_FROM_REMOTE,
             libvirt.VIR_FROM_RPC,
+        )
+
+    def is_hook(self, error: BaseException) -> bool:
+        """See the base class.
+
+        Other hooks may be installed as well. libvirt passes on the words of
+        the one that failed.
+        """
+        import libvirt
+
+        return (
+            isinstance(error, libvirt.libvirtError)
+            and error.get_error_code() == libvirt.VIR_ERR_HOOK_SCRIPT_FAILED
+            and _HOOK in str(error)
         )
 
     def running(self) -> Iterable[typing.Any]:
@@ -158,8 +195,7 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         import libvirt
 
         try:
-            # A domain object keeps the id that it was made with.
-            domain = self._host.get_connection().lookupByUUIDString(uuid)
+            domain = self._lookup(uuid)
             number = domain.ID()
             if number < 0:
                 return None
@@ -170,14 +206,23 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
             raise
         return hypervisor.Run(number, not paused)
 
+    def _lookup(self, uuid: str) -> typing.Any:
+        """libvirt's domain as it is now, over the connection of now.
+
+        A domain object keeps the id and the connection that it was made with.
+
+        :raises libvirt.libvirtError: there is none
+        """
+        return self._host.get_connection().lookupByUUIDString(uuid)
+
     def pause(self, handle: typing.Any) -> None:
         """See the base class."""
         self._calls.call(('pause', self.uuid(handle)), handle.pause)
 
 
-def _note(handle: typing.Any, text: str | None, flags: int) -> None:
+def _note(domain: typing.Any, text: str | None, flags: int) -> None:
     import libvirt
 
-    handle._domain.setMetadata(
+    domain.setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, _KEY, _NAMESPACE, flags
     )

@@ -116,21 +116,35 @@ def _abandoned(
     for guest in host.list_guests(only_running=True):
         if guest.uuid in known:
             continue
-        xml = guest.get_xml_desc()
-        if not domain_metadata.may_be_tagged(xml):
-            continue
-        if guest.get_power_state(host) != power_state.PAUSED:
-            continue
-        if not host_guard.hypervisor.is_starting(guest):
-            continue
         try:
-            instance: typing.Any = objects.Instance.get_by_uuid(
-                nova_context.get_admin_context(), guest.uuid
+            if _is_abandoned(host_guard, host, guest):
+                yield guest.uuid
+        except Exception:
+            # It may have ended just now. The other guests are looked at.
+            LOG.exception(
+                'Could not find out whether a guest was left by a failed '
+                'build; a paused guest stays paused',
+                instance_uuid=guest.uuid,
             )
-        except nova_exception.InstanceNotFound:
-            continue
-        if instance.host is None or instance.task_state in _REMAKING:
-            yield guest.uuid
+
+
+def _is_abandoned(
+    host_guard: guard.Guard, host: typing.Any, guest: typing.Any
+) -> bool:
+    """Whether a guest without an instance here was left by a failed start."""
+    if not domain_metadata.may_be_tagged(guest.get_xml_desc()):
+        return False
+    if guest.get_power_state(host) != power_state.PAUSED:
+        return False
+    if not host_guard.hypervisor.is_starting(guest):
+        return False
+    try:
+        instance: typing.Any = objects.Instance.get_by_uuid(
+            nova_context.get_admin_context(), guest.uuid
+        )
+    except nova_exception.InstanceNotFound:
+        return False
+    return instance.host is None or instance.task_state in _REMAKING
 
 
 def _look(

@@ -50,11 +50,13 @@ class Answer:
     :ivar request: what is asked for the guest
     :ivar at_rest: whether Nova does not change the guest at present
     :ivar instance: Nova's instance; None: the database was not asked now
+    :ivar is_stray: whether the instance is not of this host, by the database
     """
 
     request: guest_request.GuestRequest
     at_rest: bool
     instance: typing.Any = None
+    is_stray: bool = False
 
 
 class HostAnswers:
@@ -122,11 +124,24 @@ class HostAnswers:
 
         :param guests: UUID -> handle
         """
-        found = {
-            uuid: self._last.get(uuid) or self._by_domain(uuid, handle)
-            for uuid, handle in guests.items()
+        known = {
+            uuid: self._last[uuid] for uuid in guests if uuid in self._last
         }
-        return {uuid: one for uuid, one in found.items() if one is not None}
+        unknown = {u: handle for u, handle in guests.items() if u not in known}
+        return known | self._by_domains(unknown)
+
+    def strays(self, guests: Mapping[str, typing.Any]) -> dict[str, Answer]:
+        """What is asked for guests whose instances are not of this host.
+
+        A migration or an evacuation may have failed after the guest had begun
+        to run here. Their domains say what is asked for them.
+
+        :param guests: UUID -> handle
+        """
+        return {
+            uuid: dataclasses.replace(one, is_stray=True)
+            for uuid, one in self._by_domains(guests).items()
+        }
 
     def may_be_tagged(self, uuid: str, handle: typing.Any = None) -> bool:
         """Whether the database is to be asked about a guest.
@@ -149,6 +164,15 @@ class HostAnswers:
             and instance.vm_state != vm_states.BUILDING,
             instance,
         )
+
+    def _by_domains(
+        self, guests: Mapping[str, typing.Any]
+    ) -> dict[str, Answer]:
+        found = {
+            uuid: self._by_domain(uuid, handle)
+            for uuid, handle in guests.items()
+        }
+        return {uuid: one for uuid, one in found.items() if one is not None}
 
     def _by_domain(self, uuid: str, handle: typing.Any) -> Answer | None:
         """What is asked for a guest that the database has not named yet.

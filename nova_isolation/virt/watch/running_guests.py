@@ -125,6 +125,11 @@ class RunningGuests:
             self._reachable = False
             return self._found(guests, self._answers.remembered(guests), False)
         self._reachable = True
+        # A guest that has just arrived is woken for, too. Nova verifies it.
+        if only is None:
+            answers |= self._answers.strays(
+                {u: handle for u, handle in guests.items() if u not in answers}
+            )
         return self._found(guests, answers, True)
 
     def look_again(
@@ -142,13 +147,14 @@ class RunningGuests:
         try:
             answer = self._answers.some((uuid,), context).get(uuid)
         except Exception:
-            # The database is unreachable; the guest will be verified again.
+            # The database is unreachable by now. What the first look at the
+            # guest has shown counts.
             LOG.debug(
                 'Cannot load the instance of a guest again',
                 exc_info=True,
                 instance_uuid=uuid,
             )
-            return None
+            return dataclasses.replace(tagged, instance=None)
         if answer is None:
             return None
         return self._to_verify(tagged.handle, answer)
@@ -224,9 +230,10 @@ class RunningGuests:
         run = self._run(handle)
         if run is None:
             return None
-        if not (run.executes or answer.at_rest) and not self._is_overdue(
-            answer.request.uuid, run
-        ):
+        if run.executes or answer.at_rest:
+            return TaggedGuest(handle, answer.request, run, answer.instance)
+        # A stray that is paused may be arriving, which may last for hours.
+        if answer.is_stray or not self._is_overdue(answer.request.uuid, run):
             return None
         return TaggedGuest(handle, answer.request, run, answer.instance)
 

@@ -13,6 +13,7 @@
 import io
 import itertools
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -122,29 +123,38 @@ class ObjectionsTest(base.TestCase):
 
 
 class MainTest(base.TestCase):
-    """What libvirt is told when the check fails."""
+    """What the script is told."""
+
+    def main(self, xml, guest='instance-1'):
+        """Its exit status, its verdict and standard error."""
+        out, err = io.StringIO(), io.StringIO()
+        stdin = io.TextIOWrapper(io.BytesIO(xml.encode()))
+        with (
+            fixtures.MonkeyPatch('sys.argv', ['hook', guest, 'prepare']),
+            fixtures.MonkeyPatch('sys.stdin', stdin),
+            fixtures.MonkeyPatch('sys.stderr', err),
+        ):
+            return check.main(out), out.getvalue(), err.getvalue()
+
+    def test_verdicts(self):
+        self.assertEqual((0, 'start\n', ''), self.main(GOOD['with its label']))
+        status, text, error = self.main(BAD['no label'][0], 'a\x1b[2J\nb')
+        self.assertEqual((1, ''), (status, error))
+        self.assertTrue(text.startswith(check.REFUSAL), text)
+        self.assertIn(r'a\x1b[2J\nb', text.splitlines()[0])
 
     def test_whatever_ends_it(self):
-        self.useFixture(
-            fixtures.MonkeyPatch('sys.argv', ['hook', 'instance-1'])
-        )
         for error in (SystemExit(0), KeyError('no'), KeyboardInterrupt()):
 
             def fail(_, error=error):
                 raise error
 
-            stdin = io.TextIOWrapper(io.BytesIO(BAD['no label'][0].encode()))
-            stderr = io.StringIO()
-            with (
-                fixtures.MonkeyPatch(
-                    'nova_isolation.mechanisms.registry.owning', fail
-                ),
-                fixtures.MonkeyPatch('sys.stdin', stdin),
-                fixtures.MonkeyPatch('sys.stderr', stderr),
+            with fixtures.MonkeyPatch(
+                'nova_isolation.mechanisms.registry.owning', fail
             ):
-                self.assertEqual(1, check.main())
-            self.assertIn('could not be checked', stderr.getvalue())
-            self.assertIn(type(error).__name__, stderr.getvalue())
+                status, text, details = self.main(BAD['no label'][0])
+            self.assertEqual((1, ''), (status, text))
+            self.assertIn(type(error).__name__, details)
 
 
 class ProgramTest(base.TestCase):
@@ -155,6 +165,7 @@ class ProgramTest(base.TestCase):
         self.folder = pathlib.Path(
             self.useFixture(fixtures.TempDir()).path, 'hooks'
         )
+        self.bin = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.hook = self.install()
 
     def install(self, python=sys.executable):
@@ -162,15 +173,15 @@ class ProgramTest(base.TestCase):
         file.install()
         return file.path
 
-    def run_hook(self, xml, operation='prepare'):
+    def run_hook(self, xml, operation='prepare', more=(), shell=()):
         """Its exit status and standard error; it never prints."""
         arguments = [] if operation is None else [operation, 'begin', '-']
         data = xml.encode() if isinstance(xml, str) else xml
         result = subprocess.run(
-            [self.hook, 'instance-1', *arguments],
+            [*shell, self.hook, 'instance-1', *arguments, *more],
             input=data,
             capture_output=True,
-            env={'LC_ALL': 'C', 'PATH': '/usr/bin:/bin'},
+            env={'LC_ALL': 'C', 'PATH': f'{self.bin}:/usr/bin:/bin'},
             timeout=60,
         )
         # libvirt would take it for the XML of the guest.
@@ -230,7 +241,7 @@ class ProgramTest(base.TestCase):
         self.hook = self.install('/no/such/python')
         self.passed(GOOD['untagged'])
         self.passed(GOOD['a name that looks like a tag'])
-        self.vetoed('/no/such/python', GOOD['with its label'])
+        self.vetoed('is gone', GOOD['with its label'])
 
     def test_names_that_tenants_choose(self):
         named = test_domain_metadata.named
@@ -239,7 +250,7 @@ class ProgramTest(base.TestCase):
             for specs in ({}, {'hw:x': 'extraSpec'}):
                 self.passed(named(specs, name))
             # Whatever the name is, the flavor's tag is seen.
-            self.vetoed('/no/such/python', named(SVIRT, name))
+            self.vetoed('is gone', named(SVIRT, name))
 
     def test_spellings_that_the_shell_must_see(self):
         self.hook = self.install('/no/such/python')
@@ -255,25 +266,114 @@ class ProgramTest(base.TestCase):
                     domain(specs),
                     test_domain_metadata.named(specs, 'name'),
                 ):
-                    self.vetoed('/no/such/python', xml)
+                    self.vetoed('is gone', xml)
                     other = xml.replace('nova:', 'n-1.x:').replace(
                         'xmlns:nova', 'xmlns:n-1.x'
                     )
-                    self.vetoed('/no/such/python', other)
+                    self.vetoed('is gone', other)
 
     def test_namespaces_of_others_start(self):
         self.hook = self.install()
         for key in ('isolation_foo:bar', 'isolation', 'isolation.svirt'):
             self.passed(domain({key: 'x'}))
 
+    def broken(self, program):
+        """Let the check fail before its verdict.
+
+        :returns: a function that returns what the system log was told
+        """
+        log = self.bin / 'log'
+        logger = self.bin / 'logger'
+        logger.write_text(f'#!/bin/sh\necho "$@" >>{log}\ncat >>{log}\n')
+        logger.chmod(0o755)
+        text = self.hook.read_text()
+        self.hook.write_text(
+            text.replace('from nova_isolation.hook import', program)
+        )
+        self.assertNotEqual(text, self.hook.read_text())
+        return lambda: log.read_text() if log.exists() else ''
+
+    def test_the_owner_reads_one_line_and_the_admin_the_rest(self):
+        for program, told in (
+            ('import no_such_module;', 'no_such_module'),
+            ('import sys; print("start"); sys.exit(0);', 'start'),
+            ('import os; os.write(1, b"x"); os._exit(0);', ''),
+            ('import os; os.kill(os.getpid(), 9);', ''),
+            ('raise ValueError("/a/b\\x1b[2J\\ninstance-2: x") #', '?[2J'),
+        ):
+            self.hook = self.install()
+            log = self.broken(program)
+            self.passed(GOOD['untagged'])
+            self.assertEqual('', log())
+            status, error = self.run_hook(GOOD['with its label'])
+            self.assertEqual((1, 1), (status, error.count('\n')), program)
+            for words in ('instance-1', 'nova-isolation-hook', 'journalctl'):
+                self.assertIn(words, error)
+            for words in ('Traceback', '/', 'no_such', 'Error'):
+                self.assertNotIn(words, error)
+            self.assertIn(told, log())
+            if told:
+                self.assertIn('-t nova-isolation-hook\ninstance-1: ', log())
+            # By hand.
+            status, error = self.run_hook(
+                GOOD['with its label'], more=('verbose',)
+            )
+            self.assertEqual(1, status)
+            self.assertIn(told, error)
+            (self.bin / 'log').unlink(missing_ok=True)
+
+    def test_what_modules_print_is_no_verdict(self):
+        log = self.broken(
+            'print("start"); import warnings; warnings.warn("/a/b"); '
+            'from nova_isolation.hook import'
+        )
+        status, error = self.run_hook(BAD['no label'][0])
+        self.assertEqual(1, status)
+        self.assertIn('isolation.svirt.wrong_definition', error)
+        self.assertNotIn('/a/b', error)
+        self.assertIn('/a/b', log())
+        self.passed(GOOD['with its label'])
+
+    def test_a_script_of_an_older_release(self):
+        # Its last line; the exit status of Python is that of the script.
+        text = self.hook.read_text()
+        begin = text.index('verdict=$(')
+        python = text[text.index('printf', begin) : text.index('} 2>&1')]
+        old = python.replace('check.main(out)', 'check.main()')
+        self.hook.write_text(f'{text[:begin]}{old.strip()} >&2\n')
+        status, _ = self.run_hook(GOOD['with its label'])
+        self.assertEqual(0, status)
+        self.vetoed('isolation.svirt.wrong_definition', BAD['no label'][0])
+
+    def test_no_logger(self):
+        self.broken('import no_such_module;')
+        (self.bin / 'logger').write_text('#!/no/such/shell\n')
+        self.vetoed('could not be checked', GOOD['with its label'])
+
+    def test_every_shell(self):
+        good, bad = GOOD['with its label'], BAD['no label'][0]
+        for shell in (['dash'], ['bash', '--posix'], ['busybox', 'sh']):
+            if shutil.which(shell[0]) is None:
+                # Only dash is sure to be installed.
+                self.assertNotEqual('dash', shell[0])
+                continue
+            for xml in (good, GOOD['untagged']):
+                self.assertEqual((0, ''), self.run_hook(xml, shell=shell))
+            status, error = self.run_hook(bad, shell=shell)
+            self.assertEqual(1, status)
+            self.assertIn('isolation.svirt.wrong_definition', error)
+            for blank in ('\r', '\r\n', '\n', '\t'):
+                text = bad.replace('extraSpec name', f'extraSpec{blank}name')
+                self.assertNotEqual(bad, text)
+                status, error = self.run_hook(text, shell=shell)
+                self.assertEqual(1, status, (shell, blank))
+
     def test_what_it_needs_is_gone_and_untagged_guests_start(self):
         self.hook.write_text(
             self.hook.read_text().replace('-packages', '-packages-gone')
         )
         self.passed(GOOD['untagged'])
-        status, error = self.run_hook(GOOD['with its label'])
-        self.assertEqual(1, status)
-        self.assertIn('nova_isolation', error)
+        self.vetoed('could not be checked', GOOD['with its label'])
 
     def test_no_nova_is_imported(self):
         code = (

@@ -107,17 +107,16 @@ class CommandTest(base.TestCase):
         self.expect(0, 'install')
         path = self.script.path
         old = path.read_text().replace(
-            'from nova_isolation.hook import check; sys.exit(check.main())',
-            'from nova_isolation.hook import verdict; '
-            'sys.exit(verdict.main())',
+            'from nova_isolation.hook import check; sys.exit(check.main(out))',
+            'from nova_isolation.hook import moved; sys.exit(moved.main())',
         )
-        self.assertIn('verdict.main()', old)
+        self.assertIn('moved.main()', old)
         path.write_text(old)
         self.expect(2, 'status', 'is not as this installation writes it')
-        self.assertIn('verdict', trial.run(path).fault)
+        self.assertIn('moved', trial.run(path).fault)
         text = self.expect(0, 'install', 'installed', 'refuses a tagged one')
         self.assertNotIn('already', text)
-        self.assertNotIn('verdict', path.read_text())
+        self.assertNotIn('moved', path.read_text())
         self.expect(0, 'status')
 
     def test_selinux(self):

@@ -12,6 +12,7 @@
 
 """Calls that hang, on a real file that gives no answer."""
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -88,6 +89,15 @@ class BoundedCallsTest(base.TestCase):
                 type(error), self.calls.call, 'a', mock.Mock(side_effect=error)
             )
             self.assertIs(error, raised)
+
+    def test_an_order_to_the_other_thread_is_none_to_the_caller(self):
+        """Callers expect no such error, and their threads would end."""
+        error = asyncio.CancelledError()
+        raised = self.assertRaises(
+            RuntimeError, self.calls.call, 'a', mock.Mock(side_effect=error)
+        )
+        self.assertIs(error, raised.__cause__)
+        self.assertIn('CancelledError', str(raised))
 
     def test_one_that_hangs(self):
         self.assertGreaterEqual(self.time_out(), LIMIT)

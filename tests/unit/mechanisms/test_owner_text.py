@@ -47,6 +47,7 @@ FOR_ADMINS = {
     'isolation.host.violated',
     'isolation.host.audits',
     'isolation.verify.failed',
+    'isolation.verify.hook',
     'isolation.verify.no_process',
     'isolation.attested.unknown_host',
     'isolation.attested.ambiguous',

@@ -132,6 +132,11 @@ class VocabularyTest(base.TestCase):
             'isolation\u2236svirt', 'isolation\ua789svirt',
             '\uff49\uff53\uff4f\uff4c\uff41\uff54\uff49\uff4f\uff4e:x',
             'i\u017folation:x', '\u0130solation:x', 'isolation:svirt:x',
+            # Letters that nobody sees, an i without its dot, other colons.
+            'isolation\u3164:x', '\uffa0isolation:x', 'iso\u115flation:x',
+            'isolation\u2800:x', '\u0131solat\u0131on:x', 'isolation\u02f8x',
+            'isolation\u0703x', 'isolation\u205ax', 'isolation\ufe30x',
+            'isolation\u0903x', 'isolation\ufe13x',
         ):  # fmt: skip
             self.assertTrue(vocabulary.is_ours(key), key)
         for key in (
@@ -157,13 +162,18 @@ class VocabularyTest(base.TestCase):
             (' isolation/own ', 'isolation:own'),
             ('isolation.own_type', 'isolation:own_type'),
             ('isolation_own-type', 'isolation:own_type'),
+            ('isolation\town', 'isolation:own'),
+            ('isolation\u00a0own', 'isolation:own'),
+            ('isolation\u2013own', 'isolation:own'),
+            ('isolation\uff0eown\uff3ftype', 'isolation:own_type'),
+            ('\u0130solation.own', 'isolation:own'),
         ):
             self.assertEqual(meant, known.near_miss(key), key)
             self.assertFalse(vocabulary.is_ours(key), key)
         for key in (
             '', 'isolation', 'isolation_zone', 'isolation_owner', 'own',
             'isolation:own', 'isolation_own:x', 'x_isolation_own', 'hw:x',
-            'isolationown', '\u0130solation.own',
+            'isolationown',
         ):  # fmt: skip
             self.assertIsNone(known.near_miss(key), key)
 

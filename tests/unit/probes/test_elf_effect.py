@@ -236,6 +236,38 @@ class TablesTest(ChangedTest):
         )
         self.assertEqual(ALL, self.words())
 
+    def test_table_in_two_segments_that_touch(self):
+        # patchelf 0.14 leaves this behind in programs with a fixed address.
+        start = eh.value(self.data, DT_SYMTAB)
+        size = eh.value(self.data, DT_STRTAB) - start
+        table = eh.offset_of(self.data, start)
+        place, address = self.append(PAGE + size)
+        (added,) = (
+            p
+            for p in eh.segments(self.data)
+            if eh.get(self.data, p, 'vaddr') == address
+        )
+        eh.put(self.data, added, filesz=PAGE, memsz=PAGE)
+        self.change(
+            eh.PT_GNU_EH_FRAME,
+            type=eh.PT_LOAD,
+            flags=4,
+            offset=place + PAGE,
+            vaddr=address + PAGE,
+            filesz=size,
+            memsz=size,
+            align=PAGE,
+        )
+        first = PAGE - SYMBOL
+        self.data[place + first : place + first + size] = self.data[
+            table : table + size
+        ]
+        self.data[table : table + size] = bytes(size)
+        struct.pack_into(
+            '<Q', self.data, eh.tag(self.data, DT_SYMTAB) + 8, address + first
+        )
+        self.assertEqual(ALL, self.words())
+
     def test_broken_section_headers(self):
         for changes in (
             {eh.E_SHOFF: ('Q', (1 << 64) - 1)},

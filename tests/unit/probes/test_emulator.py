@@ -70,6 +70,20 @@ class RealTest(base.TestCase):
         # What neither the binary nor the loader names is not looked at.
         self.assertEqual([], [f for f in found if 'qemu' not in f])
 
+    def test_its_configuration_is_no_folder_of_modules(self):
+        """/etc/qemu may be closed to Nova's user, which costs no facts."""
+        closed = ('/etc/', '/usr/local/etc/')
+
+        def stat(path, *arguments, **options):
+            if str(path).startswith(closed):
+                raise PermissionError(path)
+            return real(path, *arguments, **options)
+
+        real = os.stat
+        found = emulator.examine(QEMU, 60).folders
+        with mock.patch.object(os, 'stat', stat):
+            self.assertIn(QEMU, emulator.fingerprint(QEMU, found))
+
     def test_the_folder_where_no_module_was_loaded(self):
         with mock.patch.object(
             emulator, '_loaded_modules', return_value=set()

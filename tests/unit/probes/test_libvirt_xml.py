@@ -114,6 +114,19 @@ class PlainDomainTest(base.TestCase):
             dict(system.attrib),
         )
 
+    def test_libvirt_adds_no_device(self):
+        """A machine without PCI has no place for one, so libvirt fails."""
+        domain = etree.fromstring(
+            libvirt_xml.plain_domain(fakes.domain_capabilities())
+        )
+        self.assertEqual(
+            {'controller': 'none', 'memballoon': 'none'},
+            {
+                device.tag: device.get('model')
+                for device in domain.iterfind('devices/*[@model]')
+            },
+        )
+
     def test_nothing_is_guessed(self):
         full = fakes.domain_capabilities()
         for name in ('path', 'domain', 'arch', 'machine'):

@@ -26,6 +26,7 @@ from nova_isolation.virt import exception
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import outcome
+from nova_isolation.virt.guard import unended_starts
 from tests.unit import base
 from tests.unit.host import test_bounded_calls
 from tests.unit.virt import fakes
@@ -36,9 +37,10 @@ XML = '<domain type="xen"><uuid>a</uuid></domain>'
 class TestCase(base.TestCase):
     def setUp(self):
         super().setUp()
-        patch = mock.patch.object(deferred_power_off, '_INTERVAL', 0.001)
-        patch.start()
-        self.addCleanup(patch.stop)
+        for module in (deferred_power_off, unended_starts):
+            patch = mock.patch.object(module, '_INTERVAL', 0.001)
+            patch.start()
+            self.addCleanup(patch.stop)
         self.sink = fakes.Sink()
         self.make()
 
@@ -48,6 +50,7 @@ class TestCase(base.TestCase):
             [self.sink] if sinks is None else sinks, **kwargs
         )
         self.addCleanup(self.guard.deferred_power_off.work.stop)
+        self.addCleanup(self.guard.unended_starts.work.stop)
         self.hypervisor = self.guard.hypervisor
         self.handle = fakes.Handle()
         self.hypervisor.handles.append(self.handle)
@@ -268,13 +271,41 @@ class LaunchTest(TestCase):
         self.assertEqual([], self.hypervisor.calls)
 
     def test_end_of_a_start_that_cannot_be_noted(self):
-        # The guest runs, and is not ended for this.
+        # The guest runs, and is not ended for this. It is noted as soon as
+        # that is possible: somebody may pause the guest.
         with mock.patch.object(
             self.hypervisor, 'end_start', side_effect=OSError('no')
         ):
             self.launch()
+            self.assertEqual('running', self.handle.state)
+            self.assertTrue(self.handle.starting)
+        self.handle.state = 'paused'
+        self.settle(self.guard.unended_starts.work)
+        self.assertFalse(self.handle.starting)
+        self.assertEqual('paused', self.handle.state)
+
+    def test_end_of_a_start_that_is_noted_late_meets_no_later_start(self):
+        with mock.patch.object(
+            self.hypervisor, 'end_start', side_effect=OSError('no')
+        ):
+            self.launch()
+            self.handle.state = 'off'
+            self.launch(pause=True)
+        self.settle(self.guard.unended_starts.work)
+        self.assertTrue(self.handle.starting)
+
+    def test_audit_starts_what_cannot_be_noted(self):
+        self.guard.options.mode = 'audit'
+        with mock.patch.object(
+            self.hypervisor, 'begin_start', side_effect=OSError('no')
+        ):
+            self.launch()
         self.assertEqual('running', self.handle.state)
-        self.guard.end_start(self.handle, self.request)
+
+    def test_no_note_stays_after_a_refusal(self):
+        # An administrator may start the domain and pause the guest.
+        self.hypervisor.options['seccomp'] = 0
+        self.assertRaises(exception.GuestRefused, self.launch)
         self.assertFalse(self.handle.starting)
 
     def test_reported_when_the_guest_runs(self):
@@ -289,7 +320,7 @@ class LaunchTest(TestCase):
         refusal = self.assertRaises(exception.GuestRefused, self.launch)
         self.assertEqual('off', self.handle.state)
         self.assertEqual(
-            ['begin_start', 'start True', 'verify', 'power_off'],
+            ['begin_start', 'start True', 'verify', 'power_off', 'end_start'],
             self.hypervisor.calls,
         )
         (found,) = self.sink.outcomes
@@ -348,8 +379,8 @@ class LaunchTest(TestCase):
             self.settle()
             self.assertEqual(['begin_start', *calls], self.hypervisor.calls)
 
-    def settle(self):
-        thread = self.guard.deferred_power_off.work.thread
+    def settle(self, work=None):
+        thread = (work or self.guard.deferred_power_off.work).thread
         if thread is not None:
             thread.join(10)
             self.assertFalse(thread.is_alive())

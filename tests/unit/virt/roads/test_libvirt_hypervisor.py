@@ -26,6 +26,7 @@ from tests.unit.host import test_bounded_calls
 NO_DOMAIN, BUSY, NO_METADATA = 42, 1, 80
 LIVE, CONFIG, ELEMENT = 1, 2, 2
 RPC, QEMU = 7, 10
+HOOK = 70
 RUNNING, PAUSED, SHUTOFF, PMSUSPENDED = 1, 3, 5, 7
 
 
@@ -53,6 +54,7 @@ class QemuHypervisorTest(base.TestCase):
             VIR_DOMAIN_PAUSED=PAUSED,
             VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
+            VIR_ERR_HOOK_SCRIPT_FAILED=HOOK,
             VIR_FROM_REMOTE=13,
             VIR_FROM_RPC=RPC,
         )
@@ -123,6 +125,26 @@ class QemuHypervisorTest(base.TestCase):
         ):
             self.assertEqual(expected, self.hypervisor.may_have_started(error))
 
+    def test_hook(self):
+        ours, other = Error(HOOK), Error(HOOK)
+        ours.__class__.__str__ = lambda error: getattr(error, 'text', '')
+        self.addCleanup(delattr, Error, '__str__')
+        ours.text = (
+            'Hook script execution failed: internal error: Child process '
+            '(/etc/libvirt/hooks/qemu) unexpected exit status 1: '
+            'nova-isolation does not let the guest instance-1 start:'
+        )
+        other.text = 'Hook script execution failed: no'
+        busy = Error()
+        busy.text = ours.text
+        for error, expected in (
+            (ours, True),
+            (other, False),
+            (busy, False),
+            (ValueError(ours.text), False),
+        ):
+            self.assertEqual(expected, self.hypervisor.is_hook(error))
+
     def test_power_off(self):
         handle = mock.Mock()
         handle.is_active.return_value = False
@@ -152,15 +174,18 @@ class QemuHypervisorTest(base.TestCase):
         self.assertRaises(Error, self.hypervisor.run, handle)
 
     def test_note_of_a_start(self):
-        handle = mock.Mock()
-        domain = handle._domain
+        domain = self.domain
+        handle = mock.Mock(uuid='a', _domain=domain)
         self.hypervisor.begin_start(handle)
         (kind, text, key, uri, flags) = domain.setMetadata.call_args.args
         self.assertEqual((ELEMENT, CONFIG), (kind, flags))
         self.assertTrue(text)
         for active, live in ((1, LIVE), (0, 0)):
-            handle.is_active.return_value = active
-            self.hypervisor.end_start(handle)
+            domain.isActive.return_value = active
+            # libvirtd may have been started again since.
+            old = mock.Mock(uuid='a')
+            old._domain.setMetadata.side_effect = Error(domain=RPC)
+            self.hypervisor.end_start(old)
             domain.setMetadata.assert_called_with(
                 kind, None, key, uri, CONFIG | live
             )
@@ -173,6 +198,20 @@ class QemuHypervisorTest(base.TestCase):
         # It has arrived from another host.
         domain.isPersistent.return_value = 0
         self.assertFalse(self.hypervisor.is_starting(handle))
+        lookup = self.connection.lookupByUUIDString
+        lookup.side_effect = Error(NO_DOMAIN)
+        self.assertFalse(self.hypervisor.is_starting(handle))
+        lookup.side_effect = Error(domain=RPC)
+        self.assertRaises(Error, self.hypervisor.is_starting, handle)
+
+    def test_no_note_stays_after_a_late_power_off(self):
+        for error in (None, Error()):
+            self.domain.setMetadata.side_effect = error
+            self.assertTrue(self.hypervisor.power_off_paused('a'))
+            self.domain.setMetadata.assert_called_once_with(
+                ELEMENT, None, mock.ANY, mock.ANY, CONFIG
+            )
+            self.domain.setMetadata.reset_mock()
 
     def test_guest(self):
         handle = mock.Mock()

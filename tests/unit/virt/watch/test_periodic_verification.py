@@ -303,6 +303,55 @@ class PeriodicVerificationTest(base.TestCase):
         self.watch.run()
         self.assertEqual(1, len(saved))
 
+    def elsewhere(self):
+        """Nova takes the guest for one of another host, or for none."""
+        self.instance.host = 'host2'
+        self.list.return_value = []
+        self.hypervisor.definition = mock.Mock(return_value=DOMAIN)
+
+    def test_guest_whose_instance_is_not_here(self):
+        # A migration or an evacuation that failed after the guest had begun
+        # to run, or that has not ended yet.
+        self.elsewhere()
+        self.violate()
+        self.guard.options.on_violation = 'pause'
+        # A guest that has just arrived is verified by Nova's own steps.
+        self.watch.run(frozenset([host_fakes.UUID]), False)
+        self.assertEqual([], self.sink.results)
+        self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+        self.assertEqual('paused', self.handle.state)
+        self.watch.run()
+        self.assertEqual(1, len(self.sink.results))
+        self.handle.state = 'off'
+        self.watch.run()
+        self.assertEqual(('reverify', 'ended'), self.sink.results[-1])
+
+    def test_guest_that_is_arriving(self):
+        # Its migration may last for hours.
+        self.elsewhere()
+        self.violate()
+        self.handle.state = 'paused'
+        with mock.patch.object(running_guests, '_LONGEST_START', 0.0):
+            for _ in range(3):
+                self.watch.run()
+        self.assertEqual([], self.sink.results)
+        self.assertNotIn('verify', self.hypervisor.calls)
+
+    def test_untagged_guest_whose_instance_is_not_here(self):
+        self.elsewhere()
+        self.untagged()
+        self.violate()
+        self.watch.run()
+        self.assertEqual([], self.sink.results)
+        self.one.assert_not_called()
+
+    def test_database_that_fails_in_the_middle(self):
+        self.violate()
+        self.one.side_effect = OSError('no conductor')
+        self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+
     @contextlib.contextmanager
     def nova_works(self):
         """Nova holds its lock of the instance."""
