@@ -246,6 +246,20 @@ class BuildTest(base.TestCase):
                 )
                 self.assertIn('class Variant', mechanisms.failed['lockdown'])
 
+    def test_companions_that_are_no_texts(self):
+        """Found now, and not when a flavor with the extra spec is parsed."""
+        row = row_of('lockdown')
+        for members in (
+            {'requires': 5}, {'requires': (5,)}, {'requires': (('a', 5),)},
+            {'requires': (('a', 'b', 'c'),)}, {'compatible': None},
+            {'compatible': (('a',),)}, {'compatible': (('a', 5),)},
+            {'compatible': (('a', (5,)),)}, {'compatible': ((5, ('b',)),)},
+        ):  # fmt: skip
+            self.refused(
+                variant(extra_specs=(dataclasses.replace(row, **members),)),
+                'Error: ',
+            )
+
     def test_classes_that_raise(self):
         """Whatever their metaclass raises, all other mechanisms are there."""
 
