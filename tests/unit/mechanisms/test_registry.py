@@ -12,6 +12,7 @@
 
 """Tests of nova_isolation.mechanisms.registry."""
 
+import dataclasses
 import json
 import logging
 import os
