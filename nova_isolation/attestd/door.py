@@ -32,8 +32,9 @@ from nova_isolation.attestd import places
 LOG = logging.getLogger(__name__)
 
 #: How many connections may be in their TLS handshake, or be told that there
-#: is no place for them.
-MAX_HANDSHAKES = 128
+#: is no place for them: at least, and for each client that may be connected.
+#: All services of a site may come at once, from one address.
+_HANDSHAKES = (128, 0.25)
 #: Seconds that a TLS handshake may take.
 HANDSHAKE_SECONDS = 5.0
 #: Seconds in which a client must answer the end of its TLS connection.
@@ -50,12 +51,21 @@ _KNOWN_PER_CLIENT = 4
 _DIGITS = 16
 
 
+def max_handshakes(max_clients: int) -> int:
+    """Return how many connections may be in their TLS handshake.
+
+    :param max_clients: see :class:`Door`
+    """
+    least, each = _HANDSHAKES
+    return max(least, int(each * max_clients))
+
+
 def descriptors(max_clients: int) -> int:
     """Return how many file descriptors a port uses at most.
 
     :param max_clients: see :class:`Door`
     """
-    return max_clients + MAX_HANDSHAKES + 1
+    return max_clients + max_handshakes(max_clients) + 1
 
 
 class Peer(typing.NamedTuple):
@@ -129,8 +139,9 @@ class Door:
         self._context = context
         known = places.Acquaintances(_KNOWN_PER_CLIENT * max_clients)
         self._known = known
+        self._max_handshakes = max_handshakes(max_clients)
         self._handshakes = places.Places(
-            MAX_HANDSHAKES, known, for_newest=True
+            self._max_handshakes, known, for_newest=True
         )
         self._clients = places.Places(max_clients, known, for_newest=False)
         self._max_clients = max_clients
@@ -175,7 +186,10 @@ class Door:
         self._handshakes.leave(visit.network, visit)
         self._known.greet(visit.peer)
         # Known by its address alone before its next handshake.
-        self._known.greet(visit.network)
+        self._known.greet(
+            visit.network,
+            self._clients.count(lambda peer: peer.network == visit.network),
+        )
         return True
 
     def let_out(self, visit: Visit) -> None:
@@ -243,7 +257,7 @@ class Door:
                 '%s.',
                 port,
                 self._handshakes.refused,
-                MAX_HANDSHAKES,
+                self._max_handshakes,
                 self._handshakes.greediest,
             )
         if self._clients.refused:

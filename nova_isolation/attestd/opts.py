@@ -83,8 +83,9 @@ connected all the time. If all places are taken, the client with most
 connections gives way: the connections of one address with one certificate
 count together. A further connection of that client is refused (503).
 
-The daemon needs about 460 file descriptors more than this value. It does not
-start if its limit (``LimitNOFILE`` of a systemd unit) is lower.
+The daemon needs about 460 file descriptors more than this value, or 330 and a
+quarter of this value if that is more. It does not start if its limit
+(``LimitNOFILE`` of a systemd unit) is lower.
 """,
     ),
 ]

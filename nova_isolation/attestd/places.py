@@ -17,6 +17,7 @@ places of all others, however many connections he makes, and those who were
 there stay.
 """
 
+from collections.abc import Callable
 from collections.abc import Hashable
 import ipaddress
 import math
@@ -28,6 +29,9 @@ import typing
 _IPV6_BITS = 64
 #: Seconds after which somebody who has left can be forgotten.
 _FORGET_SECONDS = 3600.0
+#: The part of the places in the handshake to which a network with many clients
+#: has a right, as a divisor.
+_SHARES = 16
 
 
 class Connection(typing.Protocol):
@@ -59,29 +63,36 @@ class Acquaintances:
     def __init__(self, limit: int) -> None:
         """:param limit: how many peers are remembered"""
         self._limit = limit
-        #: peer -> when it was first and last there, by the monotonic clock;
-        #: the one that was last there longest ago comes first
-        self._times: dict[Hashable, tuple[float, float]] = {}
+        #: peer -> when it was first and last there, by the monotonic clock,
+        #: and with how many clients at most; the one that was last there
+        #: longest ago comes first
+        self._times: dict[Hashable, tuple[float, float, int]] = {}
 
-    def greet(self, peer: Hashable) -> None:
+    def greet(self, peer: Hashable, number: int = 1) -> None:
         """Remember that a peer is there now.
 
         When the memory is full, only a peer who has not been there for an
         hour is forgotten. Otherwise somebody with many addresses could make
         us forget all others.
+
+        :param number: how many clients the peer has now
         """
         now = time.monotonic()
-        first, _ = self._times.pop(peer, (now, now))
+        first, _, most = self._times.pop(peer, (now, now, 1))
         if len(self._times) >= self._limit:
             oldest = next(iter(self._times))
             if self._times[oldest][1] > now - _FORGET_SECONDS:
                 return
             del self._times[oldest]
-        self._times[peer] = first, now
+        self._times[peer] = first, now, max(most, number)
 
     def since(self, peer: Hashable) -> float:
         """Return when a peer was first there; infinity for a stranger."""
         return self._times.get(peer, (math.inf,))[0]
+
+    def most(self, peer: Hashable) -> int:
+        """Return how many clients a peer had at most; 1 for a stranger."""
+        return self._times.get(peer, (0, 0, 1))[2]
 
 
 class Places:
@@ -106,6 +117,8 @@ class Places:
         self.refused = 0
         self.greediest: Hashable = None
         self._limit = limit
+        #: So many connections of one peer count like one of another peer.
+        self._share = max(limit // _SHARES, 1)
         self._known = known
         self._for_newest = for_newest
         #: peer -> its connections, in the order in which they came
@@ -122,6 +135,15 @@ class Places:
         self._held.setdefault(peer, {})[connection] = None
         self._count += 1
         return True
+
+    def count(self, belongs: Callable[[typing.Any], bool]) -> int:
+        """Return how many connections the peers have that belong together.
+
+        :param belongs: called with a peer
+        """
+        return sum(
+            len(held) for peer, held in self._held.items() if belongs(peer)
+        )
 
     def leave(self, peer: Hashable, connection: Connection) -> None:
         """Give a place back, if the connection has one."""
@@ -147,5 +169,8 @@ class Places:
         connection.abort()
         return True
 
-    def _rank(self, peer: Hashable) -> tuple[int, float]:
-        return len(self._held[peer]), self._known.since(peer)
+    def _rank(self, peer: Hashable) -> tuple[float, float]:
+        # All clients behind one address are one peer: they may return at the
+        # same time, and a few strangers must not keep them out.
+        right = min(self._known.most(peer), self._share)
+        return len(self._held[peer]) / right, self._known.since(peer)

@@ -74,6 +74,10 @@ class Webhook:
             return _refused(
                 request, 408, f'the body took more than {_PATIENCE:g} s'
             )
+        except requests.ClientDisconnect:
+            # Nobody reads this answer. Otherwise uvicorn would log a
+            # traceback of the exception.
+            return _refused(request, 400, 'the body has not arrived')
         if body is None:
             return _refused(
                 request, 413, f'the body has more than {MAX_BODY} bytes'

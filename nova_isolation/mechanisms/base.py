@@ -215,6 +215,15 @@ class Mechanism(abc.ABC, typing.Generic[F]):
     own_reasons: typing.ClassVar[tuple[reasons.Reason, ...]] = ()
 
     @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        """Return whether a class derives from this one, and ask no other.
+
+        ABCMeta would ask each class that derives from this one. One of
+        another package, whose metaclass raises, would affect the others.
+        """
+        return cls in other.__mro__
+
+    @classmethod
     def options(cls) -> 'Sequence[cfg.Opt]':
         """Return the configuration options of the mechanism.
 

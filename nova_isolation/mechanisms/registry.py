@@ -215,9 +215,13 @@ def _specs(mechanism: AnyMechanism) -> tuple[vocabulary.ExtraSpec, ...]:
 def _why(cls: object, error: BaseException) -> str:
     """Return why a class is not a mechanism, and where the class is from."""
     words = entry_points.words(error)
-    if isinstance(cls, type):
+    if not isinstance(cls, type):
+        return words
+    try:
         return f'{words} (class {cls.__qualname__} of {cls.__module__})'
-    return words
+    except BaseException:
+        # Its metaclass is of another package, too.
+        return words
 
 
 def _check_name(name: str) -> None:

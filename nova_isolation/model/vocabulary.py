@@ -158,7 +158,7 @@ class Vocabulary:
             are unknown
         :raises ValueError: a row is outside the namespace, is reserved, does
             not begin with the name of its mechanism, exists twice, or does
-            not allow its own example
+            not allow its own example, or has companions that are no texts
         """
         rows: dict[str, ExtraSpec] = {}
         self._owners: dict[str, str] = {}
@@ -186,6 +186,16 @@ class Vocabulary:
         # A malformed regular expression is found here, before a flavor is
         # parsed.
         spec.parse(spec.example)
+        # So are companions that are no texts.
+        companions = [*spec.requires]
+        for key, words in spec.compatible:
+            companions += [(key, word) for word in words]
+        for key, value in companions:
+            if not (isinstance(key, str) and isinstance(value, str)):
+                raise ValueError(
+                    f'{spec.key!r} has the companion {key!r} with {value!r}; '
+                    'wanted two texts'
+                )
 
     def owner(self, key: str) -> str:
         """Return the name of the mechanism that owns a key.

@@ -11,6 +11,7 @@
 # under the License.
 """Clients that take more than their share, of the real daemon."""
 
+import contextlib
 import socket
 import ssl
 import time
@@ -21,9 +22,12 @@ from tests.unit import base
 from tests.unit.attestation.keylime import messages
 from tests.unit.attestd import process
 
-#: Seconds in which an honest client is answered while somebody floods a port;
-#: the services wait for 20.
-SOON = 3.0
+#: Seconds in which an honest client is answered while somebody floods a port,
+#: on a busy machine; the services wait for 20. Without a bound each test here
+#: takes longer: MANY connections take several times
+#: :data:`door.HANDSHAKE_SECONDS` if none gives way, and places in which nobody
+#: gives way are not free before the end of the test.
+SOON = 10.0
 #: More than the daemon has file descriptors.
 MANY = 600
 DESCRIPTORS = 500
@@ -88,9 +92,26 @@ class FloodTest(base.TestCase):
         self.assertEqual(b'HTTP/1.1 304', line)
         self.assertLess(took, SOON)
 
+    def assertServedAgain(self, *args):
+        """A place is free as soon as the daemon has noticed who left."""
+        until = time.monotonic() + SOON
+        line = b''
+        while line != b'HTTP/1.1 304' and time.monotonic() < until:
+            line, _ = self.get(*args)
+        self.assertEqual(b'HTTP/1.1 304', line)
+
+    def settle(self):
+        """Wait until the daemon has dealt with all who came before."""
+        with self.connect(self.daemon.port) as one:
+            # It is answered in its turn, with an alert of TLS.
+            one.sendall(b'GET / HTTP/1.1\r\n\r\n')
+            with contextlib.suppress(ConnectionError):
+                one.recv(1)
+        time.sleep(0.5)
+
     def is_open(self, one):
         """Whether the daemon still waits with its answer."""
-        one.settimeout(0.2)
+        one.settimeout(0.5)
         try:
             one.recv(1)
         except TimeoutError:
@@ -112,8 +133,15 @@ class FloodTest(base.TestCase):
         """Who never begins a handshake has no descriptor of others."""
         self.start()
         self.learn_tag()
-        silent = [self.connect(self.daemon.port) for _ in range(MANY)]
-        self.assertServed()
+        # Before the silent ones are closed by the end of their time. On a
+        # busy machine not each attempt is that quick.
+        for _ in range(3):
+            silent = [self.connect(self.daemon.port) for _ in range(MANY)]
+            line, took = self.get()
+            self.assertEqual(b'HTTP/1.1 304', line)
+            if took < door.HANDSHAKE_SECONDS - 1:
+                break
+        self.assertLess(took, door.HANDSHAKE_SECONDS - 1)
         # Not at the cost of those who were there ...
         waiting = self.poll()
         silent += [self.connect(self.daemon.port) for _ in range(MANY)]
@@ -154,15 +182,16 @@ class FloodTest(base.TestCase):
         cert = self.daemon.client
         self.learn_tag(cert=(cert.cert_file, cert.key_file))
         honest = [self.poll(cert) for _ in range(3)]
-        time.sleep(0.5)
+        self.settle()
         other = self.daemon.authority.issue('other')
         greedy = [self.poll(other) for _ in range(30)]
+        self.settle()
         self.assertServed(cert)
         self.assertEqual([True] * 3, list(map(self.is_open, honest)))
         # It has the places that nobody else needs.
         self.assertTrue(any(map(self.is_open, greedy)))
         more = [self.poll(cert) for _ in range(2)]
-        time.sleep(0.5)
+        self.settle()
         self.assertEqual([True] * 2, list(map(self.is_open, more)))
         self.assertIn('SHA-256 fingerprint', self.daemon.text())
 
@@ -170,15 +199,14 @@ class FloodTest(base.TestCase):
         self.start()
         self.learn_tag()
         polls = [self.poll() for _ in range(10)]
-        time.sleep(0.5)
+        self.settle()
         line, took = self.get()
         self.assertEqual(b'HTTP/1.1 503', line)
         self.assertLess(took, SOON)
         self.assertEqual([True] * 10, list(map(self.is_open, polls)))
         for one in polls:
             one.close()
-        time.sleep(0.5)
-        self.assertServed()
+        self.assertServedAgain()
 
     def test_one_address(self):
         """Where clients need no certificates, addresses count."""
@@ -188,8 +216,10 @@ class FloodTest(base.TestCase):
             self.poll(source='127.0.0.2')
         self.assertServed()
         waiting = self.poll()
+        self.settle()
         for _ in range(30):
             self.poll(source='127.0.0.2')
+        self.settle()
         self.assertTrue(self.is_open(waiting))
 
     def test_many_addresses(self):
@@ -197,15 +227,44 @@ class FloodTest(base.TestCase):
         self.start()
         self.learn_tag()
         waiting = self.poll()
-        time.sleep(0.5)
+        self.settle()
         for number in range(2, 40):
             self.poll(source=f'127.0.0.{number}')
+        self.settle()
         self.assertTrue(self.is_open(waiting))
         waiting.close()
-        time.sleep(0.5)
+        self.settle()
         for number in range(40, 50):
             self.poll(source=f'127.0.0.{number}')
+        self.settle()
         self.assertServed()
+
+    def test_clients_behind_one_address(self):
+        """They come back at once, past strangers who never end a handshake."""
+        self.start()
+        self.learn_tag()
+        fleet = [self.poll() for _ in range(8)]
+        self.settle()
+        for one in fleet:
+            one.close()
+        silent = [
+            self.connect(self.daemon.port, f'127.0.1.{number}')
+            for number in range(1, 151)
+        ]
+        plain = [self.connect(self.daemon.port) for _ in fleet]
+        silent += [
+            self.connect(self.daemon.port, f'127.0.2.{number}')
+            for number in range(1, 21)
+        ]
+        context = ssl.create_default_context(
+            cafile=self.daemon.authority.ca_file
+        )
+        for one in plain:
+            self.addCleanup(
+                context.wrap_socket(one, server_hostname='127.0.0.1').close
+            )
+        # The strangers that came last still have their places.
+        self.assertTrue(self.is_open(silent[-1]))
 
     def test_one_port_has_no_part_in_the_other(self):
         self.start()

@@ -85,6 +85,12 @@ class AcquaintancesTest(base.TestCase):
         self.assertEqual(2000.0, self.known.since('b'))
         self.assertEqual(3601.0, self.known.since('c'))
 
+    def test_most_clients_of_one(self):
+        self.assertEqual(1, self.known.most('a'))
+        for number in (1, 3, 2):
+            self.known.greet('a', number)
+        self.assertEqual(3, self.known.most('a'))
+
 
 class PlacesTest(base.TestCase):
     """Who gives way to whom."""
@@ -155,6 +161,23 @@ class PlacesTest(base.TestCase):
         for stranger in range(10):
             self.assertTrue(made.take(stranger, Connection()))
         self.assertEqual('100', self.who(held))
+
+    def test_in_the_handshake_a_fleet_has_more(self):
+        """Those behind one address may return at once, but not all places."""
+        self.known.greet('a', 200)
+        made, held = self.full('aa' + 'x' * 30, for_newest=True)
+        for stranger in range(100):
+            self.assertTrue(made.take(stranger, Connection()))
+        self.assertEqual('11', self.who(held[:2]))
+        # As many as a 16th of them count like one connection.
+        self.assertTrue(made.take('a', Connection()))
+        for stranger in range(100):
+            self.assertTrue(made.take(stranger, Connection()))
+        self.assertEqual('01', self.who(held[:2]))
+
+    def test_number_of_connections(self):
+        made, _ = self.full('abaca')
+        self.assertEqual(4, made.count(lambda peer: peer in 'ab'))
 
     def test_place_is_given_back_once(self):
         made, held = self.full('ab')

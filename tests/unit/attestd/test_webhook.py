@@ -67,6 +67,34 @@ class AppTest(base.TestCase):
         )
         self.assertEqual(1, len(self.revoked))
 
+    def test_client_that_leaves(self):
+        """It is no error of the application, and nothing is revoked."""
+        events = iter(
+            [
+                {'type': 'http.request', 'body': b'{', 'more_body': True},
+                {'type': 'http.disconnect'},
+            ]
+        )
+        sent = []
+
+        async def receive():
+            return next(events)
+
+        async def send(event):
+            sent.append(event)
+
+        app = webhook.Webhook(self.read, self.revoked.append).app()
+        scope = {
+            'type': 'http',
+            'method': 'POST',
+            'path': '/v1/revocation',
+            'headers': [],
+            'query_string': b'',
+        }
+        asyncio.run(app(scope, receive, send))
+        self.assertEqual(400, sent[0]['status'])
+        self.assertEqual([], self.revoked)
+
     def test_body_that_never_ends(self):
         self.useFixture(
             process.fixtures.MockPatchObject(webhook, '_PATIENCE', 0.05)

@@ -12,6 +12,7 @@
 
 """Tests of nova_isolation.mechanisms.registry."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -245,6 +246,51 @@ class BuildTest(base.TestCase):
                     variant(**{name: member}), type(error).__name__
                 )
                 self.assertIn('class Variant', mechanisms.failed['lockdown'])
+
+    def test_companions_that_are_no_texts(self):
+        """Found now, and not when a flavor with the extra spec is parsed."""
+        row = row_of('lockdown')
+        for members in (
+            {'requires': 5}, {'requires': (5,)}, {'requires': (('a', 5),)},
+            {'requires': (('a', 'b', 'c'),)}, {'compatible': None},
+            {'compatible': (('a',),)}, {'compatible': (('a', 5),)},
+            {'compatible': (('a', (5,)),)}, {'compatible': ((5, ('b',)),)},
+        ):  # fmt: skip
+            self.refused(
+                variant(extra_specs=(dataclasses.replace(row, **members),)),
+                'Error: ',
+            )
+
+    def test_classes_that_raise(self):
+        """Whatever their metaclass raises, all other mechanisms are there."""
+
+        class Fatal(BaseException):
+            pass
+
+        class Kind(type(LOCKDOWN)):
+            armed = False
+
+            def __getattribute__(cls, name):
+                if Kind.armed:
+                    raise Fatal
+                return super().__getattribute__(name)
+
+            def __repr__(cls):
+                raise Fatal
+
+        class Sub(LOCKDOWN, metaclass=Kind):
+            pass
+
+        class Other(metaclass=Kind):
+            pass
+
+        Kind.armed = True
+        # It stays among the subclasses of its bases as long as it lives.
+        self.addCleanup(setattr, Kind, 'armed', False)
+        for cls in (Sub, Other):
+            mechanisms = self.build(cls)
+            self.assertEqual(registry.BUILT_IN, set(mechanisms.loaded))
+            self.assertIn('Fatal', mechanisms.failed['lockdown'])
 
     def test_required_traits_that_are_none(self):
         """The traits of all others are known all the same."""
