@@ -387,9 +387,14 @@ class Guard:
 
         :returns: the refusal, in any mode: the guest does not run
         """
+        wanted = request.wanted
+        # A flavor can consist of problems alone, which audit mode lets pass.
+        keys = {one.key: one.value for one in wanted.items} or {
+            one.key: one.wanted for one in wanted.problems
+        }
         unmet = tuple(
-            requirement.unmet(reasons.VERIFY_HOOK, str(error))
-            for requirement in request.wanted.items
+            reasons.Unmet(reasons.VERIFY_HOOK.code, key, value, str(error))
+            for key, value in keys.items()
         )
         self.reporter.report(
             outcome.Outcome(

@@ -262,6 +262,16 @@ class LaunchTest(TestCase):
         self.resume()
         self.assertFalse(self.handle.starting)
 
+    def test_hook_that_refuses_a_flavor_of_problems_alone(self):
+        self.request = fakes.request(specs={'isolation:no_such': 'x'})
+        with (
+            mock.patch.object(self.hypervisor, 'is_hook', return_value=True),
+            mock.patch.object(self, 'start', side_effect=OSError('hook')),
+        ):
+            error = self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual(['isolation:no_such'], [u.key for u in error.unmet])
+        self.assertIn('isolation.verify.hook', str(error))
+
     def test_start_that_cannot_be_noted(self):
         # Later nobody could tell whether the guest was verified.
         with mock.patch.object(
