@@ -115,8 +115,12 @@ def run(flavor: str, as_json: bool = False) -> int:
     lines = (_json if as_json else _text)(explanation, mechanisms.reasons)
     for line in lines:
         # The name and state of a host are its own words, too. JSON escapes
-        # them by itself.
-        print(line if as_json else printable.one_line(line, _MAX_LINE))
+        # them by itself, except for DEL.
+        print(
+            line.replace('\x7f', '\\u007f')
+            if as_json
+            else printable.one_line(line, _MAX_LINE)
+        )
     return 0 if explanation.usable else 1
 
 

@@ -17,6 +17,7 @@ facts that Nova's databases hold and calls the decision that the scheduler
 calls.
 """
 
+import io
 import sys
 import typing
 
@@ -56,6 +57,12 @@ def main() -> int:
     config.parse_args(sys.argv)
     objects.register_all()
     registry.get()
+    for stream in (sys.stdout, sys.stderr):
+        # What a host says of itself may have letters that the terminal's
+        # encoding lacks; the answers about the others are printed all the
+        # same.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     try:
         return int(CONF.command.run(CONF.command))
     except error.CommandError as failure:

@@ -42,7 +42,8 @@ def install(
     packages = _PACKAGES[program]
     try:
         found = release()
-    except OSError:
+    except (OSError, ValueError):
+        # There is no such file, or it is not UTF-8.
         found = {}
     names = [found.get('ID', ''), *found.get('ID_LIKE', '').split()]
     for name in names:

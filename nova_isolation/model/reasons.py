@@ -176,8 +176,9 @@ FACTS_FUTURE = Reason(
 FACTS_MALFORMED = Reason(
     'isolation.facts.malformed',
     'The facts, or the part of them that the requirement needs, are '
-    'malformed.',
-    'Restart nova-compute on the host. If the code appears again, other '
+    'malformed, or are those of another release of nova-isolation.',
+    'Install on the host the release of nova-isolation that the controllers '
+    'have, and restart its nova-compute. If the code appears again, other '
     'software writes to the stats of the compute node.',
 )
 FACTS_NEWER = Reason(

@@ -148,6 +148,20 @@ def enforced(
     return not flags & _PERMISSIVE
 
 
+def canonical(context: str, ask: Callable[[str, str], str]) -> str:
+    """Return a context as the kernel shows it.
+
+    A policy may have several names for a type (``typealias``). The kernel
+    takes each and shows the first alone (sel_write_context in
+    security/selinux/selinuxfs.c).
+
+    :param context: a context that the policy has
+    :param ask: returns the answer of a file to a question
+    :raises OSError: the kernel gives no answer
+    """
+    return ask(f'{_FS}/context', context).strip('\0\n ')
+
+
 def allows(
     source: str,
     target: str,

@@ -28,6 +28,7 @@ from nova_isolation.attestation import service
 from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence
+from nova_isolation.model import printable
 from nova_isolation.model import requirements
 from nova_isolation.scheduler import prefilter
 
@@ -103,7 +104,7 @@ class IsolationFilter(filters.BaseHostFilter):
                     'The flavor of this request has %(key)s, which is no '
                     'extra spec of nova-isolation, so nothing is enforced. '
                     'If %(meant)s is meant, set that and unset %(key)s.',
-                    {'key': key, 'meant': meant},
+                    {'key': printable.one_line(key), 'meant': meant},
                 )
 
     def host_passes(

@@ -28,6 +28,7 @@ MLS = '/sys/fs/selinux/mls'
 KERNEL = '/sys/fs/selinux/initial_contexts/kernel'
 PROCESS = '/sys/fs/selinux/class/process/index'
 ACCESS = '/sys/fs/selinux/access'
+CONTEXT = '/sys/fs/selinux/context'
 APPARMOR = '/sys/module/apparmor/parameters/enabled'
 APPARMOR_MODE = '/sys/module/apparmor/parameters/mode'
 FIPS = '/proc/sys/crypto/fips_enabled'
@@ -145,6 +146,7 @@ class Host(fakes.FakeHost):
         evidence=None,
         arguments=fakes.ARGUMENTS,
         types=TYPES,
+        aliases=None,
     ):
         super().__init__(
             dict(files),
@@ -164,9 +166,14 @@ class Host(fakes.FakeHost):
         )
         self._permissive = permissive
         self._unknown = unknown
+        self._aliases = aliases
 
     def ask(self, path, question):
         """As security/selinux/selinuxfs.c answers."""
+        if path == CONTEXT and self._aliases is not None:
+            user, role, type_, level = question.split(':', 3)
+            shown = self._aliases.get(type_, type_)
+            return f'{user}:{role}:{shown}:{level}\0'
         if path != ACCESS or PROCESS not in self.files:
             raise FileNotFoundError(path)
         source, target, number = question.split()

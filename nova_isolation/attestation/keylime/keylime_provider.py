@@ -36,6 +36,7 @@ from nova_isolation.attestation.keylime import verifier_api
 from nova_isolation.https import https_client
 from nova_isolation.https import https_error
 from nova_isolation.mechanisms.attested import attestation_result
+from nova_isolation.model import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -242,8 +243,8 @@ class KeylimeProvider(provider.Provider):
                 LOG.error(
                     'Host %s does not count as attested: %s. Correct the '
                     'host_map, or the agents at the verifiers',
-                    host,
-                    why,
+                    printable.one_line(host),
+                    printable.one_line(why),
                 )
         self._ambiguous = ambiguous
         return verdicts

@@ -19,6 +19,7 @@ import typing
 
 from oslo_log import log as logging
 
+from nova_isolation.model import printable
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors
 from nova_isolation.virt.watch import host_answers
@@ -120,7 +121,8 @@ class RunningGuests:
                     'The database cannot be asked about the guests of this '
                     'host. The guests are verified against its last answer: '
                     '%s',
-                    error,
+                    # A RemoteError has the conductor's traceback.
+                    printable.one_line(error),
                 )
             self._reachable = False
             return self._found(guests, self._answers.remembered(guests), False)

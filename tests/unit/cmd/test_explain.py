@@ -148,6 +148,15 @@ class ExplainTest(base.TestCase):
                 self.assertNotIn('c: accepted', line[:12])
         self.assertIn('b: accepted\n', self.explain(node('b'), svirt='any')[1])
 
+    def test_del(self):
+        for as_json in (False, True):
+            _, out = self.explain(
+                node('a\x7fb'), hypervisor='kvm', as_json=as_json
+            )
+            self.assertNotIn('\x7f', out)
+            if as_json:
+                self.assertEqual('a\x7fb', json.loads(out)['hosts'][0]['host'])
+
     def test_near_misses(self):
         for as_json in (False, True):
             with mock.patch.object(

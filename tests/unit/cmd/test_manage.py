@@ -73,6 +73,18 @@ class CommandsTest(base.TestCase):
         ):
             return manage.main(), err.getvalue()
 
+    def test_a_terminal_without_the_letters(self):
+        out = io.TextIOWrapper(io.BytesIO(), encoding='latin-1')
+
+        def run(arguments):
+            print(f'host \u0436: {arguments.whom}')
+            return 0
+
+        with contextlib.redirect_stdout(out):
+            self.assertEqual((0, ''), self.run_program(run, 'greet', 'all'))
+        out.flush()
+        self.assertEqual(b'host \\u0436: all\n', out.buffer.getvalue())
+
     def test_another_command(self):
         given = []
 

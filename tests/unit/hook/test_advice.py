@@ -50,6 +50,12 @@ class AdviceTest(base.TestCase):
 
         self.assertIn('install it', advice.install('semanage', fail))
 
+    def test_os_release_that_is_not_utf_8(self):
+        self.assertIn(
+            'install it',
+            advice.install('semanage', lambda: {'ID': b'\xff'.decode()}),
+        )
+
     def test_this_host(self):
         for program in ('matchpathcon', 'semanage', 'aa-exec'):
             self.assertTrue(advice.install(program))

@@ -408,6 +408,18 @@ class MapTest(Case):
         asked.fetch(found)
         self.assertEqual(2, self.log.output.count('Host c0 does not count'))
 
+    def test_names_that_write_lines(self):
+        self.rule = 'metadata'
+        for status in self.verifier.results.values():
+            status['meta_data'] = json.dumps({'host': 'c0\nERROR: \x1b[2J'})
+        one = self.verifier.results[verifier.FIRST]
+        self.verifier.results['x\n\u202eERROR: y'] = one
+        self.asked().fetch(NOTHING)
+        self.assertIn(r'Host c0\nERROR: \x1b[2J does not', self.log.output)
+        for line in self.log.output.splitlines():
+            self.assertTrue(line.isprintable(), ascii(line))
+            self.assertFalse(line.startswith('ERROR: '), line)
+
     def test_two_hosts_with_one_agent(self):
         self.write_hosts({**HOSTS, 'host3': verifier.FIRST.upper()})
         found = self.states(self.fetch())

@@ -335,6 +335,32 @@ class SvirtContractTest(contract.Contract, base.TestCase):
         facts = self.mechanism.measure(host)
         self.assertEqual(('b_t',), facts.types)
 
+    def test_other_names_of_a_type(self):
+        # Of a started guest the kernel shows the first name alone.
+        for svirt_types, types, default in (
+            (('svirt_t', 'qemu_t'), ('svirt_t',), 'svirt_t'),
+            (('qemu_t',), (), 'svirt_t'),
+        ):
+            for given in ('svirt_t', 'qemu_t'):
+                host = fakes.Host(
+                    fakes.SELINUX_MCS,
+                    ('selinux',),
+                    svirt_types=svirt_types,
+                    types={'kvm': given},
+                    aliases={'qemu_t': 'svirt_t'},
+                )
+                facts = mechanism.SvirtMechanism().measure(host)
+                self.assertEqual(
+                    (types, default), (facts.types, facts.default)
+                )
+                self.assertEqual(bool(types), facts.is_default_proven)
+
+    def test_the_type_of_the_virt_type(self):
+        for domain, default in fakes.TYPES.items():
+            host = fakes.Host(fakes.SELINUX_MCS, ('selinux',), domain)
+            facts = mechanism.SvirtMechanism().measure(host)
+            self.assertEqual(default, facts.default)
+
     def test_types_that_nobody_can_tell_of(self):
         for error in (PermissionError('no'), None, 'no number'):
             files = {**fakes.SELINUX_MCS, fakes.PROCESS: error}
