@@ -38,10 +38,14 @@ _FORGOTTEN = (
 
 
 class _Revocation(typing.NamedTuple):
-    """When an agent was revoked, by the clock that is never set, and why."""
+    """When an agent was revoked, by the clock that is never set, and why.
+
+    :ivar told: the time by the other clock, as it was told; None: not yet
+    """
 
     at: float
     found: str
+    told: float | None = None
 
 
 class Revocations:
@@ -134,7 +138,7 @@ class Revocations:
                     verdict,
                     attestation_result.REVOKED,
                     revoked.found,
-                    revoked.at - epoch,
+                    self._time(agent, epoch),
                 )
             elif good_at <= self._failed.get(agent, -1.0):
                 changed[name] = _distrusted(
@@ -154,6 +158,21 @@ class Revocations:
             known,
             verdicts=types.MappingProxyType({**known.verdicts, **changed}),
         )
+
+    def _time(self, agent: str, epoch: float) -> float:
+        """Return when an agent was revoked, by the clock of this host.
+
+        The same at each call unless that clock was set: each estimate of the
+        epoch differs a little, and that is no news for all clients.
+        """
+        revoked = self._revoked[agent]
+        time = revoked.at - epoch
+        if revoked.told is not None and (
+            abs(revoked.told - time) < peer_clock.RESOLUTION
+        ):
+            return revoked.told
+        self._revoked[agent] = revoked._replace(told=time)
+        return time
 
     def _meet(self, known: snapshot.Snapshot, epoch: float) -> None:
         """Note which agents have a host now, and which have none any more."""

@@ -167,6 +167,14 @@ class RevocationsTest(base.TestCase):
         self.assertEqual(3701.0, found.verdicts['h'].reported_at)
         self.assertEqual(GOOD, self.standing(known(good_at=200.0)))
 
+    def test_estimate_of_the_clock_is_no_news(self):
+        """Otherwise each fetch would be news for all clients."""
+        self.add('a', 101.0, 'x')
+        before = known()
+        first = self.revoked.apply(before, EPOCH)
+        self.assertEqual(first, self.revoked.apply(before, EPOCH + 0.001))
+        self.assertNotEqual(first, self.revoked.apply(before, EPOCH - 60))
+
     def test_agents_without_a_host_are_bounded(self):
         limit = revocations.MAX_ABSENT
         for number in range(3 * limit):
