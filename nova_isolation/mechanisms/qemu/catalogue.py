@@ -44,17 +44,16 @@ CATALOGUE = types.MappingProxyType(
         'vmware-vga': ('vmware-svga',),
         'bochs-display': ('bochs-display',),
         'ati-vga': ('ati-vga',),
-        # What has 3D acceleration besides is the next component.
+        # The front ends of the next component are among them: a package can
+        # have them without the device that they are made of, and then they
+        # have no 3D acceleration (they cannot be used at all).
         'virtio-gpu': (
             'virtio-gpu-base', 'virtio-gpu-device', 'virtio-gpu-pci*',
-            'virtio-gpu-ccw', 'virtio-gpu-rutabaga-*', 'virtio-vga',
-            'virtio-vga-base*', 'virtio-vga-rutabaga*', 'vhost-user-gpu*',
-            'vhost-user-vga*',
+            'virtio-gpu-ccw', 'virtio-gpu-rutabaga-*', 'virtio-gpu-gl-pci*',
+            'virtio-vga', 'virtio-vga-base*', 'virtio-vga-rutabaga*',
+            'virtio-vga-gl*', 'vhost-user-gpu*', 'vhost-user-vga*',
         ),
-        'virtio-gpu-gl': (
-            'virtio-gpu-gl-device', 'virtio-gpu-gl-*', 'virtio-vga-gl*',
-            'virtio-gpu-virgl-*',
-        ),
+        'virtio-gpu-gl': ('virtio-gpu-gl-device', 'virtio-gpu-virgl-*'),
         'ne2000': ('ne2k_pci', 'ne2k_isa', 'ne2k*'),
         'pcnet': ('pcnet', 'pcnet-*', 'lance'),
         'rtl8139': ('rtl8139',),
