@@ -127,10 +127,14 @@ class VerifyTest(base.TestCase):
             side_effect=fakelibvirt.libvirtError('busy'),
         ):
             server = self.boot(self.flavor(qemu_sandbox='true'), 'ERROR')
+            self.assertEqual('ERROR', server['status'])
+            # Nova, which cleans up then, cannot power it off either.
+            self.assertEqual(1, len(self.logged('could not be powered off')))
+            pending = self.guard('host1').deferred_power_off.work.pending
+            self.assertIn(server['id'], pending)
+            domain = self.connection('host1').lookupByUUIDString(server['id'])
+            self.assertEqual(fakelibvirt.VIR_DOMAIN_PAUSED, domain._state)
         self.assertNotIn('resume', self._calls())
-        self.assertEqual('ERROR', server['status'])
-        # When it was refused, and when Nova had cleaned up.
-        self.assertEqual(2, len(self.logged('could not be powered off')))
 
     def test_recording_fails(self):
         self.start(fixtures.Machine())
