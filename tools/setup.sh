@@ -72,18 +72,37 @@ libvirt_python() {
     exit 1
 }
 
+# Removes what an older constraints.txt had. One name has several spellings.
+not_listed() {
+    local others
+    others=$("$venv/bin/pip" freeze --all --exclude pip \
+        --exclude libvirt-python --exclude nova-isolation |
+        sed 's/[ =].*//' | tr 'A-Z_.' 'a-z--' |
+        grep -vxFf <(sed -n 's/==.*//p' constraints.txt | tr 'A-Z_.' 'a-z--') ||
+        true)
+    # shellcheck disable=SC2086
+    [ -z "$others" ] || "$venv/bin/pip" uninstall -q -y $others
+}
+
 third_party() {
-    local key libvirt stamp=$venv/.constraints
+    local key libvirt stamp=$venv/.constraints made now
     libvirt=$(pkg-config --modversion libvirt)
     # An upgrade of the machine may replace the interpreter of the .venv.
     key=$(cat constraints.txt - <<<"libvirt $libvirt" | sha256sum |
         cut -c1-64)
-    [ "$(cat "$stamp" 2>/dev/null)" != \
-        "$key $("$venv/bin/python" -VV 2>&1)" ] || return 0
-    say "making .venv from constraints.txt and libvirt $libvirt (about a" \
-        "minute)"
-    rm -rf "$venv"
-    "${PYTHON:-python3}" -m venv "$venv"
+    made=$(cat "$stamp" 2>/dev/null || true)
+    now=$("$venv/bin/python" -VV 2>&1 || true)
+    [ "$made" != "$key $now" ] || return 0
+    # An interrupted change leaves no stamp, and the next run begins anew.
+    rm -f "$stamp"
+    if [ -n "$made" ] && [ "${made#* }" = "$now" ]; then
+        say "changing .venv to constraints.txt and libvirt $libvirt"
+    else
+        say "making .venv from constraints.txt and libvirt $libvirt (about" \
+            "a minute)"
+        rm -rf "$venv"
+        "${PYTHON:-python3}" -m venv "$venv"
+    fi
     # PIP_CONSTRAINT reaches the environments in which pip builds the few
     # packages that come as source. --no-deps: the list is complete.
     export PIP_CONSTRAINT=$PWD/constraints.txt
@@ -91,6 +110,7 @@ third_party() {
         "$venv/bin/pip" install -q --no-compile --no-deps -r constraints.txt
     libvirt_python "$libvirt"
     unset PIP_CONSTRAINT
+    not_listed
     # Two cores byte-compile faster than pip's one; a file that does not
     # compile (templates, old syntax) is nobody's import.
     "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 ||

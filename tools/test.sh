@@ -18,7 +18,7 @@
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
 # up what ran: each test, and each check of the other stages.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 bin=.venv/bin
 passed=0 failed=0 skipped=0
 broken=() notes=()
@@ -145,7 +145,8 @@ stage_pep8() {
         lab tools
     check 'codespell' $bin/codespell
     check 'import contracts' $bin/lint-imports --no-logo --no-cache
-    check 'bash -n' bash -n tools/*.sh .ci/run
+    check 'shellcheck' $bin/shellcheck tools/*.sh .ci/run
+    check 'bashate' $bin/bashate -iE006 -eE005,E042 tools/*.sh .ci/run
 }
 
 stage_py3() { tests ./tests/unit; }
