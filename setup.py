@@ -16,7 +16,7 @@ import setuptools
 from setuptools.command import build_py
 
 #: Python reads it at start, because it lies at the root of site-packages. It
-#: registers nova_isolation.finder.
+#: registers nova_isolation_finder.
 _START_FILE = 'nova-isolation.pth'
 
 

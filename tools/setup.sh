@@ -129,7 +129,8 @@ third_party() {
 project() {
     local key stamp=$venv/.project
     key=$(find nova_isolation etc setup.cfg setup.py pyproject.toml \
-        nova-isolation.pth requirements.txt README.rst -type f ! -name '*.pyc' -print0 |
+        nova-isolation.pth nova_isolation_finder.py requirements.txt \
+        README.rst -type f ! -name '*.pyc' -print0 |
         sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64)
     [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
     say "installing this checkout as a wheel"

@@ -43,6 +43,7 @@ _PROJECT = (
     'nova_isolation',
     'nova_isolation-*.dist-info',
     'nova-isolation.pth',
+    'nova_isolation_finder.py',
 )
 #: Does what the console script nova-isolation-hook does.
 _HOOK = (

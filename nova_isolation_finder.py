@@ -17,11 +17,13 @@ isolation.IsolationDriver`` it imports ``nova.virt.isolation``. No file of ours
 can lie there: Nova may be in another folder (a distribution's, or an editable
 install), and a wheel that owned a part of ``nova/`` would make ``pip install
 --target --upgrade`` delete the rest. So the module is made when it is asked
-for. ``nova-isolation.pth``, which lies beside the package, registers the
-finder in each interpreter at start.
+for. ``nova-isolation.pth``, which lies beside this file, registers the finder
+in each interpreter at start.
 
 Therefore this module is imported by every Python program of the host. It
-imports nothing but ``sys``, and does nothing for any other name.
+imports nothing but ``sys``, and does nothing for any other name. It is not in
+the package nova_isolation, because a package that is imported at start comes
+before those of PYTHONPATH and of the current folder.
 """
 
 import sys
