@@ -125,12 +125,12 @@ third_party() {
     echo "$key $("$venv/bin/python" -VV)" >"$stamp"
 }
 
-# The wheel, not an editable install: Nova imports its driver from the
-# package nova.virt, so our shim has to lie in the same site-packages.
+# The wheel, not an editable install: the tests check what users install.
 project() {
     local key stamp=$venv/.project
-    key=$(find nova_isolation nova etc setup.cfg setup.py pyproject.toml \
-        requirements.txt README.rst -type f ! -name '*.pyc' -print0 |
+    key=$(find nova_isolation etc setup.cfg setup.py pyproject.toml \
+        nova-isolation.pth nova_isolation_finder.py requirements.txt \
+        README.rst -type f ! -name '*.pyc' -print0 |
         sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64)
     [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
     say "installing this checkout as a wheel"
