@@ -372,8 +372,8 @@ class AttestdTest(PluginCase):
                     'stack post-config', SERVICE_HOST=host, **self.settings
                 )
                 shown = subprocess.run(
-                    'openssl x509 -noout -text -in'.split()
-                    + [str(self.certificate)],
+                    ['openssl', 'x509', '-noout', '-text'],
+                    stdin=self.certificate.open(),
                     capture_output=True,
                     text=True,
                     check=True,
