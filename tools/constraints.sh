@@ -52,9 +52,9 @@ if [ $# = 2 ]; then
     sed '/^\(nova\|keystone\|glance\|neutron\|openstack-placement\)==/d' \
         lab/requirements.txt >"$work/lab"
     # Style is checked once, in .venv.
-    style='bandit|codespell|coverage|import-linter|lxml-stubs|mypy|ruff'
-    sed -E "/^($style|types-requests)/d" test-requirements.txt \
-        >"$work/tests"
+    style='bandit|bashate|codespell|coverage|import-linter|lxml-stubs|mypy'
+    sed -E "/^($style|ruff|shellcheck|types-requests)/d" \
+        test-requirements.txt >"$work/tests"
     sed '/^libvirt-python/d' "$2" >"$work/upper"
     echo "libvirt-python==$(pkg-config --modversion libvirt)" >>"$work/upper"
     resolve "constraints/nova-$1.txt" -c "$work/upper" -r "$work/services" \

@@ -118,25 +118,36 @@ libvirt_python() {
     exit 1
 }
 
-# Makes a venv with exactly the versions of a list of constraints.
-make_venv() {
-    local new=$1 list=$2 libvirt=$3 site
-    rm -rf "$new"
-    "${PYTHON:-python3}" -m venv "$new"
+# Removes what an older list of constraints had. One name has several spellings.
+not_listed() {
+    local from=$1 list=$2 others
+    others=$("$from/bin/pip" freeze --all --exclude pip \
+        --exclude libvirt-python --exclude nova-isolation |
+        sed 's/[ =].*//' | tr 'A-Z_.' 'a-z--' |
+        grep -vxFf <(sed -n 's/==.*//p' "$list" | tr 'A-Z_.' 'a-z--') ||
+        true)
+    # shellcheck disable=SC2086
+    [ -z "$others" ] || "$from/bin/pip" uninstall -q -y $others
+}
+
+# Installs exactly the versions of a list of constraints into a venv.
+fill_venv() {
+    local into=$1 list=$2 libvirt=$3 site
     # PIP_CONSTRAINT reaches the environments in which pip builds the few
     # packages that come as source. --no-deps: the list is complete.
     export PIP_CONSTRAINT=$PWD/$list
     quietly "$cache/pip.log" \
-        "$new/bin/pip" install -q --no-compile --no-deps -r "$list"
-    libvirt_python "$new" "$libvirt"
+        "$into/bin/pip" install -q --no-compile --no-deps -r "$list"
+    libvirt_python "$into" "$libvirt"
     unset PIP_CONSTRAINT
+    not_listed "$into" "$list"
     # Two cores byte-compile faster than pip's one; a file that does not
     # compile (templates, old syntax) is nobody's import.
-    "$new/bin/python" -m compileall -q -j 0 "$new/lib" >/dev/null 2>&1 ||
+    "$into/bin/python" -m compileall -q -j 0 "$into/lib" >/dev/null 2>&1 ||
         true
-    quietly "$cache/pip.log" "$new/bin/pip" check
+    quietly "$cache/pip.log" "$into/bin/pip" check
     # Nova's functional tests look for its api-paste.ini here.
-    site=$("$new/bin/python" -c \
+    site=$("$into/bin/python" -c \
         'import sysconfig; print(sysconfig.get_path("purelib"))')
     mkdir -p "$site/etc"
     ln -sfn ../../../../etc/nova "$site/etc/nova"
@@ -147,7 +158,7 @@ make_venv() {
 inputs() {
     local list=$1 libvirt=$2 python=$3
     echo "$(cat "$list" - <<<"libvirt $libvirt" | sha256sum | cut -c1-64)" \
-        "$("$python" -VV 2>&1)"
+        "$("$python" -VV 2>&1 || true)"
 }
 
 # A copy of a venv in another place. The files are hard links where they can
@@ -165,14 +176,23 @@ copy_venv() {
 }
 
 third_party() {
-    local libvirt stamp=$venv/.constraints
+    local key libvirt stamp=$venv/.constraints made
     libvirt=$(pkg-config --modversion libvirt)
-    [ "$(cat "$stamp" 2>/dev/null)" != \
-        "$(inputs constraints.txt "$libvirt" "$venv/bin/python")" ] || return 0
-    say "making .venv from constraints.txt and libvirt $libvirt (about a" \
-        "minute)"
-    make_venv "$venv" constraints.txt "$libvirt"
-    inputs constraints.txt "$libvirt" "$venv/bin/python" >"$stamp"
+    key=$(inputs "$pins" "$libvirt" "$venv/bin/python")
+    made=$(cat "$stamp" 2>/dev/null || true)
+    [ "$made" != "$key" ] || return 0
+    # An interrupted change leaves no stamp, and the next run begins anew.
+    rm -f "$stamp"
+    if [ -n "$made" ] && [ "${made#* }" = "${key#* }" ]; then
+        say "changing .venv to constraints.txt and libvirt $libvirt"
+    else
+        say "making .venv from constraints.txt and libvirt $libvirt (about" \
+            "a minute)"
+        rm -rf "$venv"
+        "${PYTHON:-python3}" -m venv "$venv"
+    fi
+    fill_venv "$venv" "$pins" "$libvirt"
+    inputs "$pins" "$libvirt" "$venv/bin/python" >"$stamp"
 }
 
 # The same for an older release of Nova: made once in the cache.
@@ -188,7 +208,9 @@ older_release() {
         flock 9
         [ ! -e "$base/.constraints" ] || exit 0
         say "making a venv from $pins and libvirt $libvirt (some minutes)"
-        make_venv "$base" "$pins" "$libvirt"
+        rm -rf "$base"
+        "${PYTHON:-python3}" -m venv "$base"
+        fill_venv "$base" "$pins" "$libvirt"
         echo "$key" >"$base/.constraints"
     ) 9>"$cache/nova/$nova.lock"
     copy_venv "$base" "$venv"
@@ -220,12 +242,12 @@ newer_release() {
     echo "$key" >"$stamp"
 }
 
-# The wheel, not an editable install: Nova imports its driver from the
-# package nova.virt, so our shim has to lie in the same site-packages.
+# The wheel, not an editable install: the tests check what users install.
 project() {
     local key stamp=$venv/.project
-    key=$(find nova_isolation nova etc setup.cfg setup.py pyproject.toml \
-        requirements.txt README.rst -type f ! -name '*.pyc' -print0 |
+    key=$(find nova_isolation etc setup.cfg setup.py pyproject.toml \
+        nova-isolation.pth nova_isolation_finder.py requirements.txt \
+        README.rst -type f ! -name '*.pyc' -print0 |
         sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64)
     [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
     say "installing this checkout as a wheel"
