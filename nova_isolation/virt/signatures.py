@@ -178,10 +178,11 @@ def check(
     changed += missing(called)
     if changed:
         raise nova_exception.InvalidConfiguration(
-            f'nova-isolation does not fit Nova {nova_release.version()}, so '
-            'guests would go unguarded. Install the release of '
-            'nova-isolation that was made for it; this one supports '
-            f'{nova_release.SUPPORTED}. Changed: ' + '; '.join(changed)
+            'nova-isolation does not fit this Nova, so guests would go '
+            f'unguarded. Nova is {nova_release.version()}; supported are '
+            f'{nova_release.SUPPORTED}. Install the release of '
+            'nova-isolation that was made for this Nova. Changed: '
+            + '; '.join(changed)
         )
 
 
