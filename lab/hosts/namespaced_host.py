@@ -39,6 +39,7 @@ from lab.run import records
 from lab.run import supervisor as supervisors
 
 _START_SECONDS = 300
+_KVM = Path('/dev/kvm')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,11 @@ class NamespacedHost:
         # guest names the emulator by its path.
         if self.spec.emulator != 'stock':
             mounts[layout.emulator] = compute_host.EMULATOR
+        # libvirt asks whether QEMU's user may use KVM, and QEMU whether it can.
+        # Where the answers differ, as they do if the device belongs to an
+        # unknown group, libvirt examines QEMU again at each call.
+        if _KVM.exists():
+            mounts[layout.no_kvm] = _KVM
         return namespaces.inside(
             self.spec.name,
             layout.scratch,
@@ -101,6 +107,7 @@ class NamespacedHost:
         layout.scratch.mkdir(parents=True)
         for folder in layout.MOUNTS:
             (layout.root / folder).mkdir()
+        layout.no_kvm.touch(mode=0)
         self._nova.make()
         if self.spec.emulator == 'execstack':
             executable_stack.copy(compute_host.EMULATOR, layout.emulator)

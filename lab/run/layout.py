@@ -124,6 +124,11 @@ class HostLayout:
         return self.root / 'qemu-system-x86_64'
 
     @property
+    def no_kvm(self) -> Path:
+        """What the host sees as /dev/kvm where this machine has that."""
+        return self.root / 'kvm'
+
+    @property
     def uri(self) -> str:
         """The libvirt URI that reaches this host from outside."""
         return f'qemu+unix:///system?socket={self.socket}'
