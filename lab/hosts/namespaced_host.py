@@ -76,8 +76,8 @@ class NamespacedHost:
         # guest names the emulator by its path.
         if self.spec.emulator != 'stock':
             mounts[layout.emulator] = compute_host.EMULATOR
-        # libvirt asks whether QEMU's user may use KVM, and QEMU whether it can.
-        # Where the answers differ, as they do if the device belongs to an
+        # libvirt asks whether QEMU's user may use KVM, and QEMU whether it
+        # can. Where the answers differ, as they do if the device belongs to an
         # unknown group, libvirt examines QEMU again at each call.
         if _KVM.exists():
             mounts[layout.no_kvm] = _KVM
