@@ -40,6 +40,7 @@ from lab.run import supervisor as supervisors
 
 _START_SECONDS = 300
 _KVM = Path('/dev/kvm')
+_HIDE = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +211,8 @@ class NamespacedHost:
                 f'HOME={recipe.STATE}',
                 *command,
             ]
+        if self.spec.hidepid:
+            command = ['sh', '-c', _HIDE, 'sh', *command]
         return supervisor.start(name, self.inside(command))
 
     def stop_service(
