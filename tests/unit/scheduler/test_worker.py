@@ -31,7 +31,6 @@ from nova.scheduler import manager
 from nova_isolation.attestation import refresher, snapshot
 from nova_isolation.attestation import service as attestation
 from nova_isolation.scheduler import filter as isolation_filter
-from nova_isolation.testing import fixture_provider
 
 asked = []
 ours, theirs = socket.socketpair()
