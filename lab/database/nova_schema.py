@@ -28,10 +28,9 @@ import traceback
 # Before Nova is imported: a thread pool of eventlet does not survive a fork.
 os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = '1'
 
-from nova.cmd import manage
-
 from nova import config
 from nova import objects
+from nova.cmd import manage
 
 
 def main() -> int:

@@ -42,7 +42,8 @@ _UNIT = 'nova-compute'
 _PROJECT = (
     'nova_isolation',
     'nova_isolation-*.dist-info',
-    'nova/virt/isolation',
+    'nova-isolation.pth',
+    'nova_isolation_finder.py',
 )
 #: Does what the console script nova-isolation-hook does.
 _HOOK = (
@@ -164,7 +165,7 @@ class MachineHost:
         """
         ssh = self.ssh(supervisor)
         ssh.check(['mkdir', '-p', recipe.CONFIGURATION])
-        command: list[str | Path] = [recipe.VENV / 'bin' / self.spec.command]
+        command: list[str | Path] = [recipe.VENV / 'bin' / 'nova-compute']
         for file in files:
             target = recipe.CONFIGURATION / file.name
             ssh.check(['tee', target], text=file.read_text('utf-8'))

@@ -197,7 +197,7 @@ class NamespacedHost:
         files: Sequence[Path],
     ) -> records.Daemon:
         """Start nova-compute in the host's namespaces."""
-        command: list[str | Path] = [layouts.BIN / self.spec.command]
+        command: list[str | Path] = [layouts.BIN / 'nova-compute']
         for file in files:
             command += ['--config-file', file]
         return supervisor.start(name, self.inside(command))
