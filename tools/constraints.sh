@@ -17,11 +17,11 @@ resolve() {
         sed -n '/^#/p' "$file"
         # tools/setup.sh chooses the version of libvirt-python.
         "$work/venv/bin/pip" freeze --all --exclude pip \
-            --exclude libvirt-python
+            --exclude libvirt-python --exclude nova-isolation
     } >"$work/constraints.txt"
     mv "$work/constraints.txt" "$file"
 }
 
-resolve constraints.txt -r requirements.txt -r test-requirements.txt \
+resolve constraints.txt '.[attestd,compute]' -r test-requirements.txt \
     -r lab/requirements.txt -r doc/requirements.txt
 resolve tests/tempest/constraints.txt -r tests/tempest/requirements.txt
