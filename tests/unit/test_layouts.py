@@ -16,6 +16,7 @@ The environments, the installations by pip and Nova are real. Only the folders
 of Nova are linked to, and not copied.
 """
 
+from importlib import metadata
 from pathlib import Path
 import shutil
 import subprocess
@@ -143,7 +144,8 @@ class Environment:
         self.nova(source)
         (source / 'setup.py').write_text(
             'import setuptools\n'
-            "setuptools.setup(name='nova', version='1', "
+            'setuptools.setup('
+            f"name='nova', version='{metadata.version('nova')}', "
             "packages=['nova', 'nova.virt'])\n"
         )
         self.install('--editable', source)
