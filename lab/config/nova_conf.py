@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.config import host_specs
 from lab.config import ini
+from lab.config import kolla
 from lab.config import site as sites
 from lab.machine import recipe
 from lab.run import layout as layouts
@@ -92,6 +93,7 @@ def compute(
             },
         },
         _privsep(layouts.BIN, conf),
+        _contained(spec),
         spec.settings,
     )
 
@@ -164,6 +166,13 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
         },
         spec.isolation,
     )
+
+
+def _contained(spec: host_specs.HostSpec) -> ini.Settings:
+    """What Kolla-Ansible would merge into the configuration of the lab."""
+    if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
+        return {}
+    return kolla.nova_compute()
 
 
 def _privsep(folder: Path, conf: Path) -> ini.Settings:

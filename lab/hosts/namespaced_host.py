@@ -27,6 +27,7 @@ import uuid
 from lab.config import host_specs
 from lab.config import site as sites
 from lab.hosts import compute_host
+from lab.hosts import container
 from lab.hosts import executable_stack
 from lab.run import errors
 from lab.run import layout as layouts
@@ -118,6 +119,7 @@ class NamespacedHost:
             (layout.root / folder).mkdir(parents=True)
         layout.instances.mkdir()
         layout.nova.mkdir()
+        layout.container.mkdir()
         if self.spec.emulator == 'execstack':
             executable_stack.copy(compute_host.EMULATOR, layout.emulator)
         layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
@@ -200,7 +202,10 @@ class NamespacedHost:
         command: list[str | Path] = [layouts.BIN / self.spec.command]
         for file in files:
             command += ['--config-file', file]
-        return supervisor.start(name, self.inside(command))
+        contained = self.spec.layout == 'container'
+        if contained:
+            command = container.inside(self.site, self.spec.name, command)
+        return supervisor.start(name, self.inside(command), group=contained)
 
     def stop_service(
         self, supervisor: supervisors.Supervisor, name: str

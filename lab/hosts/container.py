@@ -1,0 +1,172 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Runs a compute host's nova-compute as a container of Kolla-Ansible does.
+
+It has namespaces of its own for processes, mounts and the host name, and a
+root like that of an image: this machine's files without QEMU, without
+libvirt's configuration and state, and without the lab's own files. It sees of
+its host what Kolla-Ansible mounts by default, and what contrib/kolla adds.
+libvirtd and QEMU run outside, on the host. The network is the host's, as it is
+with Kolla-Ansible.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from pathlib import PurePosixPath
+
+from lab.config import kolla
+from lab.config import site as sites
+from lab.run import layout as layouts
+
+#: nova_compute_default_volumes and run_default_volumes_podman in
+#: kolla-ansible/ansible/roles/nova-cell/defaults/main.yml, as far as this
+#: machine has them. /dev and the volumes of Nova's state are below.
+_DEFAULT = ('/lib/modules', '/run/libvirt', '/var/lib/libvirt')
+#: What a machine that runs libvirt and QEMU has, and the image has not.
+#: Kolla's nova-compute image has qemu-utils, and so has this one.
+_NOT_IN_IMAGE = (
+    'etc/libvirt',
+    'usr/bin/qemu-system-*',
+    'usr/lib/*/qemu',
+    'usr/sbin/libvirtd',
+    'var/lib/libvirt/*',
+    'run/*',
+)
+#: $1 is the host name, $2 an empty folder, $3 the folder that is emptied for
+#: the container, followed by the patterns of what the image lacks, "--",
+#: triples of a volume (source, target, "ro" or "rw"), "--", and the command.
+_ENTER = """
+set -eu
+hostname "$1"
+scratch=$2
+hidden=$3
+shift 3
+mount -t tmpfs -o mode=0755 tmpfs "$scratch"
+mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
+root=$scratch/root
+mount -t overlay overlay \
+    -o "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work" "$root"
+while [ "$1" != -- ]; do
+    rm -rf "$root"/$1
+    shift
+done
+shift
+mount -t proc proc "$root/proc"
+mount -t sysfs sysfs "$root/sys"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root$hidden"
+mount -t tmpfs -o mode=0755 tmpfs "$root$hidden"
+while [ "$1" != -- ]; do
+    if [ -d "$1" ]; then
+        mkdir -p "$root$2"
+    else
+        mkdir -p "$(dirname "$root$2")"
+        touch "$root$2"
+    fi
+    mount --bind "$1" "$root$2"
+    if [ "$3" = ro ]; then mount -o remount,bind,ro "$root$2"; fi
+    shift 3
+done
+shift
+cd "$root"
+mkdir -p .host
+pivot_root . .host
+umount --lazy /.host
+rmdir /.host
+exec "$@"
+"""
+
+
+def inside(
+    site: sites.Site, name: str, command: Sequence[str | Path]
+) -> list[str | Path]:
+    """The command line that runs ``command`` in the host's container.
+
+    It is to be run in the namespaces of the host. Whoever ends the container
+    signals the process group: ``unshare`` itself lets SIGTERM pass.
+
+    :param name: the name of the compute host
+    """
+    scratch = site.layout.host(name).container
+    volumes: list[str | Path] = []
+    for volume in _volumes(site, name):
+        volumes += [
+            str(volume.source),
+            str(volume.target),
+            'ro' if volume.read_only else 'rw',
+        ]
+    return [
+        'unshare',
+        '--mount',
+        '--uts',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--propagation',
+        'private',
+        'sh',
+        '-c',
+        _ENTER,
+        'sh',
+        name,
+        scratch,
+        site.layout.state,
+        *_NOT_IN_IMAGE,
+        '--',
+        *volumes,
+        '--',
+        *command,
+    ]
+
+
+def take_away(site: sites.Site, name: str, targets: Sequence[str]) -> None:
+    """Start the container without these volumes from now on.
+
+    :param name: the name of the compute host
+    :param targets: paths in the container; none gives all volumes back
+    """
+    known = {str(one.target) for one in kolla.extra_volumes()}
+    unknown = set(targets) - known
+    if unknown:
+        raise ValueError(f'the container has no volumes {unknown}')
+    layouts.write(
+        site.layout.host(name).taken_away, '\n'.join(targets), mode=0o644
+    )
+
+
+def _volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
+    layout, host = site.layout, site.layout.host(name)
+    own = [
+        # In an image this is /var/lib/kolla/venv.
+        kolla.Volume(PurePosixPath(layouts.VENV), PurePosixPath(layouts.VENV)),
+        kolla.Volume(
+            PurePosixPath(layout.etc / 'nova'),
+            PurePosixPath(layout.etc / 'nova'),
+            read_only=True,
+        ),
+    ]
+    shared = [Path(one) for one in _DEFAULT] + [
+        host.nova,
+        layout.instances,
+        Path(site.locks),
+    ]
+    own += [
+        kolla.Volume(PurePosixPath(path), PurePosixPath(path))
+        for path in shared
+    ]
+    gone = set()
+    if host.taken_away.exists():
+        gone = set(host.taken_away.read_text(encoding='utf-8').splitlines())
+    return own + [
+        one for one in kolla.extra_volumes() if str(one.target) not in gone
+    ]
