@@ -29,9 +29,10 @@ from lab.config import site as sites
 from lab.run import layout as layouts
 
 #: nova_compute_default_volumes and run_default_volumes_podman in
-#: kolla-ansible/ansible/roles/nova-cell/defaults/main.yml, as far as this
-#: machine has them. /dev and the volumes of Nova's state are below.
-_DEFAULT = ('/lib/modules', '/run/libvirt', '/var/lib/libvirt')
+#: kolla-ansible/ansible/roles/nova-cell/defaults/main.yml. /lib/modules is not
+#: among them, which a machine without modules lacks; /dev and Nova's own
+#: folders are below.
+_DEFAULT = ('/run/libvirt', '/var/lib/libvirt')
 #: What a machine that runs libvirt and QEMU has, and the image has not.
 #: Kolla's nova-compute image has qemu-utils, and so has this one.
 _NOT_IN_IMAGE = (
@@ -98,9 +99,9 @@ def inside(
     :param name: the name of the compute host
     """
     scratch = site.layout.host(name).container
-    volumes: list[str | Path] = []
-    for volume in _volumes(site, name):
-        volumes += [
+    mounts: list[str | Path] = []
+    for volume in volumes(site, name):
+        mounts += [
             str(volume.source),
             str(volume.target),
             'ro' if volume.read_only else 'rw',
@@ -123,28 +124,24 @@ def inside(
         site.layout.state,
         *_NOT_IN_IMAGE,
         '--',
-        *volumes,
+        *mounts,
         '--',
         *command,
     ]
 
 
 def take_away(site: sites.Site, name: str, targets: Sequence[str]) -> None:
-    """Start the container without these volumes from now on.
+    """Let the host's container lack these folders when it starts.
 
     :param name: the name of the compute host
-    :param targets: paths in the container; none gives all volumes back
+    :param targets: paths in the container, of volumes or below one; none
+        gives all of them back
     """
-    known = {str(one.target) for one in kolla.extra_volumes()}
-    unknown = set(targets) - known
-    if unknown:
-        raise ValueError(f'the container has no volumes {unknown}')
-    layouts.write(
-        site.layout.host(name).taken_away, '\n'.join(targets), mode=0o644
-    )
+    layouts.write(site.layout.host(name).taken_away, '\n'.join(targets))
 
 
-def _volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
+def volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
+    """What the host's container is to see of its host, in this order."""
     layout, host = site.layout, site.layout.host(name)
     own = [
         # In an image this is /var/lib/kolla/venv.
@@ -164,9 +161,22 @@ def _volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
         kolla.Volume(PurePosixPath(path), PurePosixPath(path))
         for path in shared
     ]
-    gone = set()
+    gone = []
     if host.taken_away.exists():
-        gone = set(host.taken_away.read_text(encoding='utf-8').splitlines())
-    return own + [
-        one for one in kolla.extra_volumes() if str(one.target) not in gone
+        gone = host.taken_away.read_text(encoding='utf-8').splitlines()
+    there = [
+        one
+        for one in own + kolla.extra_volumes()
+        if str(one.target) not in gone
+    ]
+    # What is below a volume is covered by an empty folder.
+    return there + [
+        kolla.Volume(
+            PurePosixPath(host.container), PurePosixPath(one), read_only=True
+        )
+        for one in gone
+        if any(
+            PurePosixPath(one).is_relative_to(volume.target)
+            for volume in there
+        )
     ]
