@@ -53,7 +53,7 @@ scratch=$2
 hidden=$3
 shift 3
 mount -t tmpfs -o mode=0755 tmpfs "$scratch"
-mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
+mkdir "$scratch/upper" "$scratch/work" "$scratch/root" "$scratch/empty"
 root=$scratch/root
 mount -t overlay overlay \
     -o "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work" "$root"
@@ -172,7 +172,9 @@ def volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
     # What is below a volume is covered by an empty folder.
     return there + [
         kolla.Volume(
-            PurePosixPath(host.container), PurePosixPath(one), read_only=True
+            PurePosixPath(host.container / 'empty'),
+            PurePosixPath(one),
+            read_only=True,
         )
         for one in gone
         if any(
