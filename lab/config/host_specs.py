@@ -45,6 +45,8 @@ class HostSpec:
     #: The security module of a host that is a virtual machine (see
     #: lab.machine). None: the host is made of namespaces of this machine.
     machine: recipe.Module | None = None
+    #: The user that its nova-compute runs as.
+    user: Literal['nova', 'root'] = 'nova'
     #: seccomp_sandbox of its qemu.conf.
     sandbox: bool = True
     #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
@@ -111,6 +113,7 @@ KNOWN = {
             command=OUR_COMMAND,
         ),
         HostSpec('cpu-stock').stock(),
+        HostSpec('cpu-root', user='root'),
         HostSpec(
             'cpu-selinux',
             machine='selinux',

@@ -23,16 +23,27 @@ with Kolla-Ansible.
 from collections.abc import Sequence
 from pathlib import Path
 from pathlib import PurePosixPath
+import sys
 
 from lab.config import kolla
 from lab.config import site as sites
+from lab.hosts import namespaces
 from lab.run import layout as layouts
 
-#: nova_compute_default_volumes and run_default_volumes_podman in
-#: kolla-ansible/ansible/roles/nova-cell/defaults/main.yml. /lib/modules is not
-#: among them, which a machine without modules lacks; /dev and Nova's own
-#: folders are below.
-_DEFAULT = ('/run/libvirt', '/var/lib/libvirt')
+#: What Kolla-Ansible mounts by default, as far as the lab has it:
+#: nova_compute_default_volumes and run_default_volumes_podman of its role
+#: nova-cell. Its files for /etc/nova are in a volume that is copied from. Also
+#: mounted are /dev (below) and /lib/modules, which the lab does not need.
+_DEFAULT = ('/etc/nova', '/run/libvirt', '/var/lib/libvirt', '/var/lib/nova')
+#: Files of the lab's host that an image brings: user nova, its right to sudo,
+#: and the programs of Nova on sudo's path.
+_OF_THE_IMAGE = (
+    '/etc/group',
+    '/etc/hosts',
+    '/etc/passwd',
+    '/etc/sudoers.d',
+    '/usr/local/sbin',
+)
 #: What a machine that runs libvirt and QEMU has, and the image has not.
 #: Kolla's nova-compute image has qemu-utils, and so has this one.
 _NOT_IN_IMAGE = (
@@ -43,20 +54,19 @@ _NOT_IN_IMAGE = (
     'var/lib/libvirt/*',
     'run/*',
 )
-#: $1 is the host name, $2 an empty folder, $3 the folder that is emptied for
-#: the container, followed by the patterns of what the image lacks, "--",
-#: triples of a volume (source, target, "ro" or "rw"), "--", and the command.
+#: $1 is the host name, $2 an empty folder. Then there are the patterns of what
+#: the image lacks; "--"; the folders that are emptied; "--"; triples of a
+#: volume (source, target, "ro" or "rw"); "--"; the command.
 _ENTER = """
 set -eu
 hostname "$1"
 scratch=$2
-hidden=$3
-shift 3
+shift 2
 mount -t tmpfs -o mode=0755 tmpfs "$scratch"
-mkdir "$scratch/upper" "$scratch/work" "$scratch/root" "$scratch/empty"
+cd "$scratch"
+mkdir upper work root empty
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
 root=$scratch/root
-mount -t overlay overlay \
-    -o "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work" "$root"
 while [ "$1" != -- ]; do
     rm -rf "$root"/$1
     shift
@@ -65,8 +75,12 @@ shift
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
-mkdir -p "$root$hidden"
-mount -t tmpfs -o mode=0755 tmpfs "$root$hidden"
+while [ "$1" != -- ]; do
+    mkdir -p "$root$1"
+    mount -t tmpfs -o mode=0755 tmpfs "$root$1"
+    shift
+done
+shift
 while [ "$1" != -- ]; do
     if [ -d "$1" ]; then
         mkdir -p "$root$2"
@@ -98,7 +112,6 @@ def inside(
 
     :param name: the name of the compute host
     """
-    scratch = site.layout.host(name).container
     mounts: list[str | Path] = []
     for volume in volumes(site, name):
         mounts += [
@@ -106,6 +119,8 @@ def inside(
             str(volume.target),
             'ro' if volume.read_only else 'rw',
         ]
+    state = site.layout.state
+    emptied = dict.fromkeys([*namespaces.covers([*_programs(), state]), state])
     return [
         'unshare',
         '--mount',
@@ -120,9 +135,10 @@ def inside(
         _ENTER,
         'sh',
         name,
-        scratch,
-        site.layout.state,
+        site.layout.host(name).container,
         *_NOT_IN_IMAGE,
+        '--',
+        *emptied,
         '--',
         *mounts,
         '--',
@@ -142,43 +158,37 @@ def take_away(site: sites.Site, name: str, targets: Sequence[str]) -> None:
 
 def volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
     """What the host's container is to see of its host, in this order."""
-    layout, host = site.layout, site.layout.host(name)
-    own = [
-        # In an image this is /var/lib/kolla/venv.
-        kolla.Volume(PurePosixPath(layouts.VENV), PurePosixPath(layouts.VENV)),
-        kolla.Volume(
-            PurePosixPath(layout.etc / 'nova'),
-            PurePosixPath(layout.etc / 'nova'),
-            read_only=True,
-        ),
-    ]
-    shared = [Path(one) for one in _DEFAULT] + [
-        host.nova,
-        layout.instances,
-        Path(site.locks),
-    ]
-    own += [
-        kolla.Volume(PurePosixPath(path), PurePosixPath(path))
-        for path in shared
-    ]
+    host = site.layout.host(name)
+    image = [_same(path, True) for path in (*_programs(), *_OF_THE_IMAGE)]
+    default = [_same(path, False) for path in _DEFAULT]
     gone = []
     if host.taken_away.exists():
         gone = host.taken_away.read_text(encoding='utf-8').splitlines()
     there = [
-        one
-        for one in own + kolla.extra_volumes()
-        if str(one.target) not in gone
+        volume
+        for volume in image + default + kolla.extra_volumes()
+        if str(volume.target) not in gone
     ]
     # What is below a volume is covered by an empty folder.
     return there + [
         kolla.Volume(
             PurePosixPath(host.container / 'empty'),
-            PurePosixPath(one),
+            PurePosixPath(path),
             read_only=True,
         )
-        for one in gone
+        for path in gone
         if any(
-            PurePosixPath(one).is_relative_to(volume.target)
+            PurePosixPath(path).is_relative_to(volume.target)
             for volume in there
         )
     ]
+
+
+def _programs() -> tuple[Path, ...]:
+    """Nova and this project; in an image of Kolla /var/lib/kolla/venv."""
+    return layouts.VENV, Path(sys.base_prefix)
+
+
+def _same(path: str | Path, read_only: bool) -> kolla.Volume:
+    """A volume that has the same path on the host and in the container."""
+    return kolla.Volume(PurePosixPath(path), PurePosixPath(path), read_only)

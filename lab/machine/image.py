@@ -18,6 +18,7 @@ import os
 from pathlib import Path
 import shutil
 
+from lab.machine import nova_account
 from lab.machine import recipe
 from lab.machine import sources
 from lab.machine import tree as trees
@@ -181,17 +182,23 @@ class Builder:
             [*sources.paths(variables), cache],
         )
         shutil.rmtree(self._tree.path(_PIP))
+        shutil.copytree(
+            self._tree.path(recipe.VENV / 'etc' / 'nova'),
+            self._tree.path(recipe.CONFIGURATION),
+        )
 
     def _configure(self) -> None:
         tree, image = self._tree, self._image
         for name, text in recipe.FILES.items():
             tree.write(name, text)
-        with tree.path('/etc/libvirt/qemu.conf').open('a') as file:
+        settings = tree.path('/etc/libvirt/qemu.conf')
+        with settings.open('a') as file:
             file.write(recipe.QEMU_CONF)
+        settings.chmod(0o600)
+        self._account()
         tree.path('/etc/libvirt/qemu/networks/autostart/default.xml').unlink(
             missing_ok=True
         )
-        tree.path(recipe.INSTANCES).mkdir(parents=True)
         for path in tree.path('/etc/apparmor.d').iterdir():
             if path.is_file() and path.name not in recipe.PROFILES:
                 path.unlink()
@@ -215,6 +222,25 @@ class Builder:
             f'{HOST_ALIAS} {host_key.read_text(encoding="ascii")}',
             encoding='ascii',
         )
+
+    def _account(self) -> None:
+        """Make nova-compute's user and folders, and its right to sudo."""
+        tree = self._tree
+        passwd, group = tree.path('/etc/passwd'), tree.path('/etc/group')
+        account = nova_account.add(
+            passwd.read_text('utf-8'), group.read_text('utf-8')
+        )
+        passwd.write_text(account.passwd, 'utf-8')
+        group.write_text(account.group, 'utf-8')
+        sudoers = nova_account.SUDOERS_FILE
+        tree.write(sudoers, nova_account.SUDOERS)
+        tree.path(sudoers).chmod(nova_account.SUDOERS_MODE)
+        for program in nova_account.PROGRAMS:
+            link = tree.path(nova_account.LINKS) / program
+            link.symlink_to(recipe.VENV / 'bin' / program)
+        tree.path(recipe.INSTANCES).mkdir(parents=True)
+        for folder in (recipe.STATE, recipe.INSTANCES):
+            os.chown(tree.path(folder), account.uid, account.gid)
 
     def _initramfs(self) -> None:
         self._tree.run('initramfs', ['update-initramfs', '-u'], _SECONDS)

@@ -49,6 +49,7 @@ PACKAGES = (
     'python3-venv',
     'qemu-system-x86',
     'qemu-utils',
+    'sudo',
     # the security modules
     'apparmor',
     'apparmor-utils',
@@ -119,8 +120,9 @@ PROFILES = (
     'usr.lib.libvirt.virt-aa-helper',
     'usr.sbin.libvirtd',
 )
-#: Added to libvirt's qemu.conf. libvirt chooses the security driver itself.
-QEMU_CONF = 'security_default_confined = 1\nuser = "root"\ngroup = "root"\n'
+#: Added to libvirt's qemu.conf. libvirt chooses the security driver itself,
+#: and Debian's runs QEMU as a user of its own.
+QEMU_CONF = 'security_default_confined = 1\n'
 
 _COMMAND_LINE = (
     'root=/dev/vda rw rootflags=noatime console=ttyS0 net.ifnames=0 '
