@@ -159,7 +159,8 @@ def take_away(site: sites.Site, name: str, targets: Sequence[str]) -> None:
 def volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
     """What the host's container is to see of its host, in this order."""
     host = site.layout.host(name)
-    image = [_same(path, True) for path in (*_programs(), *_OF_THE_IMAGE)]
+    image = [_same(path, True) for path in _programs()]
+    image += [_same(path, True) for path in _OF_THE_IMAGE]
     default = [_same(path, False) for path in _DEFAULT]
     gone = []
     if host.taken_away.exists():
@@ -184,9 +185,16 @@ def volumes(site: sites.Site, name: str) -> list[kolla.Volume]:
     ]
 
 
-def _programs() -> tuple[Path, ...]:
-    """Nova and this project; in an image of Kolla /var/lib/kolla/venv."""
-    return layouts.VENV, Path(sys.base_prefix)
+def _programs() -> list[Path]:
+    """Nova and this project; in an image of Kolla /var/lib/kolla/venv.
+
+    /usr is not among them: QEMU, which the image lacks, is below it.
+    """
+    python = Path(sys.base_prefix)
+    return [
+        layouts.VENV,
+        *([] if python.is_relative_to('/usr') else [python]),
+    ]
 
 
 def _same(path: str | Path, read_only: bool) -> kolla.Volume:

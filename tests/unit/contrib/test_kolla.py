@@ -13,8 +13,11 @@
 """The files for Kolla-Ansible say what exists, and what the lab does."""
 
 from pathlib import Path
+from pathlib import PurePosixPath
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import jinja2
 
@@ -133,6 +136,14 @@ class LabTest(unittest.TestCase):
         volumes = container.volumes(self.site, 'cpu')
         for volume in kolla.extra_volumes():
             self.assertIn(volume, volumes)
+
+    def test_none_brings_the_emulator_back(self) -> None:
+        for prefix in ('/usr', '/opt/python'):
+            with mock.patch.object(sys, 'base_prefix', prefix):
+                volumes = container.volumes(self.site, 'cpu')
+            emulator = PurePosixPath('/usr/bin/qemu-system-x86_64')
+            for volume in volumes:
+                self.assertFalse(emulator.is_relative_to(volume.target))
 
     def test_one_is_taken_away_and_given_back(self) -> None:
         before = container.volumes(self.site, 'cpu')
