@@ -10,6 +10,44 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-import setuptools
+import os
 
-setuptools.setup(setup_requires=['pbr>=6.1.1'], pbr=True)
+import setuptools
+from setuptools.command import build_py
+
+#: Python reads it at start, because it lies at the root of site-packages. It
+#: registers nova_isolation_finder.
+_START_FILE = 'nova-isolation.pth'
+
+
+class _BuildPy(build_py.build_py):
+    """Puts the start file beside the package, also of an editable install.
+
+    setuptools has no option for a file there that is no module.
+    """
+
+    def run(self):
+        super().run()
+        # An editable wheel has no modules: setuptools packs what is in the
+        # folder of install.
+        folder = (
+            self.get_finalized_command('install').install_lib
+            if self.editable_mode
+            else self.build_lib
+        )
+        os.makedirs(folder, exist_ok=True)
+        self.copy_file(_START_FILE, os.path.join(folder, _START_FILE))
+
+
+class _Distribution(setuptools.Distribution):
+    """Has the command above; pbr replaces what ``cmdclass`` says."""
+
+    def get_command_class(self, command):
+        if command == 'build_py':
+            return _BuildPy
+        return super().get_command_class(command)
+
+
+setuptools.setup(
+    setup_requires=['pbr>=6.1.1'], pbr=True, distclass=_Distribution
+)

@@ -33,13 +33,13 @@ import typing
 
 os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', '1')
 
+from nova import config
+from nova import objects
 import nova.conf
 from nova.scheduler import filters
 from nova.scheduler import host_manager
 from nova.scheduler.filters import aggregate_instance_extra_specs
 
-from nova import config
-from nova import objects
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter

@@ -72,18 +72,37 @@ libvirt_python() {
     exit 1
 }
 
+# Removes what an older constraints.txt had. One name has several spellings.
+not_listed() {
+    local others
+    others=$("$venv/bin/pip" freeze --all --exclude pip \
+        --exclude libvirt-python --exclude nova-isolation |
+        sed 's/[ =].*//' | tr 'A-Z_.' 'a-z--' |
+        grep -vxFf <(sed -n 's/==.*//p' constraints.txt | tr 'A-Z_.' 'a-z--') ||
+        true)
+    # shellcheck disable=SC2086
+    [ -z "$others" ] || "$venv/bin/pip" uninstall -q -y $others
+}
+
 third_party() {
-    local key libvirt stamp=$venv/.constraints
+    local key libvirt stamp=$venv/.constraints made now
     libvirt=$(pkg-config --modversion libvirt)
     # An upgrade of the machine may replace the interpreter of the .venv.
     key=$(cat constraints.txt - <<<"libvirt $libvirt" | sha256sum |
         cut -c1-64)
-    [ "$(cat "$stamp" 2>/dev/null)" != \
-        "$key $("$venv/bin/python" -VV 2>&1)" ] || return 0
-    say "making .venv from constraints.txt and libvirt $libvirt (about a" \
-        "minute)"
-    rm -rf "$venv"
-    "${PYTHON:-python3}" -m venv "$venv"
+    made=$(cat "$stamp" 2>/dev/null || true)
+    now=$("$venv/bin/python" -VV 2>&1 || true)
+    [ "$made" != "$key $now" ] || return 0
+    # An interrupted change leaves no stamp, and the next run begins anew.
+    rm -f "$stamp"
+    if [ -n "$made" ] && [ "${made#* }" = "$now" ]; then
+        say "changing .venv to constraints.txt and libvirt $libvirt"
+    else
+        say "making .venv from constraints.txt and libvirt $libvirt (about" \
+            "a minute)"
+        rm -rf "$venv"
+        "${PYTHON:-python3}" -m venv "$venv"
+    fi
     # PIP_CONSTRAINT reaches the environments in which pip builds the few
     # packages that come as source. --no-deps: the list is complete.
     export PIP_CONSTRAINT=$PWD/constraints.txt
@@ -91,6 +110,7 @@ third_party() {
         "$venv/bin/pip" install -q --no-compile --no-deps -r constraints.txt
     libvirt_python "$libvirt"
     unset PIP_CONSTRAINT
+    not_listed
     # Two cores byte-compile faster than pip's one; a file that does not
     # compile (templates, old syntax) is nobody's import.
     "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 ||
@@ -105,12 +125,12 @@ third_party() {
     echo "$key $("$venv/bin/python" -VV)" >"$stamp"
 }
 
-# The wheel, not an editable install: Nova imports its driver from the
-# package nova.virt, so our shim has to lie in the same site-packages.
+# The wheel, not an editable install: the tests check what users install.
 project() {
     local key stamp=$venv/.project
-    key=$(find nova_isolation nova etc setup.cfg setup.py pyproject.toml \
-        requirements.txt README.rst -type f ! -name '*.pyc' -print0 |
+    key=$(find nova_isolation etc setup.cfg setup.py pyproject.toml \
+        nova-isolation.pth nova_isolation_finder.py requirements.txt \
+        README.rst -type f ! -name '*.pyc' -print0 |
         sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64)
     [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
     say "installing this checkout as a wheel"

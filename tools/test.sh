@@ -18,7 +18,7 @@
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
 # up what ran: each test, and each check of the other stages.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 bin=.venv/bin
 passed=0 failed=0 skipped=0
 broken=() notes=()
@@ -141,11 +141,12 @@ stage_pep8() {
     check 'ruff check' $bin/ruff check .
     check 'ruff format' $bin/ruff format --check .
     check 'mypy' $bin/mypy
-    check 'bandit' $bin/bandit -q -r -c pyproject.toml nova_isolation nova \
-        lab tools
+    check 'bandit' $bin/bandit -q -r -c pyproject.toml nova_isolation lab \
+        tools
     check 'codespell' $bin/codespell
     check 'import contracts' $bin/lint-imports --no-logo --no-cache
-    check 'bash -n' bash -n tools/*.sh .ci/run
+    check 'shellcheck' $bin/shellcheck tools/*.sh .ci/run
+    check 'bashate' $bin/bashate -iE006 -eE005,E042 tools/*.sh .ci/run
 }
 
 stage_py3() { tests ./tests/unit; }

@@ -23,9 +23,7 @@ from lab.config import ini
 from lab.machine import recipe
 from lab.run import errors
 
-STOCK_COMMAND = 'nova-compute'
 STOCK_DRIVER = 'libvirt.LibvirtDriver'
-OUR_COMMAND = 'nova-isolation-compute'
 OUR_DRIVER = 'isolation.IsolationDriver'
 
 #: A machine whose processor is emulated takes some twenty times as long for
@@ -52,8 +50,6 @@ class HostSpec:
     #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
     #: PT_GNU_STACK asks for an executable stack.
     emulator: Literal['stock', 'execstack'] = 'stock'
-    #: The console script of the venv that is its nova-compute.
-    command: str = STOCK_COMMAND
     #: Nova's [DEFAULT] compute_driver.
     driver: str = OUR_DRIVER
     #: Options of this project: section of nova.conf -> its options.
@@ -70,9 +66,7 @@ class HostSpec:
 
     def stock(self) -> 'HostSpec':
         """The same host, with stock Nova instead of this project."""
-        return dataclasses.replace(
-            self, command=STOCK_COMMAND, driver=STOCK_DRIVER, isolation={}
-        )
+        return dataclasses.replace(self, driver=STOCK_DRIVER, isolation={})
 
     def laid_out(self, layout: Layout) -> 'HostSpec':
         """The same host, with nova-compute elsewhere.
@@ -104,14 +98,7 @@ KNOWN = {
             'cpu-hardened',
             isolation={'isolation_certification': {'declared': 'CAPP,LSPP'}},
         ),
-        # The launcher is one of two ways to run our driver; this host uses
-        # it so that tests cover it.
-        HostSpec(
-            'cpu-plain',
-            sandbox=False,
-            emulator='execstack',
-            command=OUR_COMMAND,
-        ),
+        HostSpec('cpu-plain', sandbox=False, emulator='execstack'),
         HostSpec('cpu-stock').stock(),
         HostSpec('cpu-root', user='root'),
         HostSpec(

@@ -42,7 +42,8 @@ _UNIT = 'nova-compute'
 _PROJECT = (
     'nova_isolation',
     'nova_isolation-*.dist-info',
-    'nova/virt/isolation',
+    'nova-isolation.pth',
+    'nova_isolation_finder.py',
 )
 #: Does what the console script nova-isolation-hook does.
 _HOOK = (
@@ -175,7 +176,7 @@ class MachineHost:
         The daemon on this machine is the ssh client that receives the
         output of the service, and ends with the service.
         """
-        command: list[str | Path] = [recipe.VENV / 'bin' / self.spec.command]
+        command: list[str | Path] = [recipe.VENV / 'bin' / 'nova-compute']
         for file in self.give(supervisor, files):
             command += ['--config-file', file]
         return supervisor.start(

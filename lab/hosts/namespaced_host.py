@@ -191,7 +191,7 @@ class NamespacedHost:
         files: Sequence[Path],
     ) -> records.Daemon:
         """Start nova-compute in the host's namespaces."""
-        command: list[str | Path] = [layouts.BIN / self.spec.command]
+        command: list[str | Path] = [layouts.BIN / 'nova-compute']
         for file in self.give(supervisor, files):
             command += ['--config-file', file]
         if self.spec.user != 'root':

@@ -17,6 +17,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from lab.machine import pins
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import supervisor as supervisors
@@ -139,12 +140,19 @@ _MODULE_ARGUMENTS: dict[Module, str] = {
 POLICY = layouts.CHECKOUT / 'etc' / 'nova-isolation' / 'selinux'
 CONSTRAINTS = layouts.CHECKOUT / 'constraints.txt'
 REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'
-#: A second policy of the machine, and the type that is permissive in it. It is
-#: made during the build, because an emulated machine needs minutes for it.
-PERMISSIVE_POLICY = Path('/var/lib/selinux-permissive/policy')
+#: The policy module for a nova-compute that has a domain of its own, and a
+#: module of the lab with such a domain, in which tests run programs.
+DOMAIN_POLICY = 'nova_compute.cil'
+DOMAIN_MODULE = Path(__file__).with_name('nova_compute_t.cil')
+DOMAIN = 'system_u:system_r:nova_compute_t:s0'
+#: Other policies of the machine. They are made during the build, because an
+#: emulated machine needs minutes for that. In the first a type is permissive;
+#: the second lacks DOMAIN_POLICY.
+PERMISSIVE_POLICY = Path('/var/lib/selinux-other/permissive')
 PERMISSIVE_TYPE = 'svirt_offline_t'
+UNASSISTED_POLICY = Path('/var/lib/selinux-other/unassisted')
 #: Modules of this package that do not influence the build.
-_NOT_BUILDING = ('__init__.py', 'cache.py', 'restore.py')
+_NOT_BUILDING = ('__init__.py', 'cache.py', 'pins.py', 'restore.py')
 
 
 def kernel_command_line(module: Module) -> str:
@@ -160,10 +168,11 @@ def policy_modules() -> list[Path]:
 def key(supervisor: supervisors.Supervisor) -> str:
     """A name for the machine that changes when an input of it changes.
 
-    The inputs are the modules that build it, the policy modules, the lists
-    for pip, and the version of QEMU. Not among them are this project, which
-    is installed on the machine when a cloud starts, and the versions in
-    Debian's archive.
+    The inputs are the modules that build it, the policy modules, what this
+    project and Nova require, in which versions, and the version of QEMU. Not
+    among them are this project, which is installed on the machine when a
+    cloud starts, what only its tests need, and the versions in Debian's
+    archive.
 
     :raises LabError: when QEMU does not run
     """
@@ -173,12 +182,32 @@ def key(supervisor: supervisors.Supervisor) -> str:
         for path in sorted(Path(__file__).parent.glob('*.py'))
         if path.name not in _NOT_BUILDING
     ]
-    for path in (*sources, *policy_modules(), CONSTRAINTS, REQUIREMENTS):
+    for path in (
+        *sources,
+        DOMAIN_MODULE,
+        *policy_modules(),
+        REQUIREMENTS,
+    ):
         digest.update(f'{path.name}\0'.encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest.update(
+        '\n'.join(pins.needed(_text(CONSTRAINTS), _roots())).encode()
+    )
     # Another version of QEMU may not be able to read the snapshot.
     version = supervisor.output(['qemu-system-x86_64', '--version'])
     if version.returncode:
         raise errors.LabError(f'qemu-system-x86_64: {version.stderr}')
     digest.update(version.stdout.encode())
     return digest.hexdigest()[:16]
+
+
+def _roots() -> list[str]:
+    """What pip installs on the machine, without what that needs."""
+    lines = (
+        line.partition('#')[0] for line in _text(REQUIREMENTS).split('\n')
+    )
+    return [*filter(None, map(str.strip, lines)), 'nova']
+
+
+def _text(path: Path) -> str:
+    return path.read_text('utf-8')

@@ -25,9 +25,9 @@ extra specs again and refuse those that are not valid.
 import logging
 import re
 
+from nova import exception
 from nova.api.validation.extra_specs import base
 
-from nova import exception
 from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import vocabulary

@@ -23,6 +23,7 @@ from nova import context as nova_context
 from nova import exception
 from nova import objects
 from nova import servicegroup
+
 from nova_isolation.cmd import error
 
 

@@ -21,11 +21,11 @@ import io
 import sys
 import typing
 
+from nova import config
+from nova import objects
 import nova.conf
 from oslo_config import cfg
 
-from nova import config
-from nova import objects
 from nova_isolation import opts
 from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.cmd import error

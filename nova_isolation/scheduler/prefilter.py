@@ -19,11 +19,11 @@ to Nova's list, which Nova reads at each request
 
 import typing
 
+from nova import exception
 import nova.conf
 from nova.scheduler import request_filter
 from oslo_log import log as logging
 
-from nova import exception
 from nova_isolation import opts
 from nova_isolation.decision import guest_image
 from nova_isolation.mechanisms import base

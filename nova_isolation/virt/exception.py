@@ -15,6 +15,7 @@
 from collections.abc import Iterable
 
 from nova import exception
+
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
 from nova_isolation.model import fault_message

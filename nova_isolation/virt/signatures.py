@@ -34,11 +34,10 @@ import inspect
 import types
 import typing
 
+from nova import exception as nova_exception
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
-
-from nova import exception as nova_exception
 
 F = typing.TypeVar('F', bound=Callable[..., typing.Any])
 

@@ -18,16 +18,16 @@ import types
 import typing
 
 import fixtures as base_fixtures
+from nova import context as nova_context
+from nova import objects
 import nova.conf
 from nova.scheduler import request_filter
 from nova.tests import fixtures as nova_fixtures
 from nova.tests.functional.libvirt import base
 
-from nova import context as nova_context
-from nova import objects
-
 # Now: Nova's harness patches methods whose signatures it checks.
 import nova.virt.isolation
+
 from nova_isolation.scheduler import prefilter
 from nova_isolation.virt import exception
 from tests.functional import fixtures

@@ -17,9 +17,9 @@ import contextlib
 import typing
 from unittest import mock
 
+from nova import objects
 from nova.tests.fixtures import libvirt as fakelibvirt
 
-from nova import objects
 from nova_isolation.virt import exception
 from tests.functional import base
 

@@ -19,10 +19,10 @@ import json
 import sys
 from unittest import mock
 
+from nova import config
 import nova.conf
 from oslo_config import cfg
 
-from nova import config
 from nova_isolation.cmd import manage
 from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons

@@ -17,10 +17,10 @@ import os
 from unittest import mock
 
 import fixtures as base_fixtures
+from nova import exception
 import nova.conf
 from nova.tests.fixtures import libvirt as fakelibvirt
 
-from nova import exception
 from nova_isolation.mechanisms.svirt import mechanism
 from tests.functional import base
 from tests.functional import fixtures

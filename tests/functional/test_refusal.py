@@ -14,9 +14,9 @@
 
 from unittest import mock
 
+from nova import objects
 from nova.tests.fixtures import libvirt as fakelibvirt
 
-from nova import objects
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.virt import exception
 from tests.functional import base

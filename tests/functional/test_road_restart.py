@@ -15,13 +15,13 @@
 from unittest import mock
 
 import fixtures as base_fixtures
+from nova import objects
 from nova.compute import task_states
 from nova.compute import vm_states
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 
-from nova import objects
 from tests.functional import fixtures
 from tests.functional import road
 

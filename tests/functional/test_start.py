@@ -13,7 +13,6 @@
 """Services start, or refuse to."""
 
 import importlib
-import os
 import pathlib
 import re
 import subprocess
@@ -21,15 +20,13 @@ import sys
 from unittest import mock
 
 import fixtures as base_fixtures
+from nova import exception
 from nova.scheduler import request_filter
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 from oslotest import base as oslo_base
 
-from nova import exception
-import nova_isolation
-from nova_isolation.cmd import compute
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.scheduler import prefilter
@@ -122,62 +119,6 @@ driver.load_compute_driver(None, 'isolation.IsolationDriver')
             if re.search(r'\bdefineXML(Flags)?\(', path.read_text())
         ]
         self.assertEqual(['host.py'], found)
-
-
-class RegisterTest(oslo_base.BaseTestCase):
-    def test_where_nova_has_it(self):
-        before = list(sys.meta_path)
-        compute.register()
-        self.assertEqual(before, sys.meta_path)
-
-    def test_where_nova_lies_elsewhere(self):
-        """A Nova without nova/virt/isolation, as an editable install is."""
-        folder = pathlib.Path(self.useFixture(base_fixtures.TempDir()).path)
-        _link(NOVA, folder / 'nova', 'virt')
-        _link(NOVA / 'virt', folder / 'nova/virt', 'isolation')
-        source = pathlib.Path(nova_isolation.__file__).parent
-        (folder / 'nova_isolation').symlink_to(source)
-        script = """
-import importlib, sys
-from nova_isolation.cmd import compute
-try:
-    importlib.import_module('nova.virt.isolation')
-except ModuleNotFoundError:
-    pass
-else:
-    sys.exit('it is there already')
-compute.register()
-assert 'nova.virt.libvirt.driver' not in sys.modules
-compute.register()
-from nova.virt import driver
-from oslo_utils import importutils
-found = importutils.import_class('nova.virt.isolation.IsolationDriver')
-from nova_isolation.virt.driver import IsolationDriver
-assert found is IsolationDriver
-assert issubclass(found, driver.ComputeDriver)
-assert sum(type(f).__name__ == '_Shim' for f in sys.meta_path) == 1
-print(driver.__file__)
-"""
-        run = subprocess.run(
-            [sys.executable, '-c', script],
-            cwd=folder,
-            env=os.environ | {'PYTHONPATH': str(folder)},
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        self.assertEqual(0, run.returncode, run.stderr)
-        self.assertEqual(
-            str(folder / 'nova/virt/driver.py'), run.stdout.strip()
-        )
-
-
-def _link(source: pathlib.Path, target: pathlib.Path, without: str) -> None:
-    """Link to all in a folder but one name."""
-    target.mkdir()
-    for path in source.iterdir():
-        if path.name not in (without, '__pycache__'):
-            (target / path.name).symlink_to(path)
 
 
 class ServicesTest(base.TestCase):

@@ -16,16 +16,16 @@ import threading
 from unittest import mock
 
 from lxml import etree
+from nova import exception as nova_exception
+from nova import objects
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.api import client
+from nova.virt import event
 from oslo_concurrency import lockutils
 from oslo_messaging.notify import _impl_test
 
-from nova import exception as nova_exception
-from nova import objects
-from nova.virt import event
 from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.model import facts
 from nova_isolation.virt.watch import watch_thread

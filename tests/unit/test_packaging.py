@@ -42,7 +42,10 @@ class WheelTest(base.TestCase):
         )
         names = [str(file) for file in wheel.files]
         self.assertIn('nova_isolation/py.typed', names)
-        self.assertIn('nova/virt/isolation/__init__.py', names)
+        self.assertIn('nova-isolation.pth', names)
+        self.assertIn('nova_isolation_finder.py', names)
+        # pip install --target --upgrade deletes folders that a wheel has.
+        self.assertEqual([], [n for n in names if n.startswith('nova/')])
         # For the tests of those who extend the product.
         for name in ('mechanism_contract', 'provider_contract', 'fakes'):
             self.assertIn(f'nova_isolation/testing/{name}.py', names)

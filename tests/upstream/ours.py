@@ -27,9 +27,9 @@ def put_driver() -> None:
     """Our driver wherever a test names Nova's."""
     if STOCK:
         return
+    from nova.virt import libvirt
     from nova.virt.libvirt import driver as libvirt_driver
 
-    from nova.virt import libvirt
     from nova_isolation.virt import driver
 
     for name, value in vars(libvirt_driver.LibvirtDriver).items():

@@ -22,11 +22,11 @@ from collections.abc import Callable
 import threading
 import typing
 
+from nova import objects
 import nova.conf
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 
-from nova import objects
 from nova_isolation.model import requirements
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import domain_xml

@@ -20,9 +20,9 @@ import time
 import typing
 
 import nova.conf
+from nova.virt import node
 from nova.virt.libvirt import driver as libvirt_driver
 
-from nova.virt import node
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
 from nova_isolation.host import compute_host

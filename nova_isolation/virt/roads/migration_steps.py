@@ -23,6 +23,9 @@ from collections.abc import Callable
 import time
 import typing
 
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
 from nova.compute import power_state
 from nova.compute import vm_states
 import nova.conf
@@ -30,9 +33,6 @@ from oslo_log import log as logging
 import oslo_messaging
 from oslo_utils import timeutils
 
-from nova import context as nova_context
-from nova import exception as nova_exception
-from nova import objects
 from nova_isolation import opts
 from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry

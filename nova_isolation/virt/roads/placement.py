@@ -17,12 +17,11 @@ from collections.abc import Mapping
 import threading
 import typing
 
-from nova.scheduler.client import report
-from oslo_log import log as logging
-
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
+from nova.scheduler.client import report
+from oslo_log import log as logging
 
 LOG = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@
 
 import typing
 
+from nova import exception as nova_exception
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
 
-from nova import exception as nova_exception
 from nova_isolation.virt import exception
 from nova_isolation.virt import signatures
 from nova_isolation.virt.roads import guarded_driver

@@ -23,14 +23,14 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import typing
 
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
 
-from nova import context as nova_context
-from nova import exception as nova_exception
-from nova import objects
 from nova_isolation.host import domain_metadata
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception

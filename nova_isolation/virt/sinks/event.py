@@ -17,6 +17,7 @@ import typing
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
+
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 

@@ -12,9 +12,9 @@
 
 """The sink that sees to it that a refusal is the fault of the server."""
 
+from nova import context as nova_context
 from nova.compute import utils as compute_utils
 
-from nova import context as nova_context
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 from nova_isolation.virt.sinks import late_fault

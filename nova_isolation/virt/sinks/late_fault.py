@@ -16,13 +16,13 @@ import dataclasses
 import time
 import typing
 
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
 from nova.compute import utils as compute_utils
 from nova.compute import vm_states
 from oslo_log import log as logging
 
-from nova import context as nova_context
-from nova import exception as nova_exception
-from nova import objects
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import pending_work
 

@@ -21,10 +21,10 @@ from collections.abc import Sequence
 import dataclasses
 import typing
 
-import oslo_messaging
-
 from nova import context as nova_context
 from nova import rpc
+import oslo_messaging
+
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 

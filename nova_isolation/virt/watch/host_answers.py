@@ -23,12 +23,12 @@ from collections.abc import Mapping
 import dataclasses
 import typing
 
+from nova import exception as nova_exception
+from nova import objects
 from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
 
-from nova import exception as nova_exception
-from nova import objects
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors

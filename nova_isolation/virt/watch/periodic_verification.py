@@ -17,10 +17,10 @@ import dataclasses
 import time
 import typing
 
+from nova import context as nova_context
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from nova import context as nova_context
 from nova_isolation.host import measurement
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome

@@ -14,12 +14,12 @@
 
 from collections.abc import Iterable
 
+from nova import exception as nova_exception
 from nova.compute import power_state
 from nova.compute import vm_states
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
-from nova import exception as nova_exception
 from nova_isolation.model import errors
 from nova_isolation.virt.guard import hypervisor as hypervisors
 from nova_isolation.virt.watch import running_guests

@@ -17,9 +17,9 @@ import time
 import typing
 import weakref
 
+from nova.virt import event as virtevent
 from oslo_log import log as logging
 
-from nova.virt import event as virtevent
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.watch import periodic_verification
 

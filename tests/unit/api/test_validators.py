@@ -17,9 +17,9 @@ from unittest import mock
 import fixtures
 import hypothesis
 from hypothesis import strategies as st
+from nova import exception
 from nova.api.validation.extra_specs import validators as nova_validators
 
-from nova import exception
 from nova_isolation.api import validators
 from nova_isolation.mechanisms import registry
 from tests.unit import base

@@ -18,11 +18,11 @@ import io
 import types
 from unittest import mock
 
+from nova import config
+from nova import objects
 import nova.conf
 from oslo_config import cfg
 
-from nova import config
-from nova import objects
 from nova_isolation.cmd import error
 from nova_isolation.cmd import manage
 from nova_isolation.model import errors

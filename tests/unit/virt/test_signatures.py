@@ -16,11 +16,11 @@ import functools
 import inspect
 from unittest import mock
 
+from nova import exception
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 
-from nova import exception
 from nova_isolation.virt import driver
 from nova_isolation.virt import signatures
 from nova_isolation.virt.roads import choke_points

@@ -31,7 +31,6 @@ class HostSpecsTest(unittest.TestCase):
         for spec in host_specs.KNOWN.values():
             stock = spec.stock()
             self.assertEqual(host_specs.STOCK_DRIVER, stock.driver)
-            self.assertEqual(host_specs.STOCK_COMMAND, stock.command)
             self.assertEqual({}, stock.isolation)
             self.assertEqual(spec.name, stock.name)
 

@@ -35,14 +35,22 @@ class KeyTest(unittest.TestCase):
                 'machine/image.py',
                 'machine/cache.py',
                 'machine/__init__.py',
+                'machine/domain.cil',
                 'policy/svirt.cil',
-                'constraints.txt',
-                'requirements.txt',
             )
+        }
+        self.files |= {
+            'constraints.txt': self.write(
+                'constraints.txt', 'lxml==1\nnova==1\noslo.log==1\nruff==1\n'
+            ),
+            'requirements.txt': self.write(
+                'requirements.txt', 'lxml>=1 # BSD\n'
+            ),
         }
         for name, value in (
             ('__file__', str(self.files['machine/recipe.py'])),
             ('POLICY', self.root / 'policy'),
+            ('DOMAIN_MODULE', self.files['machine/domain.cil']),
             ('CONSTRAINTS', self.files['constraints.txt']),
             ('REQUIREMENTS', self.files['requirements.txt']),
         ):
@@ -72,14 +80,33 @@ class KeyTest(unittest.TestCase):
         for name in (
             'machine/recipe.py',
             'machine/image.py',
+            'machine/domain.cil',
             'policy/svirt.cil',
-            'constraints.txt',
             'requirements.txt',
         ):
             with self.subTest(name):
                 before = self.key()
-                self.write(name, f'{name} changed\n')
+                self.write(name, 'changed\n')
                 self.assertNotEqual(before, self.key())
+
+    def test_versions(self) -> None:
+        """Those of the requirements, of Nova, and of what Nova needs."""
+        file = self.files['constraints.txt']
+        pinned = file.read_text('utf-8')
+        for name, counts in (
+            ('lxml', True),
+            ('nova', True),
+            ('oslo.log', True),
+            # A linter is not on the machine.
+            ('ruff', False),
+        ):
+            with self.subTest(name):
+                file.write_text(pinned, 'utf-8')
+                before = self.key()
+                file.write_text(
+                    pinned.replace(f'{name}==1', f'{name}==2'), 'utf-8'
+                )
+                self.assertEqual(counts, before != self.key())
 
     def test_what_is_not_built_from(self) -> None:
         before = self.key()

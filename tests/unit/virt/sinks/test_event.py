@@ -16,6 +16,7 @@ import types
 from unittest import mock
 
 from nova import exception
+
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from nova_isolation.model import reasons
 from nova_isolation.virt.guard import outcome

@@ -15,9 +15,9 @@
 import types
 from unittest import mock
 
+from nova import exception as nova_exception
 from nova.compute import vm_states
 
-from nova import exception as nova_exception
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception

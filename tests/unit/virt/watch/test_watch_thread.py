@@ -19,6 +19,7 @@ import types
 from unittest import mock
 
 from nova.virt import event
+
 from nova_isolation.virt.watch import watch_thread
 from tests.unit import base
 
