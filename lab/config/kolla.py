@@ -12,69 +12,27 @@
 
 """What this project gives to those who deploy with Kolla-Ansible.
 
-The lab's container layout reads the very files of contrib/kolla, so that what
-they say is what was tried.
+The lab's containers read the very files of contrib/kolla, so that what these
+say is what was tried.
 """
 
-import configparser
-import dataclasses
-from pathlib import PurePosixPath
-from typing import Any
-
-import yaml
-
+from lab.config import contrib
 from lab.config import ini
-from lab.run import layout as layouts
+from lab.config import volumes
 
-FOLDER = layouts.CHECKOUT / 'contrib' / 'kolla'
-_GLOBALS = FOLDER / 'globals.yml'
-_NOVA_COMPUTE = FOLDER / 'config' / 'nova' / 'nova-compute.conf'
+_FOLDER = contrib.FOLDER / 'kolla'
 
 
-@dataclasses.dataclass(frozen=True)
-class Volume:
-    """A folder or file of the host that a container sees."""
-
-    source: PurePosixPath
-    target: PurePosixPath
-    read_only: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> 'Volume':
-        """Read ``SOURCE:TARGET`` or ``SOURCE:TARGET:ro``.
-
-        :raises ValueError: when it has another form
-        """
-        source, target, *options = text.split(':')
-        if options not in ([], ['ro'], ['rw']):
-            raise ValueError(f'{text!r} has options that the lab lacks')
-        for path in (source, target):
-            if not path.startswith('/'):
-                raise ValueError(f'{text!r} has a path that is not absolute')
-        return cls(
-            PurePosixPath(source), PurePosixPath(target), options == ['ro']
-        )
-
-
-def extra_volumes(service: str = 'nova_compute') -> list[Volume]:
-    """What ``SERVICE_extra_volumes`` of globals.yml adds to a container."""
+def extra_volumes() -> list[volumes.Volume]:
+    """What ``nova_compute_extra_volumes`` adds to the container."""
+    found = contrib.document(_FOLDER / 'globals.yml')
     return [
-        Volume.parse(one) for one in _globals()[f'{service}_extra_volumes']
+        volumes.Volume.parse(one)
+        for one in found['nova_compute_extra_volumes']
     ]
 
 
 def nova_compute() -> ini.Settings:
     """What nova-compute.conf adds to the configuration of a compute host."""
-    parser = configparser.ConfigParser(
-        interpolation=None, default_section='', strict=True
-    )
-    with _NOVA_COMPUTE.open(encoding='utf-8') as file:
-        parser.read_file(file)
-    return {name: dict(parser[name]) for name in parser.sections()}
-
-
-def _globals() -> dict[str, Any]:
-    found = yaml.safe_load(_GLOBALS.read_text(encoding='utf-8'))
-    if not isinstance(found, dict):
-        raise ValueError(f'{_GLOBALS} is no mapping')
-    return found
+    path = _FOLDER / 'config' / 'nova' / 'nova-compute.conf'
+    return contrib.settings(path.read_text(encoding='utf-8'))

@@ -12,6 +12,7 @@
 
 """Configuration of Nova: the control plane, and each compute host."""
 
+from lab.config import edpm
 from lab.config import host_specs
 from lab.config import ini
 from lab.config import kolla
@@ -73,7 +74,6 @@ def compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
                 ),
             },
         },
-        _contained(spec),
         spec.settings,
     )
 
@@ -107,6 +107,7 @@ def machine_compute(
 def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
     """The options that all compute hosts have."""
     return ini.merge(
+        _contained(spec),
         _common(site),
         {
             'DEFAULT': {
@@ -145,10 +146,12 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
 
 
 def _contained(spec: host_specs.HostSpec) -> ini.Settings:
-    """What Kolla-Ansible would merge into the configuration of the lab."""
+    """What a deployer of containers adds, for this project, to nova.conf."""
     if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
         return {}
-    return kolla.nova_compute()
+    if spec.machine is None:
+        return kolla.nova_compute()
+    return edpm.nova_compute()
 
 
 def _common(site: sites.Site) -> ini.Settings:

@@ -33,7 +33,6 @@ from lab.hosts import executable_stack
 from lab.hosts import namespaces
 from lab.hosts import nova_files
 from lab.machine import nova_account
-from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import records
@@ -194,17 +193,7 @@ class NamespacedHost:
         command: list[str | Path] = [layouts.BIN / 'nova-compute']
         for file in self.give(supervisor, files):
             command += ['--config-file', file]
-        if self.spec.user != 'root':
-            user = self.spec.user
-            command = [
-                'setpriv',
-                f'--reuid={user}',
-                f'--regid={user}',
-                '--init-groups',
-                'env',
-                f'HOME={recipe.STATE}',
-                *command,
-            ]
+        command = container.as_user(self.spec.user, command)
         contained = self.spec.layout == 'container'
         if contained:
             command = container.inside(self.site, self.spec.name, command)

@@ -23,6 +23,7 @@ import jinja2
 
 from lab.config import kolla
 from lab.config import site
+from lab.config import volumes
 from lab.hosts import container
 from lab.run import layout
 from lab.run import ports
@@ -37,15 +38,15 @@ class GlobalsTest(unittest.TestCase):
         self.assertEqual({'nova_compute_extra_volumes'}, set(found))
 
     def test_each_volume_is_one_that_the_lab_can_mount(self) -> None:
-        volumes = kolla.extra_volumes()
-        self.assertTrue(volumes)
-        for volume in volumes:
+        found = kolla.extra_volumes()
+        self.assertTrue(found)
+        for volume in found:
             self.assertTrue(volume.read_only, volume)
 
     def test_a_volume_that_the_lab_could_not_mount(self) -> None:
         for text in ('/proc:/host/proc:Z', 'name:/var/lib/x', '/proc:proc'):
             with self.assertRaises(ValueError):
-                kolla.Volume.parse(text)
+                volumes.Volume.parse(text)
 
     def test_the_host_s_proc_is_where_the_option_says(self) -> None:
         targets = {
@@ -133,29 +134,29 @@ class LabTest(unittest.TestCase):
         self.site = site.Site(state, ports.Ports(20000), {})
 
     def test_the_container_has_the_volumes_of_the_file(self) -> None:
-        volumes = container.volumes(self.site, 'cpu')
+        mounts = container.mounts(self.site, 'cpu')
         for volume in kolla.extra_volumes():
-            self.assertIn(volume, volumes)
+            self.assertIn(volume, mounts)
 
     def test_none_brings_the_emulator_back(self) -> None:
         for prefix in ('/usr', '/opt/python'):
             with mock.patch.object(sys, 'base_prefix', prefix):
-                volumes = container.volumes(self.site, 'cpu')
+                mounts = container.mounts(self.site, 'cpu')
             emulator = PurePosixPath('/usr/bin/qemu-system-x86_64')
-            for volume in volumes:
+            for volume in mounts:
                 self.assertFalse(emulator.is_relative_to(volume.target))
 
     def test_one_is_taken_away_and_given_back(self) -> None:
-        before = container.volumes(self.site, 'cpu')
+        before = container.mounts(self.site, 'cpu')
         container.take_away(self.site, 'cpu', ['/host/proc'])
-        (gone,) = set(before) - set(container.volumes(self.site, 'cpu'))
+        (gone,) = set(before) - set(container.mounts(self.site, 'cpu'))
         self.assertEqual('/host/proc', str(gone.target))
         container.take_away(self.site, 'cpu', [])
-        self.assertEqual(before, container.volumes(self.site, 'cpu'))
+        self.assertEqual(before, container.mounts(self.site, 'cpu'))
 
     def test_what_is_below_one_is_covered(self) -> None:
-        before = container.volumes(self.site, 'cpu')
+        before = container.mounts(self.site, 'cpu')
         container.take_away(self.site, 'cpu', ['/run/libvirt/qemu'])
-        after = container.volumes(self.site, 'cpu')
+        after = container.mounts(self.site, 'cpu')
         self.assertEqual(before, after[:-1])
         self.assertEqual('/run/libvirt/qemu', str(after[-1].target))
