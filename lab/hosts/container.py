@@ -71,7 +71,7 @@ def inside(
 
 
 def inside_machine(
-    name: str, command: Sequence[str | Path]
+    site: sites.Site, name: str, command: Sequence[str | Path]
 ) -> list[str | Path]:
     """The command line that runs ``command`` in a container of EDPM.
 
@@ -82,7 +82,7 @@ def inside_machine(
     return image_root.inside(
         name,
         _SCRATCH,
-        [*(_same(path) for path in _DEFAULT), *edpm.extra_volumes()],
+        machine_mounts(site, name),
         command,
         processes=False,
     )
@@ -106,7 +106,7 @@ def as_user(user: str, command: Sequence[str | Path]) -> list[str | Path]:
 def take_away(site: sites.Site, name: str, targets: Sequence[str]) -> None:
     """Let the host's container lack these folders when it starts.
 
-    :param name: the name of a compute host in namespaces
+    :param name: the name of the compute host
     :param targets: paths in the container, of volumes or below one; none
         gives all of them back
     """
@@ -116,23 +116,38 @@ def take_away(site: sites.Site, name: str, targets: Sequence[str]) -> None:
 def mounts(site: sites.Site, name: str) -> list[volumes.Volume]:
     """What the container of a host in namespaces sees of it, in this order."""
     host = site.layout.host(name)
+    return _there(
+        host,
+        host.container,
+        *(_same(path, read_only=True) for path in _programs()),
+        *(_same(path, read_only=True) for path in _OF_THE_IMAGE),
+        *(_same(path) for path in _DEFAULT),
+        *kolla.extra_volumes(),
+    )
+
+
+def machine_mounts(site: sites.Site, name: str) -> list[volumes.Volume]:
+    """What the container on a virtual machine sees of it, in this order."""
+    return _there(
+        site.layout.host(name),
+        _SCRATCH,
+        *(_same(path) for path in _DEFAULT),
+        *edpm.extra_volumes(),
+    )
+
+
+def _there(
+    host: layouts.HostLayout, scratch: Path, *wanted: volumes.Volume
+) -> list[volumes.Volume]:
+    """The volumes without those that take_away() names."""
     gone = []
     if host.taken_away.exists():
         gone = host.taken_away.read_text(encoding='utf-8').splitlines()
-    there = [
-        volume
-        for volume in (
-            *(_same(path, read_only=True) for path in _programs()),
-            *(_same(path, read_only=True) for path in _OF_THE_IMAGE),
-            *(_same(path) for path in _DEFAULT),
-            *kolla.extra_volumes(),
-        )
-        if str(volume.target) not in gone
-    ]
+    there = [volume for volume in wanted if str(volume.target) not in gone]
     # What is below a volume is covered by an empty folder.
     return there + [
         volumes.Volume(
-            PurePosixPath(host.container / 'empty'),
+            PurePosixPath(scratch / 'empty'),
             PurePosixPath(path),
             read_only=True,
         )

@@ -191,7 +191,9 @@ class MachineHost:
             command += ['--config-file', file]
         if self.spec.layout == 'container':
             command = container.inside_machine(
-                self.spec.name, container.as_user(self.spec.user, command)
+                self.site,
+                self.spec.name,
+                container.as_user(self.spec.user, command),
             )
         else:
             command = [f'--uid={self.spec.user}', *command]

@@ -99,6 +99,15 @@ class ConfigurationTest(unittest.TestCase):
         self.assertEqual('IsolationFilter', enabled.split(',')[-1])
 
 
+def _addresses() -> site.Site:
+    names = (*site.SERVICE_USERS, 'rabbitmq')
+    return site.Site(
+        layout.Layout(Path('/nonexistent')),
+        ports.Ports(20000),
+        dict.fromkeys(names, ''),
+    )
+
+
 class LabTest(unittest.TestCase):
     """The lab's container on the machine has these mounts and options."""
 
@@ -106,18 +115,15 @@ class LabTest(unittest.TestCase):
         (volume,) = edpm.extra_volumes()
         self.assertEqual('/sys/fs/selinux', str(volume.source))
         self.assertFalse(volume.read_only)
-        command = container.inside_machine('cpu', ['true'])
-        self.assertIn(str(volume.target), command)
+        self.assertIn(volume, container.machine_mounts(_addresses(), 'cpu'))
+
+    def test_it_shares_the_processes_of_the_host(self) -> None:
+        command = container.inside_machine(_addresses(), 'cpu', ['true'])
         self.assertNotIn('--pid', command)
 
     def test_options(self) -> None:
         spec = host_specs.KNOWN['cpu-selinux'].laid_out('container')
-        state = layout.Layout(Path('/nonexistent'))
-        names = (*site.SERVICE_USERS, 'rabbitmq')
-        addresses = site.Site(
-            state, ports.Ports(20000), dict.fromkeys(names, '')
-        )
-        found = nova_conf.machine_compute(addresses, spec)
+        found = nova_conf.machine_compute(_addresses(), spec)
         for section, options in edpm.nova_compute().items():
             self.assertLessEqual(set(options), set(found[section]))
         self.assertEqual(
