@@ -145,8 +145,11 @@ stage_pep8() {
         tools
     check 'codespell' $bin/codespell
     check 'import contracts' $bin/lint-imports --no-logo --no-cache
-    check 'shellcheck' $bin/shellcheck tools/*.sh .ci/run
-    check 'bashate' $bin/bashate -iE006 -eE005,E042 tools/*.sh .ci/run
+    local scripts=(tools/*.sh .ci/run devstack/settings devstack/plugin.sh
+        tests/unit/devstack/*.sh)
+    check 'shellcheck' $bin/shellcheck "${scripts[@]}"
+    # As devstack does.
+    check 'bashate' $bin/bashate -iE006 -eE005,E042 "${scripts[@]}"
 }
 
 stage_py3() { tests ./tests/unit; }

@@ -45,6 +45,8 @@ class HostSpec:
     machine: recipe.Module | None = None
     #: The user that its nova-compute runs as.
     user: Literal['nova', 'root'] = 'nova'
+    #: Whether /proc hides the processes of other users from its nova-compute.
+    hidepid: bool = False
     #: seccomp_sandbox of its qemu.conf.
     sandbox: bool = True
     #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
@@ -101,6 +103,7 @@ KNOWN = {
         HostSpec('cpu-plain', sandbox=False, emulator='execstack'),
         HostSpec('cpu-stock').stock(),
         HostSpec('cpu-root', user='root'),
+        HostSpec('cpu-hidepid', hidepid=True),
         HostSpec(
             'cpu-selinux',
             machine='selinux',

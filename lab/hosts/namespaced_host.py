@@ -39,6 +39,8 @@ from lab.run import records
 from lab.run import supervisor as supervisors
 
 _START_SECONDS = 300
+_KVM = Path('/dev/kvm')
+_HIDE = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,11 @@ class NamespacedHost:
         # guest names the emulator by its path.
         if self.spec.emulator != 'stock':
             mounts[layout.emulator] = compute_host.EMULATOR
+        # libvirt asks whether QEMU's user may use KVM, and QEMU whether it
+        # can. Where the answers differ, as they do if the device belongs to an
+        # unknown group, libvirt examines QEMU again at each call.
+        if _KVM.exists():
+            mounts[layout.no_kvm] = _KVM
         return namespaces.inside(
             self.spec.name,
             layout.scratch,
@@ -102,6 +109,7 @@ class NamespacedHost:
         for folder in layout.MOUNTS:
             (layout.root / folder).mkdir()
         layout.container.mkdir()
+        layout.no_kvm.touch(mode=0)
         self._nova.make()
         if self.spec.emulator == 'execstack':
             executable_stack.copy(compute_host.EMULATOR, layout.emulator)
@@ -194,6 +202,8 @@ class NamespacedHost:
         for file in self.give(supervisor, files):
             command += ['--config-file', file]
         command = container.as_user(self.spec.user, command)
+        if self.spec.hidepid:
+            command = ['sh', '-c', _HIDE, 'sh', *command]
         contained = self.spec.layout == 'container'
         if contained:
             command = container.inside(self.site, self.spec.name, command)

@@ -124,6 +124,11 @@ class HostLayout:
         return self.root / 'qemu-system-x86_64'
 
     @property
+    def no_kvm(self) -> Path:
+        """What the host sees as /dev/kvm where this machine has that."""
+        return self.root / 'kvm'
+
+    @property
     def container(self) -> Path:
         """An empty folder, over which a container's files are mounted."""
         return self.root / 'container'

@@ -32,8 +32,9 @@ from nova_isolation.probes import selinux
 #: that it does not name.
 _KEEP = 60.0
 
-#: How often the emulator is examined again because it turned out to look for
-#: modules in other folders than those that were watched meanwhile.
+#: How often the emulator is examined again because it turned out to run
+#: another file, or to look for modules in other folders, than those that were
+#: watched meanwhile.
 _ROUNDS = 3
 
 
@@ -43,14 +44,15 @@ class _KeptEmulator:
 
     :ivar key: the fingerprint of the files on which the result depends, from
         before the measurement
-    :ivar folders: the folders of modules that the key covers
+    :ivar others: the files and folders that the key covers, beside what
+        libvirt starts
     :ivar result: the measured emulator, or the error of the measurement
     :ivar until: the time after which the result no longer counts, by the
         monotonic clock
     """
 
     key: object
-    folders: tuple[str, ...]
+    others: tuple[str, ...]
     result: program.Emulator | Exception
     until: float
 
@@ -150,29 +152,37 @@ class ComputeHost(base.Host):
         # The attribute is read once and replaced in one step: two threads may
         # both examine the binary, and neither sees half a result.
         kept = self._emulator
-        folders = () if kept is None else kept.folders
-        key = emulator.fingerprint(path, folders)
+        others = (path,) if kept is None else kept.others
+        key = emulator.fingerprint(path, others)
         if kept is None or kept.key != key or kept.until < time.monotonic():
-            kept = self._examine(path, folders)
+            kept = self._examine(path, others)
             self._emulator = kept
         if isinstance(kept.result, Exception):
             raise OSError(f'{path} cannot be examined: {kept.result}')
         return kept.result
 
-    def _examine(self, path: str, folders: tuple[str, ...]) -> _KeptEmulator:
-        """Examine the emulator until the fingerprint covers its modules."""
+    def _examine(self, path: str, others: tuple[str, ...]) -> _KeptEmulator:
+        """Examine the emulator until the fingerprint covers all that counts.
+
+        What it starts and where it looks for modules is known only then.
+        """
         timeout = self._conf.isolation.probe_timeout
         for _ in range(_ROUNDS):
-            key = emulator.fingerprint(path, folders)
+            key = emulator.fingerprint(path, others)
             until = time.monotonic() + _KEEP
             try:
                 result = emulator.examine(path, timeout)
             except (OSError, ValueError) as error:
-                return _KeptEmulator(key, folders, error, until)
-            if result.folders == folders:
-                return _KeptEmulator(key, folders, result, until)
-            folders = result.folders
-        raise OSError(f'{path} looks for its modules in ever other folders')
+                return _KeptEmulator(key, others, error, until)
+            if result.others == others:
+                return _KeptEmulator(key, others, result, until)
+            others = result.others
+        failure = OSError(
+            "libvirt's <emulator> runs ever other files or looks for its "
+            'modules in ever other folders; let it start one QEMU'
+        )
+        key = emulator.fingerprint(path, others)
+        return _KeptEmulator(key, others, failure, until)
 
     def _libvirt_answer(
         self, question: str, ask: Callable[[typing.Any], str]

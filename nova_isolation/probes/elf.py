@@ -97,11 +97,6 @@ def hardening(path: str) -> frozenset[str]:
     with open(path, 'rb', opener=_open) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise ValueError(f'{path} is not a regular file')
-        if stream.read(2) == b'#!':
-            raise ValueError(
-                f'{path} is a script, not a program, so the host cannot tell '
-                'which QEMU it starts. Put the QEMU binary itself at this path'
-            )
         try:
             image = elf_image.ElfImage(stream, mmap.PAGESIZE)
             return frozenset(_words(image))

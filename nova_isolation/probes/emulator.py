@@ -12,56 +12,24 @@
 
 """The measurement of a QEMU binary: its file and its answers over QMP.
 
-The binary is started for QMP with a machine that has no devices, no
-configuration and no display. This machine never runs a guest.
+What libvirt starts may be a wrapper: a script or a program that starts QEMU in
+its own place (exec). So the file that the answering process runs is measured,
+whatever its path is.
 """
 
 from collections.abc import Iterable
+import dataclasses
 import functools
-import json
 import mmap
 import os
 import re
-import subprocess  # nosec B404: runs one program, by its path, no shell
-import tempfile
 
 from nova_isolation.probes import elf
 from nova_isolation.probes import program
-
-#: TCG comes first, because TCG needs no device. QEMU allocates memory for
-#: translated code even if it never runs any. SELinux denies such memory to a
-#: service (execmem) unless the writable and the executable pages are mapped
-#: separately (tcg/region.c of QEMU).
-_ARGUMENTS = (
-    '-machine', 'none', '-accel', 'tcg,split-wx=on', '-accel', 'kvm',
-    '-nodefaults', '-no-user-config', '-display', 'none',
-    '-S', '-qmp', 'stdio',
-)  # fmt: skip
-
-_COMMANDS = (
-    {'execute': 'qmp_capabilities'},
-    {
-        'execute': 'qom-list-types',
-        # An abstract type shows a family whose devices have other names.
-        'arguments': {'abstract': True},
-        'id': 'types',
-    },
-    {'execute': 'query-command-line-options', 'id': 'options'},
-    {'execute': 'quit'},
-)
-
-#: Bytes of the pipe from the binary. QEMU writes its answers without waiting
-#: and ends when it is told to, so all answers must fit: the types of a QEMU
-#: for Arm take more than the 64 KiB of a pipe. An unprivileged process may
-#: have 1 MiB (fs/pipe.c).
-_PIPE_BYTES = 512 << 10
+from nova_isolation.probes import qmp
 
 #: The QOM type of the machine with which the binary is started.
 _OWN_TYPE = 'none-machine'
-
-#: A line of the dynamic loader's about a module that QEMU loaded (LD_DEBUG,
-#: ld.so(8)).
-_LOADED = re.compile(r'file=(/.*?) \[\d+\];\s+dynamically loaded by ')
 
 #: A path in the binary whose last part begins with "qemu". Among them is the
 #: folder of its modules, CONFIG_QEMU_MODDIR (util/module.c of QEMU).
@@ -81,27 +49,52 @@ _PATH_BYTES = 4096
 _FOLDERS = 32
 
 
-def fingerprint(path: str, folders: Iterable[str]) -> tuple[object, ...]:
+@dataclasses.dataclass(frozen=True)
+class _Running:
+    """The file that the answering process runs.
+
+    :ivar link: the kernel's link to the file, while the process runs
+    :ivar path: the path of the file
+    """
+
+    identity: program.Identity
+    link: str = dataclasses.field(compare=False)
+    path: str = dataclasses.field(compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """What depends on the bytes of a file alone.
+
+    :ivar hardening: the words of hardening
+    :ivar folders: the folders of modules that the file names
+    """
+
+    hardening: frozenset[str]
+    folders: frozenset[str]
+
+
+def fingerprint(path: str, others: Iterable[str]) -> tuple[object, ...]:
     """Return the identity of the files on which :func:`examine` depends.
 
-    A module that is installed or removed changes the types that the binary
+    A module that is installed or removed changes the types that the emulator
     knows, although the binary stays the same.
 
-    :param path: the binary
-    :param folders: the folders of its modules (:func:`examine` finds them);
-        they need not exist
-    :raises OSError: the binary cannot be read
+    :param path: what libvirt starts
+    :param others: what else counts (:attr:`program.Emulator.others`); that
+        need not exist
+    :raises OSError: what libvirt starts cannot be read
     """
     return (
         path,
         program.identity(path),
-        *((folder, _identity(folder)) for folder in folders),
+        *((other, _identity(other)) for other in others),
     )
 
 
-def _identity(folder: str) -> program.Identity | None:
+def _identity(path: str) -> program.Identity | None:
     try:
-        return program.identity(folder)
+        return program.identity(path)
     except FileNotFoundError:
         return None
 
@@ -109,56 +102,83 @@ def _identity(folder: str) -> program.Identity | None:
 def examine(path: str, timeout: float) -> program.Emulator:
     """Examine an emulator.
 
-    :param path: the binary
-    :param timeout: seconds that the answers of the binary may take
-    :raises OSError: the binary cannot be read or run, or does not answer in
-        time
-    :raises ValueError: the binary is not an ELF program or not a QEMU
+    :param path: what libvirt starts
+    :param timeout: seconds that it may run
+    :raises OSError: it cannot be read or run, does not answer in time, or
+        was replaced meanwhile
+    :raises ValueError: what runs is not a QEMU, or another process than the
+        one that was started
     """
     before = program.identity(path)
-    hardening, named = _of_file(path, before)
-    answers, loaded = _qmp_answers(path, timeout)
-    folders = named | {os.path.dirname(m) for m in loaded}
-    if program.identity(path) != before:
-        raise OSError(f'{path} was replaced while it was examined')
-    types = _words(path, answers.get('types'), 'name')
-    options = _words(path, answers.get('options'), 'option')
+    answers = qmp.ask(path, timeout, functools.partial(_look, path))
+    running, file = answers.process
+    if (
+        program.identity(path) != before
+        or _identity(running.path) != running.identity
+    ):
+        raise OSError(
+            f'{path} was replaced while it was examined, or runs the file '
+            f'{running.path}, which does not stay'
+        )
+    types = _words(path, answers.types, 'name')
+    options = _words(path, answers.options, 'option')
     # A type that is not listed counts as absent. So a list without the type
     # of the running machine is not complete and cannot be used.
     if _OWN_TYPE not in types:
         raise ValueError(
             f'{path} does not list {_OWN_TYPE}, the type of its own machine'
         )
+    loaded = {os.path.dirname(module) for module in answers.modules}
     return program.Emulator(
         path,
-        before,
-        hardening,
+        running.path,
+        running.identity,
+        file.hardening,
         types,
         'sandbox' in options,
-        tuple(sorted(folders)),
+        tuple(sorted(file.folders | loaded)),
     )
 
 
-@functools.lru_cache(maxsize=8)
-def _of_file(
-    path: str, identity: program.Identity
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what depends on the binary alone.
+def _look(path: str, pid: int) -> tuple[_Running, _File]:
+    """Measure the file that a process runs.
 
-    :param identity: of the file, which has other bytes if that is another
-    :returns: the words of hardening, and the folders of modules that the
-        binary names
+    :raises OSError: the process or its file cannot be examined
+    :raises ValueError: the file is not a QEMU
     """
-    return elf.hardening(path), _named_folders(path)
+    link = f'/proc/{pid}/exe'
+    try:
+        running = _Running(program.identity(link), link, os.readlink(link))
+    except PermissionError as error:
+        raise PermissionError(
+            f"{path} runs a file that cannot be seen ({error}); libvirt's "
+            f'<emulator> must have no setuid bit and no file capabilities'
+        ) from error
+    return running, _measured(running)
 
 
-def _named_folders(path: str) -> frozenset[str]:
-    """Return the folders in which the binary itself says to look."""
+@functools.lru_cache(maxsize=8)
+def _measured(running: _Running) -> _File:
+    return _File(elf.hardening(running.link), _named_folders(running))
+
+
+def _named_folders(running: _Running) -> frozenset[str]:
+    """Return the folders in which the binary itself says to look.
+
+    :raises ValueError: the binary is not a QEMU
+    """
     found: set[str] = set()
     with (
-        open(path, 'rb') as file,
+        open(running.link, 'rb') as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
+        # A wrapper that passes on what another process answers has not.
+        if data.find(_OWN_TYPE.encode()) < 0:
+            raise ValueError(
+                f'{running.path} answers and is not QEMU; a wrapper as '
+                f"libvirt's <emulator> must start QEMU in its own place "
+                f'(exec), so that what runs can be measured'
+            )
         # A regular expression over the whole binary takes half a second, in
         # which no other thread of nova-compute runs.
         at = data.find(_PART)
@@ -186,63 +206,3 @@ def _words(path: str, answer: object, key: str) -> frozenset[str]:
             raise ValueError(f'{path} answered {entry!r}, without {key!r}')
         result.add(word)
     return frozenset(result)
-
-
-def _qmp_answers(
-    path: str, timeout: float
-) -> tuple[dict[str, object], set[str]]:
-    """Return id of a command -> answer, and the paths of loaded modules."""
-    text = ''.join(json.dumps(c) + '\n' for c in _COMMANDS)
-    # The dynamic loader tells which modules QEMU loads, and from where. QEMU
-    # has no command for that.
-    with tempfile.TemporaryDirectory(prefix='nova-isolation-') as folder:
-        environment = {
-            **os.environ,
-            'LD_DEBUG': 'files',
-            'LD_DEBUG_OUTPUT': os.path.join(folder, 'loader'),
-        }
-        try:
-            run = subprocess.run(  # noqa: S603  # nosec B603
-                [path, *_ARGUMENTS],
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                env=environment,
-                pipesize=_PIPE_BYTES,
-            )
-        except subprocess.TimeoutExpired:
-            raise OSError(f'{path} did not answer in {timeout:g} s') from None
-        modules = _loaded_modules(folder)
-    if run.returncode:
-        raise OSError(
-            f'{path} exited with status {run.returncode}: '
-            f'{run.stderr.strip()[-200:]}'
-        )
-    answers: dict[str, object] = {}
-    for line in run.stdout.splitlines():
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            raise ValueError(
-                f'{path} answered {line[:80]!r}, which is not a JSON object'
-            )
-        name = message.get('id')
-        if isinstance(name, str) and 'return' in message:
-            answers[name] = message['return']
-    return answers, modules
-
-
-def _loaded_modules(folder: str) -> set[str]:
-    """Return the paths of the modules that the dynamic loader has named."""
-    modules = set()
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        with open(path, encoding='utf-8', errors='surrogateescape') as file:
-            for line in file:
-                match = _LOADED.search(line)
-                if match:
-                    modules.add(os.path.normpath(match[1]))
-    return modules

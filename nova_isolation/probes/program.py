@@ -35,8 +35,10 @@ class Identity:
 class Emulator:
     """An emulator that was examined.
 
-    :ivar path: the path of the binary
-    :ivar identity: the identity of the examined file
+    :ivar path: the path of what libvirt starts
+    :ivar executable: the path of the file that runs, which is another than
+        ``path`` where libvirt starts a wrapper
+    :ivar identity: the identity of that file
     :ivar hardening: the words of ``isolation:qemu_hardening`` that the
         emulator meets
     :ivar types: all QOM types that the emulator knows
@@ -45,11 +47,17 @@ class Emulator:
     """
 
     path: str
+    executable: str
     identity: Identity
     hardening: frozenset[str]
     types: frozenset[str]
     sandbox: bool
     folders: tuple[str, ...] = ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What the result depends on beside ``path``: files and folders."""
+        return (self.executable, *self.folders)
 
 
 def identity(path: str) -> Identity:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A nova-compute that is not root, and one that is."""
+"""A nova-compute that is not root, one that is, and one that sees little."""
 
 import atexit
 import functools
@@ -26,7 +26,7 @@ from lab.run import processes
 from nova_isolation.host import privileged
 from tests.e2e import base
 
-_ROOT = 'cpu-root'
+_ROOT, _HIDEPID = 'cpu-root', 'cpu-hidepid'
 _TAGGED = {
     'isolation:qemu_sandbox': 'true',
     'isolation:qemu_hardening': 'pie,nx,relro',
@@ -94,27 +94,49 @@ class NovaTest(TestCase):
 
 
 @functools.cache
-def _root_cloud() -> clouds.Cloud:
+def _other_cloud() -> clouds.Cloud:
     started = clouds.Cloud(
-        layout.default_state('e2e-root'), host_specs.known([_ROOT])
+        layout.default_state('e2e-users'),
+        host_specs.known([_ROOT, _HIDEPID]),
     )
     started.up()
     atexit.register(started.down)
     return started
 
 
-class RootTest(TestCase):
-    """A host whose nova-compute runs as root."""
+class OtherTest(TestCase):
+    """Hosts that differ in what their nova-compute may see."""
 
     @classmethod
     def use_cloud(cls) -> clouds.Cloud:
-        """A cloud with that host alone."""
-        return _root_cloud()
+        """A cloud with these hosts."""
+        return _other_cloud()
 
-    def test_guest(self) -> None:
+    def test_root(self) -> None:
         self.assertEqual(['0'] * 4, _status(self.compute(_ROOT), 'Uid'))
-        server = self.boot(_TAGGED)
+        server = self.boot(_TAGGED, host=_ROOT)
         self.assertActive(server, _ROOT)
         self.assertEvent(server, 'isolation_verify', 'Success')
         # nova-compute reads all by itself.
         self.assertEqual([], self.helpers(_ROOT))
+
+    def test_hidepid(self) -> None:
+        # nova-compute sees no process of QEMU's or libvirt's.
+        status = self.cloud.supervisor.output(
+            [
+                'nsenter',
+                f'--target={self.compute(_HIDEPID)}',
+                '--mount',
+                'setpriv',
+                f'--reuid={nova_account.USER}',
+                f'--regid={nova_account.USER}',
+                '--init-groups',
+                'ls',
+                '/proc/1',
+            ]
+        )
+        self.assertNotEqual(0, status.returncode, status.stdout)
+        server = self.boot(_TAGGED, host=_HIDEPID)
+        self.assertActive(server, _HIDEPID)
+        self.assertEvent(server, 'isolation_verify', 'Success')
+        self.assertEqual(1, len(self.helpers(_HIDEPID)))

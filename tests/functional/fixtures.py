@@ -149,6 +149,7 @@ class Machine:
         self.check('emulator')
         return program.Emulator(
             '/usr/bin/qemu-kvm',
+            '/usr/bin/qemu-kvm',
             self.identity,
             self.hardening,
             self.types,

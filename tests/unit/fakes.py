@@ -89,6 +89,7 @@ def emulator(hardening=HARDENING, types=frozenset(), sandbox=True, inode=7):
     """An emulator that was examined; by default the best that there is."""
     return program.Emulator(
         '/usr/bin/qemu-system-x86_64',
+        '/usr/bin/qemu-system-x86_64',
         program.Identity(1, inode, 3, 4, 5),
         frozenset(hardening),
         frozenset(types) | {'none-machine'},

@@ -27,6 +27,7 @@ from tests.unit import base
 
 GOOD = program.Emulator(
     '/q',
+    '/q',
     program.Identity(1, 2, 3, 4, 5),
     frozenset(),
     frozenset(),
@@ -83,7 +84,7 @@ class ComputeHostTest(base.TestCase):
         for owner, name, new in (
             (libvirt_xml, 'emulator', lambda text: '/q'),
             (libvirt_xml, 'plain_domain', lambda text: f'<{text}>'),
-            (emulator, 'fingerprint', lambda path, folders: self.key),
+            (emulator, 'fingerprint', lambda path, others: self.key),
             (emulator, 'examine', self.examine),
             (compute_host.time, 'monotonic', lambda: self.now),
         ):
@@ -169,18 +170,20 @@ class ComputeHostTest(base.TestCase):
         self.assertEqual(2, self.examine.call_count)
 
     def test_examined_until_the_folders_of_its_modules_are_watched(self):
-        more = dataclasses.replace(GOOD, folders=('/modules',))
+        more = dataclasses.replace(
+            GOOD, folders=('/modules',), executable='/real'
+        )
         self.examine.side_effect = [more, more]
         watched = []
         with mock.patch.object(
             emulator,
             'fingerprint',
-            lambda path, folders: (watched.append(folders), folders),
+            lambda path, others: (watched.append(others), others),
         ):
             for _ in range(3):
                 self.assertIs(more, self.host.emulator())
         self.assertEqual(2, self.examine.call_count)
-        self.assertEqual(('/modules',), watched[-1])
+        self.assertEqual(('/real', '/modules'), watched[-1])
 
     def test_folders_that_never_stay(self):
         self.examine.side_effect = [

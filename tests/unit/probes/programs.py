@@ -42,22 +42,63 @@ ON = {
 FOLDER = tempfile.mkdtemp(prefix='nova-isolation-elf-')
 atexit.register(shutil.rmtree, FOLDER, True)
 
+#: Answers as an emulator does with the file beside it, and ends when it is
+#: told to, like one. Its machine's type is in it, too.
 SOURCE = """
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+const char type[] = "none-machine";
 int main(int argc, char **argv)
 {
     char text[32];
-    /* Starts the script beside it, for the tests of the emulator. */
-    char path[4096];
+    char line[65536];
+    size_t size;
+    FILE *answers;
     if (readlink("/proc/self/exe", text, 1) < 0)
         return 1;
     strcpy(text, argc > 1 ? "two" : "one");
-    snprintf(path, sizeof path, "%s.sh", argv[0]);
-    if (access(path, X_OK) == 0)
-        execv(path, argv);
+    snprintf(line, sizeof line, "%s.answers", argv[0]);
+    answers = fopen(line, "r");
+    if (answers) {
+        while ((size = fread(line, 1, sizeof line, answers)) > 0)
+            fwrite(line, 1, size, stdout);
+        fflush(stdout);
+        while (fgets(line, sizeof line, stdin) && !strstr(line, "quit"))
+            ;
+        return 0;
+    }
     return text[0] == 'x';
+}
+"""
+
+#: Starts the program that is given in its own place.
+WRAPPER = """
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    argv[0] = PROGRAM;
+    execv(PROGRAM, argv);
+    return 126;
+}
+"""
+
+#: Runs it as a child instead, and ends with it.
+FORK = """
+#include <sys/prctl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    int status;
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execv(PROGRAM, argv);
+        return 126;
+    }
+    wait(&status);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 """
 
@@ -81,3 +122,8 @@ def compiled(*flags, source=SOURCE, off=OFF, libraries=()):
 def with_words(*words):
     """A program that is hardened in these ways and no others."""
     return compiled(*(flag for word in sorted(words) for flag in ON[word]))
+
+
+def wrapper(program, source=WRAPPER):
+    """A program that starts another."""
+    return compiled(f'-DPROGRAM="{program}"', source=source)

@@ -368,18 +368,6 @@ class BoundedTest(ChangedTest):
         )
 
 
-class ScriptTest(base.TestCase):
-    """A script in front of an emulator is named as that."""
-
-    def test_script(self):
-        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'qemu')
-        with open(path, 'w') as stream:
-            stream.write('#!/bin/sh\nexec /usr/bin/qemu-system-x86_64 "$@"\n')
-        self.assertRaisesText(
-            ValueError, f'{path} is a script', elf.hardening, path
-        )
-
-
 class OtherByteOrderTest(base.TestCase):
     """Big-endian programs, and small ones."""
 

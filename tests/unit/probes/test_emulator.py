@@ -30,6 +30,7 @@ from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.probes import elf
 from nova_isolation.probes import emulator
 from nova_isolation.probes import program
+from nova_isolation.probes import qmp
 from tests.unit import base
 from tests.unit import strategies
 from tests.unit.probes import programs
@@ -85,9 +86,7 @@ class RealTest(base.TestCase):
             self.assertIn(QEMU, emulator.fingerprint(QEMU, found))
 
     def test_the_folder_where_no_module_was_loaded(self):
-        with mock.patch.object(
-            emulator, '_loaded_modules', return_value=set()
-        ):
+        with mock.patch.object(qmp, '_loaded', return_value=frozenset()):
             found = emulator.examine(QEMU, 60).folders
         self.assertIn('/usr/lib/x86_64-linux-gnu/qemu', found)
 
@@ -145,18 +144,17 @@ class FakeTest(base.TestCase):
         self.path = os.path.join(self.folder, 'qemu')
 
     def install(self, script):
-        """A program that runs a script instead."""
-        shutil.copy(programs.with_words('nx', 'pie'), self.path)
-        os.chmod(self.path, 0o755)
-        with open(f'{self.path}.sh', 'w') as stream:
+        """A script in the place of the program."""
+        with open(self.path, 'w') as stream:
             stream.write(textwrap.dedent(script))
-        os.chmod(f'{self.path}.sh', 0o755)
+        os.chmod(self.path, 0o755)
 
     def answer(self, text):
         """A program that answers with a text."""
-        with open(os.path.join(self.folder, 'answer'), 'w') as stream:
+        shutil.copy(programs.with_words('nx', 'pie'), self.path)
+        os.chmod(self.path, 0o755)
+        with open(f'{self.path}.answers', 'w') as stream:
             stream.write(text)
-        self.install(f'#!/bin/sh\ncat >/dev/null\ncat {self.folder}/answer\n')
 
     def refused(self, error, pattern, timeout=30.0):
         self.assertRaisesText(
@@ -185,14 +183,7 @@ class FakeTest(base.TestCase):
         with open(self.path, 'w') as stream:
             stream.write('no program\n')
         os.chmod(self.path, 0o755)
-        self.refused(ValueError, 'is not an ELF program')
-
-    def test_script(self):
-        # It would answer as QEMU does, but a guest runs another file.
-        with open(self.path, 'w') as stream:
-            stream.write(f'#!/bin/sh\nexec {QEMU} "$@"\n')
-        os.chmod(self.path, 0o755)
-        self.refused(ValueError, f'{self.path} is a script, not a program')
+        self.refused(OSError, 'Exec format error')
 
     def test_not_executable(self):
         self.answer('')
@@ -211,11 +202,26 @@ class FakeTest(base.TestCase):
         self.refused(OSError, 'did not answer in 0.2 s', 0.2)
         self.assertLess(time.monotonic() - start, 10)
 
-    def test_hangs_after_its_answers(self):
+    def test_ends_and_leaves_a_child_that_keeps_the_pipes(self):
+        self.install('#!/bin/sh\nsleep 20 &\nexit 0\n')
+        start = time.monotonic()
+        self.refused(OSError, 'did not answer in 0.5 s', 0.5)
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_does_not_end_when_it_is_told_to(self):
         self.install(
-            f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexec sleep 60"
+            '#!/usr/bin/python3 -S\n'
+            f'print({lines(TYPES, OPTIONS)!r}, end="", flush=True)\n'
+            '_ = "none-machine"\n'
+            'import time; time.sleep(60)\n'
         )
-        self.refused(OSError, 'did not answer in 0.3 s', 0.3)
+        with mock.patch.object(emulator, '_look'):
+            self.refused(OSError, 'did not answer in 1 s', 1.0)
+
+    def test_writes_for_ever(self):
+        for stream in ('', ' >&2'):
+            self.install(f'#!/bin/sh\nexec yes "{{}}"{stream}\n')
+            self.refused(ValueError, 'wrote more than')
 
     def test_ends_badly(self):
         for code in (1, 127, 255):
@@ -228,42 +234,43 @@ class FakeTest(base.TestCase):
 
     def test_ends_badly_after_its_answers(self):
         self.install(
-            f"#!/bin/sh\nprintf '%s' '{lines(TYPES, OPTIONS)}'\nexit 1\n"
+            '#!/usr/bin/python3 -S\n'
+            f'print({lines(TYPES, OPTIONS)!r}, end="", flush=True)\n'
+            'while "quit" not in input(): pass\n'
+            'raise SystemExit(1)\n'
         )
-        self.refused(OSError, 'exited with status 1')
+        with mock.patch.object(emulator, '_look'):
+            self.refused(OSError, 'exited with status 1')
+
+    def test_ends_by_itself(self):
+        for code in ('exit 0', 'exec true', 'echo "{}"'):
+            self.install(f'#!/bin/sh\n{code}\n')
+            self.refused(ValueError, 'it ended by itself')
 
     def test_garbage(self):
         for text in (
             'garbage\n', '{"id": "types"\n', '\0\n', '[' * 100000 + '\n',
             '5\n', '"id return"\n', '[]\n', 'null\n', 'true\n', 'NaN\n',
-            lines(TYPES, OPTIONS) + 'x',
+            lines(TYPES) + 'x\n' + lines(OPTIONS),
+            lines(TYPES, OPTIONS) + 'x\n',
         ):  # fmt: skip
             self.answer(text)
             self.refused(ValueError, self.path)
 
     def test_answers_that_are_longer_than_a_pipe(self):
-        # QEMU does not wait for its reader, and ends.
         types = TYPES['return'] + [
-            {'name': f'type-{n}', 'parent': 'device'} for n in range(4000)
+            {'name': f'type-{n}', 'parent': 'device'} for n in range(40000)
         ]
-        with open(os.path.join(self.folder, 'answer'), 'w') as stream:
-            stream.write(lines({'return': types, 'id': 'types'}, OPTIONS))
-        self.install(
-            '#!/usr/bin/python3\n'
-            'import os\n'
-            f"text = open('{self.folder}/answer', 'rb').read()\n"
-            'os.set_blocking(1, False)\n'
-            'os.write(1, text)\n'
-        )
-        self.assertEqual(4002, len(emulator.examine(self.path, 30).types))
+        self.answer(lines({'return': types, 'id': 'types'}, OPTIONS))
+        self.assertEqual(40002, len(emulator.examine(self.path, 30).types))
 
     def test_not_utf_8(self):
         self.install("#!/bin/sh\nprintf '\\377\\376\\n'\n")
         self.refused(ValueError, '')
 
     def test_silent(self):
-        self.answer('')
-        self.refused(ValueError, 'does not answer like QEMU')
+        self.install('#!/bin/sh\nexec cat >/dev/null\n')
+        self.refused(OSError, 'did not answer in 0.5 s', 0.5)
 
     def test_an_empty_list_is_no_answer(self):
         # Else everything would count as absent.
@@ -297,33 +304,194 @@ class FakeTest(base.TestCase):
 
     def test_replaced_meanwhile(self):
         self.answer(lines(TYPES, OPTIONS))
-        ask = emulator._qmp_answers
+        ask = qmp.ask
 
-        def replace(path, timeout):
-            answers = ask(path, timeout)
-            shutil.copy(path, path + '.new')
-            os.rename(path + '.new', path)
+        def replace(*arguments):
+            answers = ask(*arguments)
+            shutil.copy(self.path, self.path + '.new')
+            os.rename(self.path + '.new', self.path)
             return answers
 
-        with mock.patch.object(emulator, '_qmp_answers', replace):
+        with mock.patch.object(qmp, 'ask', replace):
             self.refused(OSError, 'was replaced')
 
     @hypothesis.given(
-        st.lists(
-            strategies.json_values.map(json.dumps)
-            | st.text(max_size=20)
-            | strategies.json_values.map(
-                lambda v: json.dumps({'id': 'types', 'return': v})
-            ),
-            max_size=4,
-        )
+        strategies.json_values | st.just(TYPES['return']),
+        strategies.json_values | st.just(OPTIONS['return']),
     )
-    def test_any_output(self, output):
-        done = subprocess.CompletedProcess([], 0, '\n'.join(output), '')
-        with mock.patch.object(subprocess, 'run', return_value=done):
-            self.assertRaises(
-                ValueError, emulator.examine, programs.with_words('nx'), 1
-            )
+    def test_any_answers(self, types, options):
+        path = programs.with_words('nx')
+        seen = (
+            emulator._Running(program.identity(path), path, path),
+            mock.Mock(hardening=frozenset(), folders=frozenset()),
+        )
+        done = qmp.Answers(types, options, frozenset(), seen)
+        good = (types, options) == (TYPES['return'], OPTIONS['return'])
+        with mock.patch.object(qmp, 'ask', return_value=done):
+            if good:
+                emulator.examine(path, 1)
+            else:
+                # hypothesis may find another list with the type
+                try:
+                    found = emulator.examine(path, 1)
+                except ValueError:
+                    return
+                self.assertIn('none-machine', found.types)
+
+    @hypothesis.given(
+        st.binary(max_size=40)
+        | strategies.json_values.map(lambda v: json.dumps(v).encode())
+    )
+    def test_any_output(self, line):
+        messages = qmp._Messages('qemu')
+        try:
+            messages.add(line + b'\n')
+        except ValueError:
+            return
+        for text in filter(None, line.split(b'\n')):
+            self.assertIsInstance(json.loads(text), dict)
+
+
+class WrapperTest(base.TestCase):
+    """libvirt starts what starts QEMU: what runs is measured."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.path = os.path.join(self.folder, 'wrapper')
+        self.qemu = emulator.examine(QEMU, 60)
+
+    def install(self, script):
+        with open(self.path, 'w') as stream:
+            stream.write(script)
+        os.chmod(self.path, 0o755)
+
+    def assert_measured(self, path):
+        found = emulator.examine(path, 60)
+        self.assertEqual(path, found.path)
+        self.assertEqual(os.path.realpath(QEMU), found.executable)
+        for name in ('identity', 'hardening', 'types', 'sandbox'):
+            self.assertEqual(getattr(self.qemu, name), getattr(found, name))
+        self.assertLessEqual(set(self.qemu.folders), set(found.folders))
+
+    def refused(self, error, pattern, path=None):
+        self.assertRaisesText(
+            error, pattern, emulator.examine, path or self.path, 30
+        )
+
+    def test_script(self):
+        self.install(f'#!/bin/sh\nexec {QEMU} "$@"\n')
+        self.assert_measured(self.path)
+
+    def test_script_of_bash_with_an_environment(self):
+        self.install(
+            '#!/bin/bash\nexport X=1\nset -e\n'
+            f'exec env -u LD_DEBUG {QEMU} "$@"\n'
+        )
+        found = emulator.examine(self.path, 60)
+        self.assertEqual(self.qemu.identity, found.identity)
+        self.assertIn('/usr/lib/x86_64-linux-gnu/qemu', found.folders)
+
+    def test_compiled(self):
+        # Its own hardening, which is none, counts for nothing.
+        path = programs.wrapper(QEMU)
+        self.assertEqual(frozenset(), elf.hardening(path) & {'pie', 'relro'})
+        self.assert_measured(path)
+
+    def test_two_wrappers(self):
+        self.install(f'#!/bin/sh\nexec {programs.wrapper(QEMU)} "$@"\n')
+        self.assert_measured(self.path)
+
+    def test_script_that_waits_for_a_child(self):
+        self.install(f'#!/bin/sh\n{QEMU} "$@"\nexit $?\n')
+        self.refused(ValueError, '<emulator> of libvirt, starts QEMU as anoth')
+
+    def test_compiled_that_waits_for_a_child(self):
+        self.refused(ValueError, 'start QEMU with exec', self.forking())
+
+    def forking(self):
+        return programs.wrapper(QEMU, programs.FORK)
+
+    def test_script_that_leaves_a_child(self):
+        self.install(f'#!/bin/sh\n{QEMU} "$@" <&0 &\nexit 0\n')
+        self.refused(ValueError, 'starts QEMU as another process')
+
+    def test_nothing_remains(self):
+        mark = os.path.basename(self.folder)
+        self.install(f'#!/bin/sh\n{QEMU} -name {mark} "$@"\n')
+        self.refused(ValueError, 'starts QEMU as another process')
+        deadline = time.monotonic() + 10
+        while self.running(mark) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertEqual([], self.running(mark))
+
+    def running(self, mark):
+        """The QEMU processes with a mark in their command line."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                with open(f'/proc/{pid}/cmdline', 'rb') as stream:
+                    words = stream.read().split(b'\0')
+            except OSError:
+                continue
+            if mark.encode() in words:
+                found.append(pid)
+        return found
+
+    def test_what_passes_on_the_answers_of_a_child(self):
+        self.install(
+            '#!/usr/bin/python3 -S\n'
+            'import subprocess, sys\n'
+            f'child = subprocess.Popen([{QEMU!r}, *sys.argv[1:]], text=True,\n'
+            '    stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)\n'
+            'for _ in range(3): child.stdin.write(sys.stdin.readline())\n'
+            'for line in child.stdout: print(line, end="", flush=True)\n'
+        )
+        self.refused(ValueError, 'answers and is not QEMU')
+
+    def test_a_program_of_another_kind(self):
+        self.install('#!/bin/sh\nexec cat\n')
+        self.refused(ValueError, '')
+
+    def test_it_says_something_of_its_own(self):
+        self.install(f'#!/bin/sh\necho starting\nexec {QEMU} "$@"\n')
+        self.refused(ValueError, "answered b'starting', which is not")
+
+    def other_emulator(self):
+        copy = os.path.join(self.folder, 'copy')
+        shutil.copy(programs.with_words('nx'), copy)
+        with open(copy + '.answers', 'w') as stream:
+            stream.write(lines(TYPES, OPTIONS))
+        return copy
+
+    def test_it_runs_a_file_that_does_not_stay(self):
+        copy = self.other_emulator()
+        self.install(f'#!/bin/sh\nexec {programs.wrapper(copy)} "$@"\n')
+        look = emulator._look
+
+        def unlink(path, pid):
+            os.unlink(copy)
+            return look(path, pid)
+
+        with mock.patch.object(emulator, '_look', unlink):
+            self.refused(OSError, 'which does not stay')
+
+    def test_the_file_behind_it_is_replaced(self):
+        copy = self.other_emulator()
+        self.install(f'#!/bin/sh\nexec {copy} "$@"\n')
+        found = emulator.examine(self.path, 60)
+        before = emulator.fingerprint(self.path, found.others)
+        os.rename(copy, copy + '.old')
+        shutil.copy(copy + '.old', copy)
+        self.assertNotEqual(
+            before, emulator.fingerprint(self.path, found.others)
+        )
+
+    def test_a_file_that_must_not_be_seen(self):
+        # The kernel hides what runs with rights of its file from others than
+        # root.
+        with mock.patch.object(os, 'readlink', side_effect=PermissionError):
+            self.refused(PermissionError, 'no setuid bit', QEMU)
 
 
 class FingerprintTest(base.TestCase):
