@@ -97,7 +97,7 @@ class Refresher:
         self._pid = 0
         self._thread: threading.Thread | None = None
         weakref.finalize(self, self._stopped.set)
-        os.register_at_fork(after_in_child=_restart(weakref.ref(self)))
+        os.register_at_fork(after_in_child=_reset(weakref.ref(self)))
 
     def clock(self, now: float) -> float:
         """Return the time by which ages are computed.
@@ -208,7 +208,12 @@ class Refresher:
         return True
 
     def start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread, unless it runs or the service has ended.
+
+        Each process that decides calls this, a child of a fork too.
+        """
+        if self._stopped.is_set():
+            return
         if self._pid == os.getpid():
             return
         with self._lock:
@@ -308,8 +313,11 @@ def _run(owner: 'weakref.ref[Refresher]', stopped: threading.Event) -> None:
             return
 
 
-def _restart(owner: 'weakref.ref[Refresher]') -> Callable[[], None]:
-    """Return what a child process does, which has no thread of its parent."""
+def _reset(owner: 'weakref.ref[Refresher]') -> Callable[[], None]:
+    """Return what a child process does, which has no thread of its parent.
+
+    The child calls :meth:`Refresher.start` when it is ready to run threads.
+    """
 
     def run() -> None:
         refresher = owner()
@@ -321,6 +329,6 @@ def _restart(owner: 'weakref.ref[Refresher]') -> Callable[[], None]:
             refresher._statements = {}
             refresher._stopped = threading.Event()
             refresher._tried = threading.Event()
-            refresher.start()
+            refresher._thread = None
 
     return run

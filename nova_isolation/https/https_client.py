@@ -135,14 +135,22 @@ class Client:
         """
         if timeout is None:
             timeout = self._timeout
-        self._limit.at = time.monotonic() + timeout
-        session = self._usable()
+        with self._limit.within(timeout):
+            return self._repeated(self._usable(), url, headers, timeout)
+
+    def _repeated(
+        self,
+        session: requests.Session,
+        url: str,
+        headers: Mapping[str, str] | None,
+        timeout: float,
+    ) -> Answer:
         for tried in itertools.count():
             wait = random.uniform(0.1, 0.3) * 2**tried  # noqa: S311  # nosec B311
             is_last = (
                 tried >= _RETRIES
-                or time.monotonic() + wait >= self._limit.at
-                or self._limit.closed.is_set()
+                or self._limit.has_passed(wait)
+                or self._limit.closed
             )
             try:
                 answer = self._once(session, url, headers)
@@ -153,15 +161,15 @@ class Client:
                     raise https_error.HttpsError(
                         f'{url}: {self._words(error, timeout)}'
                     ) from error
-            self._limit.closed.wait(wait)
+            self._limit.wait(wait)
         raise AssertionError  # Not reached: the last try returns or raises.
 
     def close(self) -> None:
-        """Cancel the request that is under way, within a second.
+        """Cancel the request that is under way.
 
         Each later request fails.
         """
-        self._limit.closed.set()
+        self._limit.close()
 
     def _once(
         self,
@@ -209,6 +217,9 @@ class Client:
                     f'{url}: wanted an answer of at most {self._max} bytes, '
                     f'found a longer one'
                 )
+        # The end of a connection that was shut down here looks like the end
+        # of an answer without a length.
+        self._limit.left()
         # urllib3 1 does not compare the length.
         length = response.headers.get('Content-Length')
         if response.status_code == 304:
@@ -223,9 +234,9 @@ class Client:
 
     def _words(self, error: BaseException, timeout: float) -> str:
         """Return what went wrong, and what the admin can do."""
-        if self._limit.closed.is_set():
+        if self._limit.closed:
             return 'the request was cancelled, because the service ends'
-        if time.monotonic() >= self._limit.at:
+        if self._limit.has_passed():
             return (
                 f'the server gave no complete answer within {timeout:.3g} s '
                 f'(timeout); check whether the server is overloaded'

@@ -12,7 +12,10 @@
 
 """TLS to one server: only pinned CAs, and a total deadline per answer."""
 
+from collections.abc import Iterator
+import contextlib
 import os
+import socket
 import ssl
 import threading
 import time
@@ -21,59 +24,129 @@ import typing
 import requests
 from requests import adapters
 import urllib3
+import urllib3.connection
 
 from nova_isolation.https import https_error
 
-#: Seconds after which a waiting read checks whether the client was closed.
-_SLICE = 0.5
-
 
 class Limit:
-    """The deadline of the answer that is under way.
+    """The deadline of the answer that is under way, for one connection.
 
-    :ivar at: the deadline, by :func:`time.monotonic`
-    :ivar closed: set when the client was closed
+    The timeout of requests applies to each read alone. A server that sends
+    one byte a second would keep a request open for ever. So the connection
+    is shut down at the deadline. This ends the handshake, a write and a read
+    alike, with native threads and under eventlet, whose TLS sockets offer
+    nothing else that both modes have.
     """
 
     def __init__(self) -> None:
-        self.at = 0.0
-        self.closed = threading.Event()
+        self._at = 0.0
+        self._closed = threading.Event()
+        #: A duplicate, because TLS takes the socket over.
+        self._socket: socket.socket | None = None
+        #: The process that has connected. A child of it has the duplicate
+        #: too, and must not shut down its parent's connection.
+        self._pid = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client was closed."""
+        return self._closed.is_set()
 
     def left(self) -> float:
         """Return the seconds until the deadline.
 
         :raises TimeoutError: the deadline has passed, or the client is closed
         """
-        left = self.at - time.monotonic()
-        if left <= 0 or self.closed.is_set():
+        left = self._at - time.monotonic()
+        if left <= 0 or self.closed:
             raise TimeoutError
         return left
 
+    def has_passed(self, seconds: float = 0.0) -> bool:
+        """Return whether the deadline will have passed in some seconds."""
+        return time.monotonic() + seconds >= self._at
 
-def _socket_class(limit: Limit) -> type[ssl.SSLSocket]:
-    """Return a class of sockets that observe a deadline over all reads.
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Shut down the connection if the block takes longer.
 
-    The timeout of requests applies to each read alone. A server that sends
-    one byte a second would keep a request open for ever.
-    """
+        :param seconds: until the deadline
+        """
+        self._at = time.monotonic() + seconds
+        timer = threading.Timer(seconds, self._shut_down)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            # Nobody else's request may be met by a timer that was late.
+            timer.join()
 
-    class Socket(ssl.SSLSocket):
-        def recv_into(self, *args: typing.Any, **kwargs: typing.Any) -> int:
-            while True:
-                self.settimeout(min(limit.left(), _SLICE))
-                try:
-                    return super().recv_into(*args, **kwargs)
-                except TimeoutError:
-                    continue
+    def wait(self, seconds: float) -> None:
+        """Wait for that time, or until the client is closed."""
+        self._closed.wait(seconds)
 
-    return Socket
+    def close(self) -> None:
+        """Shut down the connection now, and let no later request succeed."""
+        self._closed.set()
+        self._shut_down()
+
+    def watch(self, connected: socket.socket) -> None:
+        """Shut down this connection at the deadline.
+
+        :param connected: a TCP connection, without TLS yet
+        :raises TimeoutError: the deadline has passed, or the client is closed
+        """
+        self.forget()
+        self._socket, self._pid = connected.dup(), os.getpid()
+        # Whoever closed the client before did not find the connection.
+        self.left()
+
+    def forget(self) -> None:
+        """Close the duplicate: only then the peer sees the end."""
+        watched, self._socket = self._socket, None
+        if watched is not None:
+            watched.close()
+
+    def _shut_down(self) -> None:
+        watched = self._socket
+        if watched is not None and self._pid == os.getpid():
+            # OSError: the connection has ended, or has just been closed.
+            with contextlib.suppress(OSError):
+                watched.shutdown(socket.SHUT_RDWR)
+
+
+def _pool(limit: Limit) -> type[urllib3.HTTPSConnectionPool]:
+    """Return a class of pools whose connection observes a limit."""
+
+    class Connection(urllib3.connection.HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            connected = super()._new_conn()
+            try:
+                limit.watch(connected)
+            except BaseException:
+                connected.close()
+                raise
+            return connected
+
+        def close(self) -> None:
+            limit.forget()
+            super().close()
+
+    class Pool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 class _Adapter(adapters.HTTPAdapter):
     """Makes connections with a TLS context of our own."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, limit: Limit) -> None:
         self._context = context
+        self._limit = limit
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(
@@ -81,6 +154,7 @@ class _Adapter(adapters.HTTPAdapter):
     ) -> None:
         """See the base class."""
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {'https': _pool(self._limit)}
 
 
 def session(
@@ -100,7 +174,6 @@ def session(
     # an IP address. Only urllib3 1 then checks the name itself.
     version: str = urllib3.__version__  # type: ignore[attr-defined]
     context.check_hostname = not version.startswith('1.')
-    context.sslsocket_class = _socket_class(limit)
     what = f'ca_file {ca_file}'
     try:
         context.load_verify_locations(cafile=ca_file)
@@ -117,7 +190,7 @@ def session(
     result.trust_env = False
     result.headers['User-Agent'] = 'nova-isolation'
     result.headers['Accept-Encoding'] = 'identity'
-    result.mount('https://', _Adapter(context))
+    result.mount('https://', _Adapter(context, limit))
     # Refuse plain HTTP.
     del result.adapters['http://']
     return result

@@ -31,6 +31,7 @@ from nova_isolation.model import evidence
 from nova_isolation.model import printable
 from nova_isolation.model import requirements
 from nova_isolation.scheduler import prefilter
+from nova_isolation.scheduler import worker
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ LOG = logging.getLogger(__name__)
 _MAX_FLAVORS = 256
 
 prefilter.install()
+worker.install()
 
 
 class IsolationFilter(filters.BaseHostFilter):
@@ -57,7 +59,7 @@ class IsolationFilter(filters.BaseHostFilter):
         self.options = opts.register(CONF)
         self.mechanisms = registry.get()
         self.attestation = service.make(CONF)
-        self.attestation.start()
+        worker.start_later(self.attestation)
         self._deciders: dict[
             requirements.Requirements, published.PublishedDecision
         ] = {}

@@ -644,7 +644,7 @@ class ThreadTest(Case):
 
 
 class ForkTest(Case):
-    """A child process asks for itself."""
+    """A child process asks for itself, when it starts to."""
 
     def child(self, run):
         pid = os.fork()
@@ -660,6 +660,7 @@ class ForkTest(Case):
         """Whether this process's source refreshes, and can be revoked."""
 
         def run():
+            one.start()
             count = len(self.provider.asked)
             until = time.monotonic() + PATIENCE
             while len(self.provider.asked) < count + 3:
@@ -689,18 +690,14 @@ class ForkTest(Case):
 
     def test_not_started(self):
         one = self.source()
-        one.refresh()
+        one.start()
+        self.wait(lambda: one.snapshot.verdicts)
         self.assertEqual(0, self.child(lambda: threading.active_count() == 1))
         self.assertEqual('good', self.state(one))
 
     def test_started_in_the_child(self):
         one = self.source()
-
-        def run():
-            one.start()
-            return self.asks(one)()
-
-        self.assertEqual(0, self.child(run))
+        self.assertEqual(0, self.child(self.asks(one)))
         self.assertEqual([], self.provider.asked)
 
     def test_stopped(self):
@@ -712,6 +709,7 @@ class ForkTest(Case):
 
         def run():
             count = len(self.provider.asked)
+            one.start()
             time.sleep(0.2)
             return len(self.provider.asked) == count
 

@@ -216,7 +216,7 @@ class RetryTest(Case):
     def test_nobody_listens(self):
         self.server.server.shutdown()
         self.server.server.server_close()
-        self.refused('Connection refused')
+        self.refused('Errno 111')
 
     def test_not_beyond_the_deadline(self):
         self.server.status = 503
@@ -245,6 +245,9 @@ class DeadlineTest(Case):
 
     def test_accepts_and_never_speaks_tls(self):
         self.late('no TLS')
+
+    def test_drips_tls(self):
+        self.late('drips TLS')
 
     def test_drips(self):
         self.late('drips')
@@ -431,6 +434,22 @@ class ForkTest(Case):
         self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         self.assertEqual(2, self.server.connections)
         self.assertEqual(7, len(self.server.paths))
+
+    def test_closed_in_the_child(self):
+        """The child has a duplicate of the connection, as its parent has."""
+        client = self.client()
+        client.get(self.server.url)
+        pid = os.fork()
+        if not pid:
+            result = 1
+            try:
+                client.close()
+                result = 0
+            finally:
+                os._exit(result)
+        self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        client.get(self.server.url)
+        self.assertEqual(1, self.server.connections)
 
 
 class ClockTest(Case):

@@ -183,6 +183,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.verifier.connections += 1
         if self.verifier.mood == 'no TLS':
             self.verifier.ended.wait(60)
+        if self.verifier.mood == 'drips TLS':
+            # The head of a handshake record, and its beginning.
+            self.wfile = self.request.makefile('wb', 0)
+            self.drip(b'\x16\x03\x03\x40\x00\x02\x00\x3f\xf0' + bytes(10**4))
         self.request = self.server.context.wrap_socket(
             self.request, server_side=True
         )
