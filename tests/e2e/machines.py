@@ -124,7 +124,9 @@ class TestCase(base.TestCase):
         )
         user = self.on_host('ps', '-o', 'user=', '-p', pid)
         self.assertEqual(nova_account.USER, user)
-        helper = self.on_host('pgrep', '-f', f'python.*{_CONTEXT}')
+        # The brackets keep the pattern from finding the shell that has it.
+        pattern = f'python.*[{_CONTEXT[0]}]{_CONTEXT[1:]}'
+        helper = self.on_host('pgrep', '-o', '-f', pattern)
         user = self.on_host('ps', '-o', 'user=', '-p', helper)
         self.assertEqual('root', user)
 
