@@ -28,7 +28,7 @@ resolve() {
         {
             sed -n '/; python_/p' "$file"
             "$work/venv/bin/pip" freeze --all --exclude pip \
-                --exclude libvirt-python
+                --exclude libvirt-python --exclude nova-isolation
         } | sort -f
     } >"$work/constraints.txt"
     mv "$work/constraints.txt" "$file"
@@ -58,9 +58,9 @@ if [ $# = 2 ]; then
     sed '/^libvirt-python/d' "$2" >"$work/upper"
     echo "libvirt-python==$(pkg-config --modversion libvirt)" >>"$work/upper"
     resolve "constraints/nova-$1.txt" -c "$work/upper" -r "$work/services" \
-        -r "$work/lab" -r "$work/tests" -r requirements.txt
+        -r "$work/lab" -r "$work/tests" '.[attestd,compute]'
     exit
 fi
-resolve constraints.txt -r requirements.txt -r test-requirements.txt \
+resolve constraints.txt '.[attestd,compute]' -r test-requirements.txt \
     -r lab/requirements.txt -r doc/requirements.txt
 resolve tests/tempest/constraints.txt -r tests/tempest/requirements.txt
