@@ -121,6 +121,47 @@ The folder in which libvirt keeps the process ids of its QEMU processes
 Services: nova-compute.
 """,
     ),
+    cfg.StrOpt(
+        'process_root',
+        default='/proc',
+        help="""
+The folder in which nova-compute sees the processes of libvirt and QEMU: a
+mounted procfs of the host's PID namespace.
+
+Where nova-compute has a PID namespace of its own, as in many containers,
+``/proc`` shows other processes. Mount the host's ``/proc`` into the container
+and name that folder here, e.g. ``/host/proc``. The process ids in
+``qemu_run_dir`` are looked up in this folder.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'libvirt_root',
+        default='',
+        help="""
+The root folder in which libvirt starts QEMU, as nova-compute sees the folder.
+
+The emulator and its modules are measured below this folder. Where it is
+empty, it is the root folder of the process that ``driver.pid`` in
+``qemu_run_dir`` names (libvirtd or virtqemud), ``PROCESS_ROOT/PID/root``. So
+nova-compute needs no QEMU in its own container. The emulator is then run there
+for its answers, with the rights of nova-compute's user. Set ``/`` for the root
+folder of nova-compute itself, where no daemon of libvirt runs on this host.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'selinuxfs',
+        default='/sys/fs/selinux',
+        help="""
+The folder at which selinuxfs is mounted for nova-compute, read-write, because
+nova-compute asks the kernel about types there.
+
+Services: nova-compute.
+""",
+    ),
     cfg.FloatOpt(
         'probe_timeout',
         default=10.0,

@@ -17,7 +17,9 @@ separate privsep daemon with the two capabilities that they need. Each entry
 point does one thing to one kind of file.
 """
 
+from collections.abc import Callable
 import os
+import typing
 
 from oslo_privsep import capabilities
 from oslo_privsep import comm
@@ -26,6 +28,8 @@ from oslo_privsep import priv_context
 
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import program
+
+T = typing.TypeVar('T')
 
 context = priv_context.PrivContext(
     __name__.rpartition('.')[0],
@@ -36,6 +40,9 @@ context = priv_context.PrivContext(
         capabilities.CAP_SYS_PTRACE,
         # libvirt's pid files
         capabilities.CAP_DAC_READ_SEARCH,
+        # an emulator that was started for its answers, as Nova's user, and
+        # does not end
+        capabilities.CAP_KILL,
     ],
 )
 
@@ -67,20 +74,34 @@ def read(path: str) -> str:
         raise PermissionError(f'{path}: privsep: {error!r}') from error
 
 
-def executable(pid: int) -> program.Identity:
+def executable(pid: int, proc: str = '/proc') -> program.Identity:
     """Return the identity of the file that a process runs.
 
+    :param pid: the process id
+    :param proc: where the processes are seen, ``[isolation] process_root``
     :raises OSError: the process has ended or cannot be examined
     """
-    path = f'/proc/{int(pid)}/exe'
+    path = f'{proc}/{int(pid)}/exe'
     try:
         return program.identity(path)
     except PermissionError:
         pass
     try:
-        return program.Identity(*_stat_as_root(int(pid)))
+        return program.Identity(*_stat_as_root(int(pid), proc))
     except _FAILURES as error:
         raise PermissionError(f'{path}: privsep: {error!r}') from error
+
+
+def call(entry: Callable[..., T], *arguments: object) -> T:
+    """Call an entry point of the context.
+
+    :raises PermissionError: there is no daemon that could answer
+    :raises Exception: what the entry point raises
+    """
+    try:
+        return entry(*arguments)
+    except _FAILURES as error:
+        raise PermissionError(f'privsep: {error!r}') from error
 
 
 def _read(path: str, flags: int = 0) -> str:
@@ -107,8 +128,8 @@ def _read_as_root(path: str) -> str:
 
 
 @context.entrypoint
-def _stat_as_root(pid: int) -> tuple[int, int, int, int, int]:
-    found = program.identity(f'/proc/{int(pid)}/exe')
+def _stat_as_root(pid: int, proc: str) -> tuple[int, int, int, int, int]:
+    found = program.identity(f'{proc}/{int(pid)}/exe')
     return (
         found.device,
         found.inode,

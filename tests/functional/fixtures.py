@@ -461,7 +461,7 @@ class Processes:
                 return _proc(domain, path.removeprefix(f'/proc/{pid}/'))
         raise FileNotFoundError(path)
 
-    def executable(self, pid: int) -> program.Identity:
+    def executable(self, pid: int, proc: str) -> program.Identity:
         """In place of privileged.executable."""
         machine = self._domains[pid].machine
         return machine.answer('executable', machine.identity)

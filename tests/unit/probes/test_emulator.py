@@ -83,7 +83,7 @@ class RealTest(base.TestCase):
         real = os.stat
         found = emulator.examine(QEMU, 60).folders
         with mock.patch.object(os, 'stat', stat):
-            self.assertIn(QEMU, emulator.fingerprint(QEMU, found))
+            self.assertIn(QEMU, dict(emulator.fingerprint(QEMU, found)))
 
     def test_the_folder_where_no_module_was_loaded(self):
         with mock.patch.object(qmp, '_loaded', return_value=frozenset()):
