@@ -301,7 +301,7 @@ def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
     result: list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]] = [(GROUP, _ALL)]
     for name, mechanism in registry.get().loaded.items():
         try:
-            options = _options_of(mechanism)
+            options = entry_points.options(mechanism)
         except BaseException as error:
             LOG.warning(
                 'Options of mechanism %s are left out: %s',
@@ -326,7 +326,7 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
     conf.register_opts(_ALL, group=GROUP.name)
     for name, mechanism in registry.get().loaded.items():
         try:
-            options = _options_of(mechanism)
+            options = entry_points.options(mechanism)
             if options:
                 conf.register_opts(options, group=_group(name))
         except BaseException:
@@ -338,18 +338,6 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
                 {'name': name},
             )
     return conf.isolation
-
-
-def _options_of(mechanism: registry.AnyMechanism) -> Sequence[cfg.Opt]:
-    """Return the options of a mechanism.
-
-    :raises TypeError: one of them is not an option
-    """
-    options = tuple(mechanism.options())
-    for one in options:
-        if not isinstance(one, cfg.Opt):
-            raise TypeError(f'{one!r} is not an option of oslo.config')
-    return options
 
 
 def _group(mechanism: str) -> cfg.OptGroup:

@@ -149,6 +149,9 @@ class MachineHost:
         # The clock of the machine still shows when the snapshot was taken.
         ssh.check(['date', '--set', f'@{time.time():.3f}'])
         ssh.check(['hostname', self.spec.name])
+        # sudo looks for the name of its host.
+        line = f'{sites.LOCALHOST} {self.spec.name}'
+        ssh.check(['sh', '-c', f'echo {line} >>/etc/hosts'])
         security.check(ssh, self.module)
         if self.spec.layout == 'container':
             virtqemud.start(ssh)
