@@ -22,8 +22,11 @@ import typing
 
 from nova_isolation.host import libvirt_root
 from nova_isolation.host import privileged
+from nova_isolation.host import self_examination
 from nova_isolation.mechanisms import base
 from nova_isolation.model import evidence
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
@@ -101,6 +104,9 @@ class ComputeHost(base.Host):
         self._virt_type = virt_type
         self._answers = _Answers(None)
         self._emulator: _KeptEmulator | None = None
+        self._self = self_examination.SelfExamination(
+            conf.isolation.qemu_run_dir, conf.isolation.process_root
+        )
 
     def options(self, mechanism: str) -> typing.Any:
         """See the base class."""
@@ -163,13 +169,20 @@ class ComputeHost(base.Host):
         kept = self._emulator
         others = (path,) if kept is None else kept.others
         root = libvirt_root.find(self._conf.isolation)
-        key = libvirt_root.fingerprint(root, path, others)
+        try:
+            key = libvirt_root.fingerprint(root, path, others)
+        except (FileNotFoundError, PermissionError) as error:
+            raise sight.Unseen(reasons.EMULATOR_UNSEEN, str(error)) from error
         if kept is None or kept.key != key or kept.until < time.monotonic():
             kept = self._examine(root, path, others)
             self._emulator = kept
         if isinstance(kept.result, Exception):
             raise OSError(f'{path} cannot be examined: {kept.result}')
         return kept.result
+
+    def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
+        """See the base class."""
+        return self._self.examine()
 
     def _examine(
         self, root: str, path: str, others: tuple[str, ...]

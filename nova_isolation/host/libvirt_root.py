@@ -21,18 +21,11 @@ from collections.abc import Sequence
 import os
 import typing
 
+from nova_isolation.host import libvirt_daemon
 from nova_isolation.host import privileged
 from nova_isolation.probes import emulator
 from nova_isolation.probes import foreign_root
 from nova_isolation.probes import program
-
-#: The file in which the driver of QEMU writes the id of its process, which is
-#: that of virtqemud or of libvirtd (qemuStateInitialize in
-#: src/qemu/qemu_driver.c of libvirt).
-_PID_FILE = 'driver.pid'
-
-#: The names of the daemons that have this driver.
-_DAEMONS = ('libvirtd', 'virtqemud')
 
 #: As whom the emulator runs where this process is root's: nobody.
 _NOBODY = 65534
@@ -60,34 +53,8 @@ def find(options: typing.Any) -> str:
                 f'an absolute path'
             )
         return configured.rstrip('/')
-    return f'{options.process_root}/{_daemon(options)}/root'
-
-
-def _daemon(options: typing.Any) -> int:
-    """Return the id of the process that has libvirt's driver of QEMU.
-
-    :raises OSError: it cannot be found
-    """
-    path = os.path.join(options.qemu_run_dir, _PID_FILE)
-    try:
-        text = privileged.read(path).strip()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'there is no {path}, so the daemon of libvirt cannot be found; '
-            f'see [isolation] qemu_run_dir and libvirt_root'
-        ) from error
-    folder = f'{options.process_root}/{text}'
-    try:
-        name = text.isdecimal() and privileged.read(f'{folder}/comm').strip()
-    except FileNotFoundError:
-        name = ''
-    if name not in _DAEMONS:
-        raise OSError(
-            f'process {text} of {path} is not libvirtd or virtqemud in '
-            f'{options.process_root}; see [isolation] process_root, which '
-            f"must be the host's /proc"
-        )
-    return int(text)
+    pid = libvirt_daemon.find(options.qemu_run_dir, options.process_root)
+    return f'{options.process_root}/{pid}/root'
 
 
 def fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:

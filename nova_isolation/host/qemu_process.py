@@ -94,4 +94,4 @@ class QemuProcess:
         return privileged.executable(self.pid, self._proc)
 
     def _read(self, name: str) -> str:
-        return privileged.read(f'{self._proc}/{self.pid}/{name}')
+        return privileged.read_process(self.pid, name, self._proc)

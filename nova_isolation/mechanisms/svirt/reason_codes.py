@@ -44,6 +44,7 @@ UNMOUNTED = reasons.Reason(
     'because nova-compute asks the kernel about types there, and name the '
     'folder in [isolation] selinuxfs where it is another.',
     uncertain=True,
+    blind=True,
 )
 DEFAULT_TYPE = reasons.Reason(
     'isolation.svirt.default_type',
