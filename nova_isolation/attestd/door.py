@@ -24,6 +24,7 @@ import hashlib
 import logging
 import socket
 import ssl
+import sys
 import time
 import typing
 
@@ -37,8 +38,12 @@ LOG = logging.getLogger(__name__)
 _HANDSHAKES = (128, 0.25)
 #: Seconds that a TLS handshake may take.
 HANDSHAKE_SECONDS = 5.0
-#: Seconds in which a client must answer the end of its TLS connection.
-_SHUTDOWN_SECONDS = 2.0
+#: Seconds in which a client must answer the end of its TLS connection. The
+#: asyncio of Python 3.10 has no such limit: such a client keeps its place
+#: until another one needs the place.
+_SHUTDOWN: dict[str, typing.Any] = (
+    {'ssl_shutdown_timeout': 2.0} if sys.version_info >= (3, 11) else {}
+)
 #: How many connections are accepted before those who are in are served again.
 _BATCH = 8
 #: Seconds between two messages that connections were refused.
@@ -235,7 +240,7 @@ class Door:
                 one,
                 ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+                **_SHUTDOWN,
             )
         except OSError as error:
             # ssl.SSLError is an OSError. Anybody can cause it, at any rate.
