@@ -1,6 +1,15 @@
 #!/bin/bash
-# Resolve the requirements anew and write constraints.txt, and Tempest's. Needs
-# the Debian packages that tools/setup.sh installs.
+# Resolve the requirements anew and write the lists of versions.
+#
+# usage: tools/constraints.sh
+#   constraints.txt and Tempest's
+# usage: tools/constraints.sh RELEASE UPPER_CONSTRAINTS
+#   constraints/nova-RELEASE.txt (31, 32, 33), within the file
+#   UPPER_CONSTRAINTS: upper-constraints.txt of that release's branch of
+#   openstack/requirements
+#
+# Needs the Debian packages that tools/setup.sh installs. Lines with a
+# marker for another Python are not found anew: they are kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -16,12 +25,42 @@ resolve() {
     {
         sed -n '/^#/p' "$file"
         # tools/setup.sh chooses the version of libvirt-python.
-        "$work/venv/bin/pip" freeze --all --exclude pip \
-            --exclude libvirt-python
+        {
+            sed -n '/; python_/p' "$file"
+            "$work/venv/bin/pip" freeze --all --exclude pip \
+                --exclude libvirt-python --exclude nova-isolation
+        } | sort -f
     } >"$work/constraints.txt"
     mv "$work/constraints.txt" "$file"
 }
 
-resolve constraints.txt -r requirements.txt -r test-requirements.txt \
+# The services of a release of OpenStack, by the first number of Nova's version.
+services() {
+    case $1 in
+    31) echo nova~=31.0 keystone~=27.0 glance~=30.0 neutron~=26.0 \
+        openstack-placement~=13.0 ;;
+    32) echo nova~=32.0 keystone~=28.0 glance~=31.0 neutron~=27.0 \
+        openstack-placement~=14.0 ;;
+    33) echo nova~=33.0 keystone~=29.0 glance~=32.0 neutron~=28.0 \
+        openstack-placement~=15.0 ;;
+    *) echo "no list for Nova $1" >&2; exit 2 ;;
+    esac
+}
+
+if [ $# = 2 ]; then
+    services "$1" | tr ' ' '\n' >"$work/services"
+    sed '/^\(nova\|keystone\|glance\|neutron\|openstack-placement\)==/d' \
+        lab/requirements.txt >"$work/lab"
+    # Style is checked once, in .venv.
+    style='bandit|bashate|codespell|coverage|import-linter|lxml-stubs|mypy'
+    sed -E "/^($style|ruff|shellcheck|types-requests)/d" \
+        test-requirements.txt >"$work/tests"
+    sed '/^libvirt-python/d' "$2" >"$work/upper"
+    echo "libvirt-python==$(pkg-config --modversion libvirt)" >>"$work/upper"
+    resolve "constraints/nova-$1.txt" -c "$work/upper" -r "$work/services" \
+        -r "$work/lab" -r "$work/tests" '.[attestd,compute]'
+    exit
+fi
+resolve constraints.txt '.[attestd,compute]' -r test-requirements.txt \
     -r lab/requirements.txt -r doc/requirements.txt
 resolve tests/tempest/constraints.txt -r tests/tempest/requirements.txt

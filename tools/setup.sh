@@ -5,10 +5,56 @@
 # Each step is skipped when nothing that it depends on has changed, so calling
 # it again costs a second. demo.sh and test.sh call it; PYTHON chooses the
 # interpreter of a new .venv.
+#
+# usage: tools/setup.sh [--nova RELEASE]
+#   RELEASE      the venv          Nova and the cloud around it
+#   34           .venv             constraints.txt; the default
+#   31, 32, 33   .venv-RELEASE     constraints/nova-RELEASE.txt: that release of
+#                                  Nova, and of all the lab runs, from the
+#                                  package index
+#   master=DIR   .venv-master      Nova of the source folder DIR, with what
+#                                  constraints.txt has for the rest
+# The venv lies in the checkout, with this project as a wheel in it, so two
+# checkouts do not disturb each other. What is not this project's in .venv-31 to
+# .venv-33 is made once for all checkouts, below the cache folder, and comes as
+# hard links from there.
+# tools/setup.sh --nova RELEASE --print-venv prints the path of the venv and
+# does nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-venv=$PWD/.venv
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/nova-isolation
+nova=34 print=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --nova) nova=${2:-} && shift $(($# > 1 ? 2 : 1)) ;;
+    --print-venv) print=1 && shift ;;
+    -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
+    *) echo "Unknown argument: $1; see tools/setup.sh --help" >&2; exit 2 ;;
+    esac
+done
+source=
+pins=constraints.txt
+case $nova in
+34) venv=$PWD/.venv ;;
+31 | 32 | 33) venv=$PWD/.venv-$nova pins=constraints/nova-$nova.txt ;;
+master=?*)
+    venv=$PWD/.venv-master
+    source=$(realpath "${nova#master=}")
+    [ -f "$source/nova/version.py" ] || {
+        echo "$source is no source folder of Nova" >&2
+        exit 2
+    }
+    ;;
+*)
+    echo "Unknown release of Nova: '$nova'. Wanted: 31, 32, 33, 34 or" \
+        "master=DIR" >&2
+    exit 2
+    ;;
+esac
+if [ -n "$print" ]; then
+    echo "$venv"
+    exit
+fi
 mkdir -p "$cache"
 export PIP_CACHE_DIR=$cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1
 
@@ -56,13 +102,13 @@ packages() {
         install --no-install-recommends $missing
 }
 
-# Installs the binding of this machine's libvirt. One that is older than libvirt
-# does not build; a newer one does, and stands in for a version that the index
-# does not have.
+# Installs the binding of this machine's libvirt into a venv. One that is older
+# than libvirt does not build; a newer one does, and stands in for a version
+# that the index does not have.
 libvirt_python() {
-    local version=$1 wanted
+    local into=$1 version=$2 wanted
     for wanted in "==$version" ">$version"; do
-        ! "$venv/bin/pip" install -q --no-compile --no-deps \
+        ! "$into/bin/pip" install -q --no-compile --no-deps \
             "libvirt-python$wanted" >>"$cache/pip.log" 2>&1 || return 0
         say "libvirt-python$wanted cannot be installed"
     done
@@ -72,30 +118,72 @@ libvirt_python() {
     exit 1
 }
 
-# Removes what an older constraints.txt had. One name has several spellings.
+# Removes what an older list of constraints had. One name has several spellings.
 not_listed() {
-    local others
-    others=$("$venv/bin/pip" freeze --all --exclude pip \
+    local from=$1 list=$2 others
+    others=$("$from/bin/pip" freeze --all --exclude pip \
         --exclude libvirt-python --exclude nova-isolation |
         sed 's/[ =].*//' | tr 'A-Z_.' 'a-z--' |
-        grep -vxFf <(sed -n 's/==.*//p' constraints.txt | tr 'A-Z_.' 'a-z--') ||
+        grep -vxFf <(sed -n 's/==.*//p' "$list" | tr 'A-Z_.' 'a-z--') ||
         true)
     # shellcheck disable=SC2086
-    [ -z "$others" ] || "$venv/bin/pip" uninstall -q -y $others
+    [ -z "$others" ] || "$from/bin/pip" uninstall -q -y $others
+}
+
+# Installs exactly the versions of a list of constraints into a venv.
+fill_venv() {
+    local into=$1 list=$2 libvirt=$3 site
+    # PIP_CONSTRAINT reaches the environments in which pip builds the few
+    # packages that come as source. --no-deps: the list is complete.
+    export PIP_CONSTRAINT=$PWD/$list
+    quietly "$cache/pip.log" \
+        "$into/bin/pip" install -q --no-compile --no-deps -r "$list"
+    libvirt_python "$into" "$libvirt"
+    unset PIP_CONSTRAINT
+    not_listed "$into" "$list"
+    # Two cores byte-compile faster than pip's one; a file that does not
+    # compile (templates, old syntax) is nobody's import.
+    "$into/bin/python" -m compileall -q -j 0 "$into/lib" >/dev/null 2>&1 ||
+        true
+    quietly "$cache/pip.log" "$into/bin/pip" check
+    # Nova's functional tests look for its api-paste.ini here.
+    site=$("$into/bin/python" -c \
+        'import sysconfig; print(sysconfig.get_path("purelib"))')
+    mkdir -p "$site/etc"
+    ln -sfn ../../../../etc/nova "$site/etc/nova"
+}
+
+# What a venv of a list of constraints depends on: the list, libvirt and the
+# interpreter, which an upgrade of the machine may replace.
+inputs() {
+    local list=$1 libvirt=$2 python=$3
+    echo "$(cat "$list" - <<<"libvirt $libvirt" | sha256sum | cut -c1-64)" \
+        "$("$python" -VV 2>&1 || true)"
+}
+
+# A copy of a venv in another place. The files are hard links where they can
+# be: pip and sed replace a file, they do not write into it.
+copy_venv() {
+    local from=$1 to=$2
+    rm -rf "$to"
+    cp -al "$from" "$to" 2>/dev/null || {
+        rm -rf "$to"
+        cp -a "$from" "$to"
+    }
+    # The first line of each script names the interpreter.
+    grep -rlIF "$from" "$to/bin" "$to/pyvenv.cfg" |
+        xargs -r sed -i "s#$from#$to#g"
 }
 
 third_party() {
-    local key libvirt stamp=$venv/.constraints made now
+    local key libvirt stamp=$venv/.constraints made
     libvirt=$(pkg-config --modversion libvirt)
-    # An upgrade of the machine may replace the interpreter of the .venv.
-    key=$(cat constraints.txt - <<<"libvirt $libvirt" | sha256sum |
-        cut -c1-64)
+    key=$(inputs "$pins" "$libvirt" "$venv/bin/python")
     made=$(cat "$stamp" 2>/dev/null || true)
-    now=$("$venv/bin/python" -VV 2>&1 || true)
-    [ "$made" != "$key $now" ] || return 0
+    [ "$made" != "$key" ] || return 0
     # An interrupted change leaves no stamp, and the next run begins anew.
     rm -f "$stamp"
-    if [ -n "$made" ] && [ "${made#* }" = "$now" ]; then
+    if [ -n "$made" ] && [ "${made#* }" = "${key#* }" ]; then
         say "changing .venv to constraints.txt and libvirt $libvirt"
     else
         say "making .venv from constraints.txt and libvirt $libvirt (about" \
@@ -103,26 +191,55 @@ third_party() {
         rm -rf "$venv"
         "${PYTHON:-python3}" -m venv "$venv"
     fi
-    # PIP_CONSTRAINT reaches the environments in which pip builds the few
-    # packages that come as source. --no-deps: the list is complete.
-    export PIP_CONSTRAINT=$PWD/constraints.txt
-    quietly "$cache/pip.log" \
-        "$venv/bin/pip" install -q --no-compile --no-deps -r constraints.txt
-    libvirt_python "$libvirt"
-    unset PIP_CONSTRAINT
-    not_listed
-    # Two cores byte-compile faster than pip's one; a file that does not
-    # compile (templates, old syntax) is nobody's import.
-    "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 ||
-        true
-    quietly "$cache/pip.log" "$venv/bin/pip" check
-    # Nova's functional tests look for its api-paste.ini here.
-    local site
-    site=$("$venv/bin/python" -c \
-        'import sysconfig; print(sysconfig.get_path("purelib"))')
-    mkdir -p "$site/etc"
-    ln -sfn ../../../../etc/nova "$site/etc/nova"
-    echo "$key $("$venv/bin/python" -VV)" >"$stamp"
+    fill_venv "$venv" "$pins" "$libvirt"
+    inputs "$pins" "$libvirt" "$venv/bin/python" >"$stamp"
+}
+
+# The same for an older release of Nova: made once in the cache.
+older_release() {
+    local key libvirt base stamp=$venv/.constraints
+    libvirt=$(pkg-config --modversion libvirt)
+    key=$(inputs "$pins" "$libvirt" "${PYTHON:-python3}")
+    base=$cache/nova/$nova-$(sha256sum <<<"$key" | cut -c1-16)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
+    mkdir -p "$cache/nova"
+    (
+        # Two checkouts may come at once.
+        flock 9
+        [ ! -e "$base/.constraints" ] || exit 0
+        say "making a venv from $pins and libvirt $libvirt (some minutes)"
+        rm -rf "$base"
+        "${PYTHON:-python3}" -m venv "$base"
+        fill_venv "$base" "$pins" "$libvirt"
+        echo "$key" >"$base/.constraints"
+    ) 9>"$cache/nova/$nova.lock"
+    copy_venv "$base" "$venv"
+}
+
+# Nova of a source folder takes the place of Nova 34 in a copy of .venv.
+newer_release() {
+    local key stamp=$venv/.nova work
+    key=$(cat .venv/.constraints; realpath "$source"
+        git -C "$source" rev-parse HEAD 2>/dev/null
+        find "$source/nova" "$source/setup.cfg" "$source/requirements.txt" \
+            -type f ! -name '*.pyc' -print0 |
+            sort -z | xargs -0 sha256sum | sha256sum)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
+    say "installing Nova of $source in a copy of .venv"
+    copy_venv "$PWD/.venv" "$venv"
+    rm -f "$venv/.project"
+    work=$(mktemp -d)
+    # A copy, because the build writes into the folder. pbr takes the version
+    # from git.
+    cp -a "$source" "$work/nova"
+    quietly "$cache/wheel.log" "$venv/bin/pip" uninstall -q -y nova
+    quietly "$cache/wheel.log" "$venv/bin/pip" install -q --no-deps \
+        --no-build-isolation --no-cache-dir "$work/nova"
+    rm -rf "$work"
+    # What master needs newer than constraints.txt has it.
+    "$venv/bin/pip" check || say "Nova of $source wants other versions than" \
+        "constraints.txt has; the tests run with those of constraints.txt"
+    echo "$key" >"$stamp"
 }
 
 # The wheel, not an editable install: the tests check what users install.
@@ -148,5 +265,12 @@ project() {
 }
 
 packages
-third_party
+case $nova in
+34) third_party ;;
+master=*)
+    tools/setup.sh
+    newer_release
+    ;;
+*) older_release ;;
+esac
 project

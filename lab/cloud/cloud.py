@@ -36,6 +36,7 @@ from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
 from lab.machine import cache as machine_cache
+from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import processes
@@ -258,14 +259,23 @@ class Cloud:
                 }
             ),
         )
+        hosts = self.hosts
+        for host in hosts.values():
+            host.make(self.supervisor)
         attested: ini.Settings = {}
+        host_attested: ini.Settings = {}
         if self.attested:
             self.attestation.make()
             attested = attestd.client(site)
-        hosts = self.hosts
-        configuration_files.write(site, hosts, self._control, attested)
-        for host in hosts.values():
-            host.make(self.supervisor)
+            host_attested = attestd.client(site, recipe.CONFIGURATION)
+            for host in hosts.values():
+                if host.spec.machine is None:
+                    host.give(
+                        self.supervisor, attestd.client_files(self.layout)
+                    )
+        configuration_files.write(
+            site, hosts, self._control, attested, host_attested
+        )
 
     def _stop(self, patience: float) -> None:
         supervisor = self.supervisor

@@ -41,13 +41,15 @@ def write(
     hosts: Mapping[str, compute_host.ComputeHost],
     control: ini.Settings,
     attested: ini.Settings,
+    host_attested: ini.Settings,
 ) -> None:
     """Write all files, and make all folders.
 
     :param hosts: the compute hosts, by name
     :param control: more options for nova.conf of the control plane
-    :param attested: more options for nova.conf of all services that decide
-        about guests
+    :param attested: more options for nova.conf of the services of the control
+        plane that decide about guests
+    :param host_attested: the same for the compute hosts in namespaces
     """
     layout = site.layout
     layouts.write(
@@ -81,7 +83,7 @@ def write(
     )
     daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
     for name, host in hosts.items():
-        _write_compute(site, host, attested)
+        _write_compute(site, host, host_attested)
         daemons.append(nova.compute_name(name))
     for daemon in daemons:
         nova.override(layout, daemon, {})
@@ -91,13 +93,14 @@ def _write_compute(
     site: sites.Site, host: compute_host.ComputeHost, attested: ini.Settings
 ) -> None:
     spec = host.spec
-    conf = nova.compute_conf(site.layout, spec.name)
     settings: ini.Settings
     if spec.machine is not None:
         # A virtual machine reaches the lab's servers at another address.
-        settings = nova_conf.machine_compute(site, spec, conf)
+        settings = nova_conf.machine_compute(site, spec)
     else:
-        settings = nova_conf.compute(site, spec, conf)
+        settings = nova_conf.compute(site, spec)
         if spec.driver == host_specs.OUR_DRIVER:
             settings = ini.merge(settings, attested)
-    layouts.write(conf, ini.render(settings))
+    layouts.write(
+        nova.compute_conf(site.layout, spec.name), ini.render(settings)
+    )

@@ -39,6 +39,10 @@ class HostSpec:
     #: The security module of a host that is a virtual machine (see
     #: lab.machine). None: the host is made of namespaces of this machine.
     machine: recipe.Module | None = None
+    #: The user that its nova-compute runs as.
+    user: Literal['nova', 'root'] = 'nova'
+    #: Whether /proc hides the processes of other users from its nova-compute.
+    hidepid: bool = False
     #: seccomp_sandbox of its qemu.conf.
     sandbox: bool = True
     #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
@@ -79,6 +83,8 @@ KNOWN = {
         ),
         HostSpec('cpu-plain', sandbox=False, emulator='execstack'),
         HostSpec('cpu-stock').stock(),
+        HostSpec('cpu-root', user='root'),
+        HostSpec('cpu-hidepid', hidepid=True),
         HostSpec(
             'cpu-selinux',
             machine='selinux',

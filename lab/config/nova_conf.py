@@ -12,21 +12,11 @@
 
 """Configuration of Nova: the control plane, and each compute host."""
 
-from pathlib import Path
-
 from lab.config import host_specs
 from lab.config import ini
 from lab.config import site as sites
 from lab.machine import recipe
-from lab.run import layout as layouts
 
-#: nova-compute calls root's helpers through these; see _privsep.
-_PRIVSEP = (
-    'nova_sys_admin',
-    'privsep_osbrick',
-    'vif_plug_linux_bridge_privileged',
-    'vif_plug_ovs_privileged',
-)
 _FILTERS = (
     'ComputeFilter',
     'ComputeCapabilitiesFilter',
@@ -68,56 +58,39 @@ def cell0(site: sites.Site) -> ini.Settings:
     return {'database': {'connection': site.database('nova_cell0')}}
 
 
-def compute(
-    site: sites.Site, spec: host_specs.HostSpec, conf: Path
-) -> ini.Settings:
-    """nova.conf of one compute host.
-
-    :param conf: the path of this file
-    """
-    layout = site.layout
+def compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
+    """nova.conf of one compute host."""
     return ini.merge(
         _compute(site, spec),
         {
-            'DEFAULT': {
-                'state_path': str(layout.host(spec.name).nova),
-                'instances_path': str(layout.instances),
-            },
             'libvirt': {
                 # %s is the destination's host name. With [libvirt]
                 # live_migration_inbound_addr it would be that address.
                 'live_migration_uri': (
-                    f'qemu+unix:///system?socket={layout.host("%s").socket}'
+                    'qemu+unix:///system'
+                    f'?socket={site.layout.host("%s").socket}'
                 ),
             },
         },
-        _privsep(layouts.BIN, conf),
         spec.settings,
     )
 
 
 def machine_compute(
-    site: sites.Site, spec: host_specs.HostSpec, conf: Path
+    site: sites.Site, spec: host_specs.HostSpec
 ) -> ini.Settings:
-    """nova.conf of a compute host that is a machine of its own.
-
-    :param conf: the path of this file on our side; its name is kept on the
-        machine
-    """
+    """nova.conf of a compute host that is a machine of its own."""
     site = site.seen_from_machine()
     return ini.merge(
         _compute(site, spec),
         {
             'DEFAULT': {
                 'my_ip': recipe.ADDRESS,
-                'state_path': str(recipe.STATE),
-                'instances_path': str(recipe.INSTANCES),
                 'reserved_host_memory_mb': 256,
                 # Nova's default is a minute. Tests switch the security module
                 # off and on, and wait for the facts of the host.
                 'update_resources_interval': 15,
             },
-            'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
         },
         # The service catalogue has addresses that the virtual machine
         # cannot reach.
@@ -125,7 +98,6 @@ def machine_compute(
             service: {'endpoint_override': site.url(service)}
             for service in ('placement', 'glance', 'neutron', 'keystone')
         },
-        _privsep(recipe.VENV / 'bin', recipe.CONFIGURATION / conf.name),
         spec.settings,
     )
 
@@ -138,6 +110,9 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
             'DEFAULT': {
                 'host': spec.name,
                 'compute_driver': spec.driver,
+                'state_path': str(recipe.STATE),
+                # Live migration needs the same path on all hosts.
+                'instances_path': str(recipe.INSTANCES),
                 'reserved_host_memory_mb': 512,
                 'reserved_host_disk_mb': 0,
                 'reserved_host_cpus': 0,
@@ -161,21 +136,10 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
             # A live migration inspects the kernel image, which a boot does
             # not, and mistakes a Linux kernel for a partitioned disk.
             'workarounds': {'disable_deep_image_inspection': True},
+            'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
         },
         spec.isolation,
     )
-
-
-def _privsep(folder: Path, conf: Path) -> ini.Settings:
-    """The options with which nova-compute starts its privileged helpers.
-
-    By default Nova uses sudo, which is not installed and not needed: the
-    lab runs as root.
-    """
-    helper: ini.Options = {
-        'helper_command': f'{folder}/privsep-helper --config-file {conf}'
-    }
-    return {section: helper for section in _PRIVSEP}
 
 
 def _common(site: sites.Site) -> ini.Settings:

@@ -28,9 +28,12 @@ import traceback
 # Before Nova is imported: a thread pool of eventlet does not survive a fork.
 os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = '1'
 
+# It is first: with it Nova forbids eventlet, which the others may import.
+from nova.cmd import manage
+
+# isort: split
 from nova import config
 from nova import objects
-from nova.cmd import manage
 
 
 def main() -> int:

@@ -172,9 +172,8 @@ class ConfinedScenes(stage.Stage):
         self._title(
             "The QEMU of one guest opens the other's disk: the kernel denies"
         )
-        host = self._cloud.hosts[self._script.host]
         qemu = intruder.Intruder(self._cloud, first)
-        disk = host.instances / second.id / 'disk'
+        disk = recipe.INSTANCES / second.id / 'disk'
         error = qemu.open_file(disk)
         print(f'  {first.name} opens {disk} (mode 666):\n    {error}')
         self._check('Permission denied' in error, 'it may not')
@@ -183,7 +182,7 @@ class ConfinedScenes(stage.Stage):
         )[-1]
         print(f'    {line}')
         self._check(self._script.denied in line, 'it was enforced')
-        own = host.instances / first.id / 'disk'
+        own = recipe.INSTANCES / first.id / 'disk'
         error = qemu.open_file(own, read_only=True)
         print(f'  {first.name} opens its own: {error or "it may"}')
         self._check(not error, 'its own disk it may open')

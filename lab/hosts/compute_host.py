@@ -50,10 +50,6 @@ class ComputeHost(Protocol):
         """The name of the daemon that has to run before nova-compute."""
 
     @property
-    def instances(self) -> Path:
-        """The folder of Nova's instances; a path on the host."""
-
-    @property
     def pids(self) -> Path:
         """The folder of the pid files of QEMU processes; for read()."""
 
@@ -66,13 +62,23 @@ class ComputeHost(Protocol):
     def start(self, supervisor: supervisors.Supervisor) -> None:
         """Start the host, and wait until libvirt answers there."""
 
+    def give(
+        self, supervisor: supervisors.Supervisor, files: Sequence[Path]
+    ) -> list[Path]:
+        """Copy files of this machine to nova-compute's configuration.
+
+        They belong to the user of nova-compute, and nobody else reads them.
+
+        :returns: their paths on the host
+        """
+
     def start_service(
         self,
         supervisor: supervisors.Supervisor,
         name: str,
         files: Sequence[Path],
     ) -> records.Daemon:
-        """Start nova-compute on the host.
+        """Start nova-compute on the host, as the user of its spec.
 
         :param name: the name of the daemon on this machine
         :param files: configuration files of nova-compute, on this machine
@@ -89,7 +95,7 @@ class ComputeHost(Protocol):
         command: Sequence[str | Path],
         seconds: float = PROGRAM_SECONDS,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a short program on the host.
+        """Run a short program on the host, as root.
 
         :returns: the result, whether the program failed or not
         :raises LabError: when the program does not end in time

@@ -105,11 +105,6 @@ class MachineHost:
         return f'ssh-{self.spec.name}'
 
     @property
-    def instances(self) -> Path:
-        """See lab.hosts.compute_host."""
-        return recipe.INSTANCES
-
-    @property
     def pids(self) -> Path:
         """See lab.hosts.compute_host."""
         return Path('/run/libvirt/qemu')
@@ -152,6 +147,24 @@ class MachineHost:
             ssh.check(hook_command('install'), _PYTHON_SECONDS)
             ssh.check(['systemctl', 'reload', 'libvirtd'])
 
+    def give(
+        self, supervisor: supervisors.Supervisor, files: Sequence[Path]
+    ) -> list[Path]:
+        """See lab.hosts.compute_host."""
+        paths = [recipe.CONFIGURATION / file.name for file in files]
+        for file, path in zip(files, paths, strict=True):
+            self.ssh(supervisor).check(
+                [
+                    'install',
+                    f'--owner={self.spec.user}',
+                    '--mode=600',
+                    '/dev/stdin',
+                    path,
+                ],
+                text=file.read_text('utf-8'),
+            )
+        return paths
+
     def start_service(
         self,
         supervisor: supervisors.Supervisor,
@@ -163,16 +176,12 @@ class MachineHost:
         The daemon on this machine is the ssh client that receives the
         output of the service, and ends with the service.
         """
-        ssh = self.ssh(supervisor)
-        ssh.check(['mkdir', '-p', recipe.CONFIGURATION])
         command: list[str | Path] = [recipe.VENV / 'bin' / 'nova-compute']
-        for file in files:
-            target = recipe.CONFIGURATION / file.name
-            ssh.check(['tee', target], text=file.read_text('utf-8'))
-            command += ['--config-file', target]
+        for file in self.give(supervisor, files):
+            command += ['--config-file', file]
         return supervisor.start(
             name,
-            ssh.command(
+            self.ssh(supervisor).command(
                 [
                     'systemd-run',
                     '--quiet',
@@ -180,6 +189,7 @@ class MachineHost:
                     '--pipe',
                     '--wait',
                     f'--unit={_UNIT}',
+                    f'--uid={self.spec.user}',
                     *command,
                 ]
             ),

@@ -22,32 +22,25 @@ from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
 import subprocess  # nosec B404: only for the type of a result
+import sys
 import uuid
 
 from lab.config import host_specs
 from lab.config import site as sites
 from lab.hosts import compute_host
 from lab.hosts import executable_stack
+from lab.hosts import namespaces
+from lab.hosts import nova_files
+from lab.machine import nova_account
+from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import records
 from lab.run import supervisor as supervisors
 
 _START_SECONDS = 300
-#: $1 is the host name; then "WHAT WHERE" pairs to mount; then "--" and the
-#: command. A command without its namespaces must not run.
-_ENTER = """
-set -eu
-hostname "$1"
-shift
-while [ "$1" != -- ]; do
-    [ -e "$2" ] || mkdir -p "$2"
-    mount --bind "$1" "$2"
-    shift 2
-done
-shift
-exec "$@"
-"""
+_KVM = Path('/dev/kvm')
+_HIDE = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,35 +58,38 @@ class NamespacedHost:
         return self.site.layout.host(self.spec.name)
 
     @property
+    def _nova(self) -> nova_files.NovaFiles:
+        return nova_files.NovaFiles(self.layout, self.spec)
+
+    @property
     def daemon(self) -> str:
         """The name of the host's libvirtd."""
         return f'libvirtd-{self.spec.name}'
 
     def inside(self, command: Sequence[str | Path]) -> list[str | Path]:
         """The command line that runs ``command`` in the host's namespaces."""
-        mounts: list[str | Path] = []
-        for folder, path in self.layout.MOUNTS.items():
-            mounts += [self.layout.root / folder, path]
-        mounts += [self.layout.instances, self.site.layout.instances]
+        layout = self.layout
+        mounts = {
+            layout.root / name: Path(path)
+            for name, path in (*layout.MOUNTS.items(), *layout.FILES.items())
+        }
         # It is mounted over the stock emulator, because the XML of a migrated
         # guest names the emulator by its path.
         if self.spec.emulator != 'stock':
-            mounts += [self.layout.emulator, compute_host.EMULATOR]
-        return [
-            'unshare',
-            '--mount',
-            '--uts',
-            '--propagation',
-            'private',
-            'sh',
-            '-c',
-            _ENTER,
-            'sh',
+            mounts[layout.emulator] = compute_host.EMULATOR
+        # libvirt asks whether QEMU's user may use KVM, and QEMU whether it
+        # can. Where the answers differ, as they do if the device belongs to an
+        # unknown group, libvirt examines QEMU again at each call.
+        if _KVM.exists():
+            mounts[layout.no_kvm] = _KVM
+        return namespaces.inside(
             self.spec.name,
-            *mounts,
-            '--',
-            *command,
-        ]
+            layout.scratch,
+            mounts,
+            # Libvirt of another host is reached in the state folder, by root.
+            (layouts.VENV, Path(sys.base_prefix), self.site.layout.state),
+            command,
+        )
 
     def emulator(self) -> Path:
         """The path of the host's QEMU outside the namespaces."""
@@ -102,22 +98,18 @@ class NamespacedHost:
         return self.layout.emulator
 
     @property
-    def instances(self) -> Path:
-        """The path inside the namespaces; see lab.hosts.compute_host."""
-        return self.site.layout.instances
-
-    @property
     def pids(self) -> Path:
         """The path outside the namespaces; see lab.hosts.compute_host."""
         return self.layout.pids
 
     def make(self, supervisor: supervisors.Supervisor) -> None:
-        """Make folders, QEMU, libvirt's configuration and the hook."""
+        """Make folders, users, QEMU, libvirt's configuration and the hook."""
         layout = self.layout
+        layout.scratch.mkdir(parents=True)
         for folder in layout.MOUNTS:
-            (layout.root / folder).mkdir(parents=True)
-        layout.instances.mkdir()
-        layout.nova.mkdir()
+            (layout.root / folder).mkdir()
+        layout.no_kvm.touch(mode=0)
+        self._nova.make()
         if self.spec.emulator == 'execstack':
             executable_stack.copy(compute_host.EMULATOR, layout.emulator)
         layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
@@ -125,6 +117,8 @@ class NamespacedHost:
             layout.etc / 'libvirtd.conf',
             'auth_unix_ro = "none"\n'
             'auth_unix_rw = "none"\n'
+            f'unix_sock_group = "{nova_account.LIBVIRT_GROUP}"\n'
+            'unix_sock_rw_perms = "0770"\n'
             # By default it is this machine's, the same for all hosts, and
             # libvirt only migrates to another host.
             f'host_uuid = "{uuid.uuid4()}"\n'
@@ -190,6 +184,12 @@ class NamespacedHost:
                 f'{self.emulator()}'
             )
 
+    def give(
+        self, supervisor: supervisors.Supervisor, files: Sequence[Path]
+    ) -> list[Path]:
+        """See lab.hosts.compute_host."""
+        return self._nova.give(files)
+
     def start_service(
         self,
         supervisor: supervisors.Supervisor,
@@ -198,8 +198,21 @@ class NamespacedHost:
     ) -> records.Daemon:
         """Start nova-compute in the host's namespaces."""
         command: list[str | Path] = [layouts.BIN / 'nova-compute']
-        for file in files:
+        for file in self.give(supervisor, files):
             command += ['--config-file', file]
+        if self.spec.user != 'root':
+            user = self.spec.user
+            command = [
+                'setpriv',
+                f'--reuid={user}',
+                f'--regid={user}',
+                '--init-groups',
+                'env',
+                f'HOME={recipe.STATE}',
+                *command,
+            ]
+        if self.spec.hidepid:
+            command = ['sh', '-c', _HIDE, 'sh', *command]
         return supervisor.start(name, self.inside(command))
 
     def stop_service(
@@ -256,10 +269,9 @@ class NamespacedHost:
         address = f'127.0.0.{self.index + 2}'
         return (
             # libvirt takes several settings in one line.
-            f'user = "root"; seccomp_sandbox = {int(self.spec.sandbox)}\n'
-            'group = "root"\n'
-            'dynamic_ownership = 0\n'
-            'remember_owner = 0\n'
+            f'user = "{nova_account.EMULATOR_USER}"; '
+            f'seccomp_sandbox = {int(self.spec.sandbox)}\n'
+            'dynamic_ownership = 1\n'
             # These need systemd, or another mount namespace below ours.
             'cgroup_controllers = [ ]\n'
             'namespaces = [ ]\n'

@@ -86,20 +86,32 @@ def client_certificate(layout: layouts.Layout) -> tuple[Path, Path]:
     )
 
 
-def client(site: sites.Site) -> ini.Settings:
-    """The options of nova.conf with which Nova's services use attestd."""
-    certificate, key = client_certificate(site.layout)
+def client(site: sites.Site, folder: Path | None = None) -> ini.Settings:
+    """The options of nova.conf with which Nova's services use attestd.
+
+    :param folder: where the client has its files; by default, where make()
+        has put them
+    """
+    ca, certificate, key = (
+        folder / path.name if folder else path
+        for path in client_files(site.layout)
+    )
     return {
         'isolation_attestation': {
             'provider': 'attestd',
             'url': url(site),
-            'ca_file': str(authority_certificate(site.layout)),
+            'ca_file': str(ca),
             'cert_file': str(certificate),
             'key_file': str(key),
             'max_age': MAX_AGE,
             'clock_skew': CLOCK_SKEW,
         }
     }
+
+
+def client_files(layout: layouts.Layout) -> tuple[Path, Path, Path]:
+    """The authority's certificate, and certificate and key of a client."""
+    return authority_certificate(layout), *client_certificate(layout)
 
 
 def host_map(layout: layouts.Layout) -> Path:

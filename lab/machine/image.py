@@ -18,10 +18,11 @@ import os
 from pathlib import Path
 import shutil
 
+from lab.machine import nova_account
+from lab.machine import policy
 from lab.machine import recipe
 from lab.machine import sources
 from lab.machine import tree as trees
-from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import plan as plans
 from lab.run import progress as progresses
@@ -41,20 +42,6 @@ python3 -m venv --system-site-packages "$1"
 "$1/bin/pip" check
 # Files that do not compile (templates, old syntax) are never imported.
 "$1/bin/python" -m compileall -q -j 0 "$1/lib" || true
-"""
-#: The policy is installed and not loaded. TCG executes memory that it has
-#: written; Debian's policy allows that to a guest with this boolean only.
-#: $1 is the folder for a second policy, in which one type is permissive, for
-#: tests.
-_POLICY = """
-set -eu
-other=$1
-shift
-semodule --noreload --store default --priority 400 "$@"
-semanage boolean --noreload --modify --on virt_use_execmem
-semodule --noreload --store default --priority 500 --install=$other/type.cil
-cp /etc/selinux/default/policy/policy.* "$other/policy"
-semodule --noreload --store default --priority 500 --remove=type
 """
 #: /proc and /sys are mount points; they need labels to be mounted on.
 _LABEL = """
@@ -129,7 +116,11 @@ class Builder:
         plan.add('nova', self._nova, ['packages'])
         plan.add('configuration', self._configure, ['packages'])
         plan.add('initramfs', self._initramfs, ['configuration'])
-        plan.add('policy', self._policy, ['configuration'])
+        plan.add(
+            'policy',
+            lambda: policy.install(self._tree),
+            ['configuration'],
+        )
         plan.add('disk', self._disk, ['nova', 'initramfs', 'policy'])
         plan.run()
         shutil.rmtree(self._tree.root)
@@ -181,17 +172,23 @@ class Builder:
             [*sources.paths(variables), cache],
         )
         shutil.rmtree(self._tree.path(_PIP))
+        shutil.copytree(
+            self._tree.path(recipe.VENV / 'etc' / 'nova'),
+            self._tree.path(recipe.CONFIGURATION),
+        )
 
     def _configure(self) -> None:
         tree, image = self._tree, self._image
         for name, text in recipe.FILES.items():
             tree.write(name, text)
-        with tree.path('/etc/libvirt/qemu.conf').open('a') as file:
+        settings = tree.path('/etc/libvirt/qemu.conf')
+        with settings.open('a') as file:
             file.write(recipe.QEMU_CONF)
+        settings.chmod(0o600)
+        self._account()
         tree.path('/etc/libvirt/qemu/networks/autostart/default.xml').unlink(
             missing_ok=True
         )
-        tree.path(recipe.INSTANCES).mkdir(parents=True)
         for path in tree.path('/etc/apparmor.d').iterdir():
             if path.is_file() and path.name not in recipe.PROFILES:
                 path.unlink()
@@ -216,29 +213,30 @@ class Builder:
             encoding='ascii',
         )
 
+    def _account(self) -> None:
+        """Make nova-compute's user and folders, and its right to sudo."""
+        tree = self._tree
+        passwd, group = tree.path('/etc/passwd'), tree.path('/etc/group')
+        account = nova_account.add(
+            passwd.read_text('utf-8'), group.read_text('utf-8')
+        )
+        passwd.write_text(account.passwd, 'utf-8')
+        group.write_text(account.group, 'utf-8')
+        sudoers = nova_account.SUDOERS_FILE
+        tree.write(sudoers, nova_account.SUDOERS)
+        tree.path(sudoers).chmod(nova_account.SUDOERS_MODE)
+        for program in nova_account.PROGRAMS:
+            link = tree.path(nova_account.LINKS) / program
+            link.symlink_to(recipe.VENV / 'bin' / program)
+        tree.path(recipe.INSTANCES).mkdir(parents=True)
+        for folder in (recipe.STATE, recipe.INSTANCES):
+            os.chown(tree.path(folder), account.uid, account.gid)
+
     def _initramfs(self) -> None:
         self._tree.run('initramfs', ['update-initramfs', '-u'], _SECONDS)
         # Debian links the newest ones there.
         shutil.copy(self._tree.path('/vmlinuz'), self._image.kernel)
         shutil.copy(self._tree.path('/initrd.img'), self._image.initramfs)
-
-    def _policy(self) -> None:
-        modules = recipe.policy_modules()
-        if not modules:
-            raise errors.LabError(
-                f'there is no SELinux policy module in {recipe.POLICY}'
-            )
-        folder = '/etc/nova-isolation/selinux'
-        for path in modules:
-            self._tree.write(f'{folder}/{path.name}', path.read_text('utf-8'))
-        install = [f'--install={folder}/{path.name}' for path in modules]
-        other = recipe.PERMISSIVE_POLICY.parent
-        self._tree.write(
-            f'{other}/type.cil', f'(typepermissive {recipe.PERMISSIVE_TYPE})\n'
-        )
-        self._tree.run(
-            'policy', ['sh', '-c', _POLICY, 'sh', other, *install], _SECONDS
-        )
 
     def _disk(self) -> None:
         self._tree.path('/etc/resolv.conf').unlink(missing_ok=True)

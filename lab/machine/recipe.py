@@ -50,6 +50,7 @@ PACKAGES = (
     'python3-venv',
     'qemu-system-x86',
     'qemu-utils',
+    'sudo',
     # the security modules
     'apparmor',
     'apparmor-utils',
@@ -120,8 +121,9 @@ PROFILES = (
     'usr.lib.libvirt.virt-aa-helper',
     'usr.sbin.libvirtd',
 )
-#: Added to libvirt's qemu.conf. libvirt chooses the security driver itself.
-QEMU_CONF = 'security_default_confined = 1\nuser = "root"\ngroup = "root"\n'
+#: Added to libvirt's qemu.conf. libvirt chooses the security driver itself,
+#: and Debian's runs QEMU as a user of its own.
+QEMU_CONF = 'security_default_confined = 1\n'
 
 _COMMAND_LINE = (
     'root=/dev/vda rw rootflags=noatime console=ttyS0 net.ifnames=0 '
@@ -138,10 +140,17 @@ _MODULE_ARGUMENTS: dict[Module, str] = {
 POLICY = layouts.CHECKOUT / 'etc' / 'nova-isolation' / 'selinux'
 CONSTRAINTS = layouts.CHECKOUT / 'constraints.txt'
 REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'
-#: A second policy of the machine, and the type that is permissive in it. It is
-#: made during the build, because an emulated machine needs minutes for it.
-PERMISSIVE_POLICY = Path('/var/lib/selinux-permissive/policy')
+#: The policy module for a nova-compute that has a domain of its own, and a
+#: module of the lab with such a domain, in which tests run programs.
+DOMAIN_POLICY = 'nova_compute.cil'
+DOMAIN_MODULE = Path(__file__).with_name('nova_compute_t.cil')
+DOMAIN = 'system_u:system_r:nova_compute_t:s0'
+#: Other policies of the machine. They are made during the build, because an
+#: emulated machine needs minutes for that. In the first a type is permissive;
+#: the second lacks DOMAIN_POLICY.
+PERMISSIVE_POLICY = Path('/var/lib/selinux-other/permissive')
 PERMISSIVE_TYPE = 'svirt_offline_t'
+UNASSISTED_POLICY = Path('/var/lib/selinux-other/unassisted')
 #: Modules of this package that do not influence the build.
 _NOT_BUILDING = ('__init__.py', 'cache.py', 'pins.py', 'restore.py')
 
@@ -173,7 +182,12 @@ def key(supervisor: supervisors.Supervisor) -> str:
         for path in sorted(Path(__file__).parent.glob('*.py'))
         if path.name not in _NOT_BUILDING
     ]
-    for path in (*sources, *policy_modules(), REQUIREMENTS):
+    for path in (
+        *sources,
+        DOMAIN_MODULE,
+        *policy_modules(),
+        REQUIREMENTS,
+    ):
         digest.update(f'{path.name}\0'.encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     digest.update(

@@ -56,6 +56,16 @@ class HostLayout:
         'log-libvirt': '/var/log/libvirt',
         'cache-libvirt': '/var/cache/libvirt',
         'run-libvirt': '/run/libvirt',
+        'etc-nova': '/etc/nova',
+        'lib-nova': '/var/lib/nova',
+        'sudoers.d': '/etc/sudoers.d',
+        'local-sbin': '/usr/local/sbin',
+    }
+    #: Files of which that holds, too.
+    FILES: ClassVar[dict[str, str]] = {
+        'passwd': '/etc/passwd',
+        'group': '/etc/group',
+        'hosts': '/etc/hosts',
     }
 
     @property
@@ -79,19 +89,44 @@ class HostLayout:
         return self.run / 'qemu'
 
     @property
-    def instances(self) -> Path:
-        """Nova's instances of this host."""
-        return self.root / 'instances'
+    def nova_etc(self) -> Path:
+        """What the host sees as /etc/nova."""
+        return self.root / 'etc-nova'
 
     @property
     def nova(self) -> Path:
-        """nova-compute's state_path, which contains the host's compute_id."""
-        return self.root / 'nova'
+        """What the host sees as /var/lib/nova, nova-compute's state_path."""
+        return self.root / 'lib-nova'
+
+    @property
+    def instances(self) -> Path:
+        """Nova's instances of this host."""
+        return self.nova / 'instances'
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder; see lab.hosts.namespaces."""
+        return self.root / 'scratch'
+
+    @property
+    def sudoers(self) -> Path:
+        """The file with what the user of nova-compute may do as root."""
+        return self.root / 'sudoers.d' / 'nova'
+
+    @property
+    def local_sbin(self) -> Path:
+        """What the host sees as /usr/local/sbin."""
+        return self.root / 'local-sbin'
 
     @property
     def emulator(self) -> Path:
         """The host's own copy of QEMU, if the host has one."""
         return self.root / 'qemu-system-x86_64'
+
+    @property
+    def no_kvm(self) -> Path:
+        """What the host sees as /dev/kvm where this machine has that."""
+        return self.root / 'kvm'
 
     @property
     def uri(self) -> str:
@@ -124,15 +159,6 @@ class Layout:
     def data(self) -> Path:
         """The data of the control plane."""
         return self.state / 'data'
-
-    @property
-    def instances(self) -> Path:
-        """The instances_path in nova.conf of every compute host.
-
-        Live migration needs the same string on all hosts; each host has its
-        own folder mounted over this path.
-        """
-        return self.state / 'instances'
 
     @property
     def nova_conf(self) -> Path:
@@ -169,13 +195,7 @@ class Layout:
             shutil.rmtree(self.state)
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.state / _MARK).touch()
-        for folder in (
-            self.etc,
-            self.log,
-            self.run,
-            self.data,
-            self.instances,
-        ):
+        for folder in (self.etc, self.log, self.run, self.data):
             folder.mkdir()
 
 

@@ -191,7 +191,7 @@ class Listener(uvicorn.Server):
                 raise ListenerError(
                     f'uvicorn {uvicorn.__version__} has no '
                     f'{cls.__name__}.{name}, which limits slow clients; '
-                    'install uvicorn 0.54'
+                    'install uvicorn 0.32 or a later one'
                 )
         self._door = door.Door(context, max_clients)
         super().__init__(

@@ -32,8 +32,10 @@ from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
 from nova_isolation.model import traits
+from nova_isolation.virt import behaviour
 from nova_isolation.virt import exception
 from nova_isolation.virt import signatures
+from nova_isolation.virt.releases import start_up
 from nova_isolation.virt.roads import choke_points
 from nova_isolation.virt.roads import live_migration
 from nova_isolation.virt.roads import placement
@@ -68,7 +70,12 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
 
     @signatures.override
     def init_host(self, host: str) -> None:
-        """See Nova's driver."""
+        """See Nova's driver.
+
+        :raises nova.exception.InvalidConfiguration: Nova does not do what
+            the guard rests on
+        """
+        behaviour.check(self)
         self._attestation.start()
         super().init_host(host)
         self._attestation.wait(_FIRST_STATEMENTS)
@@ -318,5 +325,6 @@ signatures.check(
         IsolationDriver: libvirt_driver.LibvirtDriver,
         choke_points.GuardedGuest: libvirt_guest.Guest,
         choke_points.GuardedHost: libvirt_host.Host,
-    }
+    },
+    signatures.CALLED | start_up.CALLED,
 )

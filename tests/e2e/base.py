@@ -24,6 +24,7 @@ import uuid
 from lab.cloud import cloud as clouds
 from lab.cloud import explain
 from lab.guests import guests
+from lab.machine import recipe
 from lab.run import layout
 from tests.e2e import leaks
 
@@ -124,7 +125,7 @@ class TestCase(unittest.TestCase):
             self.assertNotIn(server.id, self.domains(name))
             there = host.run(
                 self.cloud.supervisor,
-                ['test', '-e', host.instances / str(server.id)],
+                ['test', '-e', recipe.INSTANCES / str(server.id)],
             )
             self.assertEqual(1, there.returncode, there.stderr)
         return dict(server.fault)

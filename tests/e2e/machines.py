@@ -23,6 +23,7 @@ from typing import ClassVar
 from lab.cloud import cloud as clouds
 from lab.config import host_specs
 from lab.guests import guests
+from lab.machine import recipe
 from lab.run import layout
 from tests.e2e import base
 
@@ -98,7 +99,7 @@ class TestCase(base.TestCase):
 
     def disk(self, server: Any) -> Path:
         """The path of a server's disk on the machine."""
-        return self.host.instances / str(server.id) / 'disk'
+        return recipe.INSTANCES / str(server.id) / 'disk'
 
     def wait_explained(self, flavor: Any, words: str) -> None:
         """Wait until ``explain`` prints these words about the host."""

@@ -31,6 +31,42 @@ _POLICY = '/etc/selinux/default/policy/policy.*'
 
 #: Makes the host permissive when a guest starts, as setenforce does. Without
 #: other programs: the machine's only processor is emulated.
+#: Asks what nova-compute and its privileged helper ask of the host. It prints
+#: a line for each question: its name, and the answer or the error.
+_QUESTIONS = r"""
+import os, sys
+
+PID, FILE, TYPE = sys.argv[1:]
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read(4096)
+
+def ask(name, question):
+    descriptor = os.open("/sys/fs/selinux/" + name, os.O_RDWR)
+    os.write(descriptor, question.encode())
+    return os.read(descriptor, 4096)
+
+GUEST = f"system_u:system_r:{TYPE}:s0"
+LIBVIRTD = "system_u:system_r:virtd_t:s0"
+HOOK = "system_u:object_r:bin_t:s0"
+for name, question in {
+    "mode": lambda: read("/sys/fs/selinux/enforce"),
+    "access": lambda: ask("access", f"{GUEST} {GUEST} 2"),
+    "create": lambda: ask("create", f"{LIBVIRTD} {HOOK} 2"),
+    "context": lambda: ask("context", GUEST),
+    "program": lambda: read("/usr/bin/qemu-system-x86_64")[:4],
+    "settings": lambda: read("/etc/libvirt/qemu.conf")[:1],
+    "pid": lambda: read(FILE),
+    "arguments": lambda: read(f"/proc/{PID}/cmdline")[:9],
+    "label": lambda: read(f"/proc/{PID}/attr/current"),
+    "executable": lambda: os.stat(f"/proc/{PID}/exe").st_size,
+}.items():
+    try:
+        print(name, question())
+    except OSError as error:
+        print(name, error.strerror)
+"""
 _PERMISSIVE_AT_START = (
     'import glob, time\n'
     'while not glob.glob("/run/libvirt/qemu/instance-*.pid"):\n'
@@ -47,6 +83,24 @@ class SelinuxTestCase(machines.TestCase):
     def label(self, server: Any) -> security_label.Label:
         """The parsed label of a guest's QEMU."""
         return security_label.parse(self.guests.label(server))
+
+    def load(self, policy: Path) -> None:
+        """Install a binary policy on the host, and load it.
+
+        load_policy converts it to the version that the kernel supports.
+        """
+        self.on_host('sh', '-c', f'cp {policy} {_POLICY} && load_policy')
+
+    def use(self, policy: Path) -> Path:
+        """Load a policy until the end of the test.
+
+        :returns: the usual policy
+        """
+        usual = Path('/root/usual-policy')
+        self.on_host('sh', '-c', f'cp {_POLICY} {usual}')
+        self.addCleanup(self.load, usual)
+        self.load(policy)
+        return usual
 
 
 class ConfinedTest(SelinuxTestCase):
@@ -187,18 +241,8 @@ class PermissiveTypeTest(SelinuxTestCase):
         self.flavor_of_type = self.flavor(_OF_TYPE)
         self.wait_explained(self.flavor_of_type, f'{self.HOST}: accepted')
 
-    def load(self, policy: Path) -> None:
-        """Install a binary policy on the host, and load it.
-
-        load_policy converts it to the version that the kernel supports.
-        """
-        self.on_host('sh', '-c', f'cp {policy} {_POLICY} && load_policy')
-
     def test_is_not_given_to_guests(self) -> None:
-        usual = Path('/root/usual-policy')
-        self.on_host('sh', '-c', f'cp {_POLICY} {usual}')
-        self.addCleanup(self.load, usual)
-        self.load(recipe.PERMISSIVE_POLICY)
+        usual = self.use(recipe.PERMISSIVE_POLICY)
         self.assertEqual('Enforcing', self.on_host('getenforce'))
         self.wait_explained(
             self.flavor_of_type,
@@ -210,3 +254,43 @@ class PermissiveTypeTest(SelinuxTestCase):
         self.assertExplained(self.flavor(_SELINUX), f'{self.HOST}: accepted')
         self.load(usual)
         self.wait_explained(self.flavor_of_type, f'{self.HOST}: accepted')
+
+
+class DomainTest(SelinuxTestCase):
+    """Programs in a domain of nova-compute's own."""
+
+    SHARED: ClassVar = (_SELINUX,)
+
+    def answers(self) -> dict[str, str]:
+        """The answers to the questions of a program in that domain."""
+        (server,) = self.shared
+        pid = self.guests.qemu_pid(server)
+        text = self.on_host(
+            'systemd-run',
+            '--quiet',
+            '--collect',
+            '--pipe',
+            '--wait',
+            f'--property=SELinuxContext={recipe.DOMAIN}',
+            # Those of the privileged helper.
+            '--property=CapabilityBoundingSet='
+            'CAP_DAC_READ_SEARCH CAP_SYS_PTRACE',
+            '/usr/bin/python3',
+            '-c',
+            _QUESTIONS,
+            str(pid),
+            str(self.host.pids / f'{server.instance_name}.pid'),
+            'svirt_t',
+        )
+        return dict(line.split(' ', 1) for line in text.splitlines())
+
+    def test_the_policy_module(self) -> None:
+        (server,) = self.shared
+        usual = self.use(recipe.UNASSISTED_POLICY)
+        refused = self.answers()
+        self.assertEqual({'Permission denied'}, set(refused.values()))
+        self.load(usual)
+        answers = self.answers()
+        self.assertEqual(refused.keys(), answers.keys())
+        self.assertNotIn('Permission denied', answers.values())
+        self.assertIn(self.guests.label(server), answers['label'])

@@ -16,8 +16,10 @@ from importlib import metadata
 from pathlib import Path
 import re
 import site
+import types
 
 import libvirt
+from packaging import requirements
 
 from tests.unit import base
 
@@ -53,6 +55,71 @@ class WheelTest(base.TestCase):
         self.assertEqual(
             [], [n for n in names if n.startswith(('tests/', 'lab/'))]
         )
+
+
+class RequirementsTest(base.TestCase):
+    """What pip installs with the wheel, as its metadata has it."""
+
+    #: The lowest versions among those that go with Nova 31 to 33: those of
+    #: upper-constraints.txt of stable/2025.1, and of Debian 13.
+    OLDEST = types.MappingProxyType(
+        {
+            'lxml': '5.3.1',
+            'oslo.concurrency': '7.1.0',
+            'oslo.config': '9.7.1',
+            'oslo.log': '7.1.0',
+            'oslo.privsep': '3.6.0',
+            'oslo.utils': '8.2.0',
+            'pyelftools': '0.32',
+            'requests': '2.32.3',
+            'starlette': '0.46.1',
+            'stevedore': '5.4.1',
+            'uvicorn': '0.32.0',
+        }
+    )
+
+    def setUp(self):
+        super().setUp()
+        (self.wheel,) = metadata.distributions(
+            name='nova-isolation', path=site.getsitepackages()
+        )
+        self.required = [
+            requirements.Requirement(line) for line in self.wheel.requires
+        ]
+
+    def names(self, extra):
+        """What is installed with an extra; without one, with ''."""
+        return {
+            item.name
+            for item in self.required
+            if item.marker is None or item.marker.evaluate({'extra': extra})
+        }
+
+    def test_a_controller_compiles_nothing_and_nova_is_not_replaced(self):
+        names = self.names('')
+        self.assertIn('stevedore', names)
+        self.assertFalse({'libvirt-python', 'nova', 'uvicorn'} & names)
+
+    def test_a_compute_host(self):
+        more = self.names('compute') - self.names('')
+        self.assertEqual({'libvirt-python', 'oslo.concurrency'}, more)
+
+    def test_nothing_is_upgraded_beside_the_oldest_nova(self):
+        names = {
+            name
+            for extra in ('', 'attestd', 'compute')
+            for name in self.names(extra)
+            if name != 'libvirt-python'
+        }
+        bounds = {}
+        for item in self.required:
+            if item.name in names and '"test"' not in str(item.marker):
+                bounds[item.name] = item.specifier
+        self.assertEqual(set(self.OLDEST), set(bounds))
+        for name, specifier in bounds.items():
+            self.assertTrue(specifier.contains(self.OLDEST[name]), name)
+            # There is a lower bound.
+            self.assertFalse(specifier.contains('0.0.1'), name)
 
 
 class LibvirtPythonTest(base.TestCase):

@@ -32,11 +32,12 @@ from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
+from nova_isolation.virt.releases import guest_migrate
 
 CONF = nova.conf.CONF
 
 
-class GuardedGuest(libvirt_guest.Guest):
+class GuardedGuest(guest_migrate.SentGuest):
     """A guest that never runs before it was verified."""
 
     _guard: guard.Guard
@@ -61,7 +62,7 @@ class GuardedGuest(libvirt_guest.Guest):
             guest is started, not before
         :returns: ``plain``
         """
-        if cls.__base__ in type(plain).__mro__:
+        if libvirt_guest.Guest in type(plain).__mro__:
             plain.__class__ = cls
             plain._guard = host_guard
             plain._request = request
@@ -108,18 +109,8 @@ class GuardedGuest(libvirt_guest.Guest):
         else:
             super().resume()
 
-    @signatures.override
-    def migrate(
-        self,
-        destination: typing.Any,
-        migrate_uri: typing.Any = None,
-        migrate_disks: typing.Any = None,
-        destination_xml: typing.Any = None,
-        flags: int = 0,
-        bandwidth: int = 0,
-        parallel: int = 0,
-    ) -> None:
-        """See Nova's Guest. A tagged guest arrives paused, so that the
+    def _flags_to_send(self, flags: int) -> int:
+        """See the base class. A tagged guest arrives paused, so that the
         destination verifies it before it runs there.
         """
         if self._request().wanted and self._arrives_paused():
@@ -133,15 +124,7 @@ class GuardedGuest(libvirt_guest.Guest):
                 flags &= ~libvirt.VIR_MIGRATE_POSTCOPY
                 if CONF.libvirt.live_migration_permit_auto_converge:
                     flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
-        super().migrate(
-            destination,
-            migrate_uri=migrate_uri,
-            migrate_disks=migrate_disks,
-            destination_xml=destination_xml,
-            flags=flags,
-            bandwidth=bandwidth,
-            parallel=parallel,
-        )
+        return flags
 
 
 class GuardedHost(libvirt_host.Host):

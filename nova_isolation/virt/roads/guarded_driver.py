@@ -21,7 +21,6 @@ import typing
 
 import nova.conf
 from nova.virt import node
-from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
@@ -32,6 +31,8 @@ from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import hypervisor
 from nova_isolation.virt.guard import sink
+from nova_isolation.virt.releases import flavor_metadata
+from nova_isolation.virt.releases import start_up
 from nova_isolation.virt.roads import choke_points
 from nova_isolation.virt.roads import qemu_hypervisor
 from nova_isolation.virt.sinks import event
@@ -44,7 +45,7 @@ from nova_isolation.virt.watch import watch_thread
 CONF = nova.conf.CONF
 
 
-class GuardedDriver(libvirt_driver.LibvirtDriver):
+class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
     """Makes the guard of this host and everything that the guard needs.
 
     The guests that Nova's Host hands out are guarded from then on. All that

@@ -122,15 +122,10 @@ class GuardedPower(guarded_driver.GuardedDriver):
             context, instance, network_info, block_device_info, share_info
         )
 
-    @signatures.override
-    def process_instances_at_startup(
-        self, context: typing.Any, instances: typing.Any
-    ) -> typing.Any:
-        """See Nova's driver. Guests that were left unverified come first."""
+    def _begin_with(self, instances: typing.Any) -> None:
+        """See the base class. Guests that were left unverified come first."""
         self._refused_reboots = []
-        instances = super().process_instances_at_startup(context, instances)
         recovery.recover(self.guard, self._host, instances)
-        return instances
 
     def _end_start_up(self) -> None:
         """Nova has dealt with the guests of its last run."""

@@ -22,6 +22,7 @@ from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 
 from nova_isolation.virt import driver
+from nova_isolation.virt import nova_release
 from nova_isolation.virt import signatures
 from nova_isolation.virt.roads import choke_points
 from tests.unit import base
@@ -185,6 +186,7 @@ class CheckTest(base.TestCase):
             'Guest.pause: wanted (self), found (s t)',
             'Host.get_guest: wanted (self, instance), found (s)',
             'LibvirtDriver.spawn: wanted (self, context, instance, ',
+            f'Nova is {nova_release.version()}',
         ):
             self.assertIn(name, str(error))
 

@@ -43,3 +43,14 @@ class HostSpecsTest(unittest.TestCase):
             host_specs.known(['cpu-plain', 'cpu-missing'])
         self.assertIn('cpu-missing', str(caught.exception))
         self.assertIn('cpu-hardened', str(caught.exception))
+
+    def test_nova_compute_is_root_only_where_a_host_says_so(self) -> None:
+        self.assertEqual('nova', host_specs.HostSpec('cpu-new').user)
+        self.assertEqual(
+            ['cpu-root'],
+            [
+                spec.name
+                for spec in host_specs.KNOWN.values()
+                if spec.user != 'nova'
+            ],
+        )

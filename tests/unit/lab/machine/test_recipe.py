@@ -35,6 +35,7 @@ class KeyTest(unittest.TestCase):
                 'machine/image.py',
                 'machine/cache.py',
                 'machine/__init__.py',
+                'machine/domain.cil',
                 'policy/svirt.cil',
             )
         }
@@ -49,6 +50,7 @@ class KeyTest(unittest.TestCase):
         for name, value in (
             ('__file__', str(self.files['machine/recipe.py'])),
             ('POLICY', self.root / 'policy'),
+            ('DOMAIN_MODULE', self.files['machine/domain.cil']),
             ('CONSTRAINTS', self.files['constraints.txt']),
             ('REQUIREMENTS', self.files['requirements.txt']),
         ):
@@ -78,6 +80,7 @@ class KeyTest(unittest.TestCase):
         for name in (
             'machine/recipe.py',
             'machine/image.py',
+            'machine/domain.cil',
             'policy/svirt.cil',
             'requirements.txt',
         ):
