@@ -61,6 +61,13 @@ def main() -> int:
         action='store_true',
         help='add Keylime, and a TPM for each host that is not a machine',
     )
+    up.add_argument(
+        '--layout',
+        choices=host_specs.LAYOUTS,
+        default='host',
+        help='where nova-compute runs: beside libvirtd, or in a container '
+        'without QEMU, as with Kolla-Ansible (default: %(default)s)',
+    )
     commands.add_parser('down', help='stop the lab')
     commands.add_parser('status', help='show the daemons and ports of the lab')
     commands.add_parser('ps', help='show the processes of the lab')
@@ -93,6 +100,7 @@ def _up(arguments: argparse.Namespace) -> int:
     computes = host_specs.known(arguments.computes)
     if arguments.stock_driver:
         computes = [host.stock() for host in computes]
+    computes = [host.laid_out(arguments.layout) for host in computes]
     clouds.Cloud(arguments.state, computes, attested=arguments.attested).up()
     return 0
 

@@ -121,6 +121,47 @@ The folder in which libvirt keeps the process ids of its QEMU processes
 Services: nova-compute.
 """,
     ),
+    cfg.StrOpt(
+        'process_root',
+        default='/proc',
+        help="""
+The folder in which nova-compute sees the processes of libvirt and QEMU: a
+mounted procfs of the host's PID namespace.
+
+Where nova-compute has a PID namespace of its own, as in many containers,
+``/proc`` shows other processes. Mount the host's ``/proc`` into the container
+and name that folder here, e.g. ``/host/proc``. The process ids in
+``qemu_run_dir`` are looked up in this folder.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'libvirt_root',
+        default='',
+        help="""
+The root folder in which libvirt starts QEMU, as nova-compute sees the folder.
+
+The emulator and its modules are measured below this folder. Where it is
+empty, it is the root folder of the process that ``driver.pid`` in
+``qemu_run_dir`` names (libvirtd or virtqemud), ``PROCESS_ROOT/PID/root``. So
+nova-compute needs no QEMU in its own container. The emulator is then run there
+for its answers, with the rights of nova-compute's user. Set ``/`` for the root
+folder of nova-compute itself, where no daemon of libvirt runs on this host.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'selinuxfs',
+        default='/sys/fs/selinux',
+        help="""
+The folder at which selinuxfs is mounted for nova-compute, read-write, because
+nova-compute asks the kernel about types there.
+
+Services: nova-compute.
+""",
+    ),
     cfg.FloatOpt(
         'probe_timeout',
         default=10.0,
@@ -260,7 +301,7 @@ def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
     result: list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]] = [(GROUP, _ALL)]
     for name, mechanism in registry.get().loaded.items():
         try:
-            options = _options_of(mechanism)
+            options = entry_points.options(mechanism)
         except BaseException as error:
             LOG.warning(
                 'Options of mechanism %s are left out: %s',
@@ -285,7 +326,7 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
     conf.register_opts(_ALL, group=GROUP.name)
     for name, mechanism in registry.get().loaded.items():
         try:
-            options = _options_of(mechanism)
+            options = entry_points.options(mechanism)
             if options:
                 conf.register_opts(options, group=_group(name))
         except BaseException:
@@ -297,18 +338,6 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
                 {'name': name},
             )
     return conf.isolation
-
-
-def _options_of(mechanism: registry.AnyMechanism) -> Sequence[cfg.Opt]:
-    """Return the options of a mechanism.
-
-    :raises TypeError: one of them is not an option
-    """
-    options = tuple(mechanism.options())
-    for one in options:
-        if not isinstance(one, cfg.Opt):
-            raise TypeError(f'{one!r} is not an option of oslo.config')
-    return options
 
 
 def _group(mechanism: str) -> cfg.OptGroup:

@@ -98,11 +98,13 @@ def main() -> None:
         begun = time.perf_counter()
         used -= time.process_time()
         shared = process_labels.ProcessLabels(
-            libvirt_host, options.run_dir, calls
+            libvirt_host, options.run_dir, '/proc', calls
         )
         for domain in domains:
             found = verification.verify(
-                running_guest.RunningGuest(domain, options.run_dir, shared),
+                running_guest.RunningGuest(
+                    domain, options.run_dir, '/proc', shared
+                ),
                 guest_request.GuestRequest(domain.UUIDString(), wanted),
                 measured,
                 host,

@@ -2,26 +2,36 @@
 # Set up this machine and test.
 #
 # usage: tools/test.sh [--all | --releases | --soak | STAGE ...]
+#        tools/test.sh --nova 31|32|33|34|master=DIR
 #   without arguments: style, unit and functional tests, documentation
 #   --all              these, Nova's own tests with our driver and filter in
-#                      place of its own, and on the lab cloud the end-to-end
-#                      tests and Tempest's
+#                      place of its own, what guards the differences between
+#                      the releases of Nova, and on the lab cloud the
+#                      end-to-end tests and Tempest's
 #   --releases         what is run before a release only: the rest of Nova's
-#                      tests of its scheduler, with our filter
+#                      tests of its scheduler, with our filter, and --nova of
+#                      each supported release
+#   --nova RELEASE     unit and functional tests, and Nova's own tests of its
+#                      libvirt driver with ours, in the venv of that release
+#                      (see tools/setup.sh), in each mode of its nova-compute:
+#                      eventlet before Nova 34; native threads and eventlet in
+#                      34; native threads in the source folder DIR
 #   --soak             restore the lab's SELinux machine 20 times, each time
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 functional docs releasenotes genconfig
-#                      upstream upstream_functional upstream_scheduler e2e
-#                      tempest soak
+#                      upstream upstream_functional upstream_scheduler
+#                      releases e2e tempest soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
 # up what ran: each test, and each check of the other stages.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-bin=.venv/bin
+bin=$PWD/.venv/bin
+nova=
 passed=0 failed=0 skipped=0
 broken=() notes=()
+on=
 work=$(mktemp -d)
 # What a check shows whether it fails or not.
 exec 3>&1
@@ -31,9 +41,17 @@ case ${1:-} in
 -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
 --all)
     stages=(pep8 py3 functional docs releasenotes genconfig upstream
-        upstream_functional e2e tempest)
+        upstream_functional releases e2e tempest)
     ;;
---releases) stages=(upstream_scheduler) ;;
+--releases)
+    stages=(upstream_scheduler nova_31 nova_32 nova_33 nova_34)
+    ;;
+--nova)
+    # tools/setup.sh knows which there are.
+    tools/setup.sh --nova "${2:-}" --print-venv >/dev/null || exit 2
+    nova=$2
+    stages=("nova_${nova%%=*}")
+    ;;
 --soak) stages=(soak) ;;
 '') stages=(pep8 py3 functional docs releasenotes genconfig) ;;
 *) stages=("$@") ;;
@@ -65,10 +83,10 @@ run_stestr() {
     # takes PYTHON for the interpreter of a new .venv.
     # The time limit ends a stage that hangs, which then fails; on a slow machine
     # no stage takes that long.
-    PYTHON=$PWD/$bin/python OS_TEST_PATH=$folder timeout -k 60 4500 \
-        $bin/python -m stestr --repo-url "$repository" run "$@"
+    PYTHON="$bin"/python OS_TEST_PATH=$folder timeout -k 60 4500 \
+        "$bin"/python -m stestr --repo-url "$repository" run "$@"
     # The stream is empty where no test began.
-    $bin/python -m stestr --repo-url "$repository" last --subunit >"$stream"
+    "$bin"/python -m stestr --repo-url "$repository" last --subunit >"$stream"
 }
 
 # Adds the tests of a stream to the totals. The stream counts, not the exit
@@ -76,7 +94,7 @@ run_stestr() {
 count() {
     local what=$1 stream=$2 counts p f s line
     shift 2
-    if counts=$($bin/python tools/count_tests.py "$@" <"$stream" \
+    if counts=$("$bin"/python tools/count_tests.py "$@" <"$stream" \
         2>"$work/notes"); then
         read -r p f s <<<"$counts"
         passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
@@ -92,7 +110,53 @@ count() {
 
 tests() {
     run_stestr "$1" "$work/ours" "${@:2}"
-    count "$1" "$work/ours"
+    count "${on:+Nova $on: }$1" "$work/ours"
+}
+
+# Runs a command with the venv of a release of Nova.
+with_nova() {
+    local release=$1 bin on=$1
+    shift
+    if ! tools/setup.sh --nova "$release"; then
+        check "Nova $release: its venv" false
+        return
+    fi
+    bin=$(tools/setup.sh --nova "$release" --print-venv)/bin
+    "$@"
+}
+
+# Runs a command in a thread mode of Nova.
+in_mode() {
+    local mode=$1 on="$on, $1" no
+    shift
+    case $mode in
+    threads) no=yes ;;
+    eventlet) no=no ;;
+    esac
+    printf '== Nova %s\n' "$on"
+    OS_NOVA_DISABLE_EVENTLET_PATCHING=$no "$@"
+}
+
+# The tests that depend on Nova, in the modes that a release has. Our import
+# contracts are not Nova's doing.
+nova_matrix() {
+    local mode
+    tests ./tests/unit --exclude-regex \
+        'test_import_contracts|tests\.unit\.(lab|devstack)\.'
+    for mode in "$@"; do
+        in_mode "$mode" tests ./tests/functional
+        in_mode "$mode" compare "upstream ($mode)" nova_tests \
+            ./tests/upstream/unit
+    done
+}
+
+# What touches nova_isolation/virt/releases, and the start of the service.
+nova_guard() {
+    tests ./tests/unit 'unit\.virt\.test_'
+    in_mode eventlet tests ./tests/functional "\
+test_start\.(SignaturesTest|ServicesTest)|\
+RestartTest\.test_crash_of_the_destination_of_an_evacuation|\
+LiveMigrationTest\.test_scheduled"
 }
 
 # Runs tests that are not this project's. Tests that fail run again alone, and
@@ -107,11 +171,11 @@ compare() {
         : >"$work/$stream"
     done
     "$@" "$work/ours"
-    $bin/python tools/count_tests.py --failed <"$work/ours" >"$list"
+    "$bin"/python tools/count_tests.py --failed <"$work/ours" >"$list"
     if [ -s "$list" ]; then
         echo "== $what: what failed, again"
         "$@" "$work/again" "$list"
-        $bin/python tools/count_tests.py --failed <"$work/again" >"$list"
+        "$bin"/python tools/count_tests.py --failed <"$work/again" >"$list"
     fi
     if [ -s "$list" ]; then
         echo "== $what: what failed again, with stock Nova"
@@ -133,23 +197,23 @@ nova_tests() {
 tempest_tests() {
     local venv
     venv=$(tools/tempest.sh) || return
-    $bin/python -m lab.tempest ${UPSTREAM_STOCK:+--stock-driver} "$venv" \
+    "$bin"/python -m lab.tempest ${UPSTREAM_STOCK:+--stock-driver} "$venv" \
         "${2:-tests/tempest/selection.txt}" "$1"
 }
 
 stage_pep8() {
-    check 'ruff check' $bin/ruff check .
-    check 'ruff format' $bin/ruff format --check .
-    check 'mypy' $bin/mypy
-    check 'bandit' $bin/bandit -q -r -c pyproject.toml nova_isolation lab \
+    check 'ruff check' "$bin"/ruff check .
+    check 'ruff format' "$bin"/ruff format --check .
+    check 'mypy' "$bin"/mypy
+    check 'bandit' "$bin"/bandit -q -r -c pyproject.toml nova_isolation lab \
         tools
-    check 'codespell' $bin/codespell
-    check 'import contracts' $bin/lint-imports --no-logo --no-cache
+    check 'codespell' "$bin"/codespell
+    check 'import contracts' "$bin"/lint-imports --no-logo --no-cache
     local scripts=(tools/*.sh .ci/run devstack/settings devstack/plugin.sh
         tests/unit/devstack/*.sh)
-    check 'shellcheck' $bin/shellcheck "${scripts[@]}"
+    check 'shellcheck' "$bin"/shellcheck "${scripts[@]}"
     # As devstack does.
-    check 'bashate' $bin/bashate -iE006 -eE005,E042 "${scripts[@]}"
+    check 'bashate' "$bin"/bashate -iE006 -eE005,E042 "${scripts[@]}"
 }
 
 stage_py3() { tests ./tests/unit; }
@@ -166,16 +230,33 @@ stage_upstream_scheduler() {
     compare upstream_scheduler nova_tests ./tests/upstream/scheduler
 }
 
+stage_nova_31() { with_nova 31 nova_matrix eventlet; }
+
+stage_nova_32() { with_nova 32 nova_matrix eventlet; }
+
+stage_nova_33() { with_nova 33 nova_matrix eventlet; }
+
+stage_nova_34() { with_nova 34 nova_matrix threads eventlet; }
+
+stage_nova_master() { with_nova "$nova" nova_matrix threads; }
+
+stage_releases() {
+    local release
+    for release in 31 32 33; do
+        with_nova "$release" nova_guard
+    done
+}
+
 stage_tempest() { compare tempest tempest_tests; }
 
 stage_docs() {
-    check 'documentation' $bin/sphinx-build -q -W -b html doc/source \
+    check 'documentation' "$bin"/sphinx-build -q -W -b html doc/source \
         doc/build/html
 }
 
 stage_releasenotes() {
-    check 'reno lint' $bin/reno lint
-    check 'release notes' $bin/sphinx-build -q -W -b html \
+    check 'reno lint' "$bin"/reno lint
+    check 'release notes' "$bin"/sphinx-build -q -W -b html \
         releasenotes/source releasenotes/build/html
 }
 
@@ -185,7 +266,7 @@ stage_genconfig() {
     fresh=$(mktemp)
     for config in etc/nova-isolation/*config-generator.conf; do
         sample=$(sed -n 's/^output_file = //p' "$config")
-        check "$(basename "$sample") generated" $bin/oslo-config-generator \
+        check "$(basename "$sample") generated" "$bin"/oslo-config-generator \
             --config-file "$config" --output-file "$fresh"
         check "$(basename "$sample") up to date" diff -u "$sample" "$fresh"
     done
@@ -198,13 +279,13 @@ stage_e2e() {
 }
 
 stage_soak() {
-    check 'soak' sh -c "exec $bin/python -m lab.soak >&3"
+    check 'soak' sh -c "exec '$bin/python' -m lab.soak >&3"
 }
 
 # What the tests run on.
 machine() {
     printf 'Debian %s, %s, libvirt %s, QEMU %s\n' \
-        "$(cat /etc/debian_version)" "$($bin/python -V)" \
+        "$(cat /etc/debian_version)" "$("$bin"/python -V)" \
         "$(pkg-config --modversion libvirt)" \
         "$(qemu-system-x86_64 --version |
             sed -n '1s/.*version \([^ ]*\).*/\1/p')"

@@ -83,6 +83,8 @@ class SmtMechanism(base.HostMechanism[SmtFacts]):
     own_reasons = (UNKNOWN, ACTIVE)
     facts_class = SmtFacts
     unknown = UNKNOWN
+    # verify() reads no process of a guest.
+    needs = frozenset()
 
     @classmethod
     def options(cls) -> 'Sequence[cfg.Opt]':

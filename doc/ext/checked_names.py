@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PATH = re.compile(
-    r'(?:nova_isolation|nova|lab|tests|tools|doc|etc/nova-isolation)'
+    r'(?:nova_isolation|nova|contrib|lab|tests|tools|doc|etc/nova-isolation)'
     r'/[\w./-]+'
 )
 _MODULE = re.compile(r'nova_isolation(?:\.\w+)+')

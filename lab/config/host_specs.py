@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 from typing import Any
+from typing import get_args
 from typing import Literal
 
 from lab.config import ini
@@ -27,6 +28,9 @@ OUR_DRIVER = 'isolation.IsolationDriver'
 
 #: A machine whose processor is emulated takes some twenty times as long for
 #: everything, and its host may be busy.
+Layout = Literal['host', 'container']
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
 _SLOW: ini.Options = {'probe_timeout': 60, 'measure_timeout': 180}
 
 
@@ -54,6 +58,9 @@ class HostSpec:
     isolation: Mapping[str, ini.Options] = dataclasses.field(
         default_factory=dict
     )
+    #: Where nova-compute runs: beside libvirtd, or in a container without
+    #: QEMU (see lab.hosts.container).
+    layout: Layout = 'host'
     #: More options for its nova.conf; they win over those of the lab.
     settings: Mapping[str, ini.Options] = dataclasses.field(
         default_factory=dict
@@ -62,6 +69,18 @@ class HostSpec:
     def stock(self) -> 'HostSpec':
         """The same host, with stock Nova instead of this project."""
         return dataclasses.replace(self, driver=STOCK_DRIVER, isolation={})
+
+    def laid_out(self, layout: Layout) -> 'HostSpec':
+        """The same host, with nova-compute elsewhere.
+
+        :raises LabError: when the host has no such layout
+        """
+        if self.machine == 'apparmor' and layout != 'host':
+            raise errors.LabError(
+                f'{self.name} has AppArmor, and no deployer runs nova-compute '
+                f'in a container there: it has no layout {layout!r}'
+            )
+        return dataclasses.replace(self, layout=layout)
 
     def as_data(self) -> dict[str, Any]:
         """The host as data for from_data(), which can be written as JSON."""

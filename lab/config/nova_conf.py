@@ -12,8 +12,10 @@
 
 """Configuration of Nova: the control plane, and each compute host."""
 
+from lab.config import edpm
 from lab.config import host_specs
 from lab.config import ini
+from lab.config import kolla
 from lab.config import site as sites
 from lab.machine import recipe
 
@@ -105,6 +107,7 @@ def machine_compute(
 def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
     """The options that all compute hosts have."""
     return ini.merge(
+        _contained(spec),
         _common(site),
         {
             'DEFAULT': {
@@ -140,6 +143,15 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
         },
         spec.isolation,
     )
+
+
+def _contained(spec: host_specs.HostSpec) -> ini.Settings:
+    """What a deployer of containers adds, for this project, to nova.conf."""
+    if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
+        return {}
+    if spec.machine is None:
+        return kolla.nova_compute()
+    return edpm.nova_compute()
 
 
 def _common(site: sites.Site) -> ini.Settings:

@@ -60,6 +60,13 @@ def main() -> int:
         'machine (which is built the first time; that takes long); or hosts '
         'that Keylime attests',
     )
+    parser.add_argument(
+        '--layout',
+        choices=host_specs.LAYOUTS,
+        default='host',
+        help='where nova-compute runs: beside libvirtd, or in a container '
+        'without QEMU, as with Kolla-Ansible (default: %(default)s)',
+    )
     arguments = parser.parse_args()
     try:
         with signals.termination_raises():
@@ -68,6 +75,7 @@ def main() -> int:
                 arguments.state,
                 None if attested else arguments.module,
                 attested,
+                arguments.layout,
                 arguments.keep,
             )
     except errors.LabError as error:
@@ -80,14 +88,22 @@ def main() -> int:
 
 
 def _run(
-    state: Path, module: recipe.Module | None, attested: bool, keep: bool
+    state: Path,
+    module: recipe.Module | None,
+    attested: bool,
+    layout: host_specs.Layout,
+    keep: bool,
 ) -> None:
     computes = list(host_specs.DEFAULT)
     if module is not None:
         # A second host has no security module.
         host = scenes_confined.SCRIPTS[module].host
         computes = [host_specs.DEFAULT[0], host]
-    cloud = clouds.Cloud(state, host_specs.known(computes), attested=attested)
+    cloud = clouds.Cloud(
+        state,
+        [one.laid_out(layout) for one in host_specs.known(computes)],
+        attested=attested,
+    )
     try:
         flavor = _perform(cloud, module)
     except errors.DiedError as error:

@@ -28,11 +28,11 @@ import uuid
 from lab.config import host_specs
 from lab.config import site as sites
 from lab.hosts import compute_host
+from lab.hosts import container
 from lab.hosts import executable_stack
 from lab.hosts import namespaces
 from lab.hosts import nova_files
 from lab.machine import nova_account
-from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import records
@@ -108,6 +108,7 @@ class NamespacedHost:
         layout.scratch.mkdir(parents=True)
         for folder in layout.MOUNTS:
             (layout.root / folder).mkdir()
+        layout.container.mkdir()
         layout.no_kvm.touch(mode=0)
         self._nova.make()
         if self.spec.emulator == 'execstack':
@@ -200,20 +201,13 @@ class NamespacedHost:
         command: list[str | Path] = [layouts.BIN / 'nova-compute']
         for file in self.give(supervisor, files):
             command += ['--config-file', file]
-        if self.spec.user != 'root':
-            user = self.spec.user
-            command = [
-                'setpriv',
-                f'--reuid={user}',
-                f'--regid={user}',
-                '--init-groups',
-                'env',
-                f'HOME={recipe.STATE}',
-                *command,
-            ]
+        command = container.as_user(self.spec.user, command)
         if self.spec.hidepid:
             command = ['sh', '-c', _HIDE, 'sh', *command]
-        return supervisor.start(name, self.inside(command))
+        contained = self.spec.layout == 'container'
+        if contained:
+            command = container.inside(self.site, self.spec.name, command)
+        return supervisor.start(name, self.inside(command), group=contained)
 
     def stop_service(
         self, supervisor: supervisors.Supervisor, name: str

@@ -33,7 +33,11 @@ hostname "$1"
 scratch=$2
 shift 2
 while [ "$1" != -- ]; do
-    [ -e "$2" ] || mkdir -p "$2"
+    if [ ! -e "$2" ] && [ -d "$1" ]; then
+        mkdir -p "$2"
+    elif [ ! -e "$2" ]; then
+        : >"$2"
+    fi
     mount --bind "$1" "$2"
     shift 2
 done

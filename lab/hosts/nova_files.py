@@ -43,7 +43,8 @@ class NovaFiles:
         :raises LabError: when the packages of libvirt are missing
         """
         layout, account = self.layout, _account()
-        hosts = Path('/etc/hosts').read_text(encoding='utf-8')
+        file = Path('/etc/hosts')
+        hosts = file.read_text(encoding='utf-8') if file.exists() else ''
         for name, text in (
             ('passwd', account.passwd),
             ('group', account.group),

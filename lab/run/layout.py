@@ -129,6 +129,16 @@ class HostLayout:
         return self.root / 'kvm'
 
     @property
+    def container(self) -> Path:
+        """An empty folder, over which a container's files are mounted."""
+        return self.root / 'container'
+
+    @property
+    def taken_away(self) -> Path:
+        """The file with the volumes that the container is to lack."""
+        return self.root / 'taken-away'
+
+    @property
     def uri(self) -> str:
         """The libvirt URI that reaches this host from outside."""
         return f'qemu+unix:///system?socket={self.socket}'

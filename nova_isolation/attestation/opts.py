@@ -144,7 +144,7 @@ def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
     result: list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]] = [(GROUP, _OPTIONS)]
     for name, cls in loader.load_all().items():
         try:
-            options = _options_of(cls)
+            options = entry_points.options(cls)
         except BaseException as error:
             LOG.warning(
                 'Provider %s is left out, because its options() raised %s',
@@ -180,20 +180,8 @@ def register_own(
     """
     group = _own_group(name)
     conf.register_group(group)
-    conf.register_opts(_options_of(cls), group=group)
+    conf.register_opts(entry_points.options(cls), group=group)
     return conf[group.name]
-
-
-def _options_of(cls: type[provider.Provider]) -> Sequence[cfg.Opt]:
-    """Return the options of a provider.
-
-    :raises TypeError: one of them is not an option
-    """
-    options = tuple(cls.options())
-    for one in options:
-        if not isinstance(one, cfg.Opt):
-            raise TypeError(f'{one!r} is not an option of oslo.config')
-    return options
 
 
 def _own_group(name: str) -> cfg.OptGroup:

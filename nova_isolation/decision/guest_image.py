@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The decision on the image of a guest: can any host prove the flavor for it?
 
 The scheduler asks this once for each request, before it asks for hosts, so

@@ -14,14 +14,19 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import shlex
 import time
 import typing
 
+from nova_isolation.host import libvirt_root
 from nova_isolation.host import privileged
+from nova_isolation.host import self_examination
 from nova_isolation.mechanisms import base
 from nova_isolation.model import evidence
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
@@ -35,7 +40,7 @@ _KEEP = 60.0
 #: How often the emulator is examined again because it turned out to run
 #: another file, or to look for modules in other folders, than those that were
 #: watched meanwhile.
-_ROUNDS = 3
+_ROUNDS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +104,9 @@ class ComputeHost(base.Host):
         self._virt_type = virt_type
         self._answers = _Answers(None)
         self._emulator: _KeptEmulator | None = None
+        self._self = self_examination.SelfExamination(
+            conf.isolation.qemu_run_dir, conf.isolation.process_root
+        )
 
     def options(self, mechanism: str) -> typing.Any:
         """See the base class."""
@@ -106,11 +114,18 @@ class ComputeHost(base.Host):
 
     def read(self, path: str) -> str:
         """See the base class."""
-        return privileged.read(path)
+        return privileged.read(self._seen(path))
 
     def ask(self, path: str, question: str) -> str:
         """See the base class."""
-        return selinux.ask(path, question)
+        return selinux.ask(self._seen(path), question)
+
+    def _seen(self, path: str) -> str:
+        """Return where nova-compute sees a file of the host."""
+        below = path.removeprefix(f'{selinux.FS}/')
+        if below == path:
+            return path
+        return f'{self._conf.isolation.selinuxfs}/{below}'
 
     def capabilities(self) -> str:
         """See the base class."""
@@ -153,25 +168,37 @@ class ComputeHost(base.Host):
         # both examine the binary, and neither sees half a result.
         kept = self._emulator
         others = (path,) if kept is None else kept.others
-        key = emulator.fingerprint(path, others)
+        root = libvirt_root.find(self._conf.isolation)
+        try:
+            key = libvirt_root.fingerprint(root, path, others)
+        except (FileNotFoundError, PermissionError) as error:
+            raise sight.Unseen(reasons.EMULATOR_UNSEEN, str(error)) from error
         if kept is None or kept.key != key or kept.until < time.monotonic():
-            kept = self._examine(path, others)
+            kept = self._examine(root, path, others)
             self._emulator = kept
         if isinstance(kept.result, Exception):
             raise OSError(f'{path} cannot be examined: {kept.result}')
         return kept.result
 
-    def _examine(self, path: str, others: tuple[str, ...]) -> _KeptEmulator:
+    def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
+        """See the base class."""
+        return self._self.examine()
+
+    def _examine(
+        self, root: str, path: str, others: tuple[str, ...]
+    ) -> _KeptEmulator:
         """Examine the emulator until the fingerprint covers all that counts.
 
         What it starts and where it looks for modules is known only then.
         """
         timeout = self._conf.isolation.probe_timeout
         for _ in range(_ROUNDS):
-            key = emulator.fingerprint(path, others)
+            key = libvirt_root.fingerprint(root, path, others)
             until = time.monotonic() + _KEEP
             try:
-                result = emulator.examine(path, timeout)
+                result = libvirt_root.examine(
+                    '' if _is_ours(key, path, others) else root, path, timeout
+                )
             except (OSError, ValueError) as error:
                 return _KeptEmulator(key, others, error, until)
             if result.others == others:
@@ -181,7 +208,7 @@ class ComputeHost(base.Host):
             "libvirt's <emulator> runs ever other files or looks for its "
             'modules in ever other folders; let it start one QEMU'
         )
-        key = emulator.fingerprint(path, others)
+        key = libvirt_root.fingerprint(root, path, others)
         return _KeptEmulator(key, others, failure, until)
 
     def _libvirt_answer(
@@ -202,3 +229,16 @@ class ComputeHost(base.Host):
         except libvirt.libvirtError as error:
             raise OSError(f'libvirt: {question}: {error}') from error
         return answers.texts[question]
+
+
+def _is_ours(
+    key: libvirt_root.Fingerprint, path: str, others: Sequence[str]
+) -> bool:
+    """Return whether this process sees the same files as libvirt.
+
+    Then it runs the emulator itself, without any privilege.
+    """
+    try:
+        return emulator.fingerprint(path, others) == key
+    except OSError:
+        return False

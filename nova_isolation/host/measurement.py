@@ -29,6 +29,8 @@ from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import printable
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.model import traits
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +86,12 @@ class Measurement:
             return self
         document = dict(facts.loads(self.document).sections)
         # Unknown facts stay unknown: no guest is the cause of that.
-        names = {n for n in by if document.get(n, '') is not None}
+        names = {
+            name
+            for name in by
+            if document.get(name, '') is not None
+            and facts.unseen_by(document.get(name)) is None
+        }
         for guests in (by, dict.fromkeys(by, '')):
             document |= {name: facts.violated(guests[name]) for name in names}
             try:
@@ -109,8 +116,10 @@ def measure(
     """Measure the host.
 
     The facts of a mechanism that fails are unknown: none of its requirements
-    is met and it earns no traits. Where the document as a whole cannot be
-    written, the document is empty, which counts as missing.
+    is met and it earns no traits. The same holds for a mechanism whose proofs
+    this host could not see: its guests would all be refused. Where the
+    document as a whole cannot be written, the document is empty, which counts
+    as missing.
 
     :param host: the host
     :param mechanisms: the mechanisms of this process
@@ -140,6 +149,8 @@ def measure(
             typed = mechanism.facts_of({name: observed.section}, evidence)
             earned = _checked(mechanism.traits(typed))
         except (OSError, ValueError, facts.FactsError) as error:
+            if isinstance(error, sight.Unseen) and name in document:
+                document[name] = facts.unseen(error.reason)
             LOG.warning(
                 'Mechanism %(name)s cannot measure this host; flavors that '
                 'need %(name)s are refused on this host: %(error)s',
@@ -158,6 +169,10 @@ def measure(
                 document[name] = observed.section
             sections[name] = typed
             earned_by[name] = earned
+    # After the questions to libvirt, which may have started its daemon.
+    for name, cause in _unseen(host, mechanisms, calls).items():
+        document[name] = facts.unseen(cause)
+        sections.pop(name, None)
     try:
         text = _fit(document)
     except ValueError as error:
@@ -169,6 +184,41 @@ def measure(
     return Measurement(
         text, now, {n: earned_by[n] for n in kept}, kept, evidence
     )
+
+
+def _unseen(
+    host: base.Host,
+    mechanisms: registry.Mechanisms,
+    calls: bounded_calls.BoundedCalls,
+) -> dict[str, reasons.Reason]:
+    """Return the mechanisms by which this host could not verify a guest.
+
+    :returns: name of a mechanism -> why it could not
+    """
+    needs = {
+        name: mechanism.needs
+        for name, mechanism in mechanisms.loaded.items()
+        if isinstance(mechanism, base.HostMechanism) and mechanism.needs
+    }
+    if not needs:
+        return {}
+    try:
+        unseen = calls.call(('measurement', 'self-examination'), host.unseen)
+    except base.FAILURES:
+        LOG.exception(
+            'This host could not examine whether it can see the processes of '
+            'its guests; flavors that need this are refused on this host'
+        )
+        unseen = dict.fromkeys(sight.Sight, reasons.UNEXAMINED)
+    found = {
+        name: [
+            unseen[thing]
+            for thing in sight.Sight
+            if thing in wanted & set(unseen)
+        ]
+        for name, wanted in needs.items()
+    }
+    return {name: causes[0] for name, causes in found.items() if causes}
 
 
 def _checked(names: Iterable[str]) -> frozenset[str]:

@@ -13,17 +13,25 @@
 """Reading of files that only root may read, where nova-compute is not root.
 
 Every read is first tried without privileges. The entry points below run in a
-separate privsep daemon with the two capabilities that they need. Each entry
+separate privsep daemon with the capabilities that they need. Each entry
 point does one thing to one kind of file.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import heapq
 import os
+import typing
 
+from oslo_config import cfg
 from oslo_privsep import capabilities
-from oslo_privsep import comm
-from oslo_privsep import daemon
 from oslo_privsep import priv_context
 
+from nova_isolation.host import privileged_helper
+from nova_isolation.host import procfs
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import program
 
@@ -36,15 +44,30 @@ context = priv_context.PrivContext(
         capabilities.CAP_SYS_PTRACE,
         # libvirt's pid files
         capabilities.CAP_DAC_READ_SEARCH,
+        # an emulator that was started for its answers, as Nova's user, and
+        # does not end
+        capabilities.CAP_KILL,
     ],
 )
+# By default there are as many threads as processors. One that reads from a
+# process which hangs is lost until that process ends.
+cfg.CONF.set_default('thread_pool_size', 16, group=context.cfg_section)
 
-# The exceptions of the privsep channel, beside those of the called function.
-_FAILURES = (
-    comm.PrivsepTimeout,
-    daemon.FailedToDropPrivileges,
-    daemon.ProtocolError,
-)
+T = typing.TypeVar('T')
+
+_helper = privileged_helper.Helper(context)
+
+#: The file in which the driver of QEMU writes the id of its process, which is
+#: that of virtqemud or of libvirtd (qemuStateInitialize in
+#: src/qemu/qemu_driver.c of libvirt). It is among the pid files of guests.
+DAEMON_FILE = 'driver.pid'
+
+#: What is read of a process.
+_OF_PROCESS = ('attr/current', 'cmdline', 'comm', 'status')
+
+#: Seconds after which an entry point counts as one that hangs although it has
+#: a limit of its own.
+_LONGEST = 330.0
 
 #: The largest file that is read, in bytes.
 _MAX = 1 << 20
@@ -53,6 +76,8 @@ _MAX = 1 << 20
 def read(path: str) -> str:
     """Return the text of a file.
 
+    :raises nova_isolation.model.sight.Unseen: only root may read the file,
+        and there is no helper
     :raises OSError: the file cannot be read, or only root may read the file
         and the file is not one that this module reads as root
     """
@@ -61,26 +86,83 @@ def read(path: str) -> str:
     except PermissionError:
         if not _may_be_read(path):
             raise
+    return str(_helper.call(_read_as_root, path))
+
+
+def newest_pid_files(folder: str, count: int) -> list[str]:
+    """Return the paths of the newest pid files of guests in a folder.
+
+    :param folder: the folder of libvirt's pid files
+    :param count: how many paths to return at most
+    :raises nova_isolation.model.sight.Unseen: only root may look into the
+        folder, and there is no helper
+    :raises OSError: there is no such folder
+    """
     try:
-        return str(_read_as_root(path))
-    except _FAILURES as error:
-        raise PermissionError(f'{path}: privsep: {error!r}') from error
+        return _newest_pid_files(folder, count)
+    except PermissionError:
+        return list(_helper.call(_newest_pid_files_as_root, folder, count))
 
 
-def executable(pid: int) -> program.Identity:
-    """Return the identity of the file that a process runs.
+def read_process(pid: int, name: str, proc: str = procfs.PROC) -> str:
+    """Return the text of a file about a process.
 
+    :param pid: the process id
+    :param name: attr/current, cmdline, comm or status
+    :param proc: where /proc is mounted
+    :raises nova_isolation.model.sight.Unseen: /proc hides the process, and
+        there is no helper
     :raises OSError: the process has ended or cannot be examined
     """
-    path = f'/proc/{int(pid)}/exe'
+    path = f'{proc}/{int(pid)}/{name}'
+    try:
+        return procfs.read(path)
+    except PermissionError:
+        # hidepid=1, or a security module
+        pass
+    except FileNotFoundError:
+        # hidepid=2 hides the process as if it had ended.
+        if not procfs.hides(proc):
+            raise
+    try:
+        return str(_helper.call(_read_process_as_root, pid, name, proc))
+    except sight.Unseen as error:
+        raise _hidden(proc, error) from error
+
+
+def executable(pid: int, proc: str = procfs.PROC) -> program.Identity:
+    """Return the identity of the file that a process runs.
+
+    :param pid: the process id
+    :param proc: where /proc is mounted
+    :raises nova_isolation.model.sight.Unseen: there is no helper
+    :raises OSError: the process has ended or cannot be examined
+    """
+    path = f'{proc}/{int(pid)}/exe'
     try:
         return program.identity(path)
     except PermissionError:
         pass
-    try:
-        return program.Identity(*_stat_as_root(int(pid)))
-    except _FAILURES as error:
-        raise PermissionError(f'{path}: privsep: {error!r}') from error
+    except FileNotFoundError:
+        if not procfs.hides(proc):
+            raise
+    return program.Identity(*_helper.call(_stat_as_root, int(pid), proc))
+
+
+def call(entry: Callable[..., T], *arguments: object) -> T:
+    """Call an entry point of the context that limits its time itself.
+
+    :raises nova_isolation.model.sight.Unseen: there is no helper
+    :raises Exception: what the entry point raises
+    """
+    return _helper.call(entry, *arguments, seconds=_LONGEST)
+
+
+def _hidden(proc: str, error: sight.Unseen) -> sight.Unseen:
+    """Return the cause why a process cannot be seen without the helper."""
+    if not procfs.hides(proc):
+        return error
+    return sight.Unseen(reasons.HIDEPID, f'{proc} has hidepid; {error}')
 
 
 def _read(path: str, flags: int = 0) -> str:
@@ -93,8 +175,37 @@ def _read(path: str, flags: int = 0) -> str:
     return data.decode(errors='surrogateescape')
 
 
+def _newest_pid_files(folder: str, count: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        found = []
+        for entry in entries:
+            if entry.name.endswith('.pid') and entry.name != DAEMON_FILE:
+                with contextlib.suppress(FileNotFoundError):
+                    found.append((entry.stat().st_mtime, entry.path))
+    return [path for _, path in heapq.nlargest(count, found)]
+
+
 def _may_be_read(path: str) -> bool:
     return path == apparmor.MODE or path.endswith('.pid')
+
+
+@contextlib.contextmanager
+def _opened(proc: str) -> Iterator[str]:
+    """Open a mounted /proc, and return a path to it that stays the same.
+
+    The daemon does not trust its caller. Below a folder of the caller a name
+    such as ``status`` may lead to any file.
+
+    :raises PermissionError: it is another folder
+    """
+    folder = os.open(proc, os.O_PATH | os.O_DIRECTORY)
+    try:
+        path = f'/proc/self/fd/{folder}'
+        if not procfs.is_proc(path):
+            raise PermissionError(f'{proc} is no mounted /proc')
+        yield path
+    finally:
+        os.close(folder)
 
 
 @context.entrypoint
@@ -107,8 +218,22 @@ def _read_as_root(path: str) -> str:
 
 
 @context.entrypoint
-def _stat_as_root(pid: int) -> tuple[int, int, int, int, int]:
-    found = program.identity(f'/proc/{int(pid)}/exe')
+def _newest_pid_files_as_root(folder: str, count: int) -> list[str]:
+    return _newest_pid_files(folder, count)
+
+
+@context.entrypoint
+def _read_process_as_root(pid: int, name: str, proc: str) -> str:
+    if name not in _OF_PROCESS:
+        raise PermissionError(name)
+    with _opened(proc) as folder:
+        return procfs.read(f'{folder}/{int(pid)}/{name}')
+
+
+@context.entrypoint
+def _stat_as_root(pid: int, proc: str) -> tuple[int, int, int, int, int]:
+    with _opened(proc) as folder:
+        found = program.identity(f'{folder}/{int(pid)}/exe')
     return (
         found.device,
         found.inode,

@@ -37,14 +37,17 @@ class ProcessLabels:
         self,
         libvirt_host: typing.Any,
         run_dir: str,
+        proc: str,
         calls: bounded_calls.BoundedCalls,
     ) -> None:
         """:param libvirt_host: Nova's Host
         :param run_dir: the folder of libvirt's pid files
+        :param proc: where the processes are seen, ``[isolation] process_root``
         :param calls: limits the time of reading one guest's label
         """
         self._libvirt = libvirt_host
         self._run_dir = run_dir
+        self._proc = proc
         self._calls = calls
         self._labels: dict[str, str | Exception | None] = {}
 
@@ -108,7 +111,10 @@ class ProcessLabels:
         for _ in range(_TRIES):
             try:
                 return qemu_process.QemuProcess.find(
-                    self._run_dir, domain.name(), domain.UUIDString()
+                    self._run_dir,
+                    domain.name(),
+                    domain.UUIDString(),
+                    self._proc,
                 ).label()
             except (OSError, ValueError) as error:
                 failure = error

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The QEMU process of a guest, as the kernel reports it in /proc."""
+"""The QEMU process of a guest, as the kernel reports it in procfs."""
 
 import itertools
 import os
@@ -26,11 +26,17 @@ class QemuProcess:
     :ivar pid: the process id
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, proc: str = '/proc') -> None:
+        """:param pid: the process id, as ``proc`` shows it
+        :param proc: where the processes are seen, ``[isolation] process_root``
+        """
         self.pid = pid
+        self._proc = proc
 
     @classmethod
-    def find(cls, run_dir: str, name: str, uuid: str) -> 'QemuProcess':
+    def find(
+        cls, run_dir: str, name: str, uuid: str, proc: str = '/proc'
+    ) -> 'QemuProcess':
         """Find the process of a domain.
 
         libvirt writes the process id into a file. The kernel reuses process
@@ -40,6 +46,7 @@ class QemuProcess:
         :param run_dir: the folder of libvirt's pid files
         :param name: the domain's name
         :param uuid: the domain's UUID
+        :param proc: where the processes are seen, ``[isolation] process_root``
         :raises OSError: the file or the process does not exist
         :raises ValueError: the process does not belong to the domain
         """
@@ -49,7 +56,7 @@ class QemuProcess:
             raise ValueError(
                 f'{path} contains {text!r}, which is not a process id'
             )
-        process = cls(int(text))
+        process = cls(int(text), proc)
         arguments = process.arguments()
         # An empty UUID would be found in any command line.
         if not uuid or ('-uuid', uuid) not in itertools.pairwise(arguments):
@@ -77,12 +84,14 @@ class QemuProcess:
         """
         match = re.search(r'^Seccomp:\s*([0-9]+)$', self._read('status'), re.M)
         if match is None:
-            raise ValueError(f'/proc/{self.pid}/status has no line "Seccomp:"')
+            raise ValueError(
+                f'{self._proc}/{self.pid}/status has no line "Seccomp:"'
+            )
         return int(match[1])
 
     def executable(self) -> program.Identity:
         """Return the identity of the file that the process runs."""
-        return privileged.executable(self.pid)
+        return privileged.executable(self.pid, self._proc)
 
     def _read(self, name: str) -> str:
-        return privileged.read(f'/proc/{self.pid}/{name}')
+        return privileged.read_process(self.pid, name, self._proc)

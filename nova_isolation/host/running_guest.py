@@ -27,16 +27,19 @@ class RunningGuest(base.Guest):
         self,
         domain: typing.Any,
         run_dir: str,
+        proc: str,
         all_guests: process_labels.ProcessLabels,
     ) -> None:
         """:param domain: libvirt's domain, through Nova's connection
             proxy
         :param run_dir: the folder of libvirt's pid files
+        :param proc: where the processes are seen, ``[isolation] process_root``
         :param all_guests: the labels of the guests with which this guest is
             compared
         """
         self._domain = domain
         self._run_dir = run_dir
+        self._proc = proc
         self._process_labels = all_guests
 
     @functools.cached_property
@@ -68,7 +71,7 @@ class RunningGuest(base.Guest):
     @functools.cached_property
     def _process(self) -> qemu_process.QemuProcess:
         return qemu_process.QemuProcess.find(
-            self._run_dir, self.name, self.uuid
+            self._run_dir, self.name, self.uuid, self._proc
         )
 
     def other_process_labels(self) -> dict[str, str]:

@@ -37,6 +37,7 @@ from nova_isolation.model import facts as facts_
 from nova_isolation.model import printable
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
+from nova_isolation.model import sight
 from nova_isolation.model import typed_section
 from nova_isolation.model import vocabulary
 from nova_isolation.probes import program
@@ -144,6 +145,13 @@ class Host(typing.Protocol):
 
         :raises OSError: the binary cannot be read or run
         :raises ValueError: the file is not an emulator
+        """
+
+    def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
+        """Return what this host cannot see of its guests' processes now.
+
+        :returns: what it cannot see -> why not; empty where it could verify
+            a guest
         """
 
 
@@ -369,8 +377,13 @@ class HostMechanism(Mechanism[F]):
     :cvar facts_class: the frozen dataclass of the facts; its fields have the
         types that :mod:`nova_isolation.model.typed_section` allows
     :cvar unknown: the reason of a refusal where the host could not measure
+    :cvar needs: what :meth:`~Mechanism.verify` reads of a guest's process. On
+        a host that cannot see all of this the facts are unknown, so that no
+        guest is sent there and then refused. Empty where no process is read.
+        There is no default: each mechanism says it.
     """
 
+    needs: typing.ClassVar[frozenset[sight.Sight]]
     facts_class: typing.ClassVar[type[typing.Any]]
     unknown: typing.ClassVar[reasons.Reason]
 
@@ -416,6 +429,17 @@ class HostMechanism(Mechanism[F]):
     ) -> F:
         """See the base class."""
         section = published.get(self.name)
+        code = facts_.unseen_by(section)
+        if code is not None:
+            # A newer host may publish a code that this release lacks.
+            reason = reasons.REASONS.get(code, self.unknown)
+            if not reason.uncertain:
+                raise facts_.FactsError(
+                    reasons.FACTS_MALFORMED, f'unseen for {code}'
+                )
+            raise facts_.FactsError(
+                reason, 'unknown' if reason.code == code else f'unseen: {code}'
+            )
         if section is None:
             raise facts_.FactsError(self.unknown, 'unknown')
         return self.read(section)

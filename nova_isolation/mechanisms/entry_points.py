@@ -18,7 +18,10 @@ concerns what it adds, and neither the service nor anything else.
 import typing
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
     import importlib.metadata
+
+    from oslo_config import cfg
 
 #: Characters of an error that a message shows.
 _SHOWN = 300
@@ -102,3 +105,26 @@ def _load(one: 'importlib.metadata.EntryPoint') -> Plugin:
         return Plugin(
             one.name, one.value, None, f'{one.value} raised {words(error)}'
         )
+
+
+class HasOptions(typing.Protocol):
+    """What declares options: a mechanism, or the class of a provider."""
+
+    def options(self) -> 'Sequence[cfg.Opt]':
+        """Return the options."""
+
+
+def options(owner: HasOptions) -> 'tuple[cfg.Opt, ...]':
+    """Return the options that a plugin declares.
+
+    :raises TypeError: one of them is not an option
+    :raises Exception: what the plugin raises
+    """
+    # The libvirt hook loads mechanisms and needs none of their options.
+    from oslo_config import cfg
+
+    found = tuple(owner.options())
+    for one in found:
+        if not isinstance(one, cfg.Opt):
+            raise TypeError(f'{one!r} is not an option of oslo.config')
+    return found

@@ -28,6 +28,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import entry_points
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
+from nova_isolation.model import sight
 from nova_isolation.model import traits
 from nova_isolation.model import vocabulary
 
@@ -195,6 +196,7 @@ def _instance(name: str, cls: object) -> AnyMechanism:
                 f'{reason.code} does not begin with isolation.{name}'
             )
     _check_unknown(mechanism)
+    _check_needs(mechanism)
     return mechanism
 
 
@@ -265,6 +267,22 @@ def _check_unknown(mechanism: AnyMechanism) -> None:
     if not unknown.uncertain:
         # Else one failed probe would count as a violation of running guests.
         raise ValueError(f'{unknown.code} is not marked as uncertain')
+
+
+def _check_needs(mechanism: AnyMechanism) -> None:
+    """Refuse a mechanism that does not say what it reads of a process.
+
+    A host that cannot see this would attract guests and refuse them all.
+
+    :raises TypeError: the mechanism does not say it
+    """
+    if not isinstance(mechanism, base.HostMechanism):
+        return
+    needs = getattr(mechanism, 'needs', None)
+    if not isinstance(needs, frozenset) or not needs <= sight.ALL:
+        raise TypeError(
+            "it does not say what it reads of a guest's process (needs)"
+        )
 
 
 @functools.cache

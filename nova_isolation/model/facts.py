@@ -24,11 +24,13 @@ of its own (:data:`TIME_STAT`).
     {"v": 1, "svirt": {...}, "qemu": {...}, "hypervisor": null, ...}
 
 ``v`` is the schema. Every other key is the name of a mechanism. Its value is
-one of three things:
+one of four things:
 
 * what that mechanism measured, in a form that the mechanism defines
   (:mod:`nova_isolation.model.typed_section`);
 * null, where the mechanism could not measure the host;
+* the result of :func:`unseen`, where the host cannot see what the mechanism
+  needs for a verification;
 * the result of :func:`violated`, where a running guest is not confined by
   that mechanism as its flavor asks. The host then accepts no new guest that
   needs the mechanism.
@@ -60,6 +62,8 @@ TIME_STAT = 'isolation_measured_at'
 MODE_STAT = 'isolation_mode'
 
 _VIOLATED = 'violated'
+
+_UNSEEN = 'unseen'
 
 
 class FactsError(errors.IsolationError):
@@ -188,6 +192,27 @@ def violated_by(section: object) -> str | None:
     if isinstance(section, dict) and set(section) == {_VIOLATED}:
         by = section[_VIOLATED]
         return by if isinstance(by, str) else ''
+    return None
+
+
+def unseen(reason: reasons.Reason) -> dict[str, str]:
+    """Return the replacement for a section whose proofs could not be seen.
+
+    :param reason: why the host cannot verify guests by this mechanism
+    """
+    return {_UNSEEN: reason.code}
+
+
+def unseen_by(section: object) -> str | None:
+    """Return the reason code of a section that :func:`unseen` made.
+
+    :param section: the section as it was received
+    :returns: the code, as another host wrote it; None where the section is
+        not of this form
+    """
+    if isinstance(section, dict) and set(section) == {_UNSEEN}:
+        code = section[_UNSEEN]
+        return code if isinstance(code, str) else ''
     return None
 
 

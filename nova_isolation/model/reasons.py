@@ -15,7 +15,8 @@
 A code is stable: tools and alerts may rely on it. A code never gets another
 meaning and is never reused. A code reads ``isolation.<area>.<what is wrong>``.
 The area is ``spec`` for the flavor, ``facts`` for the host's document as a
-whole, ``host`` for the other guests of the host, ``verify`` for the started
+whole, ``host`` for the other guests of the host, its mode and what it can see,
+``verify`` for the started
 guest and ``mechanism`` for this software itself. Every other area is the name
 of the mechanism whose requirement is not met; those codes are defined in the
 package of the mechanism
@@ -43,6 +44,9 @@ class Reason:
         out, rather than that it was found to be wrong. A running guest is
         reported as violating its requirements only when an uncertain reason
         is found twice in a row.
+    :ivar blind: whether the code says that the host itself cannot look, for a
+        cause that no guest can bring about. Such a reason is uncertain, and a
+        running guest is never reported for it.
     :ivar same_as: the code of a reason that reports the same event later, or
         an empty string. A change from one to the other is not a new
         violation of a running guest.
@@ -59,10 +63,13 @@ class Reason:
     uncertain: bool = False
     same_as: str = ''
     public: bool = False
+    blind: bool = False
 
     def __post_init__(self) -> None:
         if not _CODE.fullmatch(self.code):
             raise ValueError(f'not a reason code: {self.code!r}')
+        if self.blind and not self.uncertain:
+            raise ValueError(f'{self.code} is blind but not uncertain')
 
     @property
     def area(self) -> str:
@@ -201,6 +208,98 @@ HOST_AUDITS = Reason(
     'guests.',
     'Set [isolation] mode = enforce on the host and restart its '
     'nova-compute, or choose another host.',
+)
+NO_HELPER = Reason(
+    'isolation.host.no_helper',
+    'nova-compute cannot start its privileged helper (privsep), so the host '
+    "cannot see which program a guest's process runs.",
+    'The log of nova-compute has the words of sudo or rootwrap. Allow the '
+    'user of nova-compute to run nova-rootwrap by sudo, with a filter for '
+    'privsep-helper, or set [nova_isolation_privileged] helper_command.',
+    uncertain=True,
+    blind=True,
+)
+HELPER_LOST = Reason(
+    'isolation.host.helper_lost',
+    'The privileged helper (privsep) of nova-compute was killed or does not '
+    'answer.',
+    'Look in the log of the host for what ends the helper, for example the '
+    'OOM killer or a limit of the service. nova-compute starts the helper '
+    'again by itself.',
+    uncertain=True,
+    blind=True,
+)
+HELPER_DENIED = Reason(
+    'isolation.host.helper_denied',
+    'The privileged helper (privsep) of nova-compute runs, but the kernel '
+    "does not let it see the process of libvirt's daemon.",
+    'The helper needs the capabilities CAP_SYS_PTRACE and '
+    'CAP_DAC_READ_SEARCH, also in the container or unit of nova-compute. '
+    'Look for denials of SELinux or AppArmor.',
+    uncertain=True,
+    blind=True,
+)
+HIDEPID = Reason(
+    'isolation.host.hidepid',
+    'The /proc that nova-compute sees is mounted with hidepid, and '
+    'nova-compute has no privileged helper that sees the processes of others.',
+    'Mend the privileged helper (isolation.host.no_helper says how), or mount '
+    '/proc without hidepid, or with a gid= of which nova-compute is a member.',
+    uncertain=True,
+    blind=True,
+)
+PID_NAMESPACE = Reason(
+    'isolation.host.pid_namespace',
+    'nova-compute runs in a PID namespace of its own, so it sees no process '
+    'of libvirt or of a guest.',
+    "Run the container of nova-compute in the host's PID namespace (pid: "
+    "host, pid_mode: host, hostPID: true), or mount the host's /proc and name "
+    'the folder in [isolation] process_root.',
+    uncertain=True,
+    blind=True,
+)
+LIBVIRT_UNSEEN = Reason(
+    'isolation.host.libvirt_unseen',
+    "nova-compute sees no process of libvirt's daemon (virtqemud or libvirtd) "
+    'in /proc, so it cannot tell whether it would see that of a guest.',
+    'Run nova-compute on the host of libvirt and in the same PID namespace, '
+    'with the /proc of that namespace.',
+    uncertain=True,
+    blind=True,
+)
+PID_FILES = Reason(
+    'isolation.host.pid_files',
+    'nova-compute does not see the folder in which libvirt keeps the pid '
+    'files of its guests, or the folder lacks driver.pid, that of its daemon.',
+    "Set [isolation] qemu_run_dir to the folder of libvirt's DOMAIN.pid files "
+    'and mount it into the container of nova-compute.',
+    uncertain=True,
+    blind=True,
+)
+GUESTS_UNSEEN = Reason(
+    'isolation.host.guests_unseen',
+    "The host sees the process of libvirt's daemon, but none of the guests "
+    'that run.',
+    'Look for denials of SELinux or AppArmor about nova-compute, and compare '
+    '[isolation] qemu_run_dir with the folder of libvirt that holds the '
+    'DOMAIN.pid files.',
+    uncertain=True,
+)
+EMULATOR_UNSEEN = Reason(
+    'isolation.host.emulator_unseen',
+    'nova-compute cannot read the emulator that libvirt starts.',
+    'Mount the emulator into the container of nova-compute at the path that '
+    'the log names, or let the user of nova-compute read it.',
+    uncertain=True,
+    blind=True,
+)
+UNEXAMINED = Reason(
+    'isolation.host.unexamined',
+    'The host could not find out whether it can see the processes of its '
+    'guests.',
+    'The log of nova-compute has the error.',
+    uncertain=True,
+    blind=True,
 )
 EVIDENCE_MISSING = Reason(
     'isolation.facts.no_evidence',

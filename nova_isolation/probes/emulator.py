@@ -18,6 +18,7 @@ whatever its path is.
 """
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 import dataclasses
 import functools
 import mmap
@@ -25,6 +26,7 @@ import os
 import re
 
 from nova_isolation.probes import elf
+from nova_isolation.probes import foreign_root
 from nova_isolation.probes import program
 from nova_isolation.probes import qmp
 
@@ -44,6 +46,9 @@ _PART = b'/qemu'
 
 #: Bytes of the longest path, PATH_MAX of Linux.
 _PATH_BYTES = 4096
+
+#: The links to the file that a process runs and to its root folder.
+_EXE_ROOT = ('exe', 'root')
 
 #: How many paths of the binary count.
 _FOLDERS = 32
@@ -74,7 +79,9 @@ class _File:
     folders: frozenset[str]
 
 
-def fingerprint(path: str, others: Iterable[str]) -> tuple[object, ...]:
+def fingerprint(
+    path: str, others: Iterable[str], root: str = ''
+) -> tuple[tuple[str, program.Identity | None], ...]:
     """Return the identity of the files on which :func:`examine` depends.
 
     A module that is installed or removed changes the types that the emulator
@@ -83,38 +90,51 @@ def fingerprint(path: str, others: Iterable[str]) -> tuple[object, ...]:
     :param path: what libvirt starts
     :param others: what else counts (:attr:`program.Emulator.others`); that
         need not exist
+    :param root: the root folder of all of them; '': that of this process
     :raises OSError: what libvirt starts cannot be read
     """
     return (
-        path,
-        program.identity(path),
-        *((other, _identity(other)) for other in others),
+        (path, program.identity(_seen(path, root))),
+        *((other, _identity(other, root)) for other in others),
     )
 
 
-def _identity(path: str) -> program.Identity | None:
+def _seen(path: str, root: str) -> str:
+    """Return where this process sees a file of a root folder."""
+    return foreign_root.path(root, path) if root else path
+
+
+def _identity(path: str, root: str) -> program.Identity | None:
     try:
-        return program.identity(path)
-    except FileNotFoundError:
+        return program.identity(_seen(path, root))
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def examine(path: str, timeout: float) -> program.Emulator:
+def examine(
+    path: str,
+    timeout: float,
+    root: str = '',
+    launcher: Sequence[str] = (),
+) -> program.Emulator:
     """Examine an emulator.
 
     :param path: what libvirt starts
     :param timeout: seconds that it may run
+    :param root: the root folder in which libvirt starts it; '': that of this
+        process
+    :param launcher: a command that starts it there
     :raises OSError: it cannot be read or run, does not answer in time, or
         was replaced meanwhile
     :raises ValueError: what runs is not a QEMU, or another process than the
         one that was started
     """
-    before = program.identity(path)
-    answers = qmp.ask(path, timeout, functools.partial(_look, path))
+    before = program.identity(_seen(path, root))
+    answers = qmp.ask(path, timeout, functools.partial(_look, path), launcher)
     running, file = answers.process
     if (
-        program.identity(path) != before
-        or _identity(running.path) != running.identity
+        program.identity(_seen(path, root)) != before
+        or _identity(running.path, root) != running.identity
     ):
         raise OSError(
             f'{path} was replaced while it was examined, or runs the file '
@@ -148,13 +168,24 @@ def _look(path: str, pid: int) -> tuple[_Running, _File]:
     """
     link = f'/proc/{pid}/exe'
     try:
-        running = _Running(program.identity(link), link, os.readlink(link))
+        running = _Running(program.identity(link), link, _path(pid))
     except PermissionError as error:
         raise PermissionError(
             f"{path} runs a file that cannot be seen ({error}); libvirt's "
             f'<emulator> must have no setuid bit and no file capabilities'
         ) from error
     return running, _measured(running)
+
+
+def _path(pid: int) -> str:
+    """Return the path of the file that a process runs, as the process has it.
+
+    The kernel tells paths from the root of a mount namespace, which is above
+    the root folder of a process that has changed only the folder.
+    """
+    path, root = (os.readlink(f'/proc/{pid}/{name}') for name in _EXE_ROOT)
+    below = path.removeprefix(root.rstrip('/'))
+    return below if below.startswith('/') else path
 
 
 @functools.lru_cache(maxsize=8)

@@ -30,6 +30,11 @@ class Identity:
     mtime_ns: int
     ctime_ns: int
 
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """All fields, as the class takes them."""
+        return dataclasses.astuple(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Emulator:

@@ -72,6 +72,8 @@ _KILLED = 5.0
 #: The kernel's ``struct ucred``, unix(7): process id, user, group.
 _CREDENTIALS = struct.Struct('3i')
 
+_LOADER_SAYS = {'LD_DEBUG': 'files'}
+
 #: A line of the dynamic loader's (LD_DEBUG, ld.so(8)), which begins with the
 #: id of the process, and one about a module that QEMU loaded.
 _LOADER = re.compile(rb'\s*\d+:\t')
@@ -174,8 +176,9 @@ class _Conversation:
                     stderr=subprocess.PIPE,
                     bufsize=0,
                     # The dynamic loader tells which modules QEMU loads, and
-                    # from where. QEMU has no command for that.
-                    env={**os.environ, 'LD_DEBUG': 'files'},
+                    # from where. QEMU has no command for that. A launcher
+                    # sees to it itself.
+                    env=None if launcher else {**os.environ, **_LOADER_SAYS},
                     # Whatever it starts ends with it.
                     start_new_session=True,
                 )
@@ -302,7 +305,8 @@ def ask(
     :param seconds: how long it may run
     :param look: takes the id of the process that gave the answers, while the
         process runs; may raise OSError and ValueError
-    :param launcher: a command that starts the emulator in its own place
+    :param launcher: a command that starts the emulator in its own place, and
+        sets ``LD_DEBUG=files`` for it
     :raises OSError: the emulator cannot be run, fails, or does not answer in
         time
     :raises ValueError: it does not talk as QEMU does, or lets another process

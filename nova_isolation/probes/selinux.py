@@ -24,10 +24,11 @@ import re
 #: A probe takes a reader of files and returns a word.
 Probe = Callable[[Callable[[str], str]], str]
 
-#: The mount point, as in libselinux's selinux_init_load_policy(3).
-_FS = '/sys/fs/selinux'
+#: The mount point, as in libselinux's selinux_init_load_policy(3). Where it
+#: is another, whoever reads looks there ([isolation] selinuxfs).
+FS = '/sys/fs/selinux'
 
-#: The permissive bit in the last field of the answer of _FS/access
+#: The permissive bit in the last field of the answer of FS/access
 #: (AVD_FLAGS_PERMISSIVE, security/selinux/include/security.h).
 _PERMISSIVE = 1
 
@@ -61,12 +62,12 @@ def mode(read: Callable[[str], str]) -> str:
     :raises OSError, ValueError: the state cannot be read
     """
     try:
-        text = read(f'{_FS}/enforce').strip()
+        text = read(f'{FS}/enforce').strip()
     except FileNotFoundError:
         return 'unmounted' if _has_policy(read) else 'disabled'
     words = {'0': 'permissive', '1': 'enforcing'}
     if text not in words:
-        raise ValueError(f'{_FS}/enforce contains {text!r}')
+        raise ValueError(f'{FS}/enforce contains {text!r}')
     return words[text]
 
 
@@ -105,12 +106,12 @@ def policy(read: Callable[[str], str]) -> str:
     :param read: returns the text of a file
     :raises OSError, ValueError: the policy's kind cannot be read
     """
-    text = read(f'{_FS}/mls').strip()
+    text = read(f'{FS}/mls').strip()
     if text == '0':
         return 'plain'
     if text != '1':
-        raise ValueError(f'{_FS}/mls contains {text!r}')
-    context = read(f'{_FS}/initial_contexts/kernel').strip('\0\n ')
+        raise ValueError(f'{FS}/mls contains {text!r}')
+    context = read(f'{FS}/initial_contexts/kernel').strip('\0\n ')
     parts = context.split(':', 3)
     if len(parts) != 4:
         raise ValueError(f'the context of the kernel is {context!r}')
@@ -159,7 +160,7 @@ def canonical(context: str, ask: Callable[[str, str], str]) -> str:
     :param ask: returns the answer of a file to a question
     :raises OSError: the kernel gives no answer
     """
-    return ask(f'{_FS}/context', context).strip('\0\n ')
+    return ask(f'{FS}/context', context).strip('\0\n ')
 
 
 def allows(
@@ -180,7 +181,7 @@ def allows(
     :param ask: returns the answer of a file to a question
     :raises OSError, ValueError: the kernel gives no answer
     """
-    number = int(read(f'{_FS}/class/{kind}/perms/{permission}'))
+    number = int(read(f'{FS}/class/{kind}/perms/{permission}'))
     allowed, _ = _decision(source, target, kind, read, ask)
     return bool(allowed & 1 << number - 1)
 
@@ -214,7 +215,7 @@ def _decision(
     # The fields are: allowed decided auditallow auditdeny seqno flags.
     fields = answer.split()
     if len(fields) != 6:
-        raise ValueError(f'{_FS}/access answered {answer!r}')
+        raise ValueError(f'{FS}/access answered {answer!r}')
     return int(fields[0], 16), int(fields[5], 16)
 
 
@@ -227,5 +228,5 @@ def _answer(
     ask: Callable[[str, str], str],
 ) -> str:
     """Return the answer of a file of selinuxfs on two contexts and a class."""
-    number = int(read(f'{_FS}/class/{kind}/index'))
-    return ask(f'{_FS}/{file}', f'{source} {target} {number}').strip('\0\n ')
+    number = int(read(f'{FS}/class/{kind}/index'))
+    return ask(f'{FS}/{file}', f'{source} {target} {number}').strip('\0\n ')

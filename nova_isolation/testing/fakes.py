@@ -22,6 +22,8 @@ import typing
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import evidence as evidences
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.probes import program
 
 #: The UUID of a :class:`FakeGuest`.
@@ -61,6 +63,7 @@ class FakeHost(base.Host):
         emulator_arguments: Sequence[str] | None = None,
         evidence: Mapping[str, evidences.Evidence] | None = None,
         answers: Callable[[str, str], str] | None = None,
+        unseen: Mapping[sight.Sight, reasons.Reason] | None = None,
     ) -> None:
         """:param files: see the class; where a path is missing or has the
             value None, the file does not exist
@@ -72,6 +75,8 @@ class FakeHost(base.Host):
         :param emulator_arguments: libvirt's command line of a plain guest
         :param evidence: name of a mechanism -> what a third party reports
         :param answers: the function that :meth:`ask` calls
+        :param unseen: what the host cannot see of its guests' processes ->
+            why not
         """
         self.files = dict(files or {})
         self._options = dict(options or {})
@@ -82,6 +87,7 @@ class FakeHost(base.Host):
         self._emulator_arguments = emulator_arguments
         self._evidence = dict(evidence or {})
         self._answers = answers
+        self._unseen = dict(unseen or {})
 
     def declare(self, mechanism: type[registry.AnyMechanism]) -> None:
         """Register the options of a mechanism that is not installed.
@@ -146,6 +152,17 @@ class FakeHost(base.Host):
             raise OSError('the host has no emulator')
         return self._emulator
 
+    def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
+        """See the base class."""
+        return self._unseen
+
+    def hide(self, unseen: Mapping[sight.Sight, reasons.Reason]) -> None:
+        """Make things unseen from now on.
+
+        :param unseen: see the parameter of the class
+        """
+        self._unseen = dict(unseen)
+
 
 class BrokenHost(FakeHost):
     """A host from which only the options can be read."""
@@ -189,6 +206,10 @@ class BrokenHost(FakeHost):
         """Raise the error."""
         raise self._error
 
+    def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
+        """Raise the error."""
+        raise self._error
+
 
 @dataclasses.dataclass
 class FakeGuest:
@@ -206,6 +227,7 @@ class FakeGuest:
     :ivar seccomp: the seccomp mode of the process
     :ivar executable: the file that the process runs
     :ivar has_process: whether the guest has a process on the host
+    :ivar read: what was read of the process
     """
 
     uuid: str = UUID
@@ -219,6 +241,7 @@ class FakeGuest:
     seccomp: int = 2
     executable: program.Identity = EXECUTABLE
     has_process: bool = True
+    read: set[sight.Sight] = dataclasses.field(default_factory=set)
 
     def domain_xml(self) -> str:
         """See :class:`nova_isolation.mechanisms.base.Guest`."""
@@ -230,10 +253,12 @@ class FakeGuest:
 
     def process(self) -> base.Process | None:
         """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        self.read.add(sight.Sight.PROCESS)
         return FakeProcess(self) if self.has_process else None
 
     def other_process_labels(self) -> dict[str, str]:
         """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        self.read.add(sight.Sight.PROCESS)
         return self.others
 
 
@@ -259,6 +284,7 @@ class FakeProcess(base.Process):
 
     def executable(self) -> program.Identity:
         """See the base class."""
+        self._guest.read.add(sight.Sight.EXECUTABLE)
         return self._guest.executable
 
 

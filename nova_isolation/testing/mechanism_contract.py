@@ -48,11 +48,14 @@ from nova_isolation.decision import decision
 from nova_isolation.decision import domain_definition
 from nova_isolation.decision import guest_image
 from nova_isolation.decision import host_facts
+from nova_isolation.host import bounded_calls
+from nova_isolation.host import measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
+from nova_isolation.model import sight
 from nova_isolation.model import traits
 from nova_isolation.testing import fakes
 
@@ -74,6 +77,9 @@ ERRORS = (
 
 #: A section must have fewer bytes than this.
 _MAX_SECTION = 512
+
+#: Seconds that the measurement of a host of a case may take.
+_PATIENCE = 60.0
 
 #: Values with which the test replaces a field of a section.
 _BROKEN: tuple[object, ...] = (None, 1, 'x', True, [1], {}, [None])
@@ -458,6 +464,72 @@ class MechanismContract(_Base):
                     'verify() proves none of the guests: let judge() refuse '
                     'these facts, or add a guest that is proven to a case',
                 )
+
+    def test_contract_needs_what_it_reads(self) -> None:
+        """The mechanism says what it reads of a guest's process, and no more.
+
+        A host that cannot see what is read would refuse each guest after its
+        start; one that cannot see what is not read would refuse for nothing.
+        """
+        needs = self.needs()
+        read: set[sight.Sight] = set()
+        for case in self.cases:
+            for guest in case.guests:
+                if not isinstance(guest, fakes.FakeGuest):
+                    # Nobody can tell what was read of another class.
+                    return
+                guest.read.clear()
+                self.verify(case, guest)
+                read |= guest.read
+        self.assertEqual(needs, read, 'needs, and what verify() has read')
+
+    def test_contract_a_host_that_cannot_see_what_is_read(self) -> None:
+        """Where a verification could see nothing, no guest is accepted.
+
+        The host says why in place of the facts, and earns no traits. What a
+        mechanism does not read costs its guests nothing.
+        """
+        if self.has_evidence:
+            return
+        for thing in sight.Sight:
+            for case in self.cases:
+                host = case.good[0]
+                if not isinstance(host, fakes.FakeHost):
+                    continue
+                host = copy.copy(host)
+                host.hide({thing: reasons.NO_HELPER})
+                measured = self.measured(host)
+                answer = host_facts.decide(
+                    self.own(case),
+                    measured.document,
+                    age=0,
+                    freshness=facts.Freshness(),
+                    mechanisms=self.mechanisms,
+                )
+                if thing in self.needs():
+                    self.assertEqual((reasons.NO_HELPER.code,), answer.codes)
+                    self.check_reported(answer.unmet)
+                    self.assertNotIn(self.name, measured.earned)
+                else:
+                    self.assertTrue(answer.accepted, answer)
+
+    def needs(self) -> frozenset[sight.Sight]:
+        """Return what the mechanism says that it reads of a process."""
+        if self.has_evidence:
+            return frozenset()
+        needs: frozenset[sight.Sight] = self.mechanism.needs
+        return needs
+
+    def measured(self, host: fakes.FakeHost) -> measurement.Measurement:
+        """Return what a host publishes that has this mechanism alone."""
+        host.declare(self.mechanism_class)
+        return measurement.measure(
+            host,
+            dataclasses.replace(
+                self.mechanisms, loaded={self.name: self.mechanism}
+            ),
+            bounded_calls.BoundedCalls(_PATIENCE),
+        )
 
     def mixed(self) -> Iterator[dict[str, object]]:
         """Return sections whose fields are from sections of several hosts."""

@@ -16,6 +16,7 @@ import atexit
 import functools
 import os
 from pathlib import Path
+import shutil
 from typing import Any
 from typing import ClassVar
 import unittest
@@ -114,6 +115,18 @@ class TestCase(unittest.TestCase):
         """
         self.addCleanup(self.cloud.restart, daemon)
         self.cloud.restart(daemon, {group: options})
+
+    def folder_without_guests(self, host: str) -> str:
+        """A folder like that of a host's pid files, with no guest in it.
+
+        A nova-compute that looks there sees libvirt's daemon, so its facts are
+        as ever, and each guest fails its verification.
+        """
+        pids = self.cloud.hosts[host].pids
+        folder = self.cloud.hosts[host].layout.root / 'no-guests'
+        folder.mkdir(exist_ok=True)
+        shutil.copy(pids / 'driver.pid', folder)
+        return str(folder)
 
     def refused_to_start(self, server: Any) -> dict[str, Any]:
         """Check that a server is in ERROR and left nothing on any host.

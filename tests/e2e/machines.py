@@ -23,10 +23,13 @@ from typing import ClassVar
 from lab.cloud import cloud as clouds
 from lab.config import host_specs
 from lab.guests import guests
+from lab.machine import nova_account
 from lab.machine import recipe
 from lab.run import layout
+from nova_isolation.host import privileged
 from tests.e2e import base
 
+_CONTEXT = privileged.context.pypath
 SELINUX, APPARMOR = 'cpu-selinux', 'cpu-apparmor'
 
 
@@ -113,6 +116,19 @@ class TestCase(base.TestCase):
 
         # The host measures itself every 15 s (lab.config.nova_conf).
         self.cloud.supervisor.wait(words, said, 900, every=2)
+
+    def assertNotRoot(self) -> None:
+        """nova-compute is the user nova, and its helper has what it lacks."""
+        pid = self.on_host(
+            'systemctl', 'show', '-P', 'MainPID', 'nova-compute'
+        )
+        user = self.on_host('ps', '-o', 'user=', '-p', pid)
+        self.assertEqual(nova_account.USER, user)
+        # The brackets keep the pattern from finding the shell that has it.
+        pattern = f'python.*[{_CONTEXT[0]}]{_CONTEXT[1:]}'
+        helper = self.on_host('pgrep', '-o', '-f', pattern)
+        user = self.on_host('ps', '-o', 'user=', '-p', helper)
+        self.assertEqual('root', user)
 
     def assertRuns(self, server: Any) -> None:
         """A server is ACTIVE on the machine, verified, and not paused."""

@@ -47,6 +47,12 @@ class ConfinedTest(AppArmorTestCase):
             self.assertRuns(server)
             self.assertOwnProfile(server)
 
+    def test_nova_compute_is_not_root(self) -> None:
+        # The host would not be accepted if it could not read this.
+        mode = self.on_host('stat', '-c', '%a %U', _MODE)
+        self.assertIn(mode, ('400 root', '600 root'))
+        self.assertNotRoot()
+
     def test_disk_of_another_guest(self) -> None:
         server, other = self.shared
         qemu = intruder.Intruder(self.cloud, server)

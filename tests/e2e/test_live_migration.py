@@ -210,7 +210,7 @@ class ArrivalTest(TestCase):
     def test_stays_paused(self) -> None:
         self.restart(
             _PLAIN,
-            qemu_run_dir=str(self.cloud.hosts[base.PLAIN].layout.root / 'no'),
+            qemu_run_dir=self.folder_without_guests(base.PLAIN),
         )
         server = self.boot_here(_PIE)
         answer = self.migrate(server, base.PLAIN, '2.30', force=True)

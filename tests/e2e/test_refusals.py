@@ -103,7 +103,7 @@ class VerificationTest(base.TestCase):
         self.host = self.cloud.hosts[base.PLAIN]
         self.restart(
             nova.compute_name(base.PLAIN),
-            qemu_run_dir=str(self.host.layout.root / 'no-such-folder'),
+            qemu_run_dir=self.folder_without_guests(base.PLAIN),
         )
 
     def assertNeverRan(self, server: Any, console: str) -> None:

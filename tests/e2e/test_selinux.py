@@ -18,6 +18,7 @@ from typing import Any
 from typing import ClassVar
 
 from lab.guests import intruder
+from lab.machine import nova_account
 from lab.machine import recipe
 from nova_isolation.mechanisms.svirt import security_label
 from tests.e2e import base
@@ -115,6 +116,13 @@ class ConfinedTest(SelinuxTestCase):
     def test_verified_and_running(self) -> None:
         for server in self.shared:
             self.assertRuns(server)
+
+    def test_nova_compute_is_not_root(self) -> None:
+        self.assertNotRoot()
+        for server in self.shared:
+            pid = self.guests.qemu_pid(server)
+            user = self.on_host('ps', '-o', 'user:32=', '-p', str(pid))
+            self.assertEqual(nova_account.EMULATOR_USER, user)
 
     def test_type_of_the_flavor(self) -> None:
         self.assertEqual(_TYPE, self.label(self.offline).type)

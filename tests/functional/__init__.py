@@ -14,10 +14,17 @@
 libvirt, and our driver, filter and prefilter.
 """
 
+from importlib import metadata
 import os
 
-# As Nova's services run since 34: native threads. Decided at the first import
-# of Nova's tests.
-os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
+# The mode in which nova-compute of the release runs by default: native threads
+# since Nova 34, eventlet before. Decided at the first import of Nova's tests.
+os.environ.setdefault(
+    'OS_NOVA_DISABLE_EVENTLET_PATCHING',
+    'true' if metadata.version('nova') >= '34' else 'false',
+)
 
-import nova.tests.functional  # noqa: F401
+import nova.tests.functional
+
+# In Nova 31 and 32 this module decides, and not the one above.
+import nova.test  # noqa: F401  isort: skip

@@ -12,6 +12,7 @@
 
 """The base of the functional tests."""
 
+import inspect
 import os
 import time
 import types
@@ -74,9 +75,11 @@ class TestCase(base.ServersTestBase):
         max_retries: int = 200,
         wait_for_fault_key: bool = True,
     ) -> dict[str, typing.Any]:
-        return super()._wait_for_state_change(
-            server, expected_status, max_retries, wait_for_fault_key
-        )
+        wait = super()._wait_for_state_change
+        if 'wait_for_fault_key' not in inspect.signature(wait).parameters:
+            # Nova 31 to 33
+            return wait(server, expected_status, max_retries)
+        return wait(server, expected_status, max_retries, wait_for_fault_key)
 
     def _setup_compute_service(self) -> None:
         self.flags(compute_driver='isolation.IsolationDriver')

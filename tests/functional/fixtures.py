@@ -30,6 +30,8 @@ from nova.tests.fixtures import libvirt as fakelibvirt
 
 from nova_isolation.host import compute_host
 from nova_isolation.mechanisms import base
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.probes import program
 
 #: [isolation] qemu_run_dir, by default
@@ -84,6 +86,7 @@ class Machine:
         ``process_label``, ``seccomp``, ``executable``, ``domain_xml``, the
         ``uuid`` in its ``arguments`` and the rest of them) where it is not as
         asked; an exception is raised
+    :ivar unseen: what the host cannot see of its guests' processes -> why
     :ivar on_start: called with each domain that was just started
     :ivar calls: what was done to guests, in order
     :ivar measured: how often the emulator was asked for
@@ -105,6 +108,9 @@ class Machine:
     broken: dict[str, Exception] = dataclasses.field(default_factory=dict)
     lies: dict[str, object] = dataclasses.field(default_factory=dict)
     on_start: typing.Callable[[typing.Any], None] = lambda domain: None
+    unseen: dict[sight.Sight, reasons.Reason] = dataclasses.field(
+        default_factory=dict
+    )
     calls: list[str] = dataclasses.field(default_factory=list)
     measured: int = 0
 
@@ -457,11 +463,15 @@ class Processes:
         for pid, domain in self._domains.items():
             if path == f'{RUN_DIR}/{domain.name()}.pid':
                 return f'{pid}\n'
-            if path.startswith(f'/proc/{pid}/'):
-                return _proc(domain, path.removeprefix(f'/proc/{pid}/'))
         raise FileNotFoundError(path)
 
-    def executable(self, pid: int) -> program.Identity:
+    def read_process(self, pid: int, name: str, proc: str = '/proc') -> str:
+        """In place of privileged.read_process."""
+        if pid not in self._domains:
+            raise FileNotFoundError(f'{proc}/{pid}/{name}')
+        return _proc(self._domains[pid], name)
+
+    def executable(self, pid: int, proc: str = '/proc') -> program.Identity:
         """In place of privileged.executable."""
         machine = self._domains[pid].machine
         return machine.answer('executable', machine.identity)
@@ -497,6 +507,7 @@ class IsolationFixture(fixtures.Fixture):
             (f'{host}.read', _host_read),
             (f'{host}.ask', _host_ask),
             (f'{host}.emulator', _host_emulator),
+            (f'{host}.unseen', _host_unseen),
             (f'{host}.options', _host_options),
             (
                 'nova_isolation.host.privileged.read',
@@ -505,6 +516,10 @@ class IsolationFixture(fixtures.Fixture):
             (
                 'nova_isolation.host.privileged.executable',
                 Processes.current.executable,
+            ),
+            (
+                'nova_isolation.host.privileged.read_process',
+                Processes.current.read_process,
             ),
             # Nova gives up at once here.
             ('nova_isolation.virt.sinks.late_fault._INTERVAL', 0.02),
@@ -545,6 +560,10 @@ def _host_ask(host: compute_host.ComputeHost, path: str, question: str) -> str:
 
 def _host_emulator(host: compute_host.ComputeHost) -> program.Emulator:
     return _machine(host).emulator()
+
+
+def _host_unseen(host: compute_host.ComputeHost) -> dict:
+    return dict(_machine(host).unseen)
 
 
 def _host_options(

@@ -126,7 +126,7 @@ class LibvirtdTest(base.TestCase):
             fixtures.Domain, 'destroy', side_effect=AssertionError
         ):
             # Nova's list is without them, as it is for guests of other hosts.
-            self.driver('host1').process_instances_at_startup(self.context, [])
+            self.driver('host1')._begin_with([])
             self.assertEqual(set(), self.power_offs('host1').work.pending)
 
     def test_guest_that_was_started_anew_runs_on(self):

@@ -104,6 +104,8 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
     own_reasons = reason_codes.ALL
     facts_class = CertificationFacts
     unknown = reason_codes.UNKNOWN
+    # No process is read.
+    needs = frozenset()
 
     @classmethod
     def options(cls) -> 'Sequence[cfg.Opt]':

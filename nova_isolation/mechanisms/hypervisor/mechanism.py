@@ -43,6 +43,8 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
     own_reasons = reason_codes.ALL
     facts_class = HypervisorFacts
     unknown = reason_codes.UNKNOWN
+    # No process is read.
+    needs = frozenset()
 
     def measure(self, host: base.Host) -> HypervisorFacts:
         """Return the type that libvirt reports.

@@ -26,6 +26,7 @@ from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
+from nova_isolation.model import sight
 from nova_isolation.model import traits
 from nova_isolation.probes import program
 
@@ -83,6 +84,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     own_reasons = reason_codes.ALL
     facts_class = QemuFacts
     unknown = reason_codes.UNKNOWN
+    needs = sight.ALL
 
     def measure(self, host: base.Host) -> QemuFacts:
         """Measure the emulator, and ask libvirt how it starts a guest."""

@@ -24,6 +24,7 @@ from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.mechanisms.svirt import svirt_facts
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
+from nova_isolation.model import sight
 from nova_isolation.model import traits
 
 if typing.TYPE_CHECKING:
@@ -44,6 +45,7 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
     own_reasons = reason_codes.ALL
     facts_class = svirt_facts.SvirtFacts
     unknown = reason_codes.UNKNOWN
+    needs = frozenset({sight.Sight.PROCESS})
 
     @classmethod
     def options(cls) -> 'Sequence[cfg.Opt]':

@@ -41,8 +41,10 @@ UNMOUNTED = reasons.Reason(
     'The kernel of the host runs SELinux, but selinuxfs is not mounted where '
     'nova-compute runs, so nova-compute cannot see whether SELinux enforces.',
     'Mount /sys/fs/selinux into the container of nova-compute, read-write, '
-    'because nova-compute asks the kernel about types there.',
+    'because nova-compute asks the kernel about types there, and name the '
+    'folder in [isolation] selinuxfs where it is another.',
     uncertain=True,
+    blind=True,
 )
 DEFAULT_TYPE = reasons.Reason(
     'isolation.svirt.default_type',

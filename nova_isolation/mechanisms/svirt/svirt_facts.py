@@ -22,6 +22,7 @@ from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import facts
 from nova_isolation.model import printable
 from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.probes import apparmor
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import selinux
@@ -98,14 +99,14 @@ def measure(host: base.Host, allowed: Iterable[Iterable[str]]) -> SvirtFacts:
     # libvirt adds dac by itself, after the drivers that it is told to use.
     first = next((m for m in drivers if m != 'dac'), None)
     models = (first,) if first in MODELS else ()
-    mode = _state(selinux.mode, host)
+    mode = _state(selinux.mode, host, first == 'selinux')
     on = mode in (ENFORCING, 'permissive')
     has_types = on and 'selinux' in models
     return SvirtFacts(
         models,
         mode,
-        _state(selinux.policy, host) if on else None,
-        _state(apparmor.guest_mode, host),
+        _state(selinux.policy, host, has_types) if on else None,
+        _state(apparmor.guest_mode, host, first == 'apparmor'),
         _enforced(allowed, host) if has_types else (),
         _default(host) if has_types else None,
     )
@@ -159,14 +160,22 @@ def _shown(context: str, host: base.Host) -> str:
     return context.split(':')[2]
 
 
-def _state(probe: selinux.Probe, host: base.Host) -> str | None:
+def _state(
+    probe: selinux.Probe, host: base.Host, confines: bool
+) -> str | None:
     """Return the result of a probe; None where the probe fails.
 
     An unknown state of one security module does not affect the others.
+
+    :param confines: whether it is that module which confines guests
+    :raises nova_isolation.model.sight.Unseen: it is, and the host cannot see
+        its state for a cause that has a reason of its own
     """
     try:
         return probe(host.read)
     except (OSError, ValueError) as error:
+        if confines and isinstance(error, sight.Unseen):
+            raise
         LOG.warning(
             'Mechanism svirt cannot read the state of a security module: %s',
             printable.one_line(error),

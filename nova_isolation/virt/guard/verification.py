@@ -23,6 +23,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.virt.guard import guest_request
 
 _FRESH = facts.Freshness()
@@ -107,7 +108,13 @@ def verify(
         except base.FAILURES as error:
             # libvirt, the kernel or the mechanism failed. A requirement that
             # cannot be verified is not met.
-            found += all_unmet(request, name, reasons.VERIFY_FAILED, error)
+            reason = (
+                # The host has become blind since it was measured.
+                error.reason
+                if isinstance(error, sight.Unseen)
+                else reasons.VERIFY_FAILED
+            )
+            found += all_unmet(request, name, reason, error)
             failures.append((name, error))
     proofs = tuple(item for item in found if isinstance(item, base.Proof))
     unmet = tuple(item for item in found if isinstance(item, reasons.Unmet))

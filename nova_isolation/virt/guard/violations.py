@@ -64,6 +64,8 @@ class Violations:
         What could not be verified counts when that has happened twice in a
         row: libvirt may be restarting. It must count then, because a guest
         that has broken out of its emulator can make that process unreadable.
+        What this host cannot see for a cause of its own, which no guest can
+        bring about, never counts.
 
         :param violation: what was found
         :param in_turn: whether all guests were verified because the interval
@@ -71,6 +73,8 @@ class Violations:
         """
         if not all(map(self._is_uncertain, violation.unmet)):
             return False
+        if all(map(self._is_blind, violation.unmet)):
+            return True
         if not in_turn:
             return True
         before = self._doubted.get(violation.uuid)
@@ -84,6 +88,11 @@ class Violations:
         """
         reason = self._reasons.get(unmet.code)
         return reason is not None and reason.uncertain
+
+    def _is_blind(self, unmet: reasons.Unmet) -> bool:
+        """Whether a code says that this host itself cannot look."""
+        reason = self._reasons.get(unmet.code)
+        return reason is not None and reason.blind
 
     def _what(self, violation: Violation) -> frozenset[tuple[str, str]]:
         """What tells one violation from another: keys and codes, no more."""

@@ -43,11 +43,15 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
         return running_guest.RunningGuest(
             handle._domain,
             self._options.qemu_run_dir,
+            self._options.process_root,
             shared or self.shared(),
         )
 
     def shared(self) -> process_labels.ProcessLabels:
         """See the base class."""
         return process_labels.ProcessLabels(
-            self._host, self._options.qemu_run_dir, self._census
+            self._host,
+            self._options.qemu_run_dir,
+            self._options.process_root,
+            self._census,
         )

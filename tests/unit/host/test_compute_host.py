@@ -41,6 +41,12 @@ NATIVE = (
 )
 
 
+CONF = mock.Mock()
+CONF.isolation = mock.Mock(
+    probe_timeout=1.0, libvirt_root='/', selinuxfs='/sys/fs/selinux'
+)
+
+
 class Connection:
     def __init__(self):
         self.asked = 0
@@ -74,7 +80,7 @@ class ComputeHostTest(base.TestCase):
         self.libvirt = LibvirtHost()
         self.host = compute_host.ComputeHost(
             self.libvirt,
-            mock.Mock(probe_timeout=1.0),
+            CONF,
             'qemu',
             lambda: {'attested': 'good'},
         )
@@ -84,7 +90,11 @@ class ComputeHostTest(base.TestCase):
         for owner, name, new in (
             (libvirt_xml, 'emulator', lambda text: '/q'),
             (libvirt_xml, 'plain_domain', lambda text: f'<{text}>'),
-            (emulator, 'fingerprint', lambda path, others: self.key),
+            (
+                emulator,
+                'fingerprint',
+                lambda path, others, root='': self.key,
+            ),
             (emulator, 'examine', self.examine),
             (compute_host.time, 'monotonic', lambda: self.now),
         ):
@@ -104,6 +114,24 @@ class ComputeHostTest(base.TestCase):
             with open(path, 'w', encoding='ascii') as file:
                 file.write('-' * len(question) + 'answer')
             self.assertEqual('answer', self.host.ask(path, question))
+
+    def test_selinuxfs_that_is_mounted_elsewhere(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        with open(f'{folder}/enforce', 'w', encoding='ascii') as file:
+            file.write('1')
+        with mock.patch.object(CONF.isolation, 'selinuxfs', folder):
+            self.assertEqual('1', self.host.read('/sys/fs/selinux/enforce'))
+            self.assertEqual('answer', self.ask_of(folder))
+            self.assertRaises(
+                FileNotFoundError, self.host.read, '/sys/fs/selinux/mls'
+            )
+            # Only the kernel's own name of the folder is another.
+            self.assertEqual('1', self.host.read(f'{folder}/enforce').strip())
+
+    def ask_of(self, folder):
+        with open(f'{folder}/access', 'w', encoding='ascii') as file:
+            file.write('-answer')
+        return self.host.ask('/sys/fs/selinux/access', 'x')
 
     def test_ask_where_there_is_none(self):
         self.assertRaises(
@@ -178,7 +206,7 @@ class ComputeHostTest(base.TestCase):
         with mock.patch.object(
             emulator,
             'fingerprint',
-            lambda path, others: (watched.append(others), others),
+            lambda path, others, root='': (watched.append(others), others),
         ):
             for _ in range(3):
                 self.assertIs(more, self.host.emulator())

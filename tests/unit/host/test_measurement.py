@@ -12,6 +12,8 @@
 
 """Tests of nova_isolation.host.measurement."""
 
+import copy
+import dataclasses
 import json
 import time
 from unittest import mock
@@ -21,6 +23,8 @@ from nova_isolation.host import measurement
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.svirt import mechanism
 from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.model import traits
 from tests.unit import base
 from tests.unit import fakes
@@ -129,9 +133,57 @@ class MeasurementTest(base.TestCase):
 
     def test_broken_host(self):
         measured = self.measure(fakes.BrokenHost(OSError('no')))
-        self.assertEqual({None}, set(self.sections(measured).values()))
+        unseen = facts.unseen(reasons.UNEXAMINED)
+        self.assertEqual(
+            {'svirt': unseen, 'qemu': unseen}
+            | dict.fromkeys(MEASURED - {'svirt', 'qemu'}),
+            dict(self.sections(measured)),
+        )
         self.assertEqual({traits.GUARDED}, measured.traits)
         self.assertEqual({}, measured.sections)
+
+    def test_a_host_that_cannot_see(self):
+        both = {'svirt', 'qemu'}
+        for unseen, lost in (
+            ({sight.Sight.EXECUTABLE: reasons.NO_HELPER}, {'qemu'}),
+            ({sight.Sight.PROCESS: reasons.PID_NAMESPACE}, both),
+            (dict.fromkeys(sight.ALL, reasons.HIDEPID), both),
+        ):
+            host = copy.copy(HOST)
+            host.hide(unseen)
+            measured = self.measure(host)
+            (reason,) = set(unseen.values())
+            for name, section in self.sections(measured).items():
+                if name in lost:
+                    self.assertEqual(facts.unseen(reason), section)
+                    self.assertNotIn(name, measured.sections)
+                    self.assertNotIn(name, measured.earned)
+                else:
+                    self.assertIsNone(facts.unseen_by(section))
+                    self.assertIn(name, measured.sections)
+            # No guest is the cause of that.
+            closed = measured.closed(dict.fromkeys(lost, 'guest'))
+            self.assertEqual(self.sections(measured), self.sections(closed))
+
+    def test_nobody_asks_what_nobody_needs(self):
+        loaded = registry.get()
+        host = copy.copy(HOST)
+        host.unseen = mock.Mock(side_effect=AssertionError)
+        alone = dataclasses.replace(
+            loaded, loaded={'hypervisor': loaded.loaded['hypervisor']}
+        )
+        measured = self.measure(host, alone)
+        self.assertIn('hypervisor', measured.sections)
+
+    def test_a_mechanism_that_raises_why_it_cannot_see(self):
+        error = sight.Unseen(reasons.EMULATOR_UNSEEN, 'no file')
+        with mock.patch.object(
+            mechanism.SvirtMechanism, 'measure', side_effect=error
+        ):
+            sections = self.sections(self.measure())
+        self.assertEqual(
+            facts.unseen(reasons.EMULATOR_UNSEEN), sections['svirt']
+        )
 
     def test_mechanisms_that_are_not_loaded_have_no_section(self):
         measured = self.measure(mechanisms=registry.build({}))

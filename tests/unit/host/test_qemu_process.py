@@ -167,3 +167,51 @@ class QemuProcessTest(base.TestCase):
         process = qemu_process.QemuProcess(child.pid)
         for method in ('arguments', 'label', 'seccomp', 'executable'):
             self.assertRaises(OSError, getattr(process, method))
+
+
+#: Looks for a process of the host from a PID namespace of its own.
+INSIDE = """
+import sys
+from nova_isolation.host import qemu_process
+run_dir, name, uuid = sys.argv[1:]
+for proc in ('/proc', run_dir + '/proc'):
+    try:
+        process = qemu_process.QemuProcess.find(run_dir, name, uuid, proc)
+    except (OSError, ValueError) as error:
+        print(type(error).__name__, error)
+    else:
+        print(process.pid, process.executable().inode, process.seccomp())
+"""
+
+
+class OwnPidNamespaceTest(base.TestCase):
+    """As a container has it, with the host's /proc mounted elsewhere."""
+
+    def test_find(self):
+        run_dir = self.useFixture(fixtures.TempDir()).path
+        os.mkdir(f'{run_dir}/proc')
+        child = subprocess.Popen(
+            [sys.executable, '-c', CHILD, '-uuid', fakes.UUID],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(child.communicate)
+        child.stdout.readline()
+        with open(f'{run_dir}/{NAME}.pid', 'w') as stream:
+            stream.write(str(child.pid))
+        result = subprocess.run(
+            ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec',
+             'mount --rbind /proc "$0/proc"; exec unshare --pid --fork '
+             '--mount-proc "$@"',
+             run_dir, sys.executable, '-c', INSIDE, run_dir, NAME, fakes.UUID],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )  # fmt: skip
+        self.assertEqual(0, result.returncode, result.stderr)
+        without, with_ = result.stdout.splitlines()
+        # The number may be that of another process in there, at most.
+        self.assertIn(without.split()[0], ('FileNotFoundError', 'ValueError'))
+        inode = program.identity(sys.executable).inode
+        self.assertEqual([str(child.pid), str(inode)], with_.split()[:2])

@@ -75,9 +75,12 @@ class OtherProcessLabelsTest(base.TestCase):
         """:param answers: what each look for a process gives"""
         mine = Domain('mine')
         shared = process_labels.ProcessLabels(
-            Host(mine, *others), 'run', bounded_calls.BoundedCalls(LIMIT)
+            Host(mine, *others),
+            'run',
+            '/proc',
+            bounded_calls.BoundedCalls(LIMIT),
         )
-        guest = running_guest.RunningGuest(mine, 'run', shared)
+        guest = running_guest.RunningGuest(mine, 'run', '/proc', shared)
         processes = mock.Mock(side_effect=answers)
         with mock.patch.object(qemu_process.QemuProcess, 'find', processes):
             return guest.other_process_labels()
@@ -147,10 +150,10 @@ class CensusTest(base.TestCase):
     def test_each_is_read_once(self):
         domains = [Domain(name) for name in 'abcd']
         shared = process_labels.ProcessLabels(
-            Host(*domains), 'run', bounded_calls.BoundedCalls(30)
+            Host(*domains), 'run', '/proc', bounded_calls.BoundedCalls(30)
         )
         find = mock.Mock(
-            side_effect=lambda run_dir, name, uuid: mock.Mock(
+            side_effect=lambda run_dir, name, uuid, proc: mock.Mock(
                 label=mock.Mock(return_value=f'label-{name}')
             )
         )
@@ -159,7 +162,7 @@ class CensusTest(base.TestCase):
                 self.assertEqual(
                     {n: f'label-{n}' for n in 'abcd' if n != domain.name()},
                     running_guest.RunningGuest(
-                        domain, 'run', shared
+                        domain, 'run', '/proc', shared
                     ).other_process_labels(),
                 )
         self.assertEqual(4, find.call_count)
@@ -172,10 +175,10 @@ class CensusTest(base.TestCase):
         hang = self.useFixture(test_bounded_calls.Hang())
         domains = [Domain(name, label=label) for name in 'abcd']
         shared = process_labels.ProcessLabels(
-            Host(*domains), 'run', bounded_calls.BoundedCalls(LIMIT)
+            Host(*domains), 'run', '/proc', bounded_calls.BoundedCalls(LIMIT)
         )
 
-        def find(run_dir, name, uuid):
+        def find(run_dir, name, uuid, proc):
             if name == 'b':
                 hang.read()
             return mock.Mock(label=mock.Mock(return_value=f'label-{name}'))
@@ -210,7 +213,7 @@ class CensusTest(base.TestCase):
     def test_one_that_cannot_be_read_is_tried_once_for_all(self):
         domains = [Domain(name) for name in 'abc']
         shared = process_labels.ProcessLabels(
-            Host(*domains), 'run', bounded_calls.BoundedCalls(30)
+            Host(*domains), 'run', '/proc', bounded_calls.BoundedCalls(30)
         )
         find = mock.Mock(side_effect=PermissionError('no'))
         with mock.patch.object(qemu_process.QemuProcess, 'find', find):

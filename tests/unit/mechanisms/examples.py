@@ -72,6 +72,7 @@ class LockdownMechanism(base.HostMechanism[LockdownFacts]):
     LEVELS = LockdownFacts.LEVELS
     facts_class = LockdownFacts
     unknown = UNKNOWN
+    needs = frozenset()
 
     def measure(self, host):
         """The word in brackets."""
@@ -210,6 +211,7 @@ class FlaskMechanism(base.HostMechanism[FlaskFacts]):
 
     facts_class = FlaskFacts
     unknown = UNKNOWN
+    needs = frozenset()
 
     #: What the hypervisor's own tool says: UUID of the guest -> label.
     toolstack: typing.ClassVar[dict[str, str]] = {}

@@ -28,6 +28,7 @@ from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.svirt import reason_codes as svirt_reasons
 from nova_isolation.model import reasons
+from nova_isolation.model import sight
 from nova_isolation.model import vocabulary
 from tests.unit import base
 from tests.unit.mechanisms import examples
@@ -172,6 +173,17 @@ class BuildTest(base.TestCase):
         self.refused(
             variant(own_reasons=(LOCKDOWN.WEAK,)), 'not among its own_reasons'
         )
+
+    def test_needs_that_are_not_told(self):
+        # A host that cannot see what is read would attract each guest.
+        for needs in (
+            None,
+            (),
+            'process',
+            {sight.Sight.PROCESS},
+            frozenset('p'),
+        ):
+            self.refused(variant(needs=needs), 'does not say what it reads')
 
     def test_finds_its_facts_in_its_own_way(self):
         for method in ('observe', 'facts_of'):

@@ -18,6 +18,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import textwrap
 import time
 from unittest import mock
@@ -83,7 +84,7 @@ class RealTest(base.TestCase):
         real = os.stat
         found = emulator.examine(QEMU, 60).folders
         with mock.patch.object(os, 'stat', stat):
-            self.assertIn(QEMU, emulator.fingerprint(QEMU, found))
+            self.assertIn(QEMU, dict(emulator.fingerprint(QEMU, found)))
 
     def test_the_folder_where_no_module_was_loaded(self):
         with mock.patch.object(qmp, '_loaded', return_value=frozenset()):
@@ -492,6 +493,59 @@ class WrapperTest(base.TestCase):
         # root.
         with mock.patch.object(os, 'readlink', side_effect=PermissionError):
             self.refused(PermissionError, 'no setuid bit', QEMU)
+
+
+#: As nova-compute of older releases runs it.
+GREEN = """
+import eventlet
+eventlet.monkey_patch()
+import sys, time
+from nova_isolation.probes import emulator
+for path in sys.argv[1:]:
+    # What hangs has the shorter time.
+    seconds = 2.0 if 'hang' in path else 60.0
+    start = time.monotonic()
+    try:
+        print(len(emulator.examine(path, seconds).types) > 500)
+    except (OSError, ValueError) as error:
+        print(time.monotonic() - start < seconds + 10, error)
+"""
+
+
+class EventletTest(base.TestCase):
+    """Whatever the program does, the examination ends in its time."""
+
+    def test_programs(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        paths = [QEMU, '/bin/true', '/bin/false']
+        for name, script in (
+            ('exec', f'exec {QEMU} "$@"'),
+            ('fork', f'{QEMU} "$@"'),
+            ('hang', 'exec sleep 99'),
+            ('hang-without-pipes', 'exec 0<&- 1>&- sleep 99'),
+            ('flood', 'exec yes "{}"'),
+        ):
+            paths.append(os.path.join(folder, name))
+            with open(paths[-1], 'w') as stream:
+                stream.write(f'#!/bin/sh\n{script}\n')
+            os.chmod(paths[-1], 0o755)
+        result = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', GREEN, *paths],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.assertEqual(0, result.returncode, result.stderr)
+        found = result.stdout.splitlines()
+        self.assertEqual(len(paths), len(found), found)
+        for line, words in zip(
+            found,
+            ('', 'ended by itself', 'status 1', '', 'as another process',
+             'not answer in 2 s', 'not answer in 2 s', ''),
+            strict=True,
+        ):  # fmt: skip
+            self.assertTrue(line.startswith('True'), line)
+            self.assertIn(words, line)
 
 
 class FingerprintTest(base.TestCase):

@@ -38,6 +38,19 @@ class HostSpecsTest(unittest.TestCase):
         for name in host_specs.KNOWN:
             self.assertLessEqual(len(name), 20)
 
+    def test_a_host_in_a_container(self) -> None:
+        contained = host_specs.KNOWN['cpu-plain'].laid_out('container')
+        self.assertEqual('container', contained.layout)
+        self.assertEqual(
+            host_specs.KNOWN['cpu-plain'], contained.laid_out('host')
+        )
+
+    def test_a_machine_with_apparmor_has_no_containers(self) -> None:
+        machine = host_specs.KNOWN['cpu-apparmor']
+        self.assertEqual(machine, machine.laid_out('host'))
+        with self.assertRaisesRegex(errors.LabError, 'cpu-apparmor'):
+            machine.laid_out('container')
+
     def test_an_unknown_host(self) -> None:
         with self.assertRaises(errors.LabError) as caught:
             host_specs.known(['cpu-plain', 'cpu-missing'])

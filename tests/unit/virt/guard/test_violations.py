@@ -100,6 +100,36 @@ class ViolationsTest(base.TestCase):
             self.assertTrue(self.known.doubt(one, in_turn=True))
             self.known.end('a')
 
+    def test_what_the_host_cannot_see_by_its_own_fault_never_counts(self):
+        for reason in (
+            reasons.NO_HELPER,
+            reasons.HELPER_LOST,
+            reasons.HELPER_DENIED,
+            reasons.HIDEPID,
+            reasons.PID_NAMESPACE,
+            reasons.LIBVIRT_UNSEEN,
+            reasons.PID_FILES,
+            reasons.EMULATOR_UNSEEN,
+            reasons.UNEXAMINED,
+            svirt_reasons.UNMOUNTED,
+        ):
+            for _ in range(3):
+                one = violation(reason)
+                self.assertTrue(self.known.doubt(one, in_turn=True), reason)
+            # It excuses nothing else.
+            one = violation(reason, qemu_reasons.BINARY)
+            self.assertFalse(self.known.doubt(one, in_turn=True))
+            one = violation(reason, qemu_reasons.UNKNOWN)
+            self.assertTrue(self.known.doubt(one, in_turn=True))
+            self.assertFalse(self.known.doubt(one, in_turn=True))
+            self.known.end('a')
+
+    def test_what_a_guest_can_bring_about_counts(self):
+        # A guest that has broken out can hide its own process.
+        one = violation(reasons.GUESTS_UNSEEN)
+        self.assertTrue(self.known.doubt(one, in_turn=True))
+        self.assertFalse(self.known.doubt(one, in_turn=True))
+
     def test_codes_that_no_loaded_mechanism_declares_are_certain(self):
         classes = mechanism_contract.installed()
         del classes['svirt']
