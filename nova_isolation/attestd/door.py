@@ -41,9 +41,7 @@ HANDSHAKE_SECONDS = 5.0
 #: Seconds in which a client must answer the end of its TLS connection. The
 #: asyncio of Python 3.10 has no such limit: such a client keeps its place
 #: until another one needs the place.
-_SHUTDOWN: dict[str, typing.Any] = (
-    {'ssl_shutdown_timeout': 2.0} if sys.version_info >= (3, 11) else {}
-)
+_SHUTDOWN_SECONDS = 2.0
 #: How many connections are accepted before those who are in are served again.
 _BATCH = 8
 #: Seconds between two messages that connections were refused.
@@ -234,13 +232,17 @@ class Door:
             self._loop.add_reader(self._listening, self._accept)
 
     async def _shake_hands(self, visit: Visit, one: socket.socket) -> None:
+        limits: dict[str, typing.Any] = {
+            'ssl_handshake_timeout': HANDSHAKE_SECONDS
+        }
+        if sys.version_info >= (3, 11):
+            limits['ssl_shutdown_timeout'] = _SHUTDOWN_SECONDS
         try:
             await self._loop.connect_accepted_socket(
                 lambda: self._protocol(visit),
                 one,
                 ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                **_SHUTDOWN,
+                **limits,
             )
         except OSError as error:
             # ssl.SSLError is an OSError. Anybody can cause it, at any rate.
