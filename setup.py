@@ -49,5 +49,5 @@ class _Distribution(setuptools.Distribution):
 
 
 setuptools.setup(
-    setup_requires=['pbr>=6.1.1'], pbr=True, distclass=_Distribution
+    setup_requires=['pbr>=5.10.0'], pbr=True, distclass=_Distribution
 )

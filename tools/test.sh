@@ -20,8 +20,8 @@
 #   --soak             restore the lab's SELinux machine 20 times, each time
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 functional docs releasenotes genconfig
-#                      upstream upstream_functional upstream_scheduler
-#                      releases e2e tempest soak
+#                      packages upstream upstream_functional
+#                      upstream_scheduler releases e2e tempest soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
@@ -42,7 +42,7 @@ case ${1:-} in
 -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
 --all)
     stages=(pep8 py3 functional docs releasenotes genconfig upstream
-        upstream_functional releases e2e tempest)
+        upstream_functional packages releases e2e tempest)
     ;;
 --releases)
     stages=(upstream_scheduler nova_31 nova_32 nova_33 nova_34 demo_31 demo_32
@@ -221,6 +221,9 @@ stage_pep8() {
 stage_py3() { tests ./tests/unit; }
 
 stage_functional() { tests ./tests/functional; }
+
+# The packages of Debian are built and examined; RPM's spec is parsed.
+stage_packages() { tests ./tests/packages --concurrency 1; }
 
 stage_upstream() { compare upstream nova_tests ./tests/upstream/unit; }
 

@@ -16,8 +16,10 @@ Nova's.
 :data:`STOCK` leaves Nova as it is: what fails then is not our failure.
 """
 
+import importlib
 import os
 import typing
+from unittest import mock
 
 #: Nothing is put in place of anything.
 STOCK = bool(os.environ.get('UPSTREAM_STOCK'))
@@ -27,16 +29,36 @@ def put_driver() -> None:
     """Our driver wherever a test names Nova's."""
     if STOCK:
         return
+    # Our driver asks libvirt's binding for constants. Nova's tests let nobody
+    # import it for the first time.
+    importlib.import_module('libvirt')
+
+    from nova.virt import fake
     from nova.virt import libvirt
     from nova.virt.libvirt import driver as libvirt_driver
 
     from nova_isolation.virt import driver
+    from nova_isolation.virt.releases import start_up
 
     for name, value in vars(libvirt_driver.LibvirtDriver).items():
         # Some tests put a mock in place of one of these and take it away
         # again; on a class that only inherits it, it would be gone then.
         if isinstance(value, (staticmethod, classmethod)):
             setattr(driver.IsolationDriver, name, value)
+    if issubclass(driver.IsolationDriver, start_up.StartedBefore34):
+        # There the driver needs the compute manager. Nova's stand-in for the
+        # way to it has none.
+        fake.FakeVirtAPI._compute = mock.MagicMock()
+    # Its constructor calls super(LibvirtDriver, self) in Nova 31 and 32, and
+    # would find ours under that name.
+    init: typing.Any = libvirt_driver.LibvirtDriver.__init__
+    libvirt_driver.StockDriver = libvirt_driver.LibvirtDriver
+    init.__code__ = init.__code__.replace(
+        co_names=tuple(
+            'StockDriver' if name == 'LibvirtDriver' else name
+            for name in init.__code__.co_names
+        )
+    )
     libvirt_driver.LibvirtDriver = driver.IsolationDriver
     libvirt.LibvirtDriver = driver.IsolationDriver
 

@@ -1,0 +1,230 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The packages of Debian, built by dpkg-buildpackage; RPM's spec; the unit."""
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import tempfile
+
+from tests.unit import base
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_SERVICE = _CHECKOUT / 'contrib/systemd/nova-isolation-attestd.service'
+_SPEC = _CHECKOUT / 'contrib/rpm/nova-isolation.spec'
+#: The distribution's programs: a package is built with its Python.
+_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
+
+
+def _run(*command, path=_PATH, cwd='/'):
+    """A program's exit status, and all that it printed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={'PATH': path, 'LC_ALL': 'C.UTF-8', 'HOME': '/nonexistent'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    return done.returncode, done.stdout
+
+
+class DebianTest(base.TestCase):
+    """The packages are built once.
+
+    :cvar folder: where they are
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name)
+        source = cls.folder / 'source'
+        source.mkdir()
+        files = subprocess.run(
+            ['git', 'ls-files', '-z'],
+            cwd=_CHECKOUT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for name in filter(None, files.split('\0')):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(_CHECKOUT / name, source / name)
+        command = ('dpkg-buildpackage', '-us', '-uc', '-b')
+        status, text = _run(*command, cwd=source)
+        if status:
+            raise AssertionError(text)
+        cls.contents = {}
+        for package in cls.folder.glob('*.deb'):
+            name = package.name.partition('_')[0]
+            target = cls.folder / name
+            _run('dpkg-deb', '--raw-extract', package, target)
+            cls.contents[name] = {
+                str(path.relative_to(target))
+                for path in target.rglob('*')
+                if path.is_file()
+            }
+
+    def test_lintian_has_nothing_to_say(self):
+        (changes,) = self.folder.glob('*.changes')
+        status, text = _run(
+            *('lintian', '--allow-root', '--fail-on', 'error,warning'), changes
+        )
+        self.assertEqual((0, ''), (status, text))
+
+    def test_what_is_in_them(self):
+        self.assertEqual(
+            {
+                'nova-isolation-attestd',
+                'nova-isolation-compute',
+                'python3-nova-isolation',
+            },
+            set(self.contents),
+        )
+        library = self.contents['python3-nova-isolation']
+        site = 'usr/lib/python3/dist-packages'
+        for name in (
+            'nova-isolation.pth',
+            'nova_isolation_finder.py',
+            'nova_isolation/virt/driver.py',
+        ):
+            self.assertIn(f'{site}/{name}', library)
+        attestd = self.contents['nova-isolation-attestd']
+        self.assertIn('etc/nova-isolation/attestd.conf', attestd)
+        self.assertIn(
+            'usr/lib/sysusers.d/nova-isolation-attestd.conf', attestd
+        )
+        self.assertTrue(
+            any(
+                p.endswith('system/nova-isolation-attestd.service')
+                for p in attestd
+            )
+        )
+        compute = self.contents['nova-isolation-compute']
+        self.assertIn(
+            'usr/share/nova-isolation/selinux/nova_isolation.cil', compute
+        )
+        # Not where pip puts its data, not in Nova, not our tests.
+        for names in self.contents.values():
+            for name in names:
+                self.assertFalse(
+                    name.startswith(
+                        ('usr/etc', f'{site}/nova/', f'{site}/tests')
+                    ),
+                    name,
+                )
+
+    def test_each_command_has_a_manual_page(self):
+        found = 0
+        for names in self.contents.values():
+            for name in names:
+                folder, _, command = name.rpartition('/')
+                if folder == 'usr/bin':
+                    found += 1
+                    self.assertIn(f'usr/share/man/man8/{command}.8.gz', names)
+        self.assertEqual(3, found)
+
+    def test_the_library_needs_no_libvirt(self):
+        control = (
+            self.folder / 'python3-nova-isolation/DEBIAN/control'
+        ).read_text()
+        (depends,) = (
+            line for line in control.splitlines() if 'Depends: ' in line
+        )
+        self.assertIn('python3-stevedore', depends)
+        self.assertNotIn('python3-libvirt', depends)
+        self.assertNotIn('python3-nova', depends)
+
+    def test_nothing_starts_by_itself(self):
+        for script in self.folder.glob('*/DEBIAN/postinst'):
+            text = script.read_text()
+            self.assertNotIn('deb-systemd-invoke', text)
+            # What debhelper writes where a new installation is enabled.
+            self.assertNotIn('was-enabled defaults to true', text)
+            self.assertNotIn('nova-isolation-hook', text)
+
+    def prerm(self, action, status):
+        """Run the script with a hook command that ends with a status.
+
+        :returns: the script's status, and how the command was called
+        """
+        commands = Path(tempfile.mkdtemp(dir=self.folder))
+        called = commands / 'called'
+        called.touch()
+        command = commands / 'nova-isolation-hook'
+        command.write_text(f'#!/bin/sh\necho "$@" >>{called}\nexit {status}\n')
+        # What debhelper adds: the byte code is removed.
+        for name in ('py3clean', 'dpkg'):
+            (commands / name).write_text('#!/bin/sh\n')
+        for file in commands.iterdir():
+            os.chmod(file, 0o755)
+        script = self.folder / 'nova-isolation-compute/DEBIAN/prerm'
+        ended, _text = _run('sh', script, action, path=f'{commands}:{_PATH}')
+        return ended, called.read_text()
+
+    def test_the_hook_goes_before_the_package(self):
+        self.assertEqual((0, 'remove\n'), self.prerm('remove', 0))
+
+    def test_a_hook_that_stays_keeps_the_package(self):
+        ended, called = self.prerm('remove', 2)
+        self.assertEqual((2, 'remove\n'), (ended, called))
+
+    def test_an_upgrade_leaves_the_hook(self):
+        self.assertEqual((0, ''), self.prerm('upgrade', 2))
+
+
+class UnitTest(base.TestCase):
+    def test_confined(self):
+        command = ('systemd-analyze', 'security', '--offline=true')
+        status, text = _run(*command, '--threshold=20', _SERVICE)
+        self.assertEqual(0, status, text)
+
+    def test_the_same_unit_unconfined_is_found(self):
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        lines = _SERVICE.read_text().splitlines()
+        kept = [
+            line
+            for line in lines
+            if not line.startswith(('Restrict', 'Protect', 'SystemCall'))
+        ]
+        unit = folder / _SERVICE.name
+        unit.write_text('\n'.join(kept))
+        command = ('systemd-analyze', 'security', '--offline=true')
+        status, _text = _run(*command, '--threshold=20', unit)
+        self.assertEqual(1, status)
+
+
+class SpecTest(base.TestCase):
+    def test_it_is_parsed(self):
+        status, text = _run('rpmspec', '--query', _SPEC)
+        self.assertEqual(0, status, text)
+        self.assertEqual(
+            [
+                'nova-isolation',
+                'nova-isolation-attestd',
+                'nova-isolation-compute',
+                'python3-nova-isolation',
+            ],
+            sorted(line.rsplit('-', 2)[0] for line in text.splitlines()),
+        )
+
+    def test_versions_agree(self):
+        changelog = (_CHECKOUT / 'debian/changelog').read_text()
+        version = changelog.partition('(')[2].partition('-')[0]
+        self.assertIn(f'\nVersion:        {version}\n', _SPEC.read_text())
