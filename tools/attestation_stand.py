@@ -109,7 +109,7 @@ class Stand(contextlib.ExitStack):
         self.kinds = kinds
         self._interval = poll_interval
 
-    def __enter__(self) -> typing.Self:
+    def __enter__(self) -> 'Stand':
         self.daemon = self.enter_context(_process.Attestd())
         # One that is made before the fork: both know the files.
         certificate = self.daemon.verifiers.issue('stand-in')

@@ -9,8 +9,9 @@
 #                      the releases of Nova, and on the lab cloud the
 #                      end-to-end tests and Tempest's
 #   --releases         what is run before a release only: the rest of Nova's
-#                      tests of its scheduler, with our filter, and --nova of
-#                      each supported release
+#                      tests of its scheduler, with our filter, --nova of each
+#                      supported release, and the demonstration on a cloud of
+#                      each older one
 #   --nova RELEASE     unit and functional tests, and Nova's own tests of its
 #                      libvirt driver with ours, in the venv of that release
 #                      (see tools/setup.sh), in each mode of its nova-compute:
@@ -44,7 +45,8 @@ case ${1:-} in
         upstream_functional packages releases e2e tempest)
     ;;
 --releases)
-    stages=(upstream_scheduler nova_31 nova_32 nova_33 nova_34)
+    stages=(upstream_scheduler nova_31 nova_32 nova_33 nova_34 demo_31 demo_32
+        demo_33)
     ;;
 --nova)
     # tools/setup.sh knows which there are.
@@ -242,6 +244,12 @@ stage_nova_33() { with_nova 33 nova_matrix eventlet; }
 stage_nova_34() { with_nova 34 nova_matrix threads eventlet; }
 
 stage_nova_master() { with_nova "$nova" nova_matrix threads; }
+
+stage_demo_31() { check 'demonstration, Nova 31' tools/demo.sh --nova 31; }
+
+stage_demo_32() { check 'demonstration, Nova 32' tools/demo.sh --nova 32; }
+
+stage_demo_33() { check 'demonstration, Nova 33' tools/demo.sh --nova 33; }
 
 stage_releases() {
     local release

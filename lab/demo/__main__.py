@@ -22,6 +22,7 @@ import sys
 
 from lab.cloud import cloud as clouds
 from lab.config import host_specs
+from lab.config import release
 from lab.demo import scenes_attested
 from lab.demo import scenes_confined
 from lab.demo import scenes_hardened
@@ -68,6 +69,14 @@ def main() -> int:
         'without QEMU, as with Kolla-Ansible (default: %(default)s)',
     )
     arguments = parser.parse_args()
+    if (
+        arguments.module in recipe.MODULES
+        and release.NOVA != release.OF_MACHINES
+    ):
+        parser.error(
+            f'--with {arguments.module} is for Nova {release.OF_MACHINES} '
+            f'only, and this is Nova {release.NOVA}: leave --nova out'
+        )
     try:
         with signals.termination_raises():
             attested = arguments.module == _ATTESTATION
@@ -157,14 +166,15 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
 
 def _usage(cloud: clouds.Cloud, flavor: str) -> None:
     where = f'--state {cloud.layout.state}'
+    programs = f'{layouts.VENV.name}/bin'
     print(
         '\nThe cloud is up. To use it:\n'
-        f'  eval "$(.venv/bin/python -m lab {where} env)"\n'
-        '  .venv/bin/openstack server list --long\n'
-        '  .venv/bin/nova-isolation-manage --config-file '
+        f'  eval "$({programs}/python -m lab {where} env)"\n'
+        f'  {programs}/openstack server list --long\n'
+        f'  {programs}/nova-isolation-manage --config-file '
         f'{cloud.layout.nova_conf} explain {flavor}\n'
         f'Its logs are in {cloud.layout.log}. To stop it:\n'
-        f'  .venv/bin/python -m lab {where} down'
+        f'  {programs}/python -m lab {where} down'
     )
 
 

@@ -109,7 +109,7 @@ class Authority:
     def _builder(
         self, name: str, key: ec.EllipticCurvePublicKey
     ) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+        now = datetime.datetime.now(datetime.timezone.utc)
         own = self._key.public_key()
         return (
             x509.CertificateBuilder()

@@ -24,6 +24,7 @@ import hashlib
 import logging
 import socket
 import ssl
+import sys
 import time
 import typing
 
@@ -37,7 +38,9 @@ LOG = logging.getLogger(__name__)
 _HANDSHAKES = (128, 0.25)
 #: Seconds that a TLS handshake may take.
 HANDSHAKE_SECONDS = 5.0
-#: Seconds in which a client must answer the end of its TLS connection.
+#: Seconds in which a client must answer the end of its TLS connection. The
+#: asyncio of Python 3.10 has no such limit: such a client keeps its place
+#: until another one needs the place.
 _SHUTDOWN_SECONDS = 2.0
 #: How many connections are accepted before those who are in are served again.
 _BATCH = 8
@@ -229,13 +232,17 @@ class Door:
             self._loop.add_reader(self._listening, self._accept)
 
     async def _shake_hands(self, visit: Visit, one: socket.socket) -> None:
+        limits: dict[str, typing.Any] = {
+            'ssl_handshake_timeout': HANDSHAKE_SECONDS
+        }
+        if sys.version_info >= (3, 11):
+            limits['ssl_shutdown_timeout'] = _SHUTDOWN_SECONDS
         try:
             await self._loop.connect_accepted_socket(
                 lambda: self._protocol(visit),
                 one,
                 ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+                **limits,
             )
         except OSError as error:
             # ssl.SSLError is an OSError. Anybody can cause it, at any rate.

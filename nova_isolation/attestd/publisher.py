@@ -14,6 +14,7 @@
 
 import asyncio
 from collections.abc import Container
+import contextlib
 import itertools
 import logging
 import secrets
@@ -82,15 +83,16 @@ class Publisher:
         :returns: the newest publication; after that time also one that the
             client knows; None: no snapshot is known yet
         """
-        try:
-            async with asyncio.timeout(seconds):
-                while not self._closed and (
-                    self.newest is None or self.newest.etag in known
-                ):
-                    await self._changed.wait()
-        except TimeoutError:
-            pass
+        # TimeoutError is another name of it since Python 3.11.
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wait_newer(known), seconds)
         return self.newest
+
+    async def _wait_newer(self, known: Container[str]) -> None:
+        while not self._closed and (
+            self.newest is None or self.newest.etag in known
+        ):
+            await self._changed.wait()
 
     def _add(self, known: snapshot.Snapshot) -> None:
         self._next = known

@@ -68,9 +68,9 @@ class Webhook:
 
     async def _post(self, request: requests.Request) -> responses.Response:
         try:
-            async with asyncio.timeout(_PATIENCE):
-                body = await _body(request)
-        except TimeoutError:
+            body = await asyncio.wait_for(_body(request), _PATIENCE)
+        # TimeoutError is another name of it since Python 3.11.
+        except asyncio.TimeoutError:
             return _refused(
                 request, 408, f'the body took more than {_PATIENCE:g} s'
             )

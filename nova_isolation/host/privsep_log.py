@@ -22,7 +22,6 @@ import logging
 import re
 import threading
 import types
-import typing
 
 from oslo_privsep import daemon
 
@@ -74,7 +73,7 @@ class PrivsepLog(logging.Filter):
             return False
         return True
 
-    def __enter__(self) -> typing.Self:
+    def __enter__(self) -> 'PrivsepLog':
         self._mine = threading.get_ident()
         self._others = frozenset(thread.ident for thread in _threads())
         self._logger.addFilter(self)

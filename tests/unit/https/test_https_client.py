@@ -480,7 +480,7 @@ class ClockTest(Case):
     def test_takes_its_time(self):
         """It is of when it was begun, and the rest takes long."""
         text = pki.datetime.datetime.fromtimestamp(
-            1000, pki.datetime.UTC
+            1000, pki.datetime.timezone.utc
         ).strftime('%a, %d %b %Y %H:%M:%S GMT')
         self.assertEqual(
             1000.0, peer_clock.check('u', text, 1000.9, 1030.0, 0.0)
