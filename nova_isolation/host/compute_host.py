@@ -29,6 +29,7 @@ from nova_isolation.model import reasons
 from nova_isolation.model import sight
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes import native_thread
 from nova_isolation.probes import program
 from nova_isolation.probes import selinux
 
@@ -239,6 +240,7 @@ def _is_ours(
     Then it runs the emulator itself, without any privilege.
     """
     try:
-        return emulator.fingerprint(path, others) == key
+        found = native_thread.call(emulator.fingerprint, path, others)
+        return found == key
     except OSError:
         return False

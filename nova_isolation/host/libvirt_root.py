@@ -25,6 +25,7 @@ from nova_isolation.host import libvirt_daemon
 from nova_isolation.host import privileged
 from nova_isolation.probes import emulator
 from nova_isolation.probes import foreign_root
+from nova_isolation.probes import native_thread
 from nova_isolation.probes import program
 
 #: As whom the emulator runs where this process is root's: nobody.
@@ -78,7 +79,7 @@ def fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
 
 def _fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
     try:
-        return emulator.fingerprint(path, others, root)
+        return native_thread.call(emulator.fingerprint, path, others, root)
     except PermissionError:
         if not root:
             raise

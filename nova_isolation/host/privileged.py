@@ -33,6 +33,7 @@ from nova_isolation.host import procfs
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
 from nova_isolation.probes import apparmor
+from nova_isolation.probes import native_thread
 from nova_isolation.probes import program
 
 context = priv_context.PrivContext(
@@ -82,7 +83,7 @@ def read(path: str) -> str:
         and the file is not one that this module reads as root
     """
     try:
-        return _read(path)
+        return native_thread.call(_read, path)
     except PermissionError:
         if not _may_be_read(path):
             raise
@@ -99,7 +100,7 @@ def newest_pid_files(folder: str, count: int) -> list[str]:
     :raises OSError: there is no such folder
     """
     try:
-        return _newest_pid_files(folder, count)
+        return native_thread.call(_newest_pid_files, folder, count)
     except PermissionError:
         return list(_helper.call(_newest_pid_files_as_root, folder, count))
 
@@ -116,7 +117,7 @@ def read_process(pid: int, name: str, proc: str = procfs.PROC) -> str:
     """
     path = f'{proc}/{int(pid)}/{name}'
     try:
-        return procfs.read(path)
+        return native_thread.call(procfs.read, path)
     except PermissionError:
         # hidepid=1, or a security module
         pass
@@ -140,7 +141,7 @@ def executable(pid: int, proc: str = procfs.PROC) -> program.Identity:
     """
     path = f'{proc}/{int(pid)}/exe'
     try:
-        return program.identity(path)
+        return native_thread.call(program.identity, path)
     except PermissionError:
         pass
     except FileNotFoundError:

@@ -35,6 +35,7 @@ from nova_isolation.model import traits
 from nova_isolation.virt import behaviour
 from nova_isolation.virt import exception
 from nova_isolation.virt import signatures
+from nova_isolation.virt.releases import native_threads
 from nova_isolation.virt.releases import start_up
 from nova_isolation.virt.roads import choke_points
 from nova_isolation.virt.roads import live_migration
@@ -75,6 +76,7 @@ class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
         :raises nova.exception.InvalidConfiguration: Nova does not do what
             the guard rests on
         """
+        native_threads.set_up()
         behaviour.check(self)
         self._attestation.start()
         super().init_host(host)

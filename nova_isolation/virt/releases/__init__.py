@@ -19,6 +19,7 @@ Module               Nova          What the older release lacks
 ===================  ============  ==========================================
 flavor_metadata      31            extra specs in the metadata of a domain
 guest_migrate        31, 32        parallel connections of a live migration
+native_threads       31, 32, 33    native threads by default
 start_up             31, 32, 33    the driver's method for the guests that
                                    nova-compute finds at its start
 ===================  ============  ==========================================

@@ -79,7 +79,7 @@ class Provider(provider.Provider):
 class Case(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.log = self.useFixture(fixtures.FakeLogger(level=0))
+        self.log = self.useFixture(fixtures.FakeLogger(level=1))
         self.provider = Provider()
         self.seen = []
 

@@ -22,6 +22,7 @@ from unittest import mock
 import fixtures
 
 from nova_isolation.host import bounded_calls
+from nova_isolation.probes import native_thread
 from tests.unit import base
 
 #: Seconds that a caller waits.
@@ -41,9 +42,16 @@ class Hang(fixtures.Fixture):
         self.addCleanup(self.end)
 
     def read(self):
-        """Hang until the end, and return a text then."""
+        """Hang until the end, and return a text then.
+
+        It is read as files of the host are, which is on a thread of the
+        kernel also under eventlet.
+        """
+        return native_thread.call(self._read) or 'answer'
+
+    def _read(self):
         with open(self.path) as file:
-            return file.read() or 'answer'
+            return file.read()
 
     def end(self):
         """End each call that hangs."""

@@ -247,8 +247,8 @@ class AnswersTest(Case):
         self.assertEqual('good', found['host2'][0])
 
     def test_nobody_knows_the_share(self):
-        self.useFixture(fixtures.FakeLogger(level=0))
-        log = self.useFixture(fixtures.FakeLogger(level=0))
+        self.useFixture(fixtures.FakeLogger(level=1))
+        log = self.useFixture(fixtures.FakeLogger(level=1))
         found = self.said('two_pass')
         self.verifier.results[verifier.FIRST]['tpm_policy'] = '{'
         asked = self.asked()
@@ -325,7 +325,7 @@ class AnswersTest(Case):
             )
         other = self.another()
         other.results = verifier.recorded('two_pass')
-        log = self.useFixture(fixtures.FakeLogger(level=0))
+        log = self.useFixture(fixtures.FakeLogger(level=1))
         asked = self.asked(other)
         for _ in range(3):
             found = asked.fetch(NOTHING)
@@ -369,7 +369,7 @@ class MapTest(Case):
     def setUp(self):
         super().setUp()
         self.verifier.results = verifier.recorded('two_pass')
-        self.log = self.useFixture(fixtures.FakeLogger(level=0))
+        self.log = self.useFixture(fixtures.FakeLogger(level=1))
 
     def test_node_uuid(self):
         self.rule = 'node-uuid'
@@ -473,7 +473,7 @@ class SeveralTest(Case):
         self.other = self.another()
         self.verifier.results = {verifier.FIRST: both[verifier.FIRST]}
         self.other.results = {verifier.SECOND: both[verifier.SECOND]}
-        self.log = self.useFixture(fixtures.FakeLogger(level=0))
+        self.log = self.useFixture(fixtures.FakeLogger(level=1))
 
     def renew(self):
         """Newer good quotes; returns of when."""
