@@ -104,9 +104,12 @@ class BoundedCallsTest(base.TestCase):
 
     def test_threads_do_not_pile_up(self):
         self.time_out()
-        for _ in range(20):
-            # A call that hangs is not waited for again.
-            self.assertLess(self.time_out(), LIMIT)
+        # A call that hangs is not waited for again. The times are added up,
+        # because a busy machine may delay a single call.
+        calls = 20
+        self.assertLess(
+            sum(self.time_out() for _ in range(calls)), calls * LIMIT
+        )
         self.assertEqual(self.before + 1, len(call_threads()))
 
     def test_others_are_not_touched(self):
