@@ -31,7 +31,7 @@ OUR_DRIVER = 'isolation.IsolationDriver'
 Layout = Literal['host', 'container']
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-_SLOW: ini.Options = {'probe_timeout': 60, 'measure_timeout': 180}
+_SLOW: ini.Options = {'probe_timeout': 60, 'measure_timeout': 400}
 
 
 @dataclasses.dataclass(frozen=True)
