@@ -151,7 +151,9 @@ class WhoseTest(base.TestCase):
         host = compute_host.ComputeHost(
             None,
             types.SimpleNamespace(
-                isolation=options(run_dir, probe_timeout=60.0)
+                isolation=options(
+                    run_dir, probe_timeout=60.0, measure_timeout=30.0
+                )
             ),
             'qemu',
             dict,
