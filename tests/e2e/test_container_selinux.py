@@ -63,7 +63,9 @@ class ContainerTest(machines.TestCase):
         return cloud()
 
     def test_it_is_a_container_of_user_nova(self) -> None:
-        pid = self.on_host('pgrep', '--full', '--oldest', 'bin/nova-compute')
+        pid = self.on_host(
+            'systemctl', 'show', '-P', 'MainPID', 'nova-compute'
+        )
         libvirt = self.on_host('cat', '/run/libvirt/qemu/driver.pid')
         for kind, same in (('pid', True), ('mnt', False)):
             here, there = (
