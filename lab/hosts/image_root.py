@@ -43,7 +43,10 @@ shift 2
 mount -t tmpfs -o mode=0755 tmpfs "$scratch"
 cd "$scratch"
 mkdir upper work root empty
-mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
+# SELinux has a domain for mount, which may not write in a tmpfs. An overlay
+# writes as who mounted it, so that is a copy, in the domain of its caller.
+cp "$(command -v mount)" "$scratch/mount-here"
+./mount-here -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
 root=$scratch/root
 while [ "$1" != -- ]; do
     rm -rf "$root"/$1
