@@ -20,5 +20,10 @@ from importlib import metadata
 #: The first number of its version: 34 is OpenStack 2026.2.
 NOVA = int(metadata.version('nova').split('.', 1)[0])
 
+#: Whether Nova's API is patched by eventlet, which all its services are before
+#: 33. A green thread waits in vain for what another native thread of uWSGI
+#: receives, so the API then has processes and no threads.
+API_HAS_EVENTLET = NOVA < 33
+
 #: The virtual machines have nova-compute of this release in their image.
 OF_MACHINES = 34

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import requests
 
+from lab.config import release
 from lab.config import site as sites
 from lab.run import layout as layouts
 from lab.run import supervisor as supervisors
@@ -98,8 +99,7 @@ def start(
         '--virtualenv',
         layouts.VENV,
         '--enable-threads',
-        '--threads',
-        '4',
+        *_workers(service),
         '--buffer-size',
         '65535',
         '--http-chunked-input',
@@ -120,6 +120,14 @@ def start(
     supervisor.wait(
         service.name, lambda: _answers(root + service.probe), 400, daemon
     )
+
+
+def _workers(service: Service) -> list[str]:
+    """uWSGI's options for what serves several requests at once."""
+    if service is NOVA and release.API_HAS_EVENTLET:
+        # A hub of eventlet does not survive a fork.
+        return ['--master', '--lazy-apps', '--processes', '3']
+    return ['--threads', '4']
 
 
 def _answers(url: str) -> bool:

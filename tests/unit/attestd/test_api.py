@@ -41,13 +41,10 @@ class ApiTest(base.TestCase):
             while snapshots and pub.newest is None:
                 await asyncio.sleep(0.005)
             app = api.Api(pub, lambda: {'trouble': 'no route'}).app()
-            async with (
-                asyncio.timeout(process.PATIENCE),
-                httpx.AsyncClient(
-                    transport=httpx.ASGITransport(app), base_url='https://a'
-                ) as client,
-            ):
-                await scene(client, pub)
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url='https://a'
+            ) as client:
+                await asyncio.wait_for(scene(client, pub), process.PATIENCE)
 
         asyncio.run(run())
 

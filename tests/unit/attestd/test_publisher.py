@@ -30,8 +30,9 @@ class PublisherTest(base.TestCase):
         """Run a scene on a loop of its own."""
 
         async def run():
-            async with asyncio.timeout(process.PATIENCE):
-                await scene(publisher.Publisher())
+            await asyncio.wait_for(
+                scene(publisher.Publisher()), process.PATIENCE
+            )
 
         asyncio.run(run())
 
