@@ -167,7 +167,8 @@ Services: nova-compute.
         default=10.0,
         min=0.1,
         help="""
-Seconds that a program may take to answer a question about the host.
+Seconds that a program, or the privileged helper of nova-compute, may take to
+answer a question about the host.
 
 Services: nova-compute.
 """,
@@ -177,7 +178,8 @@ Services: nova-compute.
         default=30.0,
         min=0.1,
         help="""
-Seconds that one mechanism may take to measure the host or to verify a guest.
+Seconds that one mechanism may take to measure the host or to verify a guest,
+and that the start of the privileged helper of nova-compute may take.
 
 A file system whose server is away, a process that hangs or a libvirt that
 waits for a lock may never answer. After this time the facts of the mechanism

@@ -207,8 +207,8 @@ stage_pep8() {
     check 'ruff check' "$bin"/ruff check .
     check 'ruff format' "$bin"/ruff format --check .
     check 'mypy' "$bin"/mypy
-    check 'bandit' "$bin"/bandit -q -r -c pyproject.toml nova_isolation lab \
-        tools
+    check 'bandit' "$bin"/bandit -q -r -c pyproject.toml nova_isolation \
+        nova_isolation_finder.py lab tools
     check 'codespell' "$bin"/codespell
     check 'import contracts' "$bin"/lint-imports --no-logo --no-cache
     local scripts=(tools/*.sh .ci/run devstack/settings devstack/plugin.sh

@@ -63,7 +63,7 @@ class HostLayout:
     }
     #: Files of which that holds, too.
     FILES: ClassVar[dict[str, str]] = {
-        'passwd': '/etc/passwd',
+        'passwd': '/etc/passwd',  # nosec B105: no password
         'group': '/etc/group',
         'hosts': '/etc/hosts',
     }

@@ -105,7 +105,12 @@ class ComputeHost(base.Host):
         self._answers = _Answers(None)
         self._emulator: _KeptEmulator | None = None
         self._self = self_examination.SelfExamination(
-            conf.isolation.qemu_run_dir, conf.isolation.process_root
+            conf.isolation.qemu_run_dir,
+            conf.isolation.process_root,
+            conf.isolation.probe_timeout,
+        )
+        privileged.set_limits(
+            conf.isolation.measure_timeout, conf.isolation.probe_timeout
         )
 
     def options(self, mechanism: str) -> typing.Any:

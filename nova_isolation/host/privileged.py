@@ -73,6 +73,15 @@ _LONGEST = 330.0
 _MAX = 1 << 20
 
 
+def set_limits(start: float, call: float) -> None:
+    """Set how long this host waits for its privileged helper.
+
+    :param start: seconds that the start of the helper may take
+    :param call: seconds that the helper may take to read one file
+    """
+    _helper.set_limits(start, call)
+
+
 def read(path: str) -> str:
     """Return the text of a file.
 

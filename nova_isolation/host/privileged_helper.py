@@ -51,7 +51,8 @@ _PROVEN = 60.0
 #: How often a call is made again because the helper was lost meanwhile.
 _TRIES = 3
 
-#: Seconds that the start may take, which runs sudo and Python, and one call.
+#: Seconds that the start may take, which runs sudo and Python, and one call,
+#: unless :meth:`Helper.set_limits` says otherwise.
 _START, _CALL = 30.0, 5.0
 
 
@@ -61,6 +62,7 @@ class Helper:
     def __init__(self, context: priv_context.PrivContext) -> None:
         """:param context: oslo.privsep's context of the entry points"""
         self._context = context
+        self._start_seconds, self._call_seconds = _START, _CALL
         self._starts = bounded_calls.BoundedCalls(_START)
         self._calls: dict[float, bounded_calls.BoundedCalls] = {}
         self._lock = threading.Lock()
@@ -69,14 +71,27 @@ class Helper:
         #: why there is no helper; None: nothing is known to be wrong
         self._failure: sight.Unseen | None = None
 
+    def set_limits(self, start: float, call: float) -> None:
+        """Set how long this host waits for the helper.
+
+        :param start: seconds that the start of the helper may take
+        :param call: seconds that a call may take which names no time
+        """
+        self._start_seconds, self._call_seconds = start, call
+        self._starts = bounded_calls.BoundedCalls(start)
+
     def call(
-        self, entry: Callable[..., T], *args: object, seconds: float = _CALL
+        self,
+        entry: Callable[..., T],
+        *args: object,
+        seconds: float | None = None,
     ) -> T:
         """Call an entry point in the helper.
 
         :param entry: the entry point, as the context has decorated it
         :param args: what the helper is given
-        :param seconds: how long to wait for the answer
+        :param seconds: how long to wait for the answer; None: as long as
+            :meth:`set_limits` says
         :returns: what the entry point returns
         :raises nova_isolation.model.sight.Unseen: there is no helper
         :raises TimeoutError: the helper has not answered in time. What was
@@ -90,7 +105,7 @@ class Helper:
             channel = self._context.channel
             try:
                 # For each question at most one thread of the helper hangs.
-                return self._bounded(seconds).call(
+                return self._bounded(seconds or self._call_seconds).call(
                     (entry, repr(args)), functools.partial(entry, *args)
                 )
             except comm.PrivsepTimeout as error:
@@ -112,7 +127,7 @@ class Helper:
         """
         if self._runs():
             return
-        if not self._lock.acquire(timeout=_CALL):
+        if not self._lock.acquire(timeout=self._start_seconds):
             raise sight.Unseen(
                 reasons.HELPER_LOST, 'the privileged helper is being started'
             )

@@ -32,10 +32,9 @@ from nova_isolation.model import sight
 
 LOG = logging.getLogger(__name__)
 
-#: How many guests are looked at, and the seconds for each. One that can be
-#: seen is enough: a guest that has broken out may hide its own process, and
-#: must not close the host.
-_GUESTS, _LIMIT = 3, 2.0
+#: How many guests are looked at. One that can be seen is enough: a guest that
+#: has broken out may hide its own process, and must not close the host.
+_GUESTS = 3
 
 #: What is read of each process, beside the file that it runs.
 _TEXTS = ('cmdline', 'status', 'attr/current')
@@ -50,15 +49,19 @@ _NAMES = {
 class SelfExamination:
     """Finds out what this host cannot see, and logs each change of it."""
 
-    def __init__(self, run_dir: str, proc: str = procfs.PROC) -> None:
+    def __init__(
+        self, run_dir: str, proc: str = procfs.PROC, seconds: float = 10.0
+    ) -> None:
         """:param run_dir: the folder of the pid files of libvirt's guests
 
         :param proc: where the processes are seen, ``[isolation]
             process_root``
+        :param seconds: how long the look at one guest may take,
+            ``[isolation] probe_timeout``
         """
         self._run_dir = run_dir
         self._proc = proc
-        self._calls = bounded_calls.BoundedCalls(_LIMIT)
+        self._calls = bounded_calls.BoundedCalls(seconds)
         self._known: dict[sight.Sight, sight.Unseen | None] = {}
 
     def examine(self) -> Mapping[sight.Sight, reasons.Reason]:

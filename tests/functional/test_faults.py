@@ -163,16 +163,12 @@ class UnreadableTest(base.TestCase):
             self.flavor(qemu_sandbox='true'),
             self.flavor(qemu_hardening='pie'),
         ]
-        read = fixtures.Processes.current.read
-        for unreadable in ('/proc/', fixtures.RUN_DIR):
-
-            def refuse(path, unreadable=unreadable):
-                if path.startswith(unreadable):
-                    raise PermissionError(path)
-                return read(path)
-
+        for unreadable in ('read', 'read_process'):
             for flavor in flavors:
-                with mock.patch('nova_isolation.host.privileged.read', refuse):
+                with mock.patch(
+                    f'nova_isolation.host.privileged.{unreadable}',
+                    side_effect=PermissionError(unreadable),
+                ):
                     server = self.refused(flavor, 'isolation.verify.failed')
                 self.assertNothingLeft(server, 'host1')
         self.assertNotIn('resume', self.machines['host1'].calls)

@@ -68,7 +68,9 @@ class QemuHypervisorTest(base.TestCase):
         self.hypervisor = qemu_hypervisor.QemuHypervisor(
             self.host,
             types.SimpleNamespace(
-                qemu_run_dir='/run/x', measure_timeout=LIMIT
+                qemu_run_dir='/run/x',
+                process_root='/proc',
+                measure_timeout=LIMIT,
             ),
         )
 
