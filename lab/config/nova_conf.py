@@ -12,7 +12,6 @@
 
 """Configuration of Nova: the control plane, and each compute host."""
 
-from lab.config import edpm
 from lab.config import host_specs
 from lab.config import ini
 from lab.config import kolla
@@ -149,9 +148,7 @@ def _contained(spec: host_specs.HostSpec) -> ini.Settings:
     """What a deployer of containers adds, for this project, to nova.conf."""
     if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
         return {}
-    if spec.machine is None:
-        return kolla.nova_compute()
-    return edpm.nova_compute()
+    return kolla.nova_compute()
 
 
 def _common(site: sites.Site) -> ini.Settings:

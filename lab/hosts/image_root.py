@@ -86,18 +86,17 @@ def inside(
     mounts: Iterable[volumes.Volume],
     command: Sequence[str | Path],
     emptied: Iterable[Path] = (),
-    processes: bool = True,
 ) -> list[str | Path]:
     """The command line that runs ``command`` in the root of an image.
 
-    It has a mount namespace and a host name of its own. Whoever ends it
-    signals the process group: ``unshare`` itself lets SIGTERM pass.
+    It has namespaces of its own for processes, mounts and the host name.
+    Whoever ends it signals the process group: ``unshare`` itself lets SIGTERM
+    pass.
 
     :param name: the host name
     :param scratch: an empty folder; below it, ``empty`` is one in the image
     :param mounts: what to mount, in this order
     :param emptied: folders of the machine that the image has, but empty
-    :param processes: whether it has a process namespace of its own
     """
     triples: list[str | Path] = []
     for volume in mounts:
@@ -110,7 +109,9 @@ def inside(
         'unshare',
         '--mount',
         '--uts',
-        *(['--pid', '--fork', '--kill-child'] if processes else []),
+        '--pid',
+        '--fork',
+        '--kill-child',
         '--propagation',
         'private',
         'sh',

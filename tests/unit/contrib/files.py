@@ -58,7 +58,7 @@ def settings(text: str) -> dict[str, dict[str, list[str]]]:
 def unknown_options(found: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The options that neither Nova nor this project has."""
     ours = {
-        (group, option.dest)
+        (group.name, option.dest)
         for group, options in opts.list_opts()
         for option in options
     }
@@ -72,7 +72,9 @@ def unknown_options(found: Mapping[str, Mapping[str, Any]]) -> set[str]:
 
 def _is_novas(section: str, option: str) -> bool:
     conf = nova.conf.CONF
-    return option in (conf if section == 'DEFAULT' else conf.get(section, {}))
+    if section == 'DEFAULT':
+        return option in conf
+    return section in conf and option in conf[section]
 
 
 def document(path: Path) -> Any:
