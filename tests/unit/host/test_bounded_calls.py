@@ -72,6 +72,10 @@ class BoundedCallsTest(base.TestCase):
         self.hang = self.useFixture(Hang())
         self.before = call_threads()
 
+    def own_threads(self):
+        """The threads of this test, without those of earlier ones."""
+        return [t for t in call_threads() if t not in self.before]
+
     def time_out(self, key='a'):
         """Ask what hangs; returns the seconds that it took."""
         start = time.monotonic()
@@ -118,8 +122,7 @@ class BoundedCallsTest(base.TestCase):
         self.assertLess(
             sum(self.time_out() for _ in range(calls)), calls * LIMIT
         )
-        new = [t for t in call_threads() if t not in self.before]
-        self.assertEqual(1, len(new))
+        self.assertEqual(1, len(self.own_threads()))
 
     def test_others_are_not_touched(self):
         self.time_out()
@@ -127,7 +130,7 @@ class BoundedCallsTest(base.TestCase):
 
     def test_it_answers_again(self):
         self.time_out()
-        (thread,) = call_threads()[self.before :]
+        (thread,) = self.own_threads()
         self.hang.end()
         thread.join(30)
         self.assertEqual(5, self.calls.call('a', lambda: 5))
