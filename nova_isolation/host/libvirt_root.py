@@ -83,6 +83,10 @@ def _fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
     except PermissionError:
         if not root:
             raise
+    except FileNotFoundError:
+        # hidepid=2 hides the daemon's folder in /proc as if it had ended.
+        if not root or os.path.isdir(root):
+            raise
     found = privileged.call(_fingerprint_as_root, root, path, list(others))
     return tuple(
         (name, None if fields is None else program.Identity(*fields))
