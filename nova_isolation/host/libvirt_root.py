@@ -23,6 +23,7 @@ import typing
 
 from nova_isolation.host import libvirt_daemon
 from nova_isolation.host import privileged
+from nova_isolation.host import procfs
 from nova_isolation.probes import emulator
 from nova_isolation.probes import foreign_root
 from nova_isolation.probes import native_thread
@@ -84,8 +85,10 @@ def _fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
         if not root:
             raise
     except FileNotFoundError:
-        # hidepid=2 hides the daemon's folder in /proc as if it had ended.
-        if not root or os.path.isdir(root):
+        # hidepid=2 hides a process, of whose folder this is a part, as if it
+        # had ended.
+        proc = os.path.dirname(os.path.dirname(root))
+        if not root or not procfs.hides(proc):
             raise
     found = privileged.call(_fingerprint_as_root, root, path, list(others))
     return tuple(
