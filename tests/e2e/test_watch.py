@@ -31,6 +31,9 @@ _TRAIT = 'CUSTOM_ISOLATION_QEMU_PIE'
 class WatchTest(base.TestCase):
     """QEMU is replaced while guests run, as by an upgrade."""
 
+    #: Whether another QEMU is mounted over the host's.
+    replaced = False
+
     def watch(self, **isolation: str) -> None:
         """Restart nova-compute of cpu-hardened with these options."""
         self.addCleanup(self.cloud.restart, _DAEMON)
@@ -50,17 +53,22 @@ class WatchTest(base.TestCase):
         if not copy.exists():
             shutil.copy(compute_host.EMULATOR, copy)
         self.on_host('mount', '--bind', str(copy), str(compute_host.EMULATOR))
+        self.replaced = True
+        self.addCleanup(self.restore_emulator)
 
     def restore_emulator(self) -> None:
-        """Unmount the other QEMU."""
-        self.on_host('umount', str(compute_host.EMULATOR))
+        """Unmount the other QEMU, if it is mounted."""
+        if self.replaced:
+            self.replaced = False
+            self.on_host('umount', str(compute_host.EMULATOR))
 
     def on_host(self, *command: str) -> None:
-        """Run a command in the namespaces of cpu-hardened's nova-compute.
+        """Run a command in the namespaces of cpu-hardened's libvirtd.
 
-        Their mounts end with nova-compute.
+        It starts QEMU there, so nova-compute measures the QEMU of there.
         """
-        pid = self.cloud.supervisor.daemons()[_DAEMON].pid
+        host = self.cloud.hosts[base.HARDENED]
+        pid = self.cloud.supervisor.daemons()[host.daemon].pid
         subprocess.run(
             ['nsenter', '-t', str(pid), '-m', *command],
             check=True,
