@@ -23,7 +23,6 @@ import typing
 
 from nova_isolation.host import libvirt_daemon
 from nova_isolation.host import privileged
-from nova_isolation.host import procfs
 from nova_isolation.probes import emulator
 from nova_isolation.probes import foreign_root
 from nova_isolation.probes import native_thread
@@ -79,17 +78,11 @@ def fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
 
 
 def _fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
-    try:
+    if not root:
+        return native_thread.call(emulator.fingerprint, path, others)
+    # The root folder is PROC/PID/root, unless an option names another one.
+    with privileged.passing_denials(os.path.dirname(os.path.dirname(root))):
         return native_thread.call(emulator.fingerprint, path, others, root)
-    except PermissionError:
-        if not root:
-            raise
-    except FileNotFoundError:
-        # hidepid=2 hides a process, of whose folder this is a part, as if it
-        # had ended.
-        proc = os.path.dirname(os.path.dirname(root))
-        if not root or not procfs.hides(proc):
-            raise
     found = privileged.call(_fingerprint_as_root, root, path, list(others))
     return tuple(
         (name, None if fields is None else program.Identity(*fields))

@@ -125,15 +125,8 @@ def read_process(pid: int, name: str, proc: str = procfs.PROC) -> str:
     :raises OSError: the process has ended or cannot be examined
     """
     path = f'{proc}/{int(pid)}/{name}'
-    try:
+    with passing_denials(proc):
         return native_thread.call(procfs.read, path)
-    except PermissionError:
-        # hidepid=1, or a security module
-        pass
-    except FileNotFoundError:
-        # hidepid=2 hides the process as if it had ended.
-        if not procfs.hides(proc):
-            raise
     try:
         return str(_helper.call(_read_process_as_root, pid, name, proc))
     except sight.Unseen as error:
@@ -149,14 +142,29 @@ def executable(pid: int, proc: str = procfs.PROC) -> program.Identity:
     :raises OSError: the process has ended or cannot be examined
     """
     path = f'{proc}/{int(pid)}/exe'
-    try:
+    with passing_denials(proc):
         return native_thread.call(program.identity, path)
+    return program.Identity(*_helper.call(_stat_as_root, int(pid), proc))
+
+
+@contextlib.contextmanager
+def passing_denials(proc: str) -> Iterator[None]:
+    """Go on after what follows where the kernel denies a look at a process.
+
+    What comes then asks the helper.
+
+    :param proc: where /proc is mounted
+    :raises FileNotFoundError: the process has ended
+    """
+    try:
+        yield
     except PermissionError:
+        # hidepid=1, or a security module
         pass
     except FileNotFoundError:
+        # hidepid=2 hides a process as if it had ended.
         if not procfs.hides(proc):
             raise
-    return program.Identity(*_helper.call(_stat_as_root, int(pid), proc))
 
 
 def call(entry: Callable[..., T], *arguments: object) -> T:
@@ -241,13 +249,6 @@ def _read_process_as_root(pid: int, name: str, proc: str) -> str:
 
 
 @context.entrypoint
-def _stat_as_root(pid: int, proc: str) -> tuple[int, int, int, int, int]:
+def _stat_as_root(pid: int, proc: str) -> tuple[int, ...]:
     with _opened(proc) as folder:
-        found = program.identity(f'{folder}/{int(pid)}/exe')
-    return (
-        found.device,
-        found.inode,
-        found.size,
-        found.mtime_ns,
-        found.ctime_ns,
-    )
+        return program.identity(f'{folder}/{int(pid)}/exe').fields
