@@ -31,13 +31,11 @@ class _Caller:
         return function()
 
 
-def _run(function: Callable[[], typing.Any]) -> typing.Any:
-    if hasattr(utils, 'tpool_execute'):
-        return utils.tpool_execute(function)
-    return utils.tpool_wrap(_Caller()).call(function)
-
-
 def set_up() -> None:
     """Let what may hang run on threads of the kernel, in this process."""
-    on_eventlet = eventletutils.is_monkey_patched('thread')
-    native_thread.use(_run if on_eventlet else None)
+    run: Callable[[Callable[[], typing.Any]], typing.Any] | None = None
+    if eventletutils.is_monkey_patched('thread'):
+        run = getattr(utils, 'tpool_execute', None)
+        if run is None:
+            run = utils.tpool_wrap(_Caller()).call
+    native_thread.use(run)
