@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.config import volumes
+from lab.hosts import namespaces
 
 #: What a machine that runs libvirt and QEMU has, and the image has not.
 #: The images of nova-compute have qemu-img, and so has this one.
@@ -106,18 +107,7 @@ def inside(
             'ro' if volume.read_only else 'rw',
         ]
     return [
-        'unshare',
-        '--mount',
-        '--uts',
-        '--pid',
-        '--fork',
-        '--kill-child',
-        '--propagation',
-        'private',
-        'sh',
-        '-c',
-        _ENTER,
-        'sh',
+        *namespaces.unshared(_ENTER, '--pid', '--fork', '--kill-child'),
         name,
         scratch,
         *_NOT_IN_IMAGE,

@@ -83,15 +83,7 @@ def inside(
         for path in paths:
             left += [folder, path]
     return [
-        'unshare',
-        '--mount',
-        '--uts',
-        '--propagation',
-        'private',
-        'sh',
-        '-c',
-        _ENTER,
-        'sh',
+        *unshared(_ENTER),
         name,
         scratch,
         *(path for pair in mounts.items() for path in pair),
@@ -99,6 +91,20 @@ def inside(
         *left,
         '--',
         *command,
+    ]
+
+
+def unshared(script: str, *more: str) -> list[str | Path]:
+    """The command line that runs a script in namespaces of its own.
+
+    They are those of mounts and of the host name. The script's arguments are
+    to follow.
+
+    :param more: options of unshare(1)
+    """
+    return [
+        *('unshare', '--mount', '--uts', *more, '--propagation', 'private'),
+        *('sh', '-c', script, 'sh'),
     ]
 
 
