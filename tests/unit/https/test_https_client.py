@@ -417,21 +417,30 @@ class TrustTest(Case):
 class ForkTest(Case):
     """A child does not talk on its parent's connections."""
 
-    def test_fork(self):
-        client = self.client()
-        client.get(self.server.url)
+    def in_child(self, function):
+        """Begin a call of a function in a child; returns its process id."""
         pid = os.fork()
         if not pid:
             result = 1
             try:
-                for _ in range(3):
-                    client.get(f'{self.server.url}/child')
+                function()
                 result = 0
             finally:
                 os._exit(result)
+        return pid
+
+    def assertSucceeded(self, pid):
+        self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    def test_fork(self):
+        client = self.client()
+        client.get(self.server.url)
+        pid = self.in_child(
+            lambda: [client.get(f'{self.server.url}/child') for _ in range(3)]
+        )
         for _ in range(3):
             client.get(f'{self.server.url}/parent')
-        self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        self.assertSucceeded(pid)
         self.assertEqual(2, self.server.connections)
         self.assertEqual(7, len(self.server.paths))
 
@@ -439,15 +448,7 @@ class ForkTest(Case):
         """The child has a duplicate of the connection, as its parent has."""
         client = self.client()
         client.get(self.server.url)
-        pid = os.fork()
-        if not pid:
-            result = 1
-            try:
-                client.close()
-                result = 0
-            finally:
-                os._exit(result)
-        self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        self.assertSucceeded(self.in_child(client.close))
         client.get(self.server.url)
         self.assertEqual(1, self.server.connections)
 
