@@ -13,6 +13,7 @@
 """The base class of end-to-end tests, and the cloud that they share."""
 
 import atexit
+from collections.abc import Iterable
 import functools
 import os
 from pathlib import Path
@@ -24,6 +25,7 @@ import uuid
 
 from lab.cloud import cloud as clouds
 from lab.cloud import explain
+from lab.config import host_specs
 from lab.guests import guests
 from lab.machine import recipe
 from lab.run import layout
@@ -34,16 +36,31 @@ HARDENED, PLAIN = 'cpu-hardened', 'cpu-plain'
 NO_VALID_HOST = 'No valid host was found'
 
 
-@functools.cache
-def cloud() -> clouds.Cloud:
-    """The cloud of this test run; it is started at the first call."""
-    state = os.environ.get('LAB_STATE')
+def start_cloud(
+    name: str,
+    hosts: Iterable[host_specs.HostSpec] | None = None,
+    variable: str | None = None,
+) -> clouds.Cloud:
+    """Start a cloud, which ends with this test run.
+
+    :param name: the name of its state folder
+    :param hosts: its compute hosts; None: the default ones
+    :param variable: the environment variable that may name the state folder
+        of a cloud that is up, and is used instead
+    """
+    state = os.environ.get(variable) if variable else None
     if state:
         return clouds.Cloud.attach(Path(state))
-    started = clouds.Cloud(layout.default_state('e2e'))
+    started = clouds.Cloud(layout.default_state(name), hosts)
     started.up()
     atexit.register(started.down)
     return started
+
+
+@functools.cache
+def cloud() -> clouds.Cloud:
+    """The cloud of this test run; it is started at the first call."""
+    return start_cloud('e2e', variable='LAB_STATE')
 
 
 class TestCase(unittest.TestCase):
@@ -55,6 +72,8 @@ class TestCase(unittest.TestCase):
     #: Seconds within which a guest has to start, and to be deleted.
     boot_seconds = 400.0
     delete_seconds = 300.0
+    #: Seconds within which a change of a host has to show.
+    explain_seconds = 400.0
 
     @classmethod
     def use_cloud(cls) -> clouds.Cloud:
@@ -188,6 +207,18 @@ class TestCase(unittest.TestCase):
             (one['event'], one['result']) for one in self.guests.events(server)
         ]
         self.assertIn((event, result), found)
+
+    def wait_explained(self, flavor: Any, words: str) -> None:
+        """Wait until ``explain`` prints these words about the hosts."""
+
+        def said() -> bool:
+            try:
+                self.assertExplained(flavor, words)
+            except AssertionError:
+                return False
+            return True
+
+        self.cloud.supervisor.wait(words, said, self.explain_seconds, every=2)
 
     def assertExplained(self, flavor: Any, *words: str) -> None:
         """``nova-isolation-manage explain`` prints each of the words."""

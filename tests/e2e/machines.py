@@ -13,9 +13,7 @@
 
 """Tests on hosts whose kernel has a security module."""
 
-import atexit
 import functools
-import os
 from pathlib import Path
 from typing import Any
 from typing import ClassVar
@@ -25,7 +23,6 @@ from lab.config import host_specs
 from lab.guests import guests
 from lab.machine import nova_account
 from lab.machine import recipe
-from lab.run import layout
 from nova_isolation.host import privileged
 from tests.e2e import base
 
@@ -36,16 +33,11 @@ SELINUX, APPARMOR = 'cpu-selinux', 'cpu-apparmor'
 @functools.cache
 def cloud() -> clouds.Cloud:
     """The cloud with both machines, for this test run."""
-    state = os.environ.get('LAB_MACHINES_STATE')
-    if state:
-        return clouds.Cloud.attach(Path(state))
-    started = clouds.Cloud(
-        layout.default_state('e2e-machines'),
+    return base.start_cloud(
+        'e2e-machines',
         host_specs.known([SELINUX, APPARMOR]),
+        'LAB_MACHINES_STATE',
     )
-    started.up()
-    atexit.register(started.down)
-    return started
 
 
 class TestCase(base.TestCase):
@@ -61,6 +53,8 @@ class TestCase(base.TestCase):
 
     boot_seconds = 1800.0
     delete_seconds = 900.0
+    # The host measures itself every 15 s (lab.config.nova_conf).
+    explain_seconds = 900.0
     shared: ClassVar[list[Any]] = []
 
     @classmethod
@@ -103,19 +97,6 @@ class TestCase(base.TestCase):
     def disk(self, server: Any) -> Path:
         """The path of a server's disk on the machine."""
         return recipe.INSTANCES / str(server.id) / 'disk'
-
-    def wait_explained(self, flavor: Any, words: str) -> None:
-        """Wait until ``explain`` prints these words about the host."""
-
-        def said() -> bool:
-            try:
-                self.assertExplained(flavor, words)
-            except AssertionError:
-                return False
-            return True
-
-        # The host measures itself every 15 s (lab.config.nova_conf).
-        self.cloud.supervisor.wait(words, said, 900, every=2)
 
     def assertNotRoot(self) -> None:
         """nova-compute is the user nova, and its helper has what it lacks."""

@@ -12,9 +12,7 @@
 
 """nova-compute in a container of its own, without QEMU and /etc/libvirt."""
 
-import atexit
 import functools
-import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +20,6 @@ from lab.cloud import cloud as clouds
 from lab.config import host_specs
 from lab.daemons import nova
 from lab.hosts import container
-from lab.run import layout
 from tests.e2e import base
 
 _NAMESPACES = ('pid', 'mnt', 'uts')
@@ -31,16 +28,10 @@ _NAMESPACES = ('pid', 'mnt', 'uts')
 @functools.cache
 def cloud() -> clouds.Cloud:
     """The cloud whose only host has its nova-compute in a container."""
-    state = os.environ.get('LAB_STATE_CONTAINER')
-    if state:
-        return clouds.Cloud.attach(Path(state))
     (spec,) = host_specs.known([base.HARDENED])
-    started = clouds.Cloud(
-        layout.default_state('e2e-container'), [spec.laid_out('container')]
+    return base.start_cloud(
+        'e2e-container', [spec.laid_out('container')], 'LAB_STATE_CONTAINER'
     )
-    started.up()
-    atexit.register(started.down)
-    return started
 
 
 class ContainerTest(base.TestCase):

@@ -14,8 +14,8 @@
 
 import os
 import signal
-from typing import Any
 
+from lab.cloud import placement
 from lab.daemons import nova
 from lab.machine import nova_account
 from lab.run import layout as layouts
@@ -50,32 +50,11 @@ class SudoLostTest(host_processes.TestCase):
         for pid in self.helpers(base.HARDENED):
             os.kill(pid, signal.SIGKILL)
 
-    def wait_explained(self, flavor: Any, words: str) -> None:
-        """Wait until ``explain`` prints these words about the host."""
-
-        def said() -> bool:
-            try:
-                self.assertExplained(flavor, words)
-            except AssertionError:
-                return False
-            return True
-
-        self.cloud.supervisor.wait(words, said, _SECONDS, every=2)
-
     def has_trait(self) -> bool:
         """Whether Placement offers the host for QEMUs of position
         independent code.
         """
-        (provider,) = self.api.placement.get(
-            f'/resource_providers?name={base.HARDENED}', microversion='1.6'
-        ).json()['resource_providers']
-        return (
-            _TRAIT
-            in self.api.placement.get(
-                f'/resource_providers/{provider["uuid"]}/traits',
-                microversion='1.6',
-            ).json()['traits']
-        )
+        return _TRAIT in placement.traits(self.api, base.HARDENED)
 
     def test_the_host_is_refused_and_its_guests_are_left_alone(self) -> None:
         flavor = self.flavor(_PIE)

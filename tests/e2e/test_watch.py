@@ -19,6 +19,7 @@ import subprocess
 import time
 from typing import Any
 
+from lab.cloud import placement
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.hosts import compute_host
@@ -102,14 +103,7 @@ class WatchTest(base.TestCase):
 
     def traits(self) -> Iterable[str]:
         """The traits of cpu-hardened in Placement."""
-        (provider,) = self.api.placement.get(
-            f'/resource_providers?name={base.HARDENED}', microversion='1.6'
-        ).json()['resource_providers']
-        found: list[str] = self.api.placement.get(
-            f'/resource_providers/{provider["uuid"]}/traits',
-            microversion='1.6',
-        ).json()['traits']
-        return found
+        return placement.traits(self.api, base.HARDENED)
 
     def state(self, server: Any) -> str:
         """The state of a guest as virsh prints it."""

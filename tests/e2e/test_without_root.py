@@ -12,7 +12,6 @@
 
 """A nova-compute that is not root, one that is, and one that sees little."""
 
-import atexit
 import functools
 from pathlib import Path
 import pwd
@@ -20,7 +19,6 @@ import pwd
 from lab.cloud import cloud as clouds
 from lab.config import host_specs
 from lab.machine import nova_account
-from lab.run import layout
 from tests.e2e import base
 from tests.e2e import host_processes
 
@@ -71,13 +69,7 @@ class NovaTest(host_processes.TestCase):
 
 @functools.cache
 def _other_cloud() -> clouds.Cloud:
-    started = clouds.Cloud(
-        layout.default_state('e2e-users'),
-        host_specs.known([_ROOT, _HIDEPID]),
-    )
-    started.up()
-    atexit.register(started.down)
-    return started
+    return base.start_cloud('e2e-users', host_specs.known([_ROOT, _HIDEPID]))
 
 
 class OtherTest(host_processes.TestCase):
