@@ -16,16 +16,26 @@ The lab's containers read the very files of contrib/kolla, so that what these
 say is what was tried.
 """
 
-from lab.config import contrib
+import configparser
+
+import yaml
+
 from lab.config import ini
 from lab.config import volumes
+from lab.run import layout as layouts
 
-_FOLDER = contrib.FOLDER / 'kolla'
+_FOLDER = layouts.CHECKOUT / 'contrib' / 'kolla'
 
 
 def extra_volumes() -> list[volumes.Volume]:
-    """What ``nova_compute_extra_volumes`` adds to the container."""
-    found = contrib.document(_FOLDER / 'globals.yml')
+    """What ``nova_compute_extra_volumes`` adds to the container.
+
+    :raises ValueError: when the file is no mapping
+    """
+    path = _FOLDER / 'globals.yml'
+    found = yaml.safe_load(path.read_text(encoding='utf-8'))
+    if not isinstance(found, dict):
+        raise ValueError(f'{path} is no mapping')
     return [
         volumes.Volume.parse(one)
         for one in found['nova_compute_extra_volumes']
@@ -35,4 +45,7 @@ def extra_volumes() -> list[volumes.Volume]:
 def nova_compute() -> ini.Settings:
     """What nova-compute.conf adds to the configuration of a compute host."""
     path = _FOLDER / 'config' / 'nova' / 'nova-compute.conf'
-    return contrib.settings(path.read_text(encoding='utf-8'))
+    # There is no section whose options are those of all others.
+    parser = configparser.ConfigParser(interpolation=None, default_section='')
+    parser.read_string(path.read_text(encoding='utf-8'))
+    return {name: dict(parser[name]) for name in parser.sections()}
