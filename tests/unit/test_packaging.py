@@ -48,6 +48,8 @@ class WheelTest(base.TestCase):
         self.assertIn('nova_isolation_finder.py', names)
         # pip install --target --upgrade deletes folders that a wheel has.
         self.assertEqual([], [n for n in names if n.startswith('nova/')])
+        self.assertIn('nova_isolation/page/templates/report.html', names)
+        self.assertIn('nova_isolation/page/static/page.css', names)
         # For the tests of those who extend the product.
         for name in ('mechanism_contract', 'provider_contract', 'fakes'):
             self.assertIn(f'nova_isolation/testing/{name}.py', names)
