@@ -14,10 +14,6 @@
 
 import argparse
 import collections
-import datetime
-import os
-import pathlib
-import tempfile
 import typing
 
 from nova_isolation.model import traits
@@ -36,21 +32,6 @@ class ShowIsolationAudit(command.Lister):
     that cannot be told, so the command fits a pipeline or a cron job.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """See the base class."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--html',
-            metavar='<file>',
-            type=pathlib.Path,
-            help=(
-                'Also write a report with the findings, hosts, flavors and '
-                'servers to this file: one HTML file that needs no network '
-                'and can be mailed'
-            ),
-        )
-        return parser
-
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[typing.Sequence[str], typing.Iterable[typing.Any]]:
@@ -64,11 +45,12 @@ class ShowIsolationAudit(command.Lister):
             raise errors.Failure(
                 'The answer of the service isolation has no findings.'
             )
+        complete = self.is_complete()
         if findings:
             self.status = command.NO
+        elif not complete:
+            self.status = command.CANNOT
         self.say(_summary(audit, findings))
-        if parsed_args.html:
-            self._write(parsed_args.html, audit)
         return (
             ('Severity', 'Code', 'Type', 'Name', 'ID', 'Detail', 'Remedy'),
             [_row(one) for one in findings],
@@ -92,30 +74,6 @@ class ShowIsolationAudit(command.Lister):
             'trait of the driver in placement'
         )
         return text + (f': {columns.names(without)}.' if without else '.')
-
-    def _write(self, file: pathlib.Path, audit: dict[str, typing.Any]) -> None:
-        """Write the report, all of it or nothing."""
-        # The other commands do not need jinja2.
-        from nova_isolation.page import report
-
-        text = report.render(
-            audit,
-            hosts=self.service.hosts(),
-            flavors=self.service.flavors(),
-            servers=self.service.servers(),
-            cloud=self.app.client_manager.region_name or '',
-            made_at=datetime.datetime.now(datetime.timezone.utc),
-        )
-        handle, name = tempfile.mkstemp(
-            dir=file.parent, prefix=f'.{file.name}.'
-        )
-        try:
-            with os.fdopen(handle, 'w', encoding='utf-8') as stream:
-                stream.write(text)
-            os.replace(name, file)
-        except BaseException:
-            os.unlink(name)
-            raise
 
 
 def _summary(

@@ -56,12 +56,16 @@ class Client:
 
     Each method raises :class:`~nova_isolation.osc.errors.ServiceAway` where
     the service cannot answer, and its base class where it does not want to.
+
+    :ivar unread: the cells that the service could not read, so that an answer
+        so far may lack what is there: name of the cell -> reason
     """
 
     def __init__(self, service: adapter.Adapter) -> None:
         """:param service: an adapter for the endpoint of the service"""
         self._service = service
         self._base = ''
+        self.unread: dict[str, str] = {}
 
     def hosts(
         self, progress: Progress = _ignore
@@ -150,6 +154,10 @@ class Client:
             params['refused_only'] = 'true'
         answer = self._ask(method, path, params, body)
         result = _member(answer, 'explanation', dict)
+        # Nothing that is missing may count as an answer.
+        _member(result, 'usable', bool)
+        _member(result, 'counts', dict)
+        _member(result, 'extra_specs', dict)
         hosts = _member(result, 'hosts', list)
         progress(len(hosts))
         page = result
@@ -160,6 +168,7 @@ class Client:
             )
             hosts += _member(page, 'hosts', list)
             progress(len(hosts))
+        self._note_unread(result)
         result.pop('hosts_links', None)
         return result
 
@@ -167,7 +176,9 @@ class Client:
         self, path: str, key: str, timeout: float = TIMEOUT, **params: str
     ) -> dict[str, typing.Any]:
         answer = self._ask('GET', path, params, timeout=timeout)
-        return _member(answer, key, dict)
+        result = _member(answer, key, dict)
+        self._note_unread(result)
+        return result
 
     def _items(
         self, path: str, key: str, progress: Progress, **params: str
@@ -177,6 +188,7 @@ class Client:
         while True:
             answer = self._ask('GET', path, params)
             items = _member(answer, key, list)
+            self._note_unread(answer)
             yield from items
             arrived += len(items)
             progress(arrived)
@@ -184,6 +196,10 @@ class Client:
             if not marker or not items:
                 return
             params['marker'] = marker
+
+    def _note_unread(self, answer: Mapping[str, typing.Any]) -> None:
+        for one in answer.get('unread_cells') or ():
+            self.unread[str(one.get('cell'))] = str(one.get('reason'))
 
     def _ask(
         self,

@@ -177,7 +177,7 @@ def _answer(host: Mapping[str, typing.Any]) -> str:
         joint = 'but' if accepted else 'and'
         lines[0] += f', {joint} the host {host["state"]}'
     for unmet in host.get('unmet') or ():
-        key = unmet.get('requirement') or unmet.get('key')
+        key = unmet.get('key')
         lines.append(
             f'  - {f"{key}: " if key else ""}wanted {unmet.get("wanted")}, '
             f'found {unmet.get("found")} [{unmet.get("code")}]'

@@ -24,7 +24,7 @@ from osc_lib.command import command
 
 from nova_isolation.mechanisms import registry
 from nova_isolation.osc import client
-from nova_isolation.osc import nova
+from nova_isolation.osc import nova_api
 from nova_isolation.osc import plugin
 from nova_isolation.profiles import library
 
@@ -76,9 +76,21 @@ class Command(command.Command):
         return found
 
     @property
-    def nova(self) -> nova.Nova:
+    def nova(self) -> nova_api.Nova:
         """Nova's API."""
-        return nova.Nova(self.app.client_manager.sdk_connection.compute)
+        return nova_api.Nova(self.app.client_manager.sdk_connection.compute)
+
+    def is_complete(self) -> bool:
+        """Return whether the service could read all cells.
+
+        Says what it could not read.
+        """
+        for cell, reason in self.service.unread.items():
+            self.say(
+                f'The service isolation could not read the cell {cell}: '
+                f'{reason}. What is there is not part of the answer.'
+            )
+        return not self.service.unread
 
     def library(self) -> library.Library:
         """Return the profiles."""

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from nova_isolation.osc import command
 from nova_isolation.osc import errors
-from nova_isolation.osc import nova
+from nova_isolation.osc import nova_api
 from nova_isolation.osc import wanted
 
 
@@ -67,7 +67,7 @@ class SetFlavorIsolation(command.Command):
         wanted.check(before, {**kept, **specs})
         try:
             self.nova.add(flavor, specs)
-        except nova.Unwritten as error:
+        except nova_api.Unwritten as error:
             raise errors.Failure(
                 f'{error} {_what_is_there(self.nova, flavor, before, error)}'
             ) from error
@@ -130,8 +130,8 @@ def _add_flavor(parser: argparse.ArgumentParser) -> None:
 
 
 def _remove(
-    api: nova.Nova,
-    flavor: nova.Flavor,
+    api: nova_api.Nova,
+    flavor: nova_api.Flavor,
     before: Mapping[str, str],
     keys: Iterable[str],
 ) -> None:
@@ -146,7 +146,7 @@ def _remove(
     for key in sorted(keys, reverse=True):
         try:
             api.remove(flavor, key)
-        except nova.Unwritten as error:
+        except nova_api.Unwritten as error:
             done = (
                 f'Removed before: {_listed(removed)}.'
                 if removed
@@ -161,10 +161,10 @@ def _remove(
 
 
 def _what_is_there(
-    api: nova.Nova,
-    flavor: nova.Flavor,
+    api: nova_api.Nova,
+    flavor: nova_api.Flavor,
     before: Mapping[str, str],
-    error: nova.Unwritten,
+    error: nova_api.Unwritten,
 ) -> str:
     """Say what a flavor has, after a write that failed."""
     try:

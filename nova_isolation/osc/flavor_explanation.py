@@ -96,9 +96,10 @@ class ShowFlavorIsolation(command.ShowOne):
     def _shown(
         self, explanation: Mapping[str, typing.Any]
     ) -> tuple[typing.Sequence[str], typing.Sequence[typing.Any]]:
-        if not explanation.get('usable'):
-            self.status = command.NO
-        if not explanation.get('extra_specs'):
+        complete = self.is_complete()
+        if not explanation['usable']:
+            self.status = command.NO if complete else command.CANNOT
+        if not explanation['extra_specs']:
             self.say(
                 'The flavor has no extra specs of isolation, so isolation '
                 'refuses it nowhere.'
@@ -108,9 +109,9 @@ class ShowFlavorIsolation(command.ShowOne):
                 f'{key} is no extra spec of nova-isolation and is not '
                 f'enforced. Is {meant} meant?'
             )
-        counts = explanation.get('counts') or {}
+        counts = explanation['counts']
         shown = {
-            'usable': bool(explanation.get('usable')),
+            'usable': explanation['usable'],
             'hosts_total': counts.get('hosts'),
             'hosts_accepted': counts.get('accepted'),
             'hosts_usable': counts.get('usable'),
@@ -118,9 +119,9 @@ class ShowFlavorIsolation(command.ShowOne):
             'refused_by_code': columns.Nested(counts.get('by_code')),
             'flavor': explanation.get('flavor'),
             'mode': explanation.get('mode'),
-            'extra_specs': columns.ExtraSpecs(explanation.get('extra_specs')),
+            'extra_specs': columns.ExtraSpecs(explanation['extra_specs']),
             'near_misses': columns.ExtraSpecs(explanation.get('near_misses')),
-            'hosts': columns.Answers(explanation.get('hosts') or []),
+            'hosts': columns.Answers(explanation['hosts']),
         }
         return self.dict2columns(shown)
 

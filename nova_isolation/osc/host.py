@@ -59,6 +59,8 @@ class ListIsolationHost(command.Lister):
             self.status = command.CANNOT
             self.say(f'{away}\n{_BY_TRAITS}')
             return self._by_traits()
+        if not self.is_complete():
+            self.status = command.CANNOT
         names = ['Host', 'State', 'Mode', 'Fresh', 'Age', 'Offers', 'Refuses']
         if parsed_args.long:
             names += [

@@ -27,7 +27,7 @@ from openstack import exceptions
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
-from nova_isolation.osc import nova
+from nova_isolation.osc import nova_api
 
 #: Resource providers by trait.
 _MICROVERSION = '1.18'
@@ -44,16 +44,16 @@ class Sight:
     :ivar traits: UUID of a compute node -> its traits of isolation
     """
 
-    hosts: tuple[nova.ComputeHost, ...]
+    hosts: tuple[nova_api.ComputeHost, ...]
     traits: Mapping[str, frozenset[str]]
 
-    def of(self, host: nova.ComputeHost) -> frozenset[str]:
+    def of(self, host: nova_api.ComputeHost) -> frozenset[str]:
         """Return the traits of isolation of a host."""
         return self.traits.get(host.uuid, frozenset())
 
     def lacking(
         self,
-        host: nova.ComputeHost,
+        host: nova_api.ComputeHost,
         wanted: Iterable[requirements.Requirement],
     ) -> list[str]:
         """Return the requirements for which a host lacks a trait.
@@ -78,7 +78,7 @@ def required(wanted: requirements.Requirement) -> frozenset[str]:
     return frozenset(mechanism.required_traits(wanted))
 
 
-def look(api: nova.Nova, placement: typing.Any) -> Sight:
+def look(api: nova_api.Nova, placement: typing.Any) -> Sight:
     """Ask Nova and placement.
 
     :param placement: the placement proxy of openstacksdk

@@ -63,6 +63,7 @@ class Cloud(fixtures.Fixture):
     :ivar broken: (method, pattern of a path) -> HTTP status; a negative one
         is that of a proxy, which loses the answer of the server
     :ivar away_after: the one of these after which nothing works any more
+    :ivar unread: the cells that the service could not read
     :ivar asked: (method, path, query, microversion) of each request
     :ivar catalog: the endpoint of the service; None: not in the catalog
     """
@@ -77,6 +78,7 @@ class Cloud(fixtures.Fixture):
         self.hypervisors = []
         self.broken = {}
         self.asked = []
+        self.unread = []
         self.away_after = None
         self._is_away = False
         listener = socket.create_server(('127.0.0.1', 0))
@@ -142,9 +144,8 @@ class Cloud(fixtures.Fixture):
                 answer = responses.PlainTextResponse('away', 503)
                 return await answer(scope, receive, send)
             for (method, pattern), status in self.broken.items():
-                if (method, pattern) == self.away_after:
-                    self._is_away = method == scope['method']
                 if method == scope['method'] and re.search(pattern, path):
+                    self._is_away = (method, pattern) == self.away_after
                     if status < 0:
                         # The answer is lost, what was asked is done.
                         await application(scope, receive, _drop)
@@ -359,7 +360,7 @@ class Cloud(fixtures.Fixture):
         begin = names.index(marker) + 1 if marker else 0
         limit = min(int(request.query_params.get('limit', 1000)), 400)
         page = items[begin : begin + limit]
-        answer = {key: page}
+        answer = {key: page, f'{key}_links': [], 'unread_cells': self.unread}
         if begin + limit < len(items):
             # The address is another one: a token must not be sent there.
             answer[f'{key}_links'] = [
@@ -460,7 +461,9 @@ class Openstack(fixtures.Fixture):
             self.useFixture(fixtures.EnvironmentVariable(name, value))
         # osc-lib keeps the client of a plugin as long as the process lives.
         kept = vars(clientmanager.ClientManager)['isolation']
-        self.useFixture(fixtures.MockPatchObject(kept, '_handle', None))
+        self.useFixture(
+            fixtures.MockPatchObject(kept, '_handle', new_callable=type(None))
+        )
 
     def __call__(self, *arguments):
         """Run a command.
@@ -535,7 +538,7 @@ def explanation(hosts, extra_specs, **more):
             'unmet': [
                 {
                     'code': code,
-                    'requirement': 'isolation:svirt',
+                    'key': 'isolation:svirt',
                     'wanted': 'selinux',
                     'found': 'apparmor',
                     'remedy': 'Load SELinux.',

@@ -58,6 +58,13 @@ class ExplanationTest(base.TestCase):
         shown = self.json(*_SHOW, 'm1', status=1)
         self.assertFalse(shown['usable'])
 
+    def test_a_cell_that_could_not_be_read(self):
+        self.cloud.unread = [{'cell': 'cell2', 'reason': 'a timeout'}]
+        self.run_ok(*_SHOW, 'm1')
+        self.codes['compute1'] = _CODE
+        # Perhaps some host of cell2 would do.
+        self.run_ok(*_SHOW, 'm1', status=2)
+
     def test_refused_only(self):
         self.run_ok(*_SHOW, 'm1', '--refused-only')
         self.assertIn('refused_only=true', self.cloud.asked[-1][2])

@@ -58,6 +58,13 @@ class HostTest(base.TestCase):
         self.assertEqual(['CUSTOM_ISOLATION_GUARDED'], row['Traits'])
         self.assertIn(' GUARDED ', self.run_ok(*_LIST, '--long'))
 
+    def test_a_cell_that_could_not_be_read(self):
+        self.cloud.unread = [{'cell': 'cell2', 'reason': 'a timeout'}]
+        result = self.openstack(*_LIST)
+        self.assertEqual(2, result.status)
+        self.assertIn('compute0001', result.stdout)
+        self.assertIn('the cell cell2: a timeout', result.stderr)
+
     def test_formatters(self):
         self.assertEqual(
             'compute0001\ncompute0002\n',
