@@ -34,7 +34,7 @@ from nova_isolation.service import opts
 CONF = nova.conf.CONF
 
 _PROG = 'nova-isolation-api'
-_CONFIG = '/etc/nova-isolation/api.conf'
+_CONFIG = '/etc/nova-isolation-api/api.conf'
 
 
 def main(arguments: list[str] | None = None) -> int:
