@@ -27,8 +27,6 @@ import functools
 import threading
 import typing
 
-from nova_isolation.model import errors
-
 T = typing.TypeVar('T')
 
 #: Seconds that a call waits for its turn. A call takes milliseconds, so
@@ -36,7 +34,7 @@ T = typing.TypeVar('T')
 _TURN = 5.0
 
 
-class AllHangError(errors.IsolationError, OSError):
+class AllHangError(OSError):
     """As many calls as may run at once hang."""
 
 
