@@ -53,5 +53,8 @@ setuptools.setup(
     pbr=True,
     distclass=_Distribution,
     # pbr asks git for them. Packages of distributions are built without git.
-    package_data={'nova_isolation.page': ['static/*', 'templates/*']},
+    package_data={
+        'nova_isolation.page': ['static/*', 'templates/*'],
+        'nova_isolation.profiles': ['shipped/*'],
+    },
 )

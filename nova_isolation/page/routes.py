@@ -75,12 +75,18 @@ class Page:
     """Answers the requests of browsers."""
 
     def __init__(
-        self, keystone: identity.Identity, known: sessions.Sessions
+        self,
+        keystone: identity.Identity,
+        known: sessions.Sessions,
+        public_url: str = '',
     ) -> None:
         """:param keystone: for the log-in
 
         :param known: who is logged in
+        :param public_url: the address of the service for browsers, without a
+            slash at its end; '': as the browser has named it
         """
+        self._public_url = public_url
         self._keystone = keystone
         self._sessions = known
         self._logins = anyio.CapacityLimiter(_LOGINS)
@@ -116,7 +122,7 @@ class Page:
         ]
 
     async def _start(self, request: requests.Request) -> responses.Response:
-        return _see(f'{_root(request)}/hosts')
+        return _see(f'{self._root(request)}/hosts')
 
     async def _ask(self, request: requests.Request) -> responses.Response:
         """The form for the log-in."""
@@ -133,12 +139,12 @@ class Page:
     ) -> responses.Response:
         visit = request.cookies.get(_VISIT) or secrets.token_urlsafe(32)
         answer = _html(
-            views.Views(_root(request), None).login(
+            views.Views(self._root(request), None).login(
                 self._sessions.csrf(visit), following, message
             ),
             status,
         )
-        _set_cookie(request, answer, _VISIT, visit)
+        self._set_cookie(request, answer, _VISIT, visit)
         return answer
 
     async def _log_in(self, request: requests.Request) -> responses.Response:
@@ -165,16 +171,16 @@ class Page:
         # A new name, so that nobody can have planted it.
         name = self._sessions.add(login)
         LOG.info('User %s has logged in to the page.', login.user_id)
-        answer = _see(f'{_root(request)}{following}')
-        _set_cookie(request, answer, _SESSION, name)
-        answer.delete_cookie(_VISIT, _root(request))
+        answer = _see(f'{self._root(request)}{following}')
+        self._set_cookie(request, answer, _SESSION, name)
+        answer.delete_cookie(_VISIT, self._root(request))
         return answer
 
     async def _log_out(self, request: requests.Request) -> responses.Response:
         form = await _form(request)
         name = request.cookies.get(_SESSION, '')
         if not self._sessions.may_post(name, form.get('csrf', '')):
-            return _see(f'{_root(request)}/hosts')
+            return _see(f'{self._root(request)}/hosts')
         session = self._sessions.end(name)
         if session is not None:
             await to_thread.run_sync(
@@ -186,9 +192,34 @@ class Page:
         self, request: requests.Request, following: str = ''
     ) -> responses.Response:
         query = '?' + parse.urlencode({'following': following})
-        answer = _see(f'{_root(request)}/login' + (query if following else ''))
-        answer.delete_cookie(_SESSION, _root(request))
+        answer = _see(
+            f'{self._root(request)}/login' + (query if following else '')
+        )
+        answer.delete_cookie(_SESSION, self._root(request))
         return answer
+
+    def _root(self, request: requests.Request) -> str:
+        """The address of the page, without a slash at its end."""
+        if self._public_url:
+            return parse.urlsplit(self._public_url).path + PATH
+        root = str(request.scope.get('root_path', ''))
+        return root if root.endswith(PATH) else root + PATH
+
+    def _set_cookie(
+        self,
+        request: requests.Request,
+        answer: responses.Response,
+        name: str,
+        value: str,
+    ) -> None:
+        answer.set_cookie(
+            name,
+            value,
+            path=self._root(request),
+            secure=(self._public_url or str(request.url)).startswith('https:'),
+            httponly=True,
+            samesite='strict',
+        )
 
     def _view(
         self, show: _Show
@@ -198,14 +229,16 @@ class Page:
         async def answer(request: requests.Request) -> responses.Response:
             name = request.cookies.get(_SESSION, '')
             session = self._sessions.get(name)
-            here = request.url.path.removeprefix(_root(request))
+            here = '/' + request.url.path.partition(f'{PATH}/')[2]
             if request.url.query:
                 here = f'{here}?{request.url.query}'
             if session is None:
                 return self._to_login(request, _following(here))
             now = datetime.datetime.now(datetime.timezone.utc)
             shown = views.Views(
-                _root(request), session, now.strftime('%Y-%m-%d %H:%M:%S UTC')
+                self._root(request),
+                session,
+                now.strftime('%Y-%m-%d %H:%M:%S UTC'),
             )
             try:
                 render = await show(
@@ -348,31 +381,9 @@ def _see(address: str) -> responses.Response:
     return responses.RedirectResponse(address, 303, _HEADERS)
 
 
-def _root(request: requests.Request) -> str:
-    """The address of the page, without a slash at its end."""
-    root = str(request.scope.get('root_path', ''))
-    return root if root.endswith(PATH) else root + PATH
-
-
 def _following(wanted: str) -> str:
     """A view of this page, whatever was wanted."""
     return wanted if _FOLLOWING.fullmatch(wanted) else '/hosts'
-
-
-def _set_cookie(
-    request: requests.Request,
-    answer: responses.Response,
-    name: str,
-    value: str,
-) -> None:
-    answer.set_cookie(
-        name,
-        value,
-        path=_root(request),
-        secure=request.url.scheme == 'https',
-        httponly=True,
-        samesite='strict',
-    )
 
 
 async def _form(request: requests.Request) -> Mapping[str, str]:
