@@ -12,6 +12,7 @@
 
 """Reads the whole cloud from Nova's databases: API database and all cells."""
 
+from collections.abc import Mapping
 import dataclasses
 import logging
 import time
@@ -23,10 +24,39 @@ from oslo_utils import strutils
 
 from nova_isolation.cloud import compute_nodes
 from nova_isolation.cloud import flavors
+from nova_isolation.cloud import placement_traits
+from nova_isolation.cloud import servers
 from nova_isolation.model import printable
 from nova_isolation.report import picture
+from nova_isolation.report import server
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds for which what placement holds is not asked for again: only the
+#: audit needs it, and it takes one request for each trait.
+_TRAITS_AGE = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cell:
+    """What a cell held when it was last read."""
+
+    nodes: list[picture.ComputeNode] = dataclasses.field(default_factory=list)
+    servers: list[server.Server] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Traits:
+    """What placement held when it was last asked.
+
+    :ivar asked_at: when, by the monotonic clock
+    :ivar held: see :attr:`nova_isolation.report.picture.Picture.traits`
+    :ivar trouble: why it could not be asked
+    """
+
+    asked_at: float
+    held: Mapping[str, frozenset[str]] | None
+    trouble: str = ''
 
 
 class CloudReader:
@@ -38,8 +68,9 @@ class CloudReader:
     """
 
     def __init__(self) -> None:
-        #: UUID of a cell -> its nodes when it was last read
-        self._last: dict[str, list[picture.ComputeNode]] = {}
+        #: UUID of a cell -> what it held when it was last read
+        self._last: dict[str, _Cell] = {}
+        self._traits: _Traits | None = None
 
     def read(self) -> picture.Picture:
         """Read everything. For one thread at a time.
@@ -49,14 +80,18 @@ class CloudReader:
         began = time.time()
         found = tuple(flavors.every())
         nodes: list[picture.ComputeNode] = []
+        tagged: list[server.Server] = []
         unread = []
         cells = objects.CellMappingList.get_all(
             nova_context.get_admin_context()
         )
         for cell in cells:
             try:
-                self._last[cell.uuid] = compute_nodes.of_cell(cell)
-                nodes += self._last[cell.uuid]
+                read = _Cell(
+                    compute_nodes.of_cell(cell), servers.of_cell(cell)
+                )
+                self._last[cell.uuid] = read
+                nodes += read.nodes
             except Exception as error:
                 # The database of one cell may be away in many ways.
                 name = compute_nodes.cell_name(cell)
@@ -71,16 +106,38 @@ class CloudReader:
                     dataclasses.replace(
                         node, state=f'is in cell {name}, which cannot be read'
                     )
-                    for node in self._last.get(cell.uuid, ())
+                    for node in self._last.get(cell.uuid, _Cell()).nodes
                 ]
+            tagged += self._last.get(cell.uuid, _Cell()).servers
         for gone in set(self._last) - {cell.uuid for cell in cells}:
             del self._last[gone]
+        held = self._traits_now()
         return picture.Picture(
             began,
             tuple(sorted(nodes, key=lambda node: (node.host, node.uuid))),
             found,
             tuple(sorted(unread, key=lambda one: one.cell)),
+            tuple(sorted(tagged, key=lambda one: one.uuid)),
+            held.held,
+            held.trouble,
         )
+
+    def _traits_now(self) -> _Traits:
+        """Return what placement holds, asked a minute ago at most."""
+        now = time.monotonic()
+        known = self._traits
+        if known is not None and now - known.asked_at < _TRAITS_AGE:
+            return known
+        try:
+            found = _Traits(now, placement_traits.of_all_nodes())
+        except placement_traits.PlacementUnread as error:
+            found = _Traits(now, None, str(error))
+            if known is None or known.trouble != found.trouble:
+                LOG.warning(
+                    'The audit does not know the traits of hosts: %s', error
+                )
+        self._traits = found
+        return found
 
 
 def compute_nodes_of_all_cells() -> list[picture.ComputeNode]:

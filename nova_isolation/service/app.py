@@ -25,6 +25,7 @@ from starlette import responses
 from starlette import routing
 
 from nova_isolation.service import answers
+from nova_isolation.service import audit
 from nova_isolation.service import endpoint
 from nova_isolation.service import errors
 from nova_isolation.service import explain
@@ -42,7 +43,11 @@ _HEADERS = {'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff'}
 
 def endpoints() -> list[endpoint.Endpoint]:
     """Return the calls that need a token, each with a state of its own."""
-    return [*hosts.Hosts().endpoints(), *explain.Explain().endpoints()]
+    return [
+        *hosts.Hosts().endpoints(),
+        *explain.Explain().endpoints(),
+        *audit.endpoints(),
+    ]
 
 
 def make(

@@ -22,6 +22,7 @@ from oslo_policy import policy
 from starlette import requests
 
 from nova_isolation.attestation import service as attestation
+from nova_isolation.report import audit
 from nova_isolation.report import explanation
 from nova_isolation.report import picture
 from nova_isolation.service import answers
@@ -44,6 +45,7 @@ class Parts:
     :ivar public_url: the address of the service in links, without a slash at
         its end; '': as the client has named it
     :ivar kept: answers that are still true
+    :ivar said: what the configuration of the service says about the cloud
     """
 
     identify: keystone.Identify
@@ -55,6 +57,9 @@ class Parts:
     max_limit: int = 1000
     public_url: str = ''
     kept: answers.Answers = dataclasses.field(default_factory=answers.Answers)
+    said: audit.Configuration = dataclasses.field(
+        default_factory=audit.Configuration
+    )
 
 
 @dataclasses.dataclass(frozen=True)

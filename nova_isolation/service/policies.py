@@ -26,6 +26,7 @@ HOSTS_LIST = 'isolation:hosts:list'
 HOSTS_SHOW = 'isolation:hosts:show'
 FLAVORS_LIST = 'isolation:flavors:list'
 FLAVORS_EXPLAIN = 'isolation:flavors:explain'
+AUDIT = 'isolation:audit'
 
 
 def _rule(
@@ -67,6 +68,12 @@ _RULES = [
         'of extra specs that no flavor has yet.',
         ('GET', '/v1/flavors/{flavor}/explain'),
         ('POST', '/v1/explain'),
+    ),
+    _rule(
+        AUDIT,
+        ADMIN_OR_SYSTEM_READER,
+        'Audit the whole cloud: what does not keep what flavors promise.',
+        ('GET', '/v1/audit'),
     ),
 ]
 
