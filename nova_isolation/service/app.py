@@ -33,6 +33,7 @@ from nova_isolation.service import hosts
 from nova_isolation.service import openapi
 from nova_isolation.service import picture_keeper
 from nova_isolation.service import request_id
+from nova_isolation.service import servers
 from nova_isolation.service import versions
 
 LOG = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def endpoints() -> list[endpoint.Endpoint]:
     return [
         *hosts.Hosts().endpoints(),
         *explain.Explain().endpoints(),
+        *servers.Servers().endpoints(),
         *audit.endpoints(),
     ]
 

@@ -16,6 +16,7 @@ import datetime
 from unittest import mock
 
 from nova import exception as nova_exception
+from nova import objects
 from nova.tests.fixtures import libvirt as fakelibvirt
 import oslo_messaging
 from oslo_utils import uuidutils
@@ -184,7 +185,9 @@ class LiveTest(TestCase):
         super().setUp()
         from nova_isolation.cloud import cells
 
-        self.live = live_servers.LiveServers(cells.every)
+        self.live = live_servers.LiveServers(
+            lambda: list(objects.CellMappingList.get_all(self.context))
+        )
 
     def test_find(self):
         server = self.boot(self.tagged())
