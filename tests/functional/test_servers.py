@@ -183,7 +183,6 @@ class LiveTest(TestCase):
 
     def setUp(self):
         super().setUp()
-        from nova_isolation.cloud import cells
 
         self.live = live_servers.LiveServers(
             lambda: list(objects.CellMappingList.get_all(self.context))
