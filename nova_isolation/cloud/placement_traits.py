@@ -12,6 +12,10 @@
 
 """The traits of isolation that placement holds for compute nodes."""
 
+from collections.abc import Callable
+from collections.abc import Mapping
+import logging
+import time
 import typing
 import urllib.parse
 
@@ -20,12 +24,51 @@ from nova.scheduler.client import report
 from nova_isolation.model import errors
 from nova_isolation.model import traits
 
+LOG = logging.getLogger(__name__)
+
+#: Traits of compute nodes, by their UUIDs; None: not known.
+Held = Mapping[str, frozenset[str]] | None
+
+#: Seconds for which an answer is kept: only the audit needs it, and it takes
+#: one request for each trait that exists.
+_KEPT = 60.0
+
 #: The microversion that knows filters by traits (1.18).
 _VERSION = '1.18'
 
 
 class PlacementUnread(errors.IsolationError):
     """Placement cannot be asked. The message has no credentials."""
+
+
+class KeptTraits:
+    """What placement holds, asked for now and then. For one thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """:param clock: seconds; never set back"""
+        self._clock = clock
+        self._asked_at: float | None = None
+        self._answer: tuple[Held, str] = None, 'placement was not asked'
+
+    def now(self) -> tuple[Held, str]:
+        """Return the traits, a minute old at most.
+
+        :returns: the traits, and why they are not known, or ''
+        """
+        now = self._clock()
+        if self._asked_at is None or now - self._asked_at >= _KEPT:
+            self._asked_at = now
+            before = self._answer[1]
+            try:
+                self._answer = of_all_nodes(), ''
+            except PlacementUnread as error:
+                self._answer = None, str(error)
+                if before != str(error):
+                    LOG.warning(
+                        'The audit does not know the traits of hosts: %s',
+                        error,
+                    )
+        return self._answer
 
 
 def of_all_nodes() -> dict[str, frozenset[str]]:

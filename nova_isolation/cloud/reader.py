@@ -12,29 +12,24 @@
 
 """Reads the whole cloud from Nova's databases: API database and all cells."""
 
-from collections.abc import Mapping
 import dataclasses
 import logging
 import time
 
-from nova import context as nova_context
-from nova import objects
 from oslo_db import exception as db_exception
 from oslo_utils import strutils
 
+from nova_isolation.cloud import cells
 from nova_isolation.cloud import compute_nodes
 from nova_isolation.cloud import flavors
 from nova_isolation.cloud import placement_traits
 from nova_isolation.cloud import servers
+from nova_isolation.model import errors
 from nova_isolation.model import printable
 from nova_isolation.report import picture
 from nova_isolation.report import server
 
 LOG = logging.getLogger(__name__)
-
-#: Seconds for which what placement holds is not asked for again: only the
-#: audit needs it, and it takes one request for each trait.
-_TRAITS_AGE = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,18 +40,8 @@ class _Cell:
     servers: list[server.Server] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Traits:
-    """What placement held when it was last asked.
-
-    :ivar asked_at: when, by the monotonic clock
-    :ivar held: see :attr:`nova_isolation.report.picture.Picture.traits`
-    :ivar trouble: why it could not be asked
-    """
-
-    asked_at: float
-    held: Mapping[str, frozenset[str]] | None
-    trouble: str = ''
+class ApiDatabaseUnread(errors.IsolationError):
+    """Nova's API database cannot be read; the message has no credentials."""
 
 
 class CloudReader:
@@ -67,25 +52,35 @@ class CloudReader:
     scheduler does not use a cell that does not answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cell_connection: str = '') -> None:
+        """:param cell_connection: see
+        :func:`nova_isolation.cloud.cells.connection`
+        """
+        self._connection = cell_connection
         #: UUID of a cell -> what it held when it was last read
         self._last: dict[str, _Cell] = {}
-        self._traits: _Traits | None = None
+        self._traits = placement_traits.KeptTraits()
 
     def read(self) -> picture.Picture:
         """Read everything. For one thread at a time.
 
-        :raises Exception: the API database cannot be read
+        :raises ApiDatabaseUnread: the API database cannot be read
         """
         began = time.time()
-        found = tuple(flavors.every())
+        try:
+            found = tuple(flavors.every())
+            mappings = cells.every(self._connection)
+        except cells.CellConnectionError as error:
+            raise ApiDatabaseUnread(str(error)) from None
+        except Exception as error:
+            # A database may be away in many ways.
+            raise ApiDatabaseUnread(
+                f'the API database cannot be read: {why(error)}'
+            ) from error
         nodes: list[picture.ComputeNode] = []
         tagged: list[server.Server] = []
         unread = []
-        cells = objects.CellMappingList.get_all(
-            nova_context.get_admin_context()
-        )
-        for cell in cells:
+        for cell in mappings:
             try:
                 read = _Cell(
                     compute_nodes.of_cell(cell), servers.of_cell(cell)
@@ -109,35 +104,18 @@ class CloudReader:
                     for node in self._last.get(cell.uuid, _Cell()).nodes
                 ]
             tagged += self._last.get(cell.uuid, _Cell()).servers
-        for gone in set(self._last) - {cell.uuid for cell in cells}:
+        for gone in set(self._last) - {cell.uuid for cell in mappings}:
             del self._last[gone]
-        held = self._traits_now()
+        held, trouble = self._traits.now()
         return picture.Picture(
             began,
             tuple(sorted(nodes, key=lambda node: (node.host, node.uuid))),
             found,
             tuple(sorted(unread, key=lambda one: one.cell)),
             tuple(sorted(tagged, key=lambda one: one.uuid)),
-            held.held,
-            held.trouble,
+            held,
+            trouble,
         )
-
-    def _traits_now(self) -> _Traits:
-        """Return what placement holds, asked a minute ago at most."""
-        now = time.monotonic()
-        known = self._traits
-        if known is not None and now - known.asked_at < _TRAITS_AGE:
-            return known
-        try:
-            found = _Traits(now, placement_traits.of_all_nodes())
-        except placement_traits.PlacementUnread as error:
-            found = _Traits(now, None, str(error))
-            if known is None or known.trouble != found.trouble:
-                LOG.warning(
-                    'The audit does not know the traits of hosts: %s', error
-                )
-        self._traits = found
-        return found
 
 
 def compute_nodes_of_all_cells() -> list[picture.ComputeNode]:
@@ -146,9 +124,7 @@ def compute_nodes_of_all_cells() -> list[picture.ComputeNode]:
     :raises Exception: a database cannot be read
     """
     nodes: list[picture.ComputeNode] = []
-    for cell in objects.CellMappingList.get_all(
-        nova_context.get_admin_context()
-    ):
+    for cell in cells.every():
         nodes += compute_nodes.of_cell(cell)
     return sorted(nodes, key=lambda node: (node.host, node.uuid))
 
