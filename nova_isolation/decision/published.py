@@ -79,6 +79,40 @@ class PublishedDecision:
         """Whether the statements of third parties count for this flavor."""
         return self._cache.asks
 
+    def codes(
+        self,
+        stats: Mapping[str, object] | None,
+        now: float,
+        statements: cache.Statements = evidence.NO_EVIDENCE,
+        confirmed: float | None = None,
+    ) -> tuple[str, ...]:
+        """Return why a host is refused, without words.
+
+        The scheduler asks this for each host: of ten thousand refusals it
+        reads no word.
+
+        :param stats: the stats of the host's compute node; None or empty for
+            a node that has not reported yet
+        :param now: seconds since the epoch, by the clock of this host
+        :param statements: name of a mechanism -> what a third party has
+            stated about the host
+        :param confirmed: seconds since the epoch by the clock that ages the
+            statements (``Attestation.clock``); ``now`` where it is None
+        :returns: the reason codes of :meth:`decide`; empty where the guest is
+            accepted
+        """
+        if stats is None:
+            stats = {}
+        codes = self._cache.codes(
+            stats.get(facts.STAT),
+            facts.age(stats, now),
+            statements,
+            now if confirmed is None else confirmed,
+        )
+        if self._refuses_audit and _audits(stats):
+            return tuple(sorted({reasons.HOST_AUDITS.code, *codes}))
+        return codes
+
     def decide(
         self,
         stats: Mapping[str, object] | None,
@@ -88,13 +122,8 @@ class PublishedDecision:
     ) -> decision.Decision:
         """Decide about one host.
 
-        :param stats: the stats of the host's compute node; None or empty for
-            a node that has not reported yet
-        :param now: seconds since the epoch, by the clock of this host
-        :param statements: name of a mechanism -> what a third party has
-            stated about the host
-        :param confirmed: seconds since the epoch by the clock that ages the
-            statements (``Attestation.clock``); ``now`` where it is None
+        The parameters are those of :meth:`codes`.
+
         :returns: accepted, or every requirement that is not met
         """
         if stats is None:
@@ -105,9 +134,22 @@ class PublishedDecision:
             statements,
             now if confirmed is None else confirmed,
         )
-        if self._refuses_audit and not enforces(stats):
+        if self._refuses_audit and _audits(stats):
             return _with_mode(answer, stats)
         return answer
+
+
+def _audits(stats: Mapping[str, object]) -> bool:
+    """Whether a host has to be refused because it does not enforce.
+
+    A host that runs another driver, or has not reported yet, has neither mode
+    nor facts; the missing facts say so already.
+    """
+    if enforces(stats):
+        return False
+    return stats.get(facts.MODE_STAT) is not None or bool(
+        stats.get(facts.STAT)
+    )
 
 
 def _with_mode(
@@ -115,10 +157,6 @@ def _with_mode(
 ) -> decision.Decision:
     """Add to a decision that the host does not enforce."""
     mode = stats.get(facts.MODE_STAT)
-    if mode is None and not stats.get(facts.STAT):
-        # The host runs another driver, or has not reported yet: the missing
-        # facts say so already.
-        return answer
     found = 'no published mode' if mode is None else f'mode {mode}'
     return decision.Decision(
         (
