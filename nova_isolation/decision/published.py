@@ -33,13 +33,23 @@ from nova_isolation.model import requirements
 _ENFORCE = 'enforce'
 
 
+def document(stats: Mapping[str, object]) -> object:
+    """The facts that a host has published, a JSON text; None: none."""
+    return stats.get(facts.STAT)
+
+
+def mode(stats: Mapping[str, object]) -> object:
+    """The ``[isolation] mode`` that a host has published; None: none."""
+    return stats.get(facts.MODE_STAT)
+
+
 def enforces(stats: Mapping[str, object] | None) -> bool:
     """Whether a host has published that it enforces.
 
     :param stats: the stats of the host's compute node; None or empty for a
         node that has not reported yet
     """
-    return (stats or {}).get(facts.MODE_STAT) == _ENFORCE
+    return mode(stats or {}) == _ENFORCE
 
 
 class PublishedDecision:
@@ -104,7 +114,7 @@ class PublishedDecision:
         if stats is None:
             stats = {}
         codes = self._cache.codes(
-            stats.get(facts.STAT),
+            document(stats),
             facts.age(stats, now),
             statements,
             now if confirmed is None else confirmed,
@@ -129,7 +139,7 @@ class PublishedDecision:
         if stats is None:
             stats = {}
         answer = self._cache.decide(
-            stats.get(facts.STAT),
+            document(stats),
             facts.age(stats, now),
             statements,
             now if confirmed is None else confirmed,
@@ -147,17 +157,15 @@ def _audits(stats: Mapping[str, object]) -> bool:
     """
     if enforces(stats):
         return False
-    return stats.get(facts.MODE_STAT) is not None or bool(
-        stats.get(facts.STAT)
-    )
+    return mode(stats) is not None or bool(document(stats))
 
 
 def _with_mode(
     answer: decision.Decision, stats: Mapping[str, object]
 ) -> decision.Decision:
     """Add to a decision that the host does not enforce."""
-    mode = stats.get(facts.MODE_STAT)
-    found = 'no published mode' if mode is None else f'mode {mode}'
+    its = mode(stats)
+    found = 'no published mode' if its is None else f'mode {its}'
     return decision.Decision(
         (
             reasons.Unmet(
