@@ -207,10 +207,11 @@ def _run(
     return supervisor.log(stream).read_bytes()
 
 
-def configure(cloud: clouds.Cloud, plugin: ini.Settings) -> None:
+def configure(cloud: clouds.Cloud, more: ini.Settings) -> None:
     """Write tempest.conf, for a cloud that is up.
 
-    :param plugin: what it has for the plugin of this project
+    :param more: options for the plugin of this project, and others that win
+        over those of the lab
     """
     api = guests.Guests(cloud).api
     flavors = [
@@ -225,7 +226,7 @@ def configure(cloud: clouds.Cloud, plugin: ini.Settings) -> None:
         ini.render(
             ini.merge(
                 tempest.tempest(cloud.site, image, (flavors[0], flavors[1])),
-                plugin,
+                more,
             )
         ),
     )

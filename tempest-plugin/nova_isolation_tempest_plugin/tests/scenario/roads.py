@@ -121,7 +121,10 @@ class RoadsTestCase(base.TestCase):
 
     def test_live_migration(self) -> None:
         """The guest runs on elsewhere."""
-        if not CONF.compute_feature_enabled.live_migration or len(self.computes()) < 2:
+        if (
+            not CONF.compute_feature_enabled.live_migration
+            or len(self.computes()) < 2
+        ):
             raise self.skipException('live migration is not available')
         self.admin_servers.live_migrate_server(
             self.server, host=None, block_migration='auto'

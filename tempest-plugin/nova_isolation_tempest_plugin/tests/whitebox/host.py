@@ -10,9 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a compute host says of a guest, over ssh."""
+"""What a compute host says of its guests, over ssh."""
 
-import dataclasses
 import re
 import shlex
 from typing import Any
@@ -21,43 +20,25 @@ from xml.etree import ElementTree
 from tempest import config
 from tempest.lib.common import ssh
 
+from nova_isolation_tempest_plugin.tests.whitebox import guest
+
 CONF = config.CONF
-
-
-@dataclasses.dataclass(frozen=True)
-class Guest:
-    """A guest as libvirt and the kernel of its host see it.
-
-    :ivar wanted: the security label that libvirt's XML has for the process
-    :ivar image: the label that libvirt's XML has for the disks
-    :ivar label: the label of the process, of /proc/PID/attr/current
-    :ivar seccomp: "Seccomp" of /proc/PID/status; 2 is a filter
-    :ivar state: libvirt's state of the domain
-    """
-
-    wanted: str
-    image: str
-    label: str
-    seccomp: int
-    state: str
-
-    @property
-    def categories(self) -> frozenset[str]:
-        """The MCS categories of the process's SELinux label, as cN.
-
-        Empty where the label is none of SELinux. A range cN.cM is the set of
-        all between.
-        """
-        _, _, level = self.label.partition(':s0:')
-        found: set[str] = set()
-        for part in filter(None, level.split(',')):
-            first, _, last = part.partition('.')
-            numbers = (
-                int(n.removeprefix('c')) for n in (first, last or first)
-            )
-            start, end = numbers
-            found.update(f'c{n}' for n in range(start, end + 1))
-        return frozenset(found)
+#: A line that no part of an answer has.
+_END = '--- end of a part ---'
+#: Everything in one command, because each is a login of its own.
+_QUESTIONS = """
+set -eu
+pid=$(cat {folder}/{name}.pid)
+{virsh} dumpxml {name}
+echo '{end}'
+{virsh} domstate {name}
+echo '{end}'
+cat /proc/$pid/status
+echo '{end}'
+tr '\\0' ' ' </proc/$pid/cmdline
+echo '{end}'
+cat /proc/$pid/attr/current
+"""
 
 
 class Host:
@@ -75,7 +56,7 @@ class Host:
             channel_timeout=options.command_timeout,
         )
 
-    def guest(self, server: dict[str, Any]) -> Guest:
+    def guest(self, server: dict[str, Any]) -> guest.Guest:
         """Look at a running guest.
 
         :param server: as an admin sees it
@@ -83,40 +64,35 @@ class Host:
             guest
         :raises ValueError: its process is not what it should be
         """
-        name = server['OS-EXT-SRV-ATTR:instance_name']
-        xml = ElementTree.fromstring(self._virsh('dumpxml', name))
-        pid = self._pid(name, server['id'])
-        status = self._read(f'/proc/{pid}/status')
-        found = re.search(r'^Seccomp:\s*(\d+)$', status, re.MULTILINE)
-        if found is None:
-            raise ValueError(f'the kernel says no Seccomp of {pid}: {status}')
-        return Guest(
-            xml.findtext('./seclabel/label', ''),
-            xml.findtext('./seclabel/imagelabel', ''),
-            self._read(f'/proc/{pid}/attr/current').rstrip('\0\n'),
-            int(found[1]),
-            self._virsh('domstate', name).strip(),
+        options = CONF.isolation_whitebox
+        answer = self._run(
+            _QUESTIONS.format(
+                folder=shlex.quote(options.pid_folder),
+                name=shlex.quote(server['OS-EXT-SRV-ATTR:instance_name']),
+                virsh=options.virsh,
+                end=_END,
+            )
+        )
+        xml, state, status, arguments, label = answer.split(f'{_END}\n')
+        if server['id'] not in arguments:
+            raise ValueError(f'no QEMU of {server["id"]}: {arguments}')
+        seccomp = re.search(r'^Seccomp:\s*(\d+)$', status, re.MULTILINE)
+        if seccomp is None:
+            raise ValueError(f'the kernel says nothing of Seccomp: {status}')
+        domain = ElementTree.fromstring(xml.strip())
+        return guest.Guest(
+            domain.findtext('./seclabel/label', ''),
+            domain.findtext('./seclabel/imagelabel', ''),
+            label.rstrip('\0\n'),
+            int(seccomp[1]),
+            state.strip(),
         )
 
     def enforces(self) -> bool:
         """Return whether the kernel of the host enforces SELinux."""
-        return self._read('/sys/fs/selinux/enforce').strip() == '1'
+        return self._run('cat /sys/fs/selinux/enforce').strip() == '1'
 
-    def _pid(self, name: str, server: str) -> int:
-        text = self._read(f'{CONF.isolation_whitebox.pid_folder}/{name}.pid')
-        pid = int(text)
-        if server not in self._read(f'/proc/{pid}/cmdline'):
-            raise ValueError(f'process {pid} is not the QEMU of {server}')
-        return pid
-
-    def _virsh(self, *words: str) -> str:
-        return self._run(
-            f'{CONF.isolation_whitebox.virsh} {shlex.join(words)}'
-        )
-
-    def _read(self, path: str) -> str:
-        return self._run(f'cat {shlex.quote(path)}')
-
-    def _run(self, command: str) -> str:
+    def _run(self, script: str) -> str:
+        command = f'sh -c {shlex.quote(script)}'
         become = CONF.isolation_whitebox.become
         return str(self._ssh.exec_command(f'{become} {command}'.strip()))
