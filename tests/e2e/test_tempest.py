@@ -19,6 +19,7 @@ import io
 from pathlib import Path
 
 from lab import tempest
+from lab.config import tempest as plugin_options
 from lab.machine import image
 from lab.run import layout
 from tests.e2e import machines
@@ -42,6 +43,7 @@ class WhiteboxTest(machines.TestCase):
             self.cloud,
             {
                 'compute': {'build_timeout': int(self.boot_seconds)},
+                **plugin_options.plugin(),
                 'isolation_whitebox': {
                     'hosts': f'{self.HOST}:127.0.0.1',
                     'port': self.cloud.site.ports.ssh(self.host.index),
@@ -57,4 +59,4 @@ class WhiteboxTest(machines.TestCase):
             {how for _, how in tests},
             '\n'.join(count_tests.last_words(io.BytesIO(stream))),
         )
-        self.assertEqual(5, len(tests))
+        self.assertEqual(6, len(tests))

@@ -92,6 +92,11 @@ class Host:
         """Return whether the kernel of the host enforces SELinux."""
         return self._run('cat /sys/fs/selinux/enforce').strip() == '1'
 
+    def domains(self) -> frozenset[str]:
+        """Return the UUIDs of all guests that libvirt of the host knows."""
+        virsh = CONF.isolation_whitebox.virsh
+        return frozenset(self._run(f'{virsh} list --all --uuid').split())
+
     def _run(self, script: str) -> str:
         command = f'sh -c {shlex.quote(script)}'
         become = CONF.isolation_whitebox.become

@@ -37,10 +37,14 @@ class ProcessesTest(base.TestCase):
         """Boot the guests and look at them."""
         super().resource_setup()
         specs = our_config.extra_specs(CONF.isolation_whitebox.extra_specs)
-        flavor, name = cls.flavor(specs), min(CONF.isolation_whitebox.hosts)
-        cls.host = host.Host(name)
+        flavor, cls.name = (
+            cls.flavor(specs),
+            min(CONF.isolation_whitebox.hosts),
+        )
+        cls.host = host.Host(cls.name)
         cls.model = specs['isolation:svirt']
-        servers = [cls.create(flavor, host=name) for _ in range(2)]
+        servers = [cls.create(flavor, host=cls.name) for _ in range(2)]
+        cls.running = set(servers)
         cls.guests = []
         for server in servers:
             found = cls.reach(server, 'ACTIVE', 'ERROR')
@@ -84,3 +88,16 @@ class ProcessesTest(base.TestCase):
         self.assertEqual(
             [_SECCOMP_FILTER] * 2, [g.seccomp for g in self.guests]
         )
+
+    def test_a_refused_guest_leaves_no_domain(self) -> None:
+        """libvirt knows the guests that run, and not the one refused."""
+        flavor = self.flavor(
+            our_config.extra_specs(CONF.isolation.forced_extra_specs)
+        )
+        zone = self.computes()[self.name]
+        server = self.boot(flavor, availability_zone=f'{zone}:{self.name}')
+        self.assertEqual('ERROR', server['status'])
+        self.assertIn(('isolation_decide', 'Error'), self.ours(server['id']))
+        domains = self.host.domains()
+        self.assertLessEqual(self.running, domains)
+        self.assertNotIn(server['id'], domains)
