@@ -40,7 +40,7 @@ class TestCase(test.BaseTestCase):
 
     @classmethod
     def skip_checks(cls) -> None:
-        """Skip where Nova is too old, or where placement is not there."""
+        """Skip where Nova is too old."""
         super().skip_checks()
         api_version_utils.check_skip_with_microversion(
             cls.microversion,
@@ -48,8 +48,6 @@ class TestCase(test.BaseTestCase):
             CONF.compute.min_microversion,
             CONF.compute.max_microversion,
         )
-        if not CONF.service_available.placement:
-            raise cls.skipException('placement is not available')
 
     @classmethod
     def setup_credentials(cls) -> None:
