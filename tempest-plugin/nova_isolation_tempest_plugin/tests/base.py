@@ -140,7 +140,15 @@ class TestCase(test.BaseTestCase):
             cls.admin_servers.delete_server(server)
         except exceptions.NotFound:
             return
-        cls.admin_servers.wait_for_resource_deletion(server)
+        cls.wait(f'the end of {server}', lambda: cls._is_gone(server))
+
+    @classmethod
+    def _is_gone(cls, server: str) -> bool:
+        try:
+            cls.show(server)
+        except exceptions.NotFound:
+            return True
+        return False
 
     @classmethod
     def show(cls, server: str) -> dict[str, Any]:

@@ -99,7 +99,6 @@ class LandingTest(base.TestCase):
             server['id'],
             host=self.others[0],
             block_migration='auto',
-            force=False,
         )
         self.wait(
             'the live migration to be refused',
