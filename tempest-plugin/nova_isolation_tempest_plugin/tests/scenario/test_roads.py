@@ -36,6 +36,50 @@ class TaggedRoadsTest(roads.RoadsTestCase):
         """Nothing but successful verifications was written, at least one."""
         self.assertEqual({_VERIFIED}, set(self.new_events()))
 
+    def test_stop_and_start(self) -> None:
+        """Nothing runs in between."""
+        self.servers.stop_server(self.server)
+        self.reach(self.server, 'SHUTOFF')
+        self.servers.start_server(self.server)
+        self.reach_active()
+        self.arrived()
+
+    def test_resize(self) -> None:
+        """The server may go to another host."""
+        if not CONF.compute_feature_enabled.resize:
+            raise self.skipException('resize is not available')
+        self.servers.resize_server(self.server, self.flavor(self.SPECS))
+        found = self.reach(self.server, 'VERIFY_RESIZE', 'ERROR')
+        self.assertEqual('VERIFY_RESIZE', found['status'], found.get('fault'))
+        self.servers.confirm_resize_server(self.server)
+        self.reach_active()
+        self.arrived()
+
+    def test_shelve_and_unshelve(self) -> None:
+        """The server may come back on another host."""
+        if not CONF.compute_feature_enabled.shelve:
+            raise self.skipException('shelve is not available')
+        self.servers.shelve_server(self.server)
+        if (
+            self.reach(self.server, 'SHELVED', 'SHELVED_OFFLOADED')['status']
+            == 'SHELVED'
+        ):
+            self.admin_servers.shelve_offload_server(self.server)
+            self.reach(self.server, 'SHELVED_OFFLOADED')
+        self.servers.unshelve_server(self.server)
+        self.reach_active()
+        self.arrived()
+
+    def test_suspend_and_resume(self) -> None:
+        """The memory of the guest is stored in between."""
+        if not CONF.compute_feature_enabled.suspend:
+            raise self.skipException('suspend is not available')
+        self.servers.suspend_server(self.server)
+        self.reach(self.server, 'SUSPENDED')
+        self.servers.resume_server(self.server)
+        self.reach_active()
+        self.arrived()
+
     def test_refused_resize(self) -> None:
         """The server stays as it is where no host offers the new flavor."""
         if not CONF.compute_feature_enabled.resize:
