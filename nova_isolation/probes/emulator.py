@@ -81,7 +81,7 @@ class _File:
 
 def fingerprint(
     path: str, others: Iterable[str], root: str = ''
-) -> tuple[tuple[str, program.Identity | None], ...]:
+) -> program.Fingerprint:
     """Return the identity of the files on which :func:`examine` depends.
 
     A module that is installed or removed changes the types that the emulator
@@ -95,8 +95,18 @@ def fingerprint(
     """
     return (
         (path, program.identity(_seen(path, root))),
-        *((other, _identity(other, root)) for other in others),
+        *identities(others, root),
     )
+
+
+def identities(paths: Iterable[str], root: str = '') -> program.Fingerprint:
+    """Return the identity of files and folders that need not exist.
+
+    :param paths: where they are
+    :param root: the root folder of all of them; '': that of this process
+    :raises OSError: whether one exists cannot be found out
+    """
+    return tuple((path, _identity(path, root)) for path in paths)
 
 
 def _seen(path: str, root: str) -> str:
@@ -156,7 +166,7 @@ def examine(
         file.hardening,
         types,
         'sandbox' in options,
-        tuple(sorted(file.folders | loaded)),
+        identities(sorted(file.folders | loaded), root),
     )
 
 
