@@ -84,6 +84,11 @@ class ContainerTest(machines.TestCase):
         self.assertIn(':svirt_t:', self.guests.label(server))
 
     def test_without_selinuxfs(self) -> None:
+        # It leaves the machine's only processor, which is emulated, to others.
+        (server,) = self.shared
+        self.api.compute.pause_server(server)
+        self.guests.wait_status(server, ('PAUSED',))
+        self.addCleanup(self.api.compute.unpause_server, server)
         site, daemon = self.cloud.site, nova.compute_name(self.HOST)
         (volume,) = edpm.extra_volumes()
         self.addCleanup(self.cloud.restart, daemon)
