@@ -97,4 +97,4 @@ class ContainerTest(machines.TestCase):
         self.cloud.restart(daemon)
         flavor = self.flavor({'isolation:svirt': 'selinux'})
         self.assertNoValidHost(self.boot_flavor(flavor))
-        self.assertExplained(flavor, 'isolation.svirt.selinux_unseen')
+        self.wait_explained(flavor, 'isolation.svirt.selinux_unseen')

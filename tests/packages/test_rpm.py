@@ -83,7 +83,8 @@ class RpmTest(base.TestCase):
             (
                 'python3-nova-isolation',
                 {'nova-isolation.pth', 'nova_isolation_finder.py',
-                 'driver.py', 'nova-isolation.conf.sample'},
+                 'driver.py', 'compute-isolation.json',
+                 'nova-isolation.conf.sample'},
             ),
             ('nova-isolation-compute', {'nova_isolation.cil'}),
             ('nova-isolation-attestd', {'nova-isolation-attestd.service'}),
