@@ -21,6 +21,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import errno
 import heapq
 import os
 import typing
@@ -165,7 +166,7 @@ def identities(
     """
     root = f'{proc}/{int(pid)}/root'
     with passing_denials(proc):
-        return native_thread.call(_identities, paths, root)
+        return _identities(paths, root)
     return received(
         _helper.call(_identities_as_root, int(pid), list(paths), proc)
     )
@@ -187,7 +188,7 @@ def passing_denials(proc: str) -> Iterator[None]:
         pass
     except FileNotFoundError:
         # hidepid=2 hides a process as if it had ended.
-        if not procfs.hides(proc):
+        if not native_thread.call(procfs.hides, proc):
             raise
 
 
@@ -218,7 +219,7 @@ def received(found: Sent) -> program.Fingerprint:
 
 def _hidden(proc: str, error: sight.Unseen) -> sight.Unseen:
     """Return the cause why a process cannot be seen without the helper."""
-    if not procfs.hides(proc):
+    if not native_thread.call(procfs.hides, proc):
         return error
     return sight.Unseen(reasons.HIDEPID, f'{proc} has hidepid; {error}')
 
@@ -234,9 +235,11 @@ def _read(path: str, flags: int = 0) -> str:
 
 
 def _identities(paths: Sequence[str], root: str) -> program.Fingerprint:
+    (_, here), *found = emulator.identities(('/', *paths), root)
     # A process that has ended has no files, which is no answer about them.
-    os.stat(root)
-    return emulator.identities(paths, root)
+    if here is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), root)
+    return tuple(found)
 
 
 def _newest_pid_files(folder: str, count: int) -> list[str]:
