@@ -30,6 +30,8 @@ _SPECS = {
     'isolation:svirt': 'selinux',
     'isolation:qemu_hardening': 'pie',
     'isolation:qemu_sandbox': 'true',
+    # QEMU of Debian 13 has none.
+    'isolation:qemu_absent': 'sga',
 }
 
 
