@@ -231,7 +231,7 @@ stage_py3() { tests ./tests/unit; }
 
 stage_functional() { tests ./tests/functional; }
 
-# The packages of Debian are built and examined; RPM's spec is parsed.
+# The packages of Debian and of RPM are built and examined.
 stage_packages() { tests ./tests/packages --concurrency 1; }
 
 stage_upstream() { compare upstream nova_tests ./tests/upstream/unit; }
