@@ -20,7 +20,7 @@
 #   --soak             restore the lab's SELinux machine 20 times, each time
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 functional docs releasenotes genconfig
-#                      packages upstream upstream_functional
+#                      browser packages upstream upstream_functional
 #                      upstream_scheduler releases e2e tempest soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
@@ -41,7 +41,7 @@ trap 'rm -rf "$work"' EXIT
 case ${1:-} in
 -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
 --all)
-    stages=(pep8 py3 functional docs releasenotes genconfig upstream
+    stages=(pep8 py3 functional docs releasenotes genconfig browser upstream
         upstream_functional packages releases e2e tempest)
     ;;
 --releases)
@@ -230,6 +230,9 @@ stage_pep8() {
 stage_py3() { tests ./tests/unit; }
 
 stage_functional() { tests ./tests/functional; }
+
+# The page of the service in Chromium. One worker: each class starts a browser.
+stage_browser() { tests ./tests/browser --concurrency 1; }
 
 # The packages of Debian and of RPM are built and examined.
 stage_packages() { tests ./tests/packages --concurrency 1; }

@@ -72,7 +72,7 @@ class Row:
     :ivar uuid: of the compute node
     :ivar state: why Nova would not use it, or ''
     :ivar mode: its ``[isolation] mode``
-    :ivar standing: ``good``, ``violated``, ``stale``, ``audit`` or
+    :ivar standing: ``good``, ``violated``, ``stale``, ``audits`` or
         ``unguarded``
     :ivar measured_at: when its facts were measured
     :ivar age: the age of the facts
@@ -155,7 +155,7 @@ def standing(host: reading.Json) -> str:
         return 'unguarded'
     if not reading.flag(host, 'fresh'):
         return 'stale'
-    return 'good' if host.get('mode') == 'enforce' else 'audit'
+    return 'good' if host.get('mode') == 'enforce' else 'audits'
 
 
 def refused(host: reading.Json) -> list[refusals.Refusal]:

@@ -33,8 +33,8 @@ class Refusal:
     :ivar key: the extra spec, or '' where it is about the host as a whole
     :ivar value: the value that is refused; '' where ``wanted`` says it
     :ivar code: the reason code
-    :ivar wanted: what a flavor asks for
-    :ivar found: what was found instead
+    :ivar wanted: what a flavor asks for; '' where the reader may not know
+    :ivar found: what was found instead; likewise
     :ivar remedy: what the admin can do
     """
 
@@ -69,7 +69,10 @@ def read(unmet: reading.Json, key: str = '') -> Refusal:
     :param key: the extra spec, where the object does not name it
     """
     named = unmet.get('key') or unmet.get('requirement') or key
-    return _read(str(named), *(str(unmet.get(name, '')) for name in _FIELDS))
+    said = (unmet.get(name) for name in _FIELDS)
+    return _read(
+        str(named), *('' if one is None else str(one) for one in said)
+    )
 
 
 # A thousand hosts refuse for the same few reasons.
@@ -80,8 +83,8 @@ def _read(key: str, *said: str) -> Refusal:
         printable.one_line(key),
         value,
         code or reading.UNKNOWN,
-        wanted or reading.UNKNOWN,
-        found or reading.UNKNOWN,
+        wanted,
+        found,
         remedy,
     )
 

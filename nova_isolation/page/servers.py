@@ -30,6 +30,7 @@ class Row:
     :ivar state: its ``vm_state``
     :ivar flavor: name of the flavor
     :ivar extra_specs: what the flavor asks for
+    :ivar problems: what is wrong with that
     :ivar verdict: ``verified``, ``failed`` or ``not read back``
     :ivar at: when it was read back
     :ivar proofs: what was read for each requirement
@@ -45,6 +46,7 @@ class Row:
     state: str
     flavor: str
     extra_specs: tuple[tuple[str, str], ...]
+    problems: tuple[refusals.Refusal, ...]
     verdict: str
     at: str
     proofs: tuple[tuple[str, str], ...]
@@ -95,6 +97,9 @@ def _row(server: reading.Json) -> Row:
         state=reading.text(server, 'vm_state', reading.UNKNOWN),
         flavor=reading.text(server, 'flavor', reading.UNKNOWN),
         extra_specs=reading.pairs(server, 'extra_specs'),
+        problems=tuple(
+            refusals.read(item) for item in reading.parts(server, 'problems')
+        ),
         verdict=verdict if read else 'not read back',
         at=reading.moment(read, 'at'),
         proofs=tuple(

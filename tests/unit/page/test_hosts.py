@@ -28,7 +28,7 @@ class StandingTest(base.TestCase):
         for key, standing in (
             ('guarded', 'unguarded'),
             ('fresh', 'stale'),
-            ('mode', 'audit'),
+            ('mode', 'audits'),
         ):
             for value in (None, 'true', 1, []):
                 host = {**cloud.host(1), key: value}
