@@ -13,6 +13,8 @@
 """The scenes for those who run a cloud: tag, ask, prove, audit, look."""
 
 from collections.abc import Sequence
+from pathlib import Path
+import sys
 from typing import Any
 
 import requests
@@ -20,7 +22,6 @@ import requests
 from lab.cloud import cloud as clouds
 from lab.cloud import openstack_command
 from lab.config import site as sites
-from lab.demo import picture
 from lab.demo import stage
 from lab.guests import guests
 from lab.run import layout as layouts
@@ -29,6 +30,9 @@ FLAVOR = 'demo.hardened'
 _SHIPPED, _OWN = 'hardened', 'lab-hardened'
 _MISTYPED = 'demo.mistyped'
 _GOOD, _PLAIN = 'cpu-hardened', 'cpu-plain'
+#: Exit statuses of the commands: the answer is "no", and there is no answer.
+_NO, _CANNOT = 1, 2
+_PROGRAM = Path(__file__).with_name('picture.py')
 #: The profile of this cloud's administrator. The hosts of the lab have no
 #: security module, which the shipped profiles want.
 _PROFILE = """\
@@ -80,7 +84,7 @@ class OperatorScenes(stage.Stage):
         self._openstack(
             sites.OWNER,
             'isolation host list',
-            status=1,
+            status=_CANNOT,
             words=('403',),
         )
 
@@ -112,11 +116,11 @@ class OperatorScenes(stage.Stage):
         self._openstack(
             sites.AUDITOR,
             f'flavor isolation show {FLAVOR}',
-            status=1,
+            status=_NO,
             words=(_GOOD, _PLAIN, 'isolation.svirt.no_model'),
         )
         print('  No host of this lab has a security module. Another profile:')
-        self._openstack(sites.ADMIN, f'flavor isolation unset {FLAVOR}')
+        self._openstack(sites.ADMIN, f'flavor isolation unset {FLAVOR} --all')
         self._openstack(
             sites.ADMIN, f'flavor isolation set {FLAVOR} --profile {_OWN}'
         )
@@ -163,12 +167,14 @@ class OperatorScenes(stage.Stage):
         for host in self._cloud.hosts:
             self._check(host not in text, f'the owner does not see {host}')
         print('  A member of another project does not learn that it exists:')
-        self._openstack(sites.STRANGER, show, status=1, words=('404',))
+        self._openstack(sites.STRANGER, show, status=_CANNOT)
 
     def _audited(self, server: Any) -> None:
         self._title('An audit of the whole cloud finds a planted fault')
         self._openstack(sites.AUDITOR, 'isolation audit')
-        print('  A flavor gets a tag that nobody reads, at an old microversion')
+        print(
+            '  A flavor gets a tag that nobody reads, at an old microversion'
+        )
         flavor = self._guests.flavor(_MISTYPED)
         self._api.compute.post(
             f'/flavors/{flavor.id}/os-extra_specs',
@@ -178,7 +184,7 @@ class OperatorScenes(stage.Stage):
         self._openstack(
             sites.AUDITOR,
             'isolation audit',
-            status=1,
+            status=_NO,
             words=('isolation.audit.', _MISTYPED, 'isolatiom:svirt'),
         )
         self._api.compute.delete_flavor(flavor)
@@ -186,8 +192,26 @@ class OperatorScenes(stage.Stage):
 
     def _looked_at(self, server: Any) -> None:
         self._title('The page, in a browser')
-        path = picture.take(self._cloud, (_GOOD, _PLAIN))
-        print(f'  picture: {path}')
+        site = self._cloud.site
+        picture = self._cloud.layout.state / 'page.png'
+        result = self._cloud.supervisor.output(
+            [
+                sys.executable,
+                '-P',
+                _PROGRAM,
+                f'{site.url(sites.OPERATOR_API)}/page/',
+                sites.AUDITOR,
+                picture,
+            ],
+            environment={'LAB_PASSWORD': site.passwords[sites.AUDITOR]},
+        )
+        self._check(
+            result.returncode == 0, f'the page is shown: {result.stderr}'
+        )
+        for word in (_GOOD, _PLAIN, 'isolation.qemu.no_sandbox'):
+            self._check(word in result.stdout, f'the page says {word}')
+        self._check(picture.read_bytes().startswith(b'\x89PNG'), 'it is a PNG')
+        print(f'  picture: {picture}')
 
     def _measured(self) -> None:
         self._title('Metrics for Prometheus, on a listener of their own')

@@ -18,6 +18,7 @@ import requests
 
 from lab.config import site as sites
 from lab.daemons import isolation_api
+from lab.daemons import mariadb
 from tests.e2e import base
 from tests.e2e import operators
 
@@ -215,8 +216,6 @@ class DatabaseAwayTest(operators.TestCase):
     """Without its database the service says so, and comes back by itself."""
 
     def test_away(self) -> None:
-        from lab.daemons import mariadb
-
         supervisor, site = self.cloud.supervisor, self.cloud.site
         account = f"'{sites.OPERATOR_API}'@'{sites.LOCALHOST}'"
         self.ask(sites.AUDITOR, '/v1/hosts')
