@@ -43,9 +43,6 @@ _DATABASE = layouts.CHECKOUT / 'lab' / 'database'
 #: Niceness of the databases for which few steps wait.
 _NICE = 10
 _SECONDS = 900
-#: A trait that every host of the lab has once it has measured its QEMU, which
-#: takes minutes on a machine: nova-compute's helper is started by sudo there.
-_MEASURED = 'CUSTOM_ISOLATION_QEMU_PIE'
 
 
 class Assembly:
@@ -242,11 +239,10 @@ class Assembly:
         """
         cloud = connections.connect(self._site)
         names = {host.spec.name for host in self._hosts}
-        machines = [
+        guarded = [
             host.spec.name
             for host in self._hosts
-            if host.spec.machine is not None
-            and host.spec.driver == host_specs.OUR_DRIVER
+            if host.spec.driver == host_specs.OUR_DRIVER
         ]
 
         def ready() -> bool:
@@ -260,7 +256,7 @@ class Assembly:
                 microversion='1.39',
             ).json()['resource_providers']
             return names <= up & {one['name'] for one in offered} and all(
-                _MEASURED in placement.traits(cloud, name) for name in machines
+                placement.is_measured(cloud, name) for name in guarded
             )
 
         self._supervisor.wait(

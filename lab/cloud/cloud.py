@@ -22,6 +22,7 @@ from openstack import connection
 from lab.cloud import assembly
 from lab.cloud import configuration_files
 from lab.cloud import connection as connections
+from lab.cloud import placement
 from lab.config import host_specs
 from lab.config import ini
 from lab.config import site as sites
@@ -44,6 +45,9 @@ from lab.run import processes
 from lab.run import progress as progresses
 from lab.run import signals
 from lab.run import supervisor as supervisors
+
+#: Seconds that a host may take to measure itself, on a machine even.
+_MEASURED_SECONDS = 900
 
 
 class Cloud:
@@ -229,6 +233,9 @@ class Cloud:
     ) -> None:
         """Start a Nova daemon again, and wait until it serves.
 
+        A compute host with the driver of this project serves once it offers
+        what it has measured.
+
         :param daemon: nova.API, CONDUCTOR, SCHEDULER, compute_name(HOST) or
             isolation_api.NAME
         :param overrides: options that win over those in its file, until the
@@ -259,6 +266,14 @@ class Cloud:
         if compute is None:
             raise errors.LabError(f'the lab has no daemon {daemon}')
         nova.start_compute(self.supervisor, compute)
+        if compute.spec.driver == host_specs.OUR_DRIVER:
+            api = self.connect()
+            self.supervisor.wait(
+                f'{compute.spec.name} to be measured',
+                lambda: placement.is_measured(api, compute.spec.name),
+                _MEASURED_SECONDS,
+                every=0.3,
+            )
 
     def _prepare(self) -> None:
         layout = self.layout

@@ -15,6 +15,8 @@
 from openstack import connection
 
 _MICROVERSION = '1.39'
+#: How a trait begins that each host has which has measured itself.
+_MEASURED = 'CUSTOM_ISOLATION_HYPERVISOR_'
 
 
 def traits(api: connection.Connection, host: str) -> frozenset[str]:
@@ -31,3 +33,15 @@ def traits(api: connection.Connection, host: str) -> frozenset[str]:
         microversion=_MICROVERSION,
     )
     return frozenset(answer.json()['traits'])
+
+
+def is_measured(api: connection.Connection, host: str) -> bool:
+    """Whether a host offers what it has measured since its start.
+
+    Until the first measurement of nova-compute has finished, which runs sudo
+    and QEMU, the host has no trait of a mechanism, and tagged guests are
+    refused there.
+
+    :param host: the name of a compute service with the driver
+    """
+    return any(name.startswith(_MEASURED) for name in traits(api, host))

@@ -18,7 +18,6 @@ hold now.
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-import dataclasses
 import json
 import time
 import typing
@@ -27,62 +26,18 @@ import nova.conf
 
 from nova_isolation import opts
 from nova_isolation.attestation import service
-from nova_isolation.cmd import compute_nodes
-from nova_isolation.decision import decision
-from nova_isolation.decision import published
+from nova_isolation.cloud import flavors
+from nova_isolation.cloud import reader
+from nova_isolation.cmd import error
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import printable
 from nova_isolation.model import reasons
-from nova_isolation.model import requirements
+from nova_isolation.report import explanation
 
 CONF = nova.conf.CONF
 
 #: The longest line that is printed, in characters.
 _MAX_LINE = 4000
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """The answer for one host.
-
-    :ivar node: the compute node that the answer is about
-    :ivar decision: whether isolation accepts the host
-    """
-
-    node: compute_nodes.ComputeNode
-    decision: decision.Decision
-
-    @property
-    def usable(self) -> bool:
-        """Whether the host can run the guest now: isolation accepts it, and
-        Nova itself would use it.
-        """
-        return self.decision.accepted and not self.node.state
-
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """The answers for all hosts.
-
-    :ivar flavor: name or ID of the flavor, as it was asked for
-    :ivar mode: the ``[isolation] mode`` of the service that decides
-    :ivar extra_specs: the flavor's extra specs of isolation
-    :ivar answers: one for each compute node, sorted by host; empty for an
-        untagged flavor, which isolation refuses nowhere
-    :ivar near_misses: keys of the flavor that are no extra specs of isolation
-        -> the extra spec that may be meant
-    """
-
-    flavor: str
-    mode: str
-    extra_specs: Mapping[str, str]
-    answers: tuple[Answer, ...]
-    near_misses: Mapping[str, str]
-
-    @property
-    def usable(self) -> bool:
-        """Whether some host can run the guest now, as far as is known."""
-        return not self.extra_specs or any(a.usable for a in self.answers)
 
 
 def add(subparsers: typing.Any) -> None:
@@ -111,8 +66,8 @@ def run(flavor: str, as_json: bool = False) -> int:
     :raises nova_isolation.cmd.error.CommandError: there is no such flavor
     """
     mechanisms = registry.get()
-    explanation = explain(flavor, mechanisms)
-    lines = (_json if as_json else _text)(explanation, mechanisms.reasons)
+    found = explain(flavor, mechanisms)
+    lines = (_json if as_json else _text)(found, mechanisms.reasons)
     for line in lines:
         # The name and state of a host are its own words, too. JSON escapes
         # them by itself, except for DEL.
@@ -121,94 +76,79 @@ def run(flavor: str, as_json: bool = False) -> int:
             if as_json
             else printable.one_line(line, _MAX_LINE)
         )
-    return 0 if explanation.usable else 1
+    return 0 if found.usable else 1
 
 
-def explain(flavor: str, mechanisms: registry.Mechanisms) -> Explanation:
+def explain(
+    flavor: str, mechanisms: registry.Mechanisms
+) -> explanation.Explanation:
     """Decide about all hosts.
 
     :param flavor: name or ID of the flavor
     :param mechanisms: the mechanisms of this process
     :raises nova_isolation.cmd.error.CommandError: there is no such flavor
     """
-    extra_specs = compute_nodes.extra_specs(flavor)
-    wanted = requirements.parse(extra_specs, mechanisms.vocabulary)
-    return Explanation(
-        flavor,
-        CONF.isolation.mode,
-        {
-            key: extra_specs[key]
-            for key in sorted(extra_specs)
-            if requirements.is_tagged({key: extra_specs[key]})
-        },
-        tuple(_answers(wanted, mechanisms)) if wanted else (),
-        {
-            key: meant
-            for key in sorted(extra_specs)
-            if (meant := mechanisms.vocabulary.near_miss(key)) is not None
-        },
+    try:
+        extra_specs = flavors.find(flavor).extra_specs
+    except flavors.NoSuchFlavor as missing:
+        raise error.CommandError(str(missing)) from missing
+    rules = explanation.Rules(
+        CONF.isolation.mode, opts.freshness(CONF.isolation), mechanisms
     )
-
-
-def _answers(
-    wanted: requirements.Requirements, mechanisms: registry.Mechanisms
-) -> Iterator[Answer]:
-    decider = published.PublishedDecision(
-        wanted,
-        opts.freshness(CONF.isolation),
-        mechanisms,
-        enforces=CONF.isolation.mode != 'audit',
-    )
+    if not explanation.ours(extra_specs):
+        return explanation.explain(
+            flavor, extra_specs, (), rules, explanation.Moment(time.time())
+        )
+    decider = rules.decider(extra_specs)
     attestation = service.make(CONF)
     if decider.needs_statements:
         attestation.start()
         attestation.wait(CONF.isolation_attestation.timeout)
         attestation.stop()
-    nodes = compute_nodes.compute_nodes()
+    nodes = reader.compute_nodes_of_all_cells()
     now = time.time()
-    confirmed = attestation.clock(now)
-    for node in nodes:
-        yield Answer(
-            node,
-            decider.decide(
-                node.stats,
-                now,
-                attestation.statements(node.host, node.uuid),
-                confirmed,
-            ),
-        )
+    return explanation.explain(
+        flavor,
+        extra_specs,
+        nodes,
+        rules,
+        explanation.Moment(
+            now, attestation.clock(now), attestation.statements
+        ),
+        decider,
+    )
 
 
 def _text(
-    explanation: Explanation, known: Mapping[str, reasons.Reason]
+    found: explanation.Explanation, known: Mapping[str, reasons.Reason]
 ) -> Iterator[str]:
-    flavor = explanation.flavor
-    if not explanation.extra_specs:
+    flavor = found.flavor
+    if not found.extra_specs:
         yield f'Flavor {flavor} has no isolation: extra specs.'
-        for key, meant in explanation.near_misses.items():
+        for key, meant in found.near_misses.items():
             yield (
                 f'  {key} is no extra spec of nova-isolation and is not '
                 f'enforced. Is {meant} meant?'
             )
         return
     yield f'Flavor {flavor} asks for:'
-    for key, value in explanation.extra_specs.items():
+    for key, value in found.extra_specs.items():
         yield f'  {key}={value}'
-    if explanation.mode == 'audit':
+    if found.mode == 'audit':
         yield (
             'The mode is audit: the scheduler records the refusals below and '
             'uses the hosts all the same.'
         )
-    for answer in explanation.answers:
+    for answer in found.answers:
         yield from _text_of_host(answer, known)
-    if not explanation.answers:
+    if not found.answers:
         yield 'Nova knows no compute host.'
-    if not explanation.usable:
+    if not found.usable:
         yield f'No host can run flavor {flavor} now.'
 
 
 def _text_of_host(
-    answer: Answer, known: Mapping[str, reasons.Reason]
+    answer: explanation.Answer, known: Mapping[str, reasons.Reason]
 ) -> Iterator[str]:
     accepted = answer.decision.accepted
     note = ''
@@ -224,45 +164,6 @@ def _text_of_host(
 
 
 def _json(
-    explanation: Explanation, known: Mapping[str, reasons.Reason]
+    found: explanation.Explanation, known: Mapping[str, reasons.Reason]
 ) -> Iterable[str]:
-    return (
-        json.dumps(
-            {
-                'flavor': explanation.flavor,
-                'mode': explanation.mode,
-                'extra_specs': dict(explanation.extra_specs),
-                **(
-                    {'near_misses': dict(explanation.near_misses)}
-                    if explanation.near_misses
-                    else {}
-                ),
-                'usable': explanation.usable,
-                'hosts': [
-                    _json_of_host(answer, known)
-                    for answer in explanation.answers
-                ],
-            },
-            indent=2,
-        ),
-    )
-
-
-def _json_of_host(
-    answer: Answer, known: Mapping[str, reasons.Reason]
-) -> dict[str, object]:
-    return {
-        'host': answer.node.host,
-        'accepted': answer.decision.accepted,
-        'state': answer.node.state,
-        'usable': answer.usable,
-        'unmet': [
-            {
-                **dataclasses.asdict(unmet),
-                'remedy': known[unmet.code].remedy
-                if unmet.code in known
-                else '',
-            }
-            for unmet in answer.decision.unmet
-        ],
-    }
+    return (json.dumps(explanation.as_json(found, known), indent=2),)

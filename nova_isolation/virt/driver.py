@@ -38,6 +38,7 @@ from nova_isolation.virt import signatures
 from nova_isolation.virt.releases import native_threads
 from nova_isolation.virt.releases import start_up
 from nova_isolation.virt.roads import choke_points
+from nova_isolation.virt.roads import diagnostics
 from nova_isolation.virt.roads import live_migration
 from nova_isolation.virt.roads import placement
 from nova_isolation.virt.roads import power
@@ -58,7 +59,11 @@ _FIRST_STATEMENTS = 5.0
 _MEASUREMENT = 5.0
 
 
-class IsolationDriver(power.GuardedPower, live_migration.GuardedLiveMigration):
+class IsolationDriver(
+    power.GuardedPower,
+    live_migration.GuardedLiveMigration,
+    diagnostics.ExaminingDriver,
+):
     """See Nova's driver for everything that is not here."""
 
     @functools.cached_property

@@ -193,7 +193,15 @@ class ExplainTest(base.TestCase):
                 'flavor': flavor,
                 'mode': 'enforce',
                 'extra_specs': {'isolation:svirt': 'selinux'},
+                'near_misses': {},
                 'usable': True,
+                'counts': {
+                    'hosts': 2,
+                    'accepted': 1,
+                    'usable': 1,
+                    'refused': 1,
+                    'by_code': {'isolation.svirt.not_enforcing': 1},
+                },
                 'hosts': [
                     {
                         'host': 'host1',

@@ -333,6 +333,21 @@ class Guard:
             self._calls,
         )
 
+    def examine(
+        self, handle: typing.Any, request: guest_request.GuestRequest
+    ) -> verification.Verification:
+        """Verify a guest that runs, for somebody who asks. Reports nothing.
+
+        The host is measured after the question: what is answered is true
+        now.
+
+        :param handle: the guest
+        :param request: what is asked for the guest
+        :raises Exception: the hypervisor cannot be asked
+        """
+        guest = self.hypervisor.guest(handle)
+        return self.verify(guest, request, self.measure())
+
     def power_off(
         self, handle: typing.Any, request: guest_request.GuestRequest
     ) -> None:

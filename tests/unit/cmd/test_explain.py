@@ -23,10 +23,12 @@ from oslo_config import fixture as config_fixture
 
 from nova_isolation import opts
 from nova_isolation.attestation import opts as attestation_opts
-from nova_isolation.cmd import compute_nodes
+from nova_isolation.cloud import flavors
+from nova_isolation.cloud import reader
 from nova_isolation.cmd import explain
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
+from nova_isolation.report import picture
 from tests.unit import base
 from tests.unit import strategies
 
@@ -39,7 +41,7 @@ HOSTILE = '\nc: accepted\r\x1b[2J\u2028\u202e\ud800\x9b'
 
 def node(host, state='', mode='enforce', document=STRONG):
     """A compute node that has published its facts now."""
-    return compute_nodes.ComputeNode(
+    return picture.ComputeNode(
         host,
         f'uuid-of-{host}',
         {
@@ -65,15 +67,19 @@ class ExplainTest(base.TestCase):
         out = io.StringIO()
         with (
             mock.patch.object(
-                compute_nodes,
-                'extra_specs',
-                return_value={
-                    'hw:cpu_policy': 'shared',
-                    **{f'isolation:{k}': v for k, v in specs.items()},
-                },
+                flavors,
+                'find',
+                return_value=picture.Flavor(
+                    '1',
+                    'm1',
+                    {
+                        'hw:cpu_policy': 'shared',
+                        **{f'isolation:{k}': v for k, v in specs.items()},
+                    },
+                ),
             ),
             mock.patch.object(
-                compute_nodes, 'compute_nodes', return_value=list(nodes)
+                reader, 'compute_nodes_of_all_cells', return_value=list(nodes)
             ),
             contextlib.redirect_stdout(out),
         ):
@@ -160,9 +166,13 @@ class ExplainTest(base.TestCase):
     def test_near_misses(self):
         for as_json in (False, True):
             with mock.patch.object(
-                compute_nodes,
-                'extra_specs',
-                return_value={'isolation_svirt': 'selinux', 'isolation_x': ''},
+                flavors,
+                'find',
+                return_value=picture.Flavor(
+                    '1',
+                    'm1',
+                    {'isolation_svirt': 'selinux', 'isolation_x': ''},
+                ),
             ):
                 out = io.StringIO()
                 with contextlib.redirect_stdout(out):
@@ -184,7 +194,15 @@ class ExplainTest(base.TestCase):
                 'flavor': 'm1',
                 'mode': 'enforce',
                 'extra_specs': {'isolation:svirt': 'any'},
+                'near_misses': {},
                 'usable': False,
+                'counts': {
+                    'hosts': 2,
+                    'accepted': 1,
+                    'usable': 0,
+                    'refused': 1,
+                    'by_code': {'isolation.host.audits': 1},
+                },
                 'hosts': [
                     {
                         'host': 'a',

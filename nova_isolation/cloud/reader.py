@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reads the whole cloud from Nova's databases: API database and all cells."""
+
+import dataclasses
+import logging
+import time
+
+from nova import context as nova_context
+from nova import objects
+from oslo_db import exception as db_exception
+from oslo_utils import strutils
+
+from nova_isolation.cloud import compute_nodes
+from nova_isolation.cloud import flavors
+from nova_isolation.model import printable
+from nova_isolation.report import picture
+
+LOG = logging.getLogger(__name__)
+
+
+class CloudReader:
+    """Makes pictures of the cloud, one after the other.
+
+    A cell that cannot be read does not hide the others: its hosts of the last
+    reading are kept, in a state that says that Nova cannot use them, as the
+    scheduler does not use a cell that does not answer.
+    """
+
+    def __init__(self) -> None:
+        #: UUID of a cell -> its nodes when it was last read
+        self._last: dict[str, list[picture.ComputeNode]] = {}
+
+    def read(self) -> picture.Picture:
+        """Read everything. For one thread at a time.
+
+        :raises Exception: the API database cannot be read
+        """
+        began = time.time()
+        found = tuple(flavors.every())
+        nodes: list[picture.ComputeNode] = []
+        unread = []
+        cells = objects.CellMappingList.get_all(
+            nova_context.get_admin_context()
+        )
+        for cell in cells:
+            try:
+                self._last[cell.uuid] = compute_nodes.of_cell(cell)
+                nodes += self._last[cell.uuid]
+            except Exception as error:
+                # The database of one cell may be away in many ways.
+                name = compute_nodes.cell_name(cell)
+                reason = why(error)
+                LOG.warning(
+                    'Cell %(cell)s cannot be read, so its hosts count as '
+                    'unusable: %(reason)s',
+                    {'cell': name, 'reason': reason},
+                )
+                unread.append(picture.UnreadCell(name, reason))
+                nodes += [
+                    dataclasses.replace(
+                        node, state=f'is in cell {name}, which cannot be read'
+                    )
+                    for node in self._last.get(cell.uuid, ())
+                ]
+        for gone in set(self._last) - {cell.uuid for cell in cells}:
+            del self._last[gone]
+        return picture.Picture(
+            began,
+            tuple(sorted(nodes, key=lambda node: (node.host, node.uuid))),
+            found,
+            tuple(sorted(unread, key=lambda one: one.cell)),
+        )
+
+
+def compute_nodes_of_all_cells() -> list[picture.ComputeNode]:
+    """Return the compute nodes of all cells, sorted by host.
+
+    :raises Exception: a database cannot be read
+    """
+    nodes: list[picture.ComputeNode] = []
+    for cell in objects.CellMappingList.get_all(
+        nova_context.get_admin_context()
+    ):
+        nodes += compute_nodes.of_cell(cell)
+    return sorted(nodes, key=lambda node: (node.host, node.uuid))
+
+
+def why(error: Exception) -> str:
+    """Return why a database could not be read, without credentials.
+
+    The text of an error of a database driver may hold the statement and its
+    parameters; only its class and, for a lost connection, its own words are
+    used.
+    """
+    words = type(error).__name__
+    if isinstance(error, db_exception.DBConnectionError):
+        inner = error.inner_exception
+        cause = getattr(inner, 'orig', None) or inner
+        words += f': {strutils.mask_password(str(cause))}'
+    return printable.one_line(words, 300)

@@ -1,0 +1,86 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The policies of the service: who may ask for what.
+
+An operator changes them in a policy file; ``oslopolicy-sample-generator
+--namespace nova_isolation`` prints the defaults.
+"""
+
+import typing
+
+from oslo_policy import policy
+
+ADMIN_OR_SYSTEM_READER = 'role:admin or (role:reader and system_scope:all)'
+OWNER = 'role:reader and project_id:%(project_id)s'
+
+HOSTS_LIST = 'isolation:hosts:list'
+HOSTS_SHOW = 'isolation:hosts:show'
+FLAVORS_LIST = 'isolation:flavors:list'
+FLAVORS_EXPLAIN = 'isolation:flavors:explain'
+
+
+def _rule(
+    name: str, check: str, description: str, *calls: tuple[str, str]
+) -> policy.DocumentedRuleDefault:
+    return policy.DocumentedRuleDefault(
+        name=name,
+        check_str=check,
+        description=description,
+        scope_types=['system', 'project'],
+        operations=[{'method': m, 'path': path} for m, path in calls],
+    )
+
+
+_RULES = [
+    _rule(
+        HOSTS_LIST,
+        ADMIN_OR_SYSTEM_READER,
+        'List the compute hosts with what they offer.',
+        ('GET', '/v1/hosts'),
+    ),
+    _rule(
+        HOSTS_SHOW,
+        ADMIN_OR_SYSTEM_READER,
+        'Show one compute host with its facts.',
+        ('GET', '/v1/hosts/{host}'),
+    ),
+    _rule(
+        FLAVORS_LIST,
+        ADMIN_OR_SYSTEM_READER,
+        'List the flavors that ask for isolation, with the number of hosts '
+        'for each.',
+        ('GET', '/v1/flavors'),
+    ),
+    _rule(
+        FLAVORS_EXPLAIN,
+        ADMIN_OR_SYSTEM_READER,
+        'Explain for each host whether it could run guests of a flavor, or '
+        'of extra specs that no flavor has yet.',
+        ('GET', '/v1/flavors/{flavor}/explain'),
+        ('POST', '/v1/explain'),
+    ),
+]
+
+
+def list_rules() -> list[policy.DocumentedRuleDefault]:
+    """Return all policies, for the service and for the generators."""
+    return _RULES
+
+
+def enforcer(conf: typing.Any) -> policy.Enforcer:
+    """Return what decides by the policies and the operator's file.
+
+    :param conf: the configuration; the file is ``[oslo_policy] policy_file``
+    """
+    made = policy.Enforcer(conf)
+    made.register_defaults(list_rules())
+    return made
