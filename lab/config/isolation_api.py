@@ -34,6 +34,9 @@ def isolation_api(site: sites.Site) -> ini.Settings:
         'isolation_api': {
             'bind': sites.LOCALHOST,
             'port': site.ports['isolation'],
+            # Tests would wait for the defaults, 20 s and two minutes.
+            'refresh_interval': 2,
+            'picture_max_age': 20,
             'metrics_listen': (
                 f'{sites.LOCALHOST}:{site.ports["isolation-metrics"]}'
             ),
