@@ -15,6 +15,9 @@
 from lab.config import ini
 from lab.config import site as sites
 
+#: Between two readings of Nova's databases. Tests would wait for the default.
+REFRESH_SECONDS = 2
+
 
 def isolation_api(site: sites.Site) -> ini.Settings:
     """nova-isolation-api.conf.
@@ -34,8 +37,7 @@ def isolation_api(site: sites.Site) -> ini.Settings:
         'isolation_api': {
             'bind': sites.LOCALHOST,
             'port': site.ports['isolation'],
-            # Tests would wait for the defaults, 20 s and two minutes.
-            'refresh_interval': 2,
+            'refresh_interval': REFRESH_SECONDS,
             'picture_max_age': 20,
             'metrics_listen': (
                 f'{sites.LOCALHOST}:{site.ports["isolation-metrics"]}'

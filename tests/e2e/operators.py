@@ -12,10 +12,12 @@
 
 """The base class of tests that ask nova-isolation-api as different users."""
 
+import time
 from typing import Any
 
 import requests
 
+from lab.config import isolation_api as isolation_api_conf
 from lab.config import site as sites
 from lab.guests import guests
 from tests.e2e import base
@@ -59,6 +61,10 @@ class TestCase(base.TestCase):
         answer = self.get(user, path, **parameters)
         self.assertEqual(200, answer.status_code, answer.text)
         return answer.json()
+
+    def wait_picture(self) -> None:
+        """Wait until the service has read the databases again."""
+        time.sleep(3 * isolation_api_conf.REFRESH_SECONDS)
 
     def assertError(self, status: int, answer: requests.Response) -> None:
         """An answer is an error in the form of the API working group."""
