@@ -12,16 +12,16 @@
 
 """The base class of tests that ask nova-isolation-api as different users."""
 
-import time
 from typing import Any
 
 import requests
 
-from lab.config import isolation_api as isolation_api_conf
 from lab.config import site as sites
 from lab.guests import guests
 from tests.e2e import base
 
+#: Much longer than the interval of those readings in the lab.
+_SECONDS = 120.0
 SANDBOX = {'isolation:qemu_sandbox': 'true'}
 
 
@@ -62,9 +62,17 @@ class TestCase(base.TestCase):
         self.assertEqual(200, answer.status_code, answer.text)
         return answer.json()
 
-    def wait_picture(self) -> None:
-        """Wait until the service has read the databases again."""
-        time.sleep(3 * isolation_api_conf.REFRESH_SECONDS)
+    def wait_told(self, path: str, text: str) -> None:
+        """Wait until the service tells an auditor something.
+
+        It answers from its last reading of Nova's databases.
+        """
+        self.cloud.supervisor.wait(
+            f'{text} in {path}',
+            lambda: text in self.get(sites.AUDITOR, path).text,
+            _SECONDS,
+            every=0.5,
+        )
 
     def assertError(self, status: int, answer: requests.Response) -> None:
         """An answer is an error in the form of the API working group."""

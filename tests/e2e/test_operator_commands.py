@@ -68,7 +68,7 @@ class AuditTest(CommandTest):
             microversion='2.1',
             json={'extra_specs': {'isolatiom:svirt': 'selinux'}},
         ).raise_for_status()
-        self.wait_picture()
+        self.wait_told('/v1/audit', flavor.name)
         status, found = self.audit()
         self.assertEqual(_NO, status)
         (finding,) = [one for one in found if one['Name'] == flavor.name]
