@@ -83,7 +83,7 @@ def write(
     layouts.write(
         layout.isolation_api_conf,
         ini.render(
-            ini.merge(isolation_api_conf.isolation_api(site), attested)
+            ini.merge(isolation_api_conf.isolation_api(site, ours), attested)
         ),
     )
     shutil.copy(

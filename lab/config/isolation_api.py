@@ -13,14 +13,17 @@
 """Configuration of nova-isolation-api, the service for operators."""
 
 from lab.config import ini
+from lab.config import nova_conf
 from lab.config import site as sites
 
 
-def isolation_api(site: sites.Site) -> ini.Settings:
+def isolation_api(site: sites.Site, our_filter: bool) -> ini.Settings:
     """nova-isolation-api.conf.
 
     Its accounts of MariaDB and RabbitMQ are its own, and only read. Those of
     the cells come from here too: the URLs of the lab's cells are templates.
+
+    :param our_filter: whether the scheduler runs this project's filter
     """
     user = sites.OPERATOR_API
     return {
@@ -31,6 +34,10 @@ def isolation_api(site: sites.Site) -> ini.Settings:
         'oslo_concurrency': {'lock_path': site.locks},
         'keystone_authtoken': site.token_check(user),
         'placement': site.client(user),
+        # The audit looks whether the filter is in use.
+        'filter_scheduler': {
+            'enabled_filters': nova_conf.enabled_filters(our_filter)
+        },
         'isolation_api': {
             'bind': sites.LOCALHOST,
             'port': site.ports['isolation'],

@@ -74,6 +74,15 @@ class TestCase(base.TestCase):
             every=0.5,
         )
 
+    def wait_ok(self, path: str) -> None:
+        """Wait until the service knows what a path names."""
+        self.cloud.supervisor.wait(
+            path,
+            lambda: self.get(sites.AUDITOR, path).ok,
+            _SECONDS,
+            every=0.5,
+        )
+
     def assertError(self, status: int, answer: requests.Response) -> None:
         """An answer is an error in the form of the API working group."""
         self.assertEqual(status, answer.status_code, answer.text)
@@ -96,4 +105,5 @@ class TestCase(base.TestCase):
         self.addCleanup(self.guests.delete, server, self.delete_seconds)
         server = self.guests.wait_status(server, ('ACTIVE', 'ERROR'))
         self.assertActive(server)
+        self.wait_ok(f'/v1/servers/{server.id}')
         return server

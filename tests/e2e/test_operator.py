@@ -113,6 +113,7 @@ class ExplainTest(operators.TestCase):
 
     def test_a_flavor(self) -> None:
         flavor = self.flavor(operators.SANDBOX)
+        self.wait_ok(_FLAVOR_PATH.format(flavor.id))
         for name in (flavor.id, flavor.name):
             told = self.ask(sites.AUDITOR, _FLAVOR_PATH.format(name))
             explanation = told['explanation']
