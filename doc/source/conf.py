@@ -28,6 +28,7 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
+    'oslo_policy.sphinxext',
     'quoted_messages',
     'sphinx.ext.autodoc',
     'sphinx.ext.graphviz',
@@ -63,5 +64,6 @@ config_generator_config_file = [
     for generator, name in (
         ('config-generator.conf', 'nova-isolation'),
         ('attestd-config-generator.conf', 'attestd'),
+        ('api-config-generator.conf', 'api'),
     )
 ]

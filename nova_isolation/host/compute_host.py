@@ -124,7 +124,7 @@ class ComputeHost(base.Host):
 
     def ask(self, path: str, question: str) -> str:
         """See the base class."""
-        return selinux.ask(self._seen(path), question)
+        return native_thread.call(selinux.ask, self._seen(path), question)
 
     def _seen(self, path: str) -> str:
         """Return where nova-compute sees a file of the host."""
@@ -245,7 +245,6 @@ def _is_ours(
     Then it runs the emulator itself, without any privilege.
     """
     try:
-        found = native_thread.call(emulator.fingerprint, path, others)
-        return found == key
+        return emulator.fingerprint(path, others) == key
     except OSError:
         return False

@@ -25,7 +25,6 @@ from nova_isolation.host import libvirt_daemon
 from nova_isolation.host import privileged
 from nova_isolation.probes import emulator
 from nova_isolation.probes import foreign_root
-from nova_isolation.probes import native_thread
 from nova_isolation.probes import program
 
 #: As whom the emulator runs where this process is root's: nobody.
@@ -79,10 +78,10 @@ def fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
 
 def _fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
     if not root:
-        return native_thread.call(emulator.fingerprint, path, others)
+        return emulator.fingerprint(path, others)
     # The root folder is PROC/PID/root, unless an option names another one.
     with privileged.passing_denials(os.path.dirname(os.path.dirname(root))):
-        return native_thread.call(emulator.fingerprint, path, others, root)
+        return emulator.fingerprint(path, others, root)
     found = privileged.call(_fingerprint_as_root, root, path, list(others))
     return tuple(
         (name, None if fields is None else program.Identity(*fields))

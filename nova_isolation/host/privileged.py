@@ -163,7 +163,7 @@ def passing_denials(proc: str) -> Iterator[None]:
         pass
     except FileNotFoundError:
         # hidepid=2 hides a process as if it had ended.
-        if not procfs.hides(proc):
+        if not native_thread.call(procfs.hides, proc):
             raise
 
 
@@ -178,7 +178,7 @@ def call(entry: Callable[..., T], *arguments: object) -> T:
 
 def _hidden(proc: str, error: sight.Unseen) -> sight.Unseen:
     """Return the cause why a process cannot be seen without the helper."""
-    if not procfs.hides(proc):
+    if not native_thread.call(procfs.hides, proc):
         return error
     return sight.Unseen(reasons.HIDEPID, f'{proc} has hidepid; {error}')
 

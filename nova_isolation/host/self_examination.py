@@ -29,6 +29,7 @@ from nova_isolation.host import privileged
 from nova_isolation.host import procfs
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
+from nova_isolation.probes import native_thread
 
 LOG = logging.getLogger(__name__)
 
@@ -111,7 +112,9 @@ class SelfExamination:
         if isinstance(error, sight.Unseen):
             return error
         reason = reasons.UNEXAMINED
-        if isinstance(error, PermissionError):
+        if isinstance(error, native_thread.AllHangError):
+            reason = reasons.READS_HANG
+        elif isinstance(error, PermissionError):
             reason = reasons.HELPER_DENIED
         elif isinstance(error, TimeoutError):
             reason = reasons.HELPER_LOST
@@ -122,7 +125,7 @@ class SelfExamination:
     def _look_for_pid_files(self) -> None:
         try:
             privileged.newest_pid_files(self._run_dir, _GUESTS)
-        except sight.Unseen:
+        except (sight.Unseen, native_thread.AllHangError):
             raise
         except OSError as error:
             raise sight.Unseen(reasons.PID_FILES, str(error)) from error
@@ -167,7 +170,7 @@ class SelfExamination:
                 self._calls.call(
                     (look, name), functools.partial(self._see, look, name)
                 )
-            except sight.Unseen:
+            except (sight.Unseen, native_thread.AllHangError):
                 raise
             except (FileNotFoundError, ProcessLookupError, ValueError):
                 # It has ended, or is just beginning.

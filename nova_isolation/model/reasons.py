@@ -285,6 +285,15 @@ GUESTS_UNSEEN = Reason(
     'DOMAIN.pid files.',
     uncertain=True,
 )
+READS_HANG = Reason(
+    'isolation.host.reads_hang',
+    'So many reads of the host hang that nova-compute, which runs on '
+    'eventlet, begins no other.',
+    'Look for processes in an uninterruptible sleep (state D in ps) and for '
+    'file systems whose server is away. When they are gone, nova-compute '
+    'reads again by itself.',
+    uncertain=True,
+)
 EMULATOR_UNSEEN = Reason(
     'isolation.host.emulator_unseen',
     'nova-compute cannot read the emulator that libvirt starts.',

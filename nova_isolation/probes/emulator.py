@@ -27,6 +27,7 @@ import re
 
 from nova_isolation.probes import elf
 from nova_isolation.probes import foreign_root
+from nova_isolation.probes import native_thread
 from nova_isolation.probes import program
 from nova_isolation.probes import qmp
 
@@ -93,6 +94,12 @@ def fingerprint(
     :param root: the root folder of all of them; '': that of this process
     :raises OSError: what libvirt starts cannot be read
     """
+    return native_thread.call(_fingerprint, path, tuple(others), root)
+
+
+def _fingerprint(
+    path: str, others: Iterable[str], root: str
+) -> tuple[tuple[str, program.Identity | None], ...]:
     return (
         (path, program.identity(_seen(path, root))),
         *((other, _identity(other, root)) for other in others),
@@ -129,13 +136,16 @@ def examine(
     :raises ValueError: what runs is not a QEMU, or another process than the
         one that was started
     """
-    before = program.identity(_seen(path, root))
-    answers = qmp.ask(path, timeout, functools.partial(_look, path), launcher)
+    before = fingerprint(path, (), root)
+    answers = qmp.ask(
+        path,
+        timeout,
+        functools.partial(native_thread.call, _look, path),
+        launcher,
+    )
     running, file = answers.process
-    if (
-        program.identity(_seen(path, root)) != before
-        or _identity(running.path, root) != running.identity
-    ):
+    after = fingerprint(path, (running.path,), root)
+    if after != (*before, (running.path, running.identity)):
         raise OSError(
             f'{path} was replaced while it was examined, or runs the file '
             f'{running.path}, which does not stay'

@@ -169,8 +169,7 @@ class ProviderContract(_Base):
         made = self.make()
         for body in (b'', b'\xff', b'null', b'[]', b'{}', b'{"msg": 7}'):
             if made.reads_revocations():
-                with self.assertRaises(ValueError):
-                    made.revocation(body)
+                self.assertRaises(ValueError, made.revocation, body)
             else:
                 self.assertIsNone(made.revocation(body))
 
@@ -255,11 +254,16 @@ class ProviderContract(_Base):
         for way in self.broken():
             ways += 1
             began = time.monotonic()
-            with self.assertRaises(provider.ProviderError) as caught:
+            # assertRaises of the testtools of Nova 31 and 32 is no context
+            # manager.
+            text = ''
+            try:
                 made.fetch(before)
+            except provider.ProviderError as error:
+                text = str(error)
             took = time.monotonic() - began
             self.assertTrue(took < self.timeout + LATE, (way, took))
-            self.assertTrue(str(caught.exception), way)
+            self.assertTrue(text, way)
         self.assertTrue(ways)
         self.good(0.5)
         after = self.assertSnapshot(made.fetch(before))

@@ -104,6 +104,10 @@ class DebianTest(base.TestCase):
             'nova_isolation/virt/driver.py',
         ):
             self.assertIn(f'{site}/{name}', library)
+        self.assertIn(
+            'usr/share/nova-isolation/metadefs/compute-isolation.json',
+            library,
+        )
         attestd = self.contents['nova-isolation-attestd']
         self.assertIn('etc/nova-isolation/attestd.conf', attestd)
         self.assertIn(

@@ -16,6 +16,7 @@ monkey patching, or with native threads.
 The process of the tests is never patched.
 """
 
+from importlib import metadata
 import os
 import pathlib
 import subprocess
@@ -35,8 +36,11 @@ _BEGINNING = {
     ),
 }
 
-#: The two modes of Nova's services.
-MODES = tuple(_BEGINNING)
+_RELEASE = int(metadata.version('nova').split('.', 1)[0])
+
+#: The modes of Nova's services. Nova 31 has no native threads, and neither has
+#: its oslo.service.
+MODES = tuple(_BEGINNING) if _RELEASE >= 32 else ('eventlet',)
 
 _UNITTEST = """
 import sys, unittest

@@ -18,12 +18,17 @@ Source: nova/utils.py of nova 31.3.1, 32.2.1, 33.0.2 and 34.0.0.
 """
 
 from collections.abc import Callable
+import os
 import typing
 
 from nova import utils
 from oslo_utils import eventletutils
 
 from nova_isolation.probes import native_thread
+
+#: How many threads eventlet's pool has (eventlet/tpool.py).
+_SIZE = 'EVENTLET_THREADPOOL_SIZE'
+_DEFAULT_SIZE = '20'
 
 
 class _Caller:
@@ -32,10 +37,14 @@ class _Caller:
 
 
 def set_up() -> None:
-    """Let what may hang run on threads of the kernel, in this process."""
-    run: Callable[[Callable[[], typing.Any]], typing.Any] | None = None
-    if eventletutils.is_monkey_patched('thread'):
-        run = getattr(utils, 'tpool_execute', None)
-        if run is None:
-            run = utils.tpool_wrap(_Caller()).call
-    native_thread.use(run)
+    """Let what may hang run on threads of the kernel, in this process.
+
+    It gets half of eventlet's; Nova calls libvirt on the others.
+    """
+    if not eventletutils.is_monkey_patched('thread'):
+        return
+    run = getattr(utils, 'tpool_execute', None)
+    if run is None:
+        run = utils.tpool_wrap(_Caller()).call
+    size = int(os.environ.get(_SIZE, _DEFAULT_SIZE))
+    native_thread.use(run, max(1, size // 2))

@@ -54,6 +54,7 @@ FOR_ADMINS = {
     'isolation.host.libvirt_unseen',
     'isolation.host.pid_files',
     'isolation.host.guests_unseen',
+    'isolation.host.reads_hang',
     'isolation.host.emulator_unseen',
     'isolation.host.unexamined',
     'isolation.verify.failed',

@@ -231,8 +231,10 @@ class FakeTest(base.TestCase):
             self.refused(OSError, 'did not answer in 1 s', 1.0)
 
     def test_writes_for_ever(self):
+        # Long lines, because a busy machine takes its time for many.
+        line = json.dumps({'text': 'x' * 1000})
         for stream in ('', ' >&2'):
-            self.install(f'#!/bin/sh\nexec yes "{{}}"{stream}\n')
+            self.install(f"#!/bin/sh\nexec yes '{line}'{stream}\n")
             self.refused(ValueError, 'wrote more than')
 
     def test_ends_badly(self):
