@@ -32,7 +32,10 @@ def isolation_api(site: sites.Site, our_filter: bool) -> ini.Settings:
         'database': {'connection': site.operator_database('nova_cell1')},
         'oslo_messaging_notifications': {'driver': 'noop'},
         'oslo_concurrency': {'lock_path': site.locks},
-        'keystone_authtoken': site.token_check(user),
+        'keystone_authtoken': {
+            **site.token_check(user),
+            'service_type': user,
+        },
         'placement': site.client(user),
         # The audit looks whether the filter is in use.
         'filter_scheduler': {
