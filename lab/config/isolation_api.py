@@ -44,9 +44,8 @@ def isolation_api(site: sites.Site, our_filter: bool) -> ini.Settings:
         'isolation_api': {
             'bind': sites.LOCALHOST,
             'port': site.ports['isolation'],
-            # Tests would wait for the defaults, 20 s and two minutes.
+            # Tests would wait for the default, 20 s.
             'refresh_interval': 2,
-            'picture_max_age': 20,
             'metrics_listen': (
                 f'{sites.LOCALHOST}:{site.ports["isolation-metrics"]}'
             ),

@@ -17,11 +17,12 @@ import json
 import requests
 
 from lab.config import site as sites
+from lab.daemons import isolation_api
 from lab.daemons import mariadb
 from tests.e2e import base
 from tests.e2e import operators
 
-#: Much longer than [isolation_api] picture_max_age of the lab.
+#: Much longer than [isolation_api] picture_max_age of the test.
 _SECONDS = 180.0
 _FLAVOR_PATH = '/v1/flavors/{}/explain'
 
@@ -239,6 +240,7 @@ class DatabaseAwayTest(operators.TestCase):
         return answer
 
     def test_away(self) -> None:
+        self.restart(isolation_api.NAME, 'isolation_api', picture_max_age='20')
         # This takes the databases from nobody else.
         account = f"'{sites.OPERATOR_API}'@'{sites.LOCALHOST}'"
         self.wait_status(200)
