@@ -79,7 +79,14 @@ class DecisionCache:
         :param now: seconds since the epoch
         """
         if not self.freshness.accepts(age):
-            return self._decide(document, age, statements, now)
+            if not isinstance(document, str):
+                return self._decide(document, age, statements, now)
+            return host_facts.at_age(
+                self.decide(document, 0.0, statements, now),
+                self.wanted,
+                age,
+                self.freshness,
+            )
         if not isinstance(document, str):
             return self._decide(document, 0.0, statements, now)
         if not self._limits:

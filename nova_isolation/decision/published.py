@@ -21,6 +21,7 @@ It does no I/O, takes no lock, imports no Nova and has no clock of its own.
 """
 
 from collections.abc import Mapping
+import typing
 
 from nova_isolation.decision import cache
 from nova_isolation.decision import decision
@@ -40,6 +41,25 @@ def enforces(stats: Mapping[str, object] | None) -> bool:
         node that has not reported yet
     """
     return (stats or {}).get(facts.MODE_STAT) == _ENFORCE
+
+
+class Published(typing.NamedTuple):
+    """What a host has published, for reports about it. Nothing is checked.
+
+    :ivar document: the facts document; None where there is none
+    :ivar mode: the host's ``[isolation] mode``; None where there is none
+    """
+
+    document: object
+    mode: object
+
+
+def read(stats: Mapping[str, object]) -> Published:
+    """Return what a host has published.
+
+    :param stats: the stats of the host's compute node
+    """
+    return Published(stats.get(facts.STAT), stats.get(facts.MODE_STAT))
 
 
 class PublishedDecision:
