@@ -21,8 +21,8 @@ the 99th percentile is above the limit, an answer is not about all hosts, or
 the memory of the service has grown by more than a tenth after the first
 quarter.
 
-usage: PYTHONPATH=. .venv/bin/python tools/bench_api.py [--hosts N] [--clients N]
-       [--flavors N] [--seconds N] [--max-p99 MILLISECONDS]
+usage: PYTHONPATH=. .venv/bin/python tools/bench_api.py [--hosts N]
+       [--clients N] [--flavors N] [--seconds N] [--max-p99 MILLISECONDS]
 """
 
 import argparse
@@ -283,9 +283,8 @@ def main() -> int:
         stack.callback(process.kill)
         pid = process.pid or 0
         port = served.getsockname()[1]
-        began = time.monotonic()
         seconds, memory = asyncio.run(_load(given, port, pid))
-        used = _processor(pid) / (time.monotonic() - began)
+        used = _processor(pid)
     quarter = memory[len(memory) // 4 :] or memory
     centiles = statistics.quantiles(seconds, n=100)
     print(
@@ -294,7 +293,8 @@ def main() -> int:
         f'{len(seconds)} answers, p50 {centiles[49] * 1000:.0f} ms, p99 '
         f'{centiles[98] * 1000:.0f} ms, longest {max(seconds) * 1000:.0f} ms; '
         f'memory {quarter[0]:.0f} MiB after a quarter, {max(quarter):.0f} MiB '
-        f'at most; {used:.2f} cores'
+        f'at most; {used / len(seconds) * 1000:.1f} ms of a core for each '
+        'answer'
     )
     slow = centiles[98] * 1000 > given.max_p99
     grown = max(quarter) > quarter[0] * _GROWTH
