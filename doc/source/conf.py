@@ -22,6 +22,7 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
 extensions = [
     'breakable_names',
     'checked_names',
+    'cliff.sphinxext',
     'generated_options',
     'isolation_tables',
     'nova_overrides',
@@ -55,6 +56,22 @@ openstackdocs_pdf_link = False
 
 # Without dot the build ends with a warning, and so (-W) fails.
 graphviz_output_format = 'svg'
+
+# What all commands of openstack have is in the manual of openstack.
+autoprogram_cliff_ignored = [
+    '--column',
+    '--fit-width',
+    '--format',
+    '--help',
+    '--max-width',
+    '--noindent',
+    '--prefix',
+    '--print-empty',
+    '--quote',
+    '--sort-ascending',
+    '--sort-column',
+    '--sort-descending',
+]
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'

@@ -87,7 +87,11 @@ def at_age(
     """
     problems = tuple(dict.fromkeys(wanted.problems))
     rest = fresh.unmet[len(problems) :]
-    if not wanted or (rest and _is_unreadable(rest[0])):
+    if (
+        not wanted
+        or freshness.accepts(age)
+        or (rest and _is_unreadable(rest[0]))
+    ):
         return fresh
     return decision.Decision((*problems, *_stale(age, freshness), *rest))
 
