@@ -19,8 +19,6 @@ import subprocess
 import sys
 import time
 
-import fixtures
-
 from tests.unit.osc import base
 from tests.unit.osc import fake_cloud
 
@@ -71,7 +69,7 @@ class PluginTest(base.TestCase):
         environment = {
             **self.cloud.environment(),
             'PATH': '/usr/bin:/bin',
-            'HOME': self.useFixture(fixtures.TempDir()).path,
+            'HOME': '/nonexistent',
         }
         for arguments, status in (
             (('isolation', 'host', 'list', '-f', 'json'), 2),
