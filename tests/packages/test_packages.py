@@ -62,7 +62,9 @@ class DebianTest(base.TestCase):
     def test_what_is_in_them(self):
         self.assertEqual(
             {
+                'nova-isolation-api',
                 'nova-isolation-attestd',
+                'nova-isolation-client',
                 'nova-isolation-compute',
                 'python3-nova-isolation',
             },
@@ -116,7 +118,11 @@ class DebianTest(base.TestCase):
                 if folder == 'usr/bin':
                     found += 1
                     self.assertIn(f'usr/share/man/man8/{command}.8.gz', names)
-        self.assertEqual(3, found)
+        self.assertEqual(4, found)
+        self.assertIn(
+            'usr/share/man/man1/openstack-isolation.1.gz',
+            self.contents['nova-isolation-client'],
+        )
 
     def test_the_library_needs_no_libvirt(self):
         control = (
