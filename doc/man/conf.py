@@ -50,6 +50,13 @@ man_pages = [
         [],
         8,
     ),
+    (
+        'nova-isolation-status',
+        'nova-isolation-status',
+        'check a cloud with nova-isolation for an upgrade',
+        [],
+        8,
+    ),
 ]
 
 
