@@ -16,7 +16,14 @@ Apart from doc/source/conf.py, whose extensions need Nova: packages are built
 with Sphinx alone.
 """
 
+import configparser
+import pathlib
+import typing
+
 from docutils import nodes
+from docutils.parsers import rst
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 project = 'nova-isolation'
 copyright = 'nova-isolation developers'
@@ -57,6 +64,13 @@ man_pages = [
         [],
         8,
     ),
+    (
+        'openstack-isolation',
+        'openstack-isolation',
+        'ask where guests of a flavor can run, and tag flavors',
+        [],
+        1,
+    ),
 ]
 
 
@@ -76,8 +90,36 @@ def _other_page(app, env, node, contnode):
     return nodes.inline('', f'"{page}" of the documentation')
 
 
+class _Commands(rst.Directive):
+    """The commands of a group of ``openstack``, by name.
+
+    The other documentation has all their options, for which it imports them.
+    """
+
+    required_arguments = 1
+    option_spec: typing.ClassVar = {'application': str}
+
+    def run(self):
+        """See docutils."""
+        setup_cfg = configparser.ConfigParser(delimiters='=')
+        setup_cfg.read(_ROOT / 'setup.cfg', 'utf-8')
+        lines = setup_cfg['entry_points'][self.arguments[0]].split('\n')
+        names = [
+            line.partition('=')[0].strip().replace('_', ' ') for line in lines
+        ]
+        listed = nodes.bullet_list()
+        for name in filter(None, names):
+            text = f'openstack {name}'
+            listed += nodes.list_item(
+                '', nodes.paragraph('', '', nodes.literal('', text))
+            )
+        hint = 'Each of these prints its options with "--help".'
+        return [listed, nodes.paragraph('', hint)]
+
+
 def setup(app):
     """See Sphinx."""
+    app.add_directive('autoprogram-cliff', _Commands)
     app.add_role('oslo.config:option', _option)
     app.connect('missing-reference', _other_page)
     return {'parallel_read_safe': True}

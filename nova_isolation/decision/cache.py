@@ -123,12 +123,10 @@ class DecisionCache:
         """
         if not self.codes(document, age, statements, now):
             return decision.ACCEPTED
-        if (
-            isinstance(document, str)
-            and not self._limits
-            and self.freshness.accepts(age)
-        ):
-            return self._by_document(document)
+        if isinstance(document, str) and not self._limits:
+            return host_facts.at_age(
+                self._by_document(document), self.wanted, age, self.freshness
+            )
         return self._decide(document, age, statements, now)
 
     def _by_document(self, document: str) -> decision.Decision:

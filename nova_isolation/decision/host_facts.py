@@ -31,6 +31,9 @@ from nova_isolation.model import requirements
 #: Name of a mechanism -> what a third party reports about a host.
 Evidence = Mapping[str, evidences.Evidence]
 
+#: What is wanted where the facts as a whole cannot be read.
+_READABLE = f'facts of schema {facts.VERSION}'
+
 
 def decide(
     wanted: requirements.Requirements,
@@ -65,6 +68,39 @@ def decide(
     )
 
 
+def at_age(
+    fresh: decision.Decision,
+    wanted: requirements.Requirements,
+    age: float | None,
+    freshness: facts.Freshness,
+) -> decision.Decision:
+    """Return the decision on the same facts at another age.
+
+    Many hosts with the same facts need one decision only, whatever the ages
+    of their facts are.
+
+    :param fresh: what :func:`decide` has returned for these facts at an age
+        that ``freshness`` accepts
+    :param wanted: the requirements of that decision
+    :param age: seconds since the facts were measured; None: unknown
+    :param freshness: the limits for the age of the facts
+    """
+    problems = tuple(dict.fromkeys(wanted.problems))
+    rest = fresh.unmet[len(problems) :]
+    if (
+        not wanted
+        or freshness.accepts(age)
+        or (rest and _is_unreadable(rest[0]))
+    ):
+        return fresh
+    return decision.Decision((*problems, *_stale(age, freshness), *rest))
+
+
+def _is_unreadable(unmet: reasons.Unmet) -> bool:
+    """Whether the facts as a whole could not be read."""
+    return not unmet.key and unmet.wanted == _READABLE
+
+
 def _unmet(
     wanted: requirements.Requirements,
     document: object,
@@ -80,7 +116,7 @@ def _unmet(
         yield reasons.Unmet(
             error.reason.code,
             '',
-            f'facts of schema {facts.VERSION}',
+            _READABLE,
             error.found,
         )
         return

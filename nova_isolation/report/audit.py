@@ -150,7 +150,7 @@ def _of_server(
                 audit_kinds.SERVER_UNGUARDED,
                 f'host {server.host} has no compute node{asks}',
             )
-        elif not node.stats.get(facts.STAT):
+        elif not published.document(node.stats):
             yield (
                 audit_kinds.SERVER_UNGUARDED,
                 f'host {server.host} publishes no facts{asks}',
@@ -198,7 +198,7 @@ def _flavors(cloud: Cloud) -> Iterator[Finding]:
 
 def _hosts(cloud: Cloud) -> Iterator[Finding]:
     for node in cloud.seen.nodes:
-        if not node.stats.get(facts.STAT):
+        if not published.document(node.stats):
             # Hosts with Nova's own driver are no fault of a cloud.
             continue
         for kind, detail in _of_host(node, cloud):
@@ -209,13 +209,13 @@ def _of_host(
     node: picture.ComputeNode, cloud: Cloud
 ) -> Iterator[tuple[audit_kinds.Kind, str]]:
     if not published.enforces(node.stats):
-        mode = node.stats.get(facts.MODE_STAT)
+        mode = published.mode(node.stats)
         yield (
             audit_kinds.HOST_AUDITS,
             'no published mode' if mode is None else f'mode {mode}',
         )
     try:
-        sections = facts.loads(node.stats.get(facts.STAT)).sections
+        sections = facts.loads(published.document(node.stats)).sections
     except facts.FactsError as error:
         yield audit_kinds.HOST_SCHEMA, f'{error} [{error.reason.code}]'
     else:
@@ -255,7 +255,7 @@ def _traits(cloud: Cloud) -> Iterator[Finding]:
     for node in cloud.seen.nodes:
         # A host that publishes facts puts its traits right by itself, within
         # a period of its resource tracker.
-        if node.stats.get(facts.STAT):
+        if published.document(node.stats):
             continue
         stale = held.get(node.uuid, frozenset())
         if stale:

@@ -47,7 +47,7 @@ def standing(
     """
     if node.state and not node.state.startswith(_DISABLED):
         return 'down'
-    document = node.stats.get(facts.STAT)
+    document = published.document(node.stats)
     if not document:
         return 'unguarded'
     if not rules.freshness.accepts(facts.age(node.stats, now)):

@@ -153,6 +153,7 @@ def _endpoint(
             asked = endpoint.Call(request, context, parts)
             if call.policy is not None:
                 asked.authorize(call.policy, {})
+            _check_query(request, call)
             body = await call.handle(asked)
         except errors.ApiError as error:
             return failed(request, error)
@@ -176,6 +177,27 @@ def _endpoint(
         return _json(body if isinstance(body, bytes) else answers.encode(body))
 
     return observed
+
+
+def _check_query(request: requests.Request, call: endpoint.Endpoint) -> None:
+    """Refuse parameters that would have no effect.
+
+    :raises nova_isolation.service.errors.ApiError: the call has no such
+        parameter, or a parameter is given twice
+    """
+    names = [one.name for one in call.parameters]
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in names:
+            raise errors.ApiError(
+                errors.BAD_REQUEST,
+                f'{call.path} has no parameter {name[:50]!r}; it has '
+                f'{", ".join(names) or "none"}',
+            )
+        if given.count(name) > 1:
+            raise errors.ApiError(
+                errors.BAD_REQUEST, f'the parameter {name} is given twice'
+            )
 
 
 def failed(

@@ -22,6 +22,7 @@ import ssl
 import time
 import typing
 
+from keystoneauth1 import loading
 from oslo_config import cfg
 
 from nova_isolation import opts as isolation_opts
@@ -29,6 +30,9 @@ from nova_isolation.attestation import service as attestation
 from nova_isolation.attestd import listener
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
+from nova_isolation.page import identity
+from nova_isolation.page import routes
+from nova_isolation.page import sessions
 from nova_isolation.report import asked
 from nova_isolation.report import audit
 from nova_isolation.report import explanation
@@ -109,6 +113,12 @@ class Daemon:
             public_url=options.public_url.rstrip('/'),
         )
 
+        self._page = routes.Page(
+            _identity(conf),
+            sessions.Sessions(),
+            options.public_url.rstrip('/'),
+        )
+
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
 
@@ -123,7 +133,7 @@ class Daemon:
             served = [
                 (
                     listener.Listener(
-                        app.make(self._parts),
+                        app.make(self._parts, self._page.routes()),
                         self._context,
                         options.max_clients,
                     ),
@@ -234,3 +244,21 @@ def _keystone(conf: cfg.ConfigOpts, options: typing.Any) -> keystone.Keystone:
         raise ConfigurationError(
             f'[keystone_authtoken] cannot be used: {error}'
         ) from error
+
+
+def _identity(conf: cfg.ConfigOpts) -> identity.Identity:
+    """Return what logs people in, at the keystone that checks tokens.
+
+    :raises ConfigurationError: ``[keystone_authtoken]`` names no keystone
+    """
+    plugin = loading.load_auth_from_conf_options(conf, 'keystone_authtoken')
+    url = getattr(plugin, 'auth_url', None)
+    if not url:
+        raise ConfigurationError(
+            '[keystone_authtoken] has no auth_url, so nobody could log in to '
+            'the page'
+        )
+    group = conf.keystone_authtoken
+    return identity.Identity(
+        url, False if group.insecure else group.cafile or True
+    )

@@ -11,11 +11,14 @@
 # under the License.
 """Who asks: keystone's answer about the token of a request."""
 
+import collections
 from collections.abc import Awaitable
 from collections.abc import Callable
+import hashlib
 import io
 import logging
 import re
+import time
 import typing
 
 import anyio
@@ -33,6 +36,14 @@ Identify = Callable[[str, str, str], Awaitable[context.RequestContext]]
 #: What may be a token: one word of ASCII.
 _TOKEN = re.compile('[!-~]{1,8192}')
 
+#: Seconds for which a token that was checked is not checked again for the
+#: same call. A client that asks page after page, or many that share a token,
+#: then cost one check, which needs a thread. No more: within this time a token
+#: is taken that has just been revoked.
+_KNOWN_SECONDS = 2.0
+#: How many of them are known at once.
+_MAX_KNOWN = 1000
+
 #: How many tokens are checked at once.
 _CHECKS = 16
 
@@ -47,15 +58,27 @@ class Keystone:
     ``token_cache_time``).
     """
 
-    def __init__(self, conf: typing.Any, timeout: float) -> None:
+    def __init__(
+        self,
+        conf: typing.Any,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """:param conf: the configuration, with ``[keystone_authtoken]``
 
         :param timeout: seconds that a check may take
+        :param clock: seconds; never set back
         """
         self._check = auth_token.AuthProtocol(
             _accept, {'oslo_config_config': conf}
         )
         self._timeout = timeout
+        self._clock = clock
+        #: hash of a token and what was asked -> who asks, and until when this
+        #: is taken without asking the middleware
+        self._known: collections.OrderedDict[
+            tuple[bytes, str, str], tuple[context.RequestContext, float]
+        ] = collections.OrderedDict()
         self._places = anyio.CapacityLimiter(_CHECKS)
 
     async def identify(
@@ -72,6 +95,11 @@ class Keystone:
         """
         if token and not _TOKEN.fullmatch(token):
             raise _unauthorized('Keystone')
+        key = (hashlib.sha256(token.encode()).digest(), method, path)
+        known = self._known.get(key)
+        if known is not None and self._clock() < known[1]:
+            return known[0]
+        until = self._clock() + _KNOWN_SECONDS
         try:
             with anyio.fail_after(self._timeout):
                 status, headers, environ = await to_thread.run_sync(
@@ -97,7 +125,11 @@ class Keystone:
             )
             status, headers, environ = 500, {}, {}
         if status == 200:
-            return context.RequestContext.from_environ(environ)
+            found = context.RequestContext.from_environ(environ)
+            self._known[key] = found, until
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
+            return found
         if status == 401:
             raise _unauthorized(headers.get('www-authenticate', 'Keystone'))
         raise errors.ApiError(

@@ -128,11 +128,9 @@ def _operation(call: endpoint.Endpoint) -> dict[str, object]:
         for part in call.path.split('/')
         if part.startswith('{') and part.endswith('}')
     ]
-    statuses = [401, 403, 503]
+    statuses = [400, 401, 403, 503]
     if in_path:
         statuses.append(404)
-    if call.parameters or call.body:
-        statuses.append(400)
     if call.body:
         statuses.append(413)
     operation: dict[str, object] = {

@@ -35,8 +35,8 @@ PARAMETERS = (
     ),
     endpoint.Parameter(
         'marker',
-        endpoint.typed('string', minLength=1),
-        'The name of the last item of the page before.',
+        endpoint.typed('string'),
+        "The name of the last item of the page before; '' for the first page.",
     ),
 )
 
@@ -53,8 +53,8 @@ LINKS = endpoint.typed(
     ),
 )
 
-#: The largest number that is taken, far above each list.
-_MAX = 10**9
+#: A number of so many digits is above each limit.
+_DIGITS = 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,14 +93,13 @@ def parse(call: endpoint.Call) -> Page:
     text = call.request.query_params.get('limit')
     limit = call.parts.max_limit
     if text is not None:
-        if not (text.isascii() and text.isdecimal()) or not (
-            0 < int(text[:20]) < _MAX
-        ):
+        if not (text.isascii() and text.isdecimal() and text.strip('0')):
             raise errors.ApiError(
                 errors.BAD_REQUEST,
                 f'limit is {text[:50]!r}; wanted a whole number from 1 on',
             )
-        limit = min(limit, int(text))
+        # Python refuses to read numbers of very many digits.
+        limit = min(limit, int(text) if len(text) < _DIGITS else limit)
     return Page(limit, call.request.query_params.get('marker', ''))
 
 

@@ -62,7 +62,9 @@ class DebianTest(base.TestCase):
     def test_what_is_in_them(self):
         self.assertEqual(
             {
+                'nova-isolation-api',
                 'nova-isolation-attestd',
+                'nova-isolation-client',
                 'nova-isolation-compute',
                 'python3-nova-isolation',
             },
@@ -73,6 +75,9 @@ class DebianTest(base.TestCase):
         for name in (
             'nova-isolation.pth',
             'nova_isolation_finder.py',
+            'nova_isolation/page/static/page.css',
+            'nova_isolation/page/templates/report.html',
+            'nova_isolation/profiles/shipped/hardened.yaml',
             'nova_isolation/virt/driver.py',
         ):
             self.assertIn(f'{site}/{name}', library)
@@ -113,7 +118,11 @@ class DebianTest(base.TestCase):
                 if folder == 'usr/bin':
                     found += 1
                     self.assertIn(f'usr/share/man/man8/{command}.8.gz', names)
-        self.assertEqual(3, found)
+        self.assertEqual(4, found)
+        self.assertIn(
+            'usr/share/man/man1/openstack-isolation.1.gz',
+            self.contents['nova-isolation-client'],
+        )
 
     def test_the_library_needs_no_libvirt(self):
         control = (

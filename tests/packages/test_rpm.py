@@ -75,6 +75,7 @@ class RpmTest(base.TestCase):
             {
                 'nova-isolation-api',
                 'nova-isolation-attestd',
+                'nova-isolation-client',
                 'nova-isolation-compute',
                 'python3-nova-isolation',
             },
@@ -127,6 +128,8 @@ class RpmTest(base.TestCase):
         }
         self.assertIn('nova-isolation-hook', commands)
         self.assertEqual(commands, pages)
+        (page,) = self.files('nova-isolation-client')
+        self.assertRegex(page, '^/usr/share/man/man1/openstack-isolation.1')
 
     def test_what_they_require(self):
         compute = self.query('nova-isolation-compute', '--requires')

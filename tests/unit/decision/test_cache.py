@@ -59,6 +59,26 @@ class DecisionCacheTest(base.TestCase):
                         self.cache.decide(document, age),
                     )
 
+    def test_same_answers_for_extra_specs_with_problems(self):
+        for specs in (
+            {'isolation:svrit': 'selinux'},
+            {**SEVERAL, 'isolation:qemu_absent': 'nonesuch'},
+            {**SEVERAL, 'isolation_svirt': 'any', 'isolation:x': '1'},
+        ):
+            judge = cache.DecisionCache(parse(specs), FRESH, registry.get())
+            for document in (STRONG, facts.dumps({}), *(d for d, _ in BAD)):
+                for age in (None, -31, 0, 181, 900, math.nan):
+                    self.assertEqual(
+                        decide(specs, document, age),
+                        judge.decide(document, age),
+                    )
+
+    def test_stale_hosts_are_decided_about_once(self):
+        for age in range(200, 300):
+            self.assertFalse(self.cache.decide(STRONG, age).accepted)
+        # One for the codes, one for the words.
+        self.assertEqual(2, self.spy.call_count)
+
     def test_never_across_staleness(self):
         for age, accepted in (
             (1, True), (500, False), (1, True), (None, False), (-99, False),

@@ -50,6 +50,40 @@ async def _drop(message):
     pass
 
 
+class Served(fixtures.Fixture):
+    """An ASGI application at an address of its own.
+
+    :ivar url: the address
+    """
+
+    def __init__(self, application):
+        self._application = application
+
+    def _setUp(self):
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        self.url = f'http://127.0.0.1:{listener.getsockname()[1]}'
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self._application,
+                log_config=None,
+                log_level='critical',
+                lifespan='off',
+            )
+        )
+        thread = threading.Thread(
+            target=server.run, kwargs={'sockets': [listener]}, daemon=True
+        )
+        thread.start()
+        self.addCleanup(thread.join, 10)
+        self.addCleanup(setattr, server, 'should_exit', True)
+        limit = time.monotonic() + 30
+        while not server.started:
+            if time.monotonic() > limit:
+                raise TimeoutError('the server does not start')
+            time.sleep(0.01)
+
+
 class Cloud(fixtures.Fixture):
     """The cloud.
 
@@ -81,29 +115,10 @@ class Cloud(fixtures.Fixture):
         self.unread = []
         self.away_after = None
         self._is_away = False
-        listener = socket.create_server(('127.0.0.1', 0))
-        self.addCleanup(listener.close)
-        self.url = f'http://127.0.0.1:{listener.getsockname()[1]}'
+        self.url = self.useFixture(
+            Served(self._outermost(self._application()))
+        ).url
         self.catalog = f'{self.url}/isolation'
-        server = uvicorn.Server(
-            uvicorn.Config(
-                self._outermost(self._application()),
-                log_config=None,
-                log_level='critical',
-                lifespan='off',
-            )
-        )
-        thread = threading.Thread(
-            target=server.run, kwargs={'sockets': [listener]}, daemon=True
-        )
-        thread.start()
-        self.addCleanup(thread.join, 10)
-        self.addCleanup(setattr, server, 'should_exit', True)
-        limit = time.monotonic() + 30
-        while not server.started:
-            if time.monotonic() > limit:
-                raise TimeoutError('the cloud does not start')
-            time.sleep(0.01)
 
     def environment(self):
         """The environment variables of ``openstack``."""

@@ -172,6 +172,14 @@ class AppTest(base.TestCase):
                 400, 'bad_request', client.get(f'/v1/hosts?limit={limit}')
             )
 
+    def test_parameters_without_effect(self):
+        client = fakes.client(_SEEN)
+        for query in ('refused_ony=true', 'limit=1&limit=2', 'markr=a', '='):
+            for path in ('/v1/hosts', '/v1/flavors', '/v1/flavors/1/explain'):
+                self.assertError(
+                    400, 'bad_request', client.get(f'{path}?{query}')
+                )
+
     def test_explain(self):
         client = fakes.client(_SEEN)
         answer = client.get('/v1/flavors/name-1/explain').json()['explanation']

@@ -166,6 +166,26 @@ class KeystoneTest(base.TestCase):
         error = self.refused(errors.IDENTITY_UNAVAILABLE, timeout=0.2)
         self.assertIn('has not answered', error.detail)
 
+    def test_a_token_is_taken_for_two_seconds_and_the_same_call(self):
+        token = ksa_fixture.V3Token(project_id='p1')
+        token.add_role(name='member')
+        self.answers(token)
+        now = [100.0]
+        checked = self.keystone(token_cache_time=-1)
+        checked._clock = lambda: now[0]
+
+        def ask(path='/v1/hosts', token=_SECRET):
+            return asyncio.run(checked.identify('GET', path, token))
+
+        ask()
+        self.answers(status_code=404)
+        now[0] += 1.9
+        self.assertEqual('p1', ask().project_id)
+        self.assertRaises(errors.ApiError, ask, path='/v1/flavors')
+        self.assertRaises(errors.ApiError, ask, token='another')
+        now[0] += 0.2
+        self.assertRaises(errors.ApiError, ask)
+
     def test_access_rules_of_an_application_credential(self):
         token = ksa_fixture.V3Token(project_id='p1')
         token.add_role(name='admin')

@@ -80,9 +80,18 @@ class Host:
         if seccomp is None:
             raise ValueError(f'the kernel says nothing of Seccomp: {status}')
         domain = ElementTree.fromstring(xml.strip())
+        # Beside the label of SELinux or AppArmor is that of the file owner.
+        labels = [
+            one
+            for one in domain.iterfind('./seclabel')
+            if one.get('model') != 'dac'
+        ]
+        if len(labels) != 1:
+            raise ValueError(f'{len(labels)} labels of a security module')
+        (confined,) = labels
         return guest.Guest(
-            domain.findtext('./seclabel/label', ''),
-            domain.findtext('./seclabel/imagelabel', ''),
+            confined.findtext('./label', ''),
+            confined.findtext('./imagelabel', ''),
             label.rstrip('\0\n'),
             int(seccomp[1]),
             state.strip(),
