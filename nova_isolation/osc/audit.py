@@ -14,6 +14,11 @@
 
 import argparse
 import collections
+from collections.abc import Callable
+import datetime
+import os
+import pathlib
+import tempfile
 import typing
 
 from nova_isolation.model import traits
@@ -31,6 +36,21 @@ class ShowIsolationAudit(command.Lister):
     code is 0 where nothing is found, 1 where something is found, and 2 where
     that cannot be told, so the command fits a pipeline or a cron job.
     """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """See the base class."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--html',
+            metavar='<file>',
+            type=pathlib.Path,
+            help=(
+                'Also write a report with the findings, hosts, flavors and '
+                'servers to this file: one HTML file that needs no network '
+                'and can be mailed'
+            ),
+        )
+        return parser
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -51,6 +71,8 @@ class ShowIsolationAudit(command.Lister):
         elif not complete:
             self.status = command.CANNOT
         self.say(_summary(audit, findings))
+        if parsed_args.html:
+            self._write(parsed_args.html, audit)
         return (
             ('Severity', 'Code', 'Type', 'Name', 'ID', 'Detail', 'Remedy'),
             [_row(one) for one in findings],
@@ -74,6 +96,51 @@ class ShowIsolationAudit(command.Lister):
             'trait of the driver in placement'
         )
         return text + (f': {columns.names(without)}.' if without else '.')
+
+    def _write(self, file: pathlib.Path, audit: dict[str, typing.Any]) -> None:
+        # The other commands do not need jinja2.
+        from nova_isolation.page import report
+
+        audit['unread_cells'] = [
+            {'cell': cell, 'reason': reason}
+            for cell, reason in self.service.unread.items()
+        ]
+        text = report.render(
+            audit,
+            hosts=_read(self.service.hosts),
+            flavors=_read(self.service.flavors),
+            servers=_read(self.service.servers),
+            cloud=self.app.client_manager.region_name or '',
+            made_at=datetime.datetime.now(datetime.timezone.utc),
+        )
+        _replace(file, text)
+
+
+def _read(
+    ask: Callable[[], list[dict[str, typing.Any]]],
+) -> list[dict[str, typing.Any]] | None:
+    """Return what the service answers; None where it does not, which the
+    report then says.
+    """
+    try:
+        return ask()
+    except errors.Failure:
+        return None
+
+
+def _replace(file: pathlib.Path, text: str) -> None:
+    """Write a file, all of it or nothing.
+
+    Only its owner may read it, because it tells about hosts.
+    """
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f'.{file.name}.')
+    try:
+        with os.fdopen(handle, 'w', encoding='utf-8') as stream:
+            stream.write(text)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _summary(

@@ -12,6 +12,10 @@
 
 """Faults over the whole cloud, as exit codes."""
 
+from pathlib import Path
+
+import fixtures
+
 from tests.unit.osc import base
 from tests.unit.osc import fake_cloud
 
@@ -45,6 +49,40 @@ class AuditTest(base.TestCase):
             ['server', 'vm', fake_cloud.uuid(7), 'Migrate it.'],
             [row[key] for key in ('Type', 'Name', 'ID', 'Remedy')],
         )
+
+    def test_html(self):
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        file = folder / 'report.html'
+        self.cloud.findings = [_FINDING]
+        self.cloud.hosts = [fake_cloud.host(1, mode='<script>x</script>')]
+        self.run_ok(*_AUDIT, '--html', str(file), status=1)
+        text = file.read_text()
+        self.assertIn('isolation.audit.unguarded', text)
+        self.assertIn('compute0001', text)
+        self.assertIn('RegionOne', text)
+        self.assertNotIn('<script>x', text)
+        self.assertEqual([file], list(folder.iterdir()))
+
+    def test_html_where_hosts_cannot_be_read(self):
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        self.cloud.broken['GET', 'v1/hosts'] = 503
+        self.run_ok(*_AUDIT, '--html', str(folder / 'report.html'))
+        self.assertIn(
+            'could not be read', (folder / 'report.html').read_text()
+        )
+
+    def test_html_that_cannot_be_written(self):
+        folder = Path(self.useFixture(fixtures.TempDir()).path) / 'missing'
+        text = self.fails(*_AUDIT, '--html', str(folder / 'report.html'))
+        self.assertIn(str(folder), text)
+
+    def test_html_of_a_service_that_is_away(self):
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        file = folder / 'report.html'
+        file.write_text('of yesterday')
+        self.away()
+        self.fails(*_AUDIT, '--html', str(file))
+        self.assertEqual('of yesterday', file.read_text())
 
     def test_it_cannot_tell(self):
         self.away()

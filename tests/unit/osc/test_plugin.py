@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 
+import fixtures
+
 from tests.unit.osc import base
 from tests.unit.osc import fake_cloud
 
@@ -69,7 +71,7 @@ class PluginTest(base.TestCase):
         environment = {
             **self.cloud.environment(),
             'PATH': '/usr/bin:/bin',
-            'HOME': '/nonexistent',
+            'HOME': self.useFixture(fixtures.TempDir()).path,
         }
         for arguments, status in (
             (('isolation', 'host', 'list', '-f', 'json'), 2),
