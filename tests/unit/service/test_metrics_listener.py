@@ -13,10 +13,13 @@
 """The listener for metrics of the daemon, in a process of its own."""
 
 import http.client
+import pathlib
 import socket
 import subprocess
 import sys
 import time
+
+import fixtures
 
 from nova_isolation.service import daemon
 from tests.unit import base
@@ -28,7 +31,7 @@ from nova_isolation.report import audit
 from nova_isolation.service import daemon
 from tests.unit.service import fakes
 conf = cfg.ConfigOpts()
-conf([], default_config_files=[], default_config_dirs=[])
+conf(['--config-file', sys.argv[3]], default_config_dirs=[])
 from nova_isolation.service import opts
 options = opts.register(conf)
 conf.set_override('port', int(sys.argv[1]), 'isolation_api')
@@ -46,6 +49,16 @@ def free_port():
         return found.getsockname()[1]
 
 
+#: Nobody asks this keystone.
+_FILE = """
+[keystone_authtoken]
+auth_type = password
+auth_url = http://127.0.0.1:1/v3
+username = nova-isolation
+password = secret
+"""
+
+
 class ListenerTest(base.TestCase):
     def start(self, metrics):
         """Start the daemon.
@@ -53,8 +66,12 @@ class ListenerTest(base.TestCase):
         :returns: the process, and the port of the API
         """
         port = free_port()
+        folder = self.useFixture(fixtures.TempDir()).path
+        file = pathlib.Path(folder, 'api.conf')
+        file.write_text(_FILE)
+        arguments = ['-c', _SCRIPT, str(port), metrics, str(file)]
         process = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-c', _SCRIPT, str(port), metrics]
+            [sys.executable, '-W', 'ignore', *arguments]
         )
         self.addCleanup(process.wait, 60)
         self.addCleanup(process.terminate)
