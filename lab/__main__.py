@@ -19,6 +19,7 @@ import sys
 from lab.cloud import cloud as clouds
 from lab.cloud import connection as connections
 from lab.config import host_specs
+from lab.config import site as sites
 from lab.machine import cache as machine_cache
 from lab.run import errors
 from lab.run import layout as layouts
@@ -62,6 +63,11 @@ def main() -> int:
         help='add Keylime, and a TPM for each host that is not a machine',
     )
     up.add_argument(
+        '--operator',
+        action='store_true',
+        help='add nova-isolation-api, and users who ask it',
+    )
+    up.add_argument(
         '--layout',
         choices=host_specs.LAYOUTS,
         default='host',
@@ -74,8 +80,15 @@ def main() -> int:
     commands.add_parser(
         'machine', help='build the machine of cpu-selinux and cpu-apparmor'
     )
-    commands.add_parser(
+    env = commands.add_parser(
         'env', help='print variables for the openstack command'
+    )
+    env.add_argument(
+        '--user',
+        choices=(sites.ADMIN, sites.AUDITOR, sites.OWNER, sites.STRANGER),
+        default=sites.ADMIN,
+        help='whose; all but the first are of a lab with --operator '
+        '(default: %(default)s)',
     )
     arguments = parser.parse_args()
     action = {
@@ -101,7 +114,12 @@ def _up(arguments: argparse.Namespace) -> int:
     if arguments.stock_driver:
         computes = [host.stock() for host in computes]
     computes = [host.laid_out(arguments.layout) for host in computes]
-    clouds.Cloud(arguments.state, computes, attested=arguments.attested).up()
+    clouds.Cloud(
+        arguments.state,
+        computes,
+        attested=arguments.attested,
+        operator=arguments.operator,
+    ).up()
     return 0
 
 
@@ -119,6 +137,8 @@ def _status(arguments: argparse.Namespace) -> int:
     names = list(ports.NAMES)
     if cloud.attested:
         names += ports.ATTESTATION_NAMES
+    if cloud.operator:
+        names += ports.OPERATOR_NAMES
     for name in names:
         print(f'{name:28} port {cloud.site.ports[name]}')
     return 0
@@ -139,8 +159,15 @@ def _machine(arguments: argparse.Namespace) -> int:
 
 
 def _environment(arguments: argparse.Namespace) -> int:
-    site = clouds.Cloud.attach(arguments.state).site
-    for name, value in connections.environment(site).items():
+    cloud = clouds.Cloud.attach(arguments.state)
+    if arguments.user != sites.ADMIN and not cloud.operator:
+        raise errors.LabError(
+            f'the lab in {cloud.layout.state} has no user {arguments.user}: '
+            'start it with --operator'
+        )
+    for name, value in connections.environment(
+        cloud.site, arguments.user
+    ).items():
         print(f'export {name}={value}')
     return 0
 

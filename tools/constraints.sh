@@ -51,10 +51,10 @@ if [ $# = 2 ]; then
     services "$1" | tr ' ' '\n' >"$work/services"
     sed '/^\(nova\|keystone\|glance\|neutron\|openstack-placement\)==/d' \
         lab/requirements.txt >"$work/lab"
-    # Style and the HTTP API's description are checked once, in .venv.
+    # Style, pages and the HTTP API's description are checked once, in .venv.
     style='bandit|bashate|codespell|coverage|import-linter|lxml-stubs|mypy'
-    sed -E "/^($style|ruff|schemathesis|shellcheck|types-requests)/d" \
-        test-requirements.txt >"$work/tests"
+    style+='|playwright|ruff|schemathesis|shellcheck|types-requests'
+    sed -E "/^($style)/d" test-requirements.txt >"$work/tests"
     sed '/^libvirt-python/d' "$2" >"$work/upper"
     echo "libvirt-python==$(pkg-config --modversion libvirt)" >>"$work/upper"
     resolve "constraints/nova-$1.txt" -c "$work/upper" -r "$work/services" \

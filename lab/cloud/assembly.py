@@ -27,6 +27,7 @@ from lab.cloud import placement
 from lab.cloud import seed
 from lab.config import host_specs
 from lab.config import site as sites
+from lab.daemons import isolation_api
 from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
@@ -54,12 +55,14 @@ class Assembly:
         progress: progresses.Progress,
         hosts: Sequence[compute_host.ComputeHost],
         attestation: attestations.Attestation | None = None,
+        operator: bool = False,
     ) -> None:
         self._site = site
         self._supervisor = supervisor
         self._progress = progress
         self._hosts = hosts
         self._attestation = attestation
+        self._operator = operator
 
     def run(self) -> None:
         """Start everything.
@@ -86,6 +89,8 @@ class Assembly:
         self._add_nova(plan)
         if self._attestation is not None:
             self._attestation.add_steps(plan)
+        if self._operator:
+            self._add_operator(plan)
         plan.add(
             'images',
             self._images,
@@ -131,6 +136,16 @@ class Assembly:
             [*computes, nova.SCHEDULER, wsgi.daemon_name(wsgi.NOVA)],
         )
 
+    def _add_operator(self, plan: plans.Plan) -> None:
+        plan.add('operators', self._operators, ['keystone-seed'])
+        plan.add(
+            isolation_api.NAME,
+            functools.partial(
+                isolation_api.start, self._supervisor, self._site
+            ),
+            ['operators', 'nova-db', 'rabbitmq'],
+        )
+
     def _keystone_database(self) -> None:
         site = self._site
         for folder in ('fernet', 'credential'):
@@ -159,9 +174,9 @@ class Assembly:
                 _DATABASE / 'nova_schema.py',
                 site.layout.nova_conf,
                 site.layout.etc / 'nova' / 'cell0.conf',
-                site.database('nova_cell1'),
-                site.database('nova_cell0'),
-                site.transport,
+                sites.CELL_DATABASE + 'nova_cell1',
+                sites.CELL_DATABASE + 'nova_cell0',
+                sites.CELL_TRANSPORT,
             ],
             _SECONDS,
         )
@@ -208,6 +223,9 @@ class Assembly:
 
     def _seed(self) -> None:
         seed.identity(connections.connect(self._site), self._site)
+
+    def _operators(self) -> None:
+        seed.operators(connections.connect(self._site), self._site)
 
     def _images(self) -> None:
         guest_image.upload(

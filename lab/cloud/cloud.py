@@ -26,6 +26,7 @@ from lab.cloud import placement
 from lab.config import host_specs
 from lab.config import ini
 from lab.config import site as sites
+from lab.daemons import isolation_api
 from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
@@ -64,6 +65,7 @@ class Cloud:
         computes: Iterable[host_specs.HostSpec] | None = None,
         control: ini.Settings | None = None,
         attested: bool = False,
+        operator: bool = False,
     ) -> None:
         """Describe a cloud; nothing happens yet.
 
@@ -72,6 +74,8 @@ class Cloud:
         :param control: more options for nova.conf of the control plane
         :param attested: whether to add Keylime, and a TPM for each host that
             is not a virtual machine
+        :param operator: whether to add nova-isolation-api, and the users who
+            ask it
         """
         state = state or layouts.default_state()
         self.layout = layouts.Layout(state.absolute())
@@ -80,6 +84,7 @@ class Cloud:
         self._computes = list(computes or host_specs.known(host_specs.DEFAULT))
         self._control = control or {}
         self.attested = attested
+        self.operator = operator
         self._site: sites.Site | None = None
 
     @classmethod
@@ -98,6 +103,7 @@ class Cloud:
         ]
         cloud._control = values['control']
         cloud.attested = values['attested']
+        cloud.operator = values['operator']
         cloud._site = sites.Site.load(cloud.layout)
         return cloud
 
@@ -182,6 +188,7 @@ class Cloud:
                     self.progress,
                     list(self.hosts.values()),
                     self.attestation if self.attested else None,
+                    self.operator,
                 ).run()
         except BaseException:
             self.down(patience=3)
@@ -213,9 +220,13 @@ class Cloud:
             for name in (host.daemon, host.connection)
         )
 
-    def connect(self) -> connection.Connection:
-        """A new connection of openstacksdk, for the administrator."""
-        return connections.connect(self.site)
+    def connect(self, user: str = sites.ADMIN) -> connection.Connection:
+        """A new connection of openstacksdk.
+
+        :param user: sites.ADMIN, AUDITOR, OWNER or STRANGER; the last three
+            are users of a cloud with nova-isolation-api
+        """
+        return connections.connect(self.site, user)
 
     def restart(
         self, daemon: str, overrides: ini.Settings | None = None
@@ -225,9 +236,10 @@ class Cloud:
         A compute host with the driver of this project serves once it offers
         what it has measured.
 
-        :param daemon: nova.API, CONDUCTOR, SCHEDULER or compute_name(HOST)
-        :param overrides: options that win over those in its nova.conf, until
-            the next restart
+        :param daemon: nova.API, CONDUCTOR, SCHEDULER, compute_name(HOST) or
+            isolation_api.NAME
+        :param overrides: options that win over those in its file, until the
+            next restart
         :raises LabError: when there is no such daemon, or it does not serve
         """
         queues = rabbitmq.Queues(self.supervisor, self.site)
@@ -241,6 +253,9 @@ class Cloud:
         nova.override(self.layout, daemon, overrides or {})
         if daemon == nova.API:
             wsgi.start(self.supervisor, self.site, wsgi.NOVA)
+            return
+        if daemon == isolation_api.NAME:
+            isolation_api.start(self.supervisor, self.site)
             return
         # Otherwise the consumer of the old daemon may be taken for that of
         # the new one.
@@ -271,6 +286,7 @@ class Cloud:
                     'computes': [spec.as_data() for spec in self._computes],
                     'control': self._control,
                     'attested': self.attested,
+                    'operator': self.operator,
                 }
             ),
         )

@@ -18,9 +18,11 @@ import shutil
 from lab.cloud import connection as connections
 from lab.config import host_specs
 from lab.config import ini
+from lab.config import isolation_api as isolation_api_conf
 from lab.config import nova_conf
 from lab.config import services
 from lab.config import site as sites
+from lab.daemons import isolation_api
 from lab.daemons import nova
 from lab.hosts import compute_host
 from lab.run import layout as layouts
@@ -78,10 +80,21 @@ def write(
             ini.merge(nova_conf.control(site, ours), attested, control)
         ),
     )
+    layouts.write(
+        layout.isolation_api_conf,
+        ini.render(
+            ini.merge(isolation_api_conf.isolation_api(site, ours), attested)
+        ),
+    )
     shutil.copy(
         layouts.VENV / 'etc' / 'nova' / 'api-paste.ini', layout.etc / 'nova'
     )
-    daemons = [nova.API, nova.CONDUCTOR, nova.SCHEDULER]
+    daemons = [
+        nova.API,
+        nova.CONDUCTOR,
+        nova.SCHEDULER,
+        isolation_api.NAME,
+    ]
     for name, host in hosts.items():
         _write_compute(site, host, host_attested)
         daemons.append(nova.compute_name(name))

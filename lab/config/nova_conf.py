@@ -31,15 +31,14 @@ def control(site: sites.Site, our_filter: bool) -> ini.Settings:
 
     :param our_filter: whether the scheduler runs this project's filter
     """
-    filters: dict[str, ini.Value] = {'enabled_filters': ','.join(_FILTERS)}
+    filters: dict[str, ini.Value] = {
+        'enabled_filters': enabled_filters(our_filter)
+    }
     if our_filter:
-        filters = {
-            'available_filters': [
-                'nova.scheduler.filters.all_filters',
-                'nova_isolation.scheduler.filter.IsolationFilter',
-            ],
-            'enabled_filters': ','.join((*_FILTERS, 'IsolationFilter')),
-        }
+        filters['available_filters'] = [
+            'nova.scheduler.filters.all_filters',
+            'nova_isolation.scheduler.filter.IsolationFilter',
+        ]
     return ini.merge(
         _common(site),
         {
@@ -53,6 +52,14 @@ def control(site: sites.Site, our_filter: bool) -> ini.Settings:
             'keystone_authtoken': site.token_check('nova'),
         },
     )
+
+
+def enabled_filters(our_filter: bool) -> str:
+    """[filter_scheduler] enabled_filters.
+
+    :param our_filter: see control()
+    """
+    return ','.join((*_FILTERS, 'IsolationFilter') if our_filter else _FILTERS)
 
 
 def cell0(site: sites.Site) -> ini.Settings:

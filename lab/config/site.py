@@ -25,8 +25,30 @@ LOCALHOST = '127.0.0.1'
 REGION = 'RegionOne'
 #: The users that services have in Keystone.
 SERVICE_USERS = ('glance', 'neutron', 'nova', 'placement')
-#: 'admin' is the operator; 'mariadb' and 'rabbitmq' are not Keystone users.
-_PASSWORDS = (*SERVICE_USERS, 'admin', 'mariadb', 'rabbitmq')
+#: The service for operators, nova-isolation-api: its user in Keystone, its
+#: account of MariaDB and its user of RabbitMQ.
+OPERATOR_API = 'isolation'
+#: 'admin' administers the cloud. The owner and the stranger are members of a
+#: project each, and the auditor may read everything. 'mariadb' and 'rabbitmq',
+#: also with OPERATOR_API before them, are no users of Keystone.
+ADMIN, AUDITOR, OWNER, STRANGER = 'admin', 'auditor', 'owner', 'stranger'
+_PASSWORDS = (
+    *SERVICE_USERS,
+    OPERATOR_API,
+    ADMIN,
+    AUDITOR,
+    OWNER,
+    STRANGER,
+    'mariadb',
+    'rabbitmq',
+    f'{OPERATOR_API}-mariadb',
+    f'{OPERATOR_API}-rabbitmq',
+)
+#: The message queue of a cell, as Nova's table of cells has it: each service
+#: puts the user of its own [DEFAULT] transport_url in.
+CELL_TRANSPORT = 'rabbit://{username}:{password}@{hostname}:{port}/'
+#: The same for the database of a cell, but for its name.
+CELL_DATABASE = 'mysql+pymysql://{username}:{password}@{hostname}:{port}/'
 #: The path in the URL of each HTTP service.
 _PATHS = {
     'keystone': '/v3',
@@ -34,6 +56,7 @@ _PATHS = {
     'glance': '',
     'neutron': '',
     'nova': '/v2.1',
+    OPERATOR_API: '',
 }
 
 
@@ -80,16 +103,34 @@ class Site:
 
     def database(self, name: str) -> str:
         """SQLAlchemy's URL of a database."""
+        return self._database('lab', 'mariadb', name)
+
+    def operator_database(self, name: str) -> str:
+        """The same, for the account of nova-isolation-api, which only reads.
+
+        :param name: one of Nova's databases
+        """
+        return self._database(OPERATOR_API, f'{OPERATOR_API}-mariadb', name)
+
+    def _database(self, account: str, password: str, name: str) -> str:
         return (
-            f'mysql+pymysql://lab:{self.passwords["mariadb"]}'
+            f'mysql+pymysql://{account}:{self.passwords[password]}'
             f'@{LOCALHOST}:{self.ports["mariadb"]}/{name}'
         )
 
     @property
     def transport(self) -> str:
         """oslo.messaging's URL of the message queue."""
+        return self._transport('lab', 'rabbitmq')
+
+    @property
+    def operator_transport(self) -> str:
+        """The same, for the user of nova-isolation-api."""
+        return self._transport(OPERATOR_API, f'{OPERATOR_API}-rabbitmq')
+
+    def _transport(self, user: str, password: str) -> str:
         return (
-            f'rabbit://lab:{self.passwords["rabbitmq"]}'
+            f'rabbit://{user}:{self.passwords[password]}'
             f'@{self.address}:{self.ports["amqp"]}/'
         )
 

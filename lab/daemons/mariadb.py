@@ -18,15 +18,8 @@ from lab.run import supervisor as supervisors
 
 NAME = 'mariadb'
 _SECONDS = 300.0
-DATABASES = (
-    'keystone',
-    'placement',
-    'glance',
-    'neutron',
-    'nova_api',
-    'nova_cell0',
-    'nova_cell1',
-)
+NOVA_DATABASES = ('nova_api', 'nova_cell0', 'nova_cell1')
+DATABASES = ('keystone', 'placement', 'glance', 'neutron', *NOVA_DATABASES)
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
@@ -66,7 +59,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         ],
     )
     supervisor.wait('MariaDB', socket.exists, _SECONDS, daemon)
-    client = ['mariadb', '--no-defaults', '--user=root', f'--socket={socket}']
+    client = _client(site)
     supervisor.wait(
         'MariaDB',
         lambda: supervisor.output(client, text='select 1').returncode == 0,
@@ -82,6 +75,43 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         f"grant all on *.* to 'lab'@'{sites.LOCALHOST}' "
         f"identified by '{site.passwords['mariadb']}'"
     )
-    result = supervisor.output(client, text=';\n'.join(statements))
+    statements += _reading_account(site)
+    root(supervisor, site, ';\n'.join(statements))
+
+
+def root(
+    supervisor: supervisors.Supervisor, site: sites.Site, statement: str
+) -> str:
+    """Run a statement as the administrator of MariaDB.
+
+    :returns: its rows, with tabs between the columns and no header
+    :raises LabError: when MariaDB refuses it
+    """
+    result = supervisor.output(
+        [*_client(site), '--skip-column-names'], text=statement
+    )
     if result.returncode:
         raise errors.LabError(f'MariaDB: {result.stderr}')
+    return result.stdout
+
+
+def _client(site: sites.Site) -> list[str]:
+    socket = site.layout.run / 'mariadb.sock'
+    return ['mariadb', '--no-defaults', '--user=root', f'--socket={socket}']
+
+
+def _reading_account(site: sites.Site) -> list[str]:
+    """The account of nova-isolation-api.
+
+    doc/source/install/read-only-account.rst has the same statements. In the
+    name of a database that is granted, "_" stands for any character.
+    """
+    account = f"'{sites.OPERATOR_API}'@'{sites.LOCALHOST}'"
+    password = site.passwords[f'{sites.OPERATOR_API}-mariadb']
+    return [
+        f"create user {account} identified by '{password}'",
+        *(
+            f'grant select on `{name}`.* to {account}'
+            for name in (one.replace('_', r'\_') for one in NOVA_DATABASES)
+        ),
+    ]

@@ -16,9 +16,12 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import functools
+import json
+import secrets
 
 import amqp
 
+from lab.config import rabbitmq_users
 from lab.config import site as sites
 from lab.run import layout as layouts
 from lab.run import ports as port_blocks
@@ -37,11 +40,13 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
     etc = site.layout.etc / 'rabbitmq'
     ports = site.ports
     layouts.write(etc / 'enabled_plugins', '[].\n')
+    definitions = layouts.write(
+        etc / 'definitions.json',
+        json.dumps(rabbitmq_users.definitions(site, secrets.token_bytes(4))),
+    )
     layouts.write(
         etc / 'rabbitmq.conf',
-        'default_user = lab\n'
-        f'default_pass = {site.passwords["rabbitmq"]}\n'
-        'loopback_users = none\n',
+        f'load_definitions = {definitions}\nloopback_users = none\n',
     )
     data.mkdir()
     # By default Erlang starts a port mapper for the whole machine.

@@ -118,7 +118,7 @@ def start(
     daemon = supervisor.start(daemon_name(service), command, environment)
     root = f'http://{sites.LOCALHOST}:{site.ports[service.name]}'
     supervisor.wait(
-        service.name, lambda: _answers(root + service.probe), 400, daemon
+        service.name, lambda: answers(root + service.probe), 400, daemon
     )
 
 
@@ -130,7 +130,8 @@ def _workers(service: Service) -> list[str]:
     return ['--threads', '4']
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server answers at this URL, and with no error of its own."""
     try:
         # A proxy of the environment must not be used for 127.0.0.1.
         with requests.Session() as session:

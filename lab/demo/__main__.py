@@ -26,13 +26,14 @@ from lab.config import release
 from lab.demo import scenes_attested
 from lab.demo import scenes_confined
 from lab.demo import scenes_hardened
+from lab.demo import scenes_operator
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import signals
 
-#: The choice that is not a security module.
-_ATTESTATION = 'attestation'
+#: The choices that are not security modules.
+_ATTESTATION, _OPERATOR = 'attestation', 'operator'
 
 
 def main() -> int:
@@ -56,10 +57,11 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION),
+        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR),
         help='show guests that this security module confines, on a virtual '
         'machine (which is built the first time; that takes long); or hosts '
-        'that Keylime attests',
+        'that Keylime attests; or what nova-isolation-api and the openstack '
+        'command tell those who run a cloud',
     )
     parser.add_argument(
         '--layout',
@@ -70,7 +72,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in recipe.MODULES
+        arguments.module in (*recipe.MODULES, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -79,11 +81,12 @@ def main() -> int:
         )
     try:
         with signals.termination_raises():
-            attested = arguments.module == _ATTESTATION
+            module = arguments.module
             _run(
                 arguments.state,
-                None if attested else arguments.module,
-                attested,
+                module if module in recipe.MODULES else None,
+                module == _ATTESTATION,
+                module == _OPERATOR,
                 arguments.layout,
                 arguments.keep,
             )
@@ -100,6 +103,7 @@ def _run(
     state: Path,
     module: recipe.Module | None,
     attested: bool,
+    operator: bool,
     layout: host_specs.Layout,
     keep: bool,
 ) -> None:
@@ -112,6 +116,7 @@ def _run(
         state,
         [one.laid_out(layout) for one in host_specs.known(computes)],
         attested=attested,
+        operator=operator,
     )
     try:
         flavor = _perform(cloud, module)
@@ -156,6 +161,9 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
+    if cloud.operator:
+        scenes_operator.OperatorScenes(cloud).run()
+        return scenes_operator.FLAVOR
     if module is None:
         scenes_hardened.HardenedScenes(cloud).run()
         return scenes_hardened.HARDENED

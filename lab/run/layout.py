@@ -175,6 +175,11 @@ class Layout:
         """nova.conf of the control plane."""
         return self.etc / 'nova' / 'nova.conf'
 
+    @property
+    def isolation_api_conf(self) -> Path:
+        """The configuration file of nova-isolation-api."""
+        return self.etc / 'nova-isolation' / 'nova-isolation-api.conf'
+
     def host(self, name: str) -> HostLayout:
         """The folders of the compute host called ``name``."""
         return HostLayout(self.state / 'hosts' / name)

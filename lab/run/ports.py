@@ -39,7 +39,9 @@ ATTESTATION_NAMES = (
     'attestd',
     'attestd-webhook',
 )
-_ALL = (*NAMES, *ATTESTATION_NAMES)
+#: The servers of nova-isolation-api; their ports follow.
+OPERATOR_NAMES = ('isolation', 'isolation-metrics')
+_ALL = (*NAMES, *ATTESTATION_NAMES, *OPERATOR_NAMES)
 _SSH_START = 16
 _AGENT_START = 24
 _TPM_START = 32
@@ -59,7 +61,7 @@ class Ports:
     def __getitem__(self, name: str) -> int:
         """The port of a server.
 
-        :param name: one of NAMES or ATTESTATION_NAMES
+        :param name: one of NAMES, ATTESTATION_NAMES or OPERATOR_NAMES
         :raises ValueError: when there is no such server
         """
         return self.base + _ALL.index(name)

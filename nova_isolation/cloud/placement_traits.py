@@ -15,6 +15,7 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import logging
+import threading
 import time
 import typing
 import urllib.parse
@@ -33,6 +34,9 @@ Held = Mapping[str, frozenset[str]] | None
 #: one request for each trait that exists.
 _KEPT = 60.0
 
+#: Seconds for which the reading of the cloud waits for placement.
+_PATIENCE = 2.0
+
 #: The microversion that knows filters by traits (1.18).
 _VERSION = '1.18'
 
@@ -42,33 +46,59 @@ class PlacementUnread(errors.IsolationError):
 
 
 class KeptTraits:
-    """What placement holds, asked for now and then. For one thread."""
+    """What placement holds, asked for now and then, in a thread of its own.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """:param clock: seconds; never set back"""
+    The reading of the databases does not wait for a placement that hangs:
+    without it, the service still answers everything but a part of the audit.
+    For one caller at a time.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """:param clock: seconds; never set back
+
+        :param patience: seconds for which :meth:`now` waits
+        """
         self._clock = clock
-        self._asked_at: float | None = None
-        self._answer: tuple[Held, str] = None, 'placement was not asked'
+        self._patience = patience
+        self._asked_at = 0.0
+        self._asking: threading.Thread | None = None
+        self._answer: tuple[Held, str] = None, 'placement has not answered yet'
 
     def now(self) -> tuple[Held, str]:
-        """Return the traits, a minute old at most.
+        """Return the traits, as placement had them a minute ago at most.
 
         :returns: the traits, and why they are not known, or ''
         """
         now = self._clock()
-        if self._asked_at is None or now - self._asked_at >= _KEPT:
+        old = self._asking is None or now - self._asked_at >= _KEPT
+        if self._asking is not None and self._asking.is_alive():
+            if old:
+                self._tell(None, 'placement has not answered in time')
+        elif old:
             self._asked_at = now
-            before = self._answer[1]
-            try:
-                self._answer = of_all_nodes(), ''
-            except PlacementUnread as error:
-                self._answer = None, str(error)
-                if before != str(error):
-                    LOG.warning(
-                        'The audit does not know the traits of hosts: %s',
-                        error,
-                    )
+            self._asking = threading.Thread(
+                target=self._ask, name='isolation-traits', daemon=True
+            )
+            self._asking.start()
+            self._asking.join(self._patience)
         return self._answer
+
+    def _ask(self) -> None:
+        try:
+            self._tell(of_all_nodes(), '')
+        except PlacementUnread as error:
+            self._tell(None, str(error))
+
+    def _tell(self, held: Held, trouble: str) -> None:
+        before, self._answer = self._answer[1], (held, trouble)
+        if trouble and trouble != before:
+            LOG.warning(
+                'The audit does not know the traits of hosts: %s', trouble
+            )
 
 
 def of_all_nodes() -> dict[str, frozenset[str]]:

@@ -40,6 +40,7 @@ def start_cloud(
     name: str,
     hosts: Iterable[host_specs.HostSpec] | None = None,
     variable: str | None = None,
+    operator: bool = False,
 ) -> clouds.Cloud:
     """Start a cloud, which ends with this test run.
 
@@ -47,11 +48,14 @@ def start_cloud(
     :param hosts: its compute hosts; None: the default ones
     :param variable: the environment variable that may name the state folder
         of a cloud that is up, and is used instead
+    :param operator: whether it has nova-isolation-api
     """
     state = os.environ.get(variable) if variable else None
     if state:
         return clouds.Cloud.attach(Path(state))
-    started = clouds.Cloud(layout.default_state(name), hosts)
+    started = clouds.Cloud(
+        layout.default_state(name), hosts, operator=operator
+    )
     started.up()
     atexit.register(started.down)
     return started
@@ -60,7 +64,7 @@ def start_cloud(
 @functools.cache
 def cloud() -> clouds.Cloud:
     """The cloud of this test run; it is started at the first call."""
-    return start_cloud('e2e', variable='LAB_STATE')
+    return start_cloud('e2e', variable='LAB_STATE', operator=True)
 
 
 class TestCase(unittest.TestCase):

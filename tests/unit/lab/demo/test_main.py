@@ -46,7 +46,7 @@ class RestoreTest(unittest.TestCase):
         self.addCleanup(patched.stop)
 
     def run_demo(self) -> None:
-        demo._run(Path('/nonexistent'), 'selinux', False, 'host', False)
+        demo._run(Path('/nonexistent'), 'selinux', False, False, 'host', False)
 
     def test_a_machine_that_died_is_restored(self) -> None:
         self.show.side_effect = [_LOST, 'flavor']

@@ -30,7 +30,11 @@ class PortsTest(unittest.TestCase):
     def test_no_port_has_two_uses(self) -> None:
         used = [
             self.ports[name]
-            for name in (*ports.NAMES, *ports.ATTESTATION_NAMES)
+            for name in (
+                *ports.NAMES,
+                *ports.ATTESTATION_NAMES,
+                *ports.OPERATOR_NAMES,
+            )
         ]
         for of_host in (
             lambda index: [self.ports.ssh(index)],
