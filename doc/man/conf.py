@@ -58,6 +58,13 @@ man_pages = [
         8,
     ),
     (
+        'nova-isolation-status',
+        'nova-isolation-status',
+        'check a cloud with nova-isolation for an upgrade',
+        [],
+        8,
+    ),
+    (
         'openstack-isolation',
         'openstack-isolation',
         'ask where guests of a flavor can run, and tag flavors',

@@ -268,7 +268,8 @@ def _error(url: str, status: int, document: object) -> errors.Failure:
             f'{told or url}. An admin may ask, and who has the role reader '
             'for the system ("--os-system-scope all").'
         )
-    if status >= 500 or not told:
+    # With 502 and 504 the service itself tells of a compute host.
+    if status in (500, 503) or not told:
         return errors.ServiceAway(
             f'The service isolation does not work: HTTP {status} from {url}'
             + (f': {told}' if told else '')

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import logging
+import time
 
 from starlette import applications
 from starlette import exceptions
@@ -131,6 +132,17 @@ def _endpoint(
 ) -> Callable[[requests.Request], Awaitable[responses.Response]]:
     """Return the function that Starlette calls for a call of the API."""
 
+    async def observed(request: requests.Request) -> responses.Response:
+        begun = time.perf_counter()
+        response = await answer(request)
+        parts.observe(
+            call.method,
+            call.path,
+            response.status_code,
+            time.perf_counter() - begun,
+        )
+        return response
+
     async def answer(request: requests.Request) -> responses.Response:
         try:
             context = await parts.identify(
@@ -164,7 +176,7 @@ def _endpoint(
             )
         return _json(body if isinstance(body, bytes) else answers.encode(body))
 
-    return answer
+    return observed
 
 
 def _check_query(request: requests.Request, call: endpoint.Endpoint) -> None:

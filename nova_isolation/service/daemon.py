@@ -13,9 +13,11 @@
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import logging
 import signal
+import socket
 import ssl
 import time
 import typing
@@ -38,11 +40,15 @@ from nova_isolation.report import picture
 from nova_isolation.service import app
 from nova_isolation.service import endpoint
 from nova_isolation.service import keystone
+from nova_isolation.service import metrics
 from nova_isolation.service import opts
 from nova_isolation.service import picture_keeper
 from nova_isolation.service import policies
 
 LOG = logging.getLogger(__name__)
+
+#: How many clients may read metrics at once.
+_SCRAPERS = 20
 
 
 class ConfigurationError(errors.IsolationError):
@@ -87,6 +93,8 @@ class Daemon:
         self._keeper = picture_keeper.PictureKeeper(
             read, options.refresh_interval, options.picture_max_age
         )
+        self._metrics = _metrics_address(options.metrics_listen)
+        self._answered = metrics.Requests()
         self._parts = endpoint.Parts(
             identify=_keystone(conf, options).identify,
             enforcer=policies.enforcer(conf),
@@ -98,6 +106,7 @@ class Daemon:
             ),
             attestation=self._attestation,
             servers=servers,
+            observe=self._answered.observe,
             said=said,
             clock=time.time,
             max_limit=options.max_limit,
@@ -120,38 +129,95 @@ class Daemon:
 
     async def _run(self) -> None:
         options = self._options
-        served = listener.Listener(
-            app.make(self._parts, self._page.routes()),
-            self._context,
-            options.max_clients,
-        )
-        with contextlib.closing(
-            listener.bind(options.bind, options.port)
-        ) as port:
+        with contextlib.ExitStack() as ports:
+            served = [
+                (
+                    listener.Listener(
+                        app.make(self._parts, self._page.routes()),
+                        self._context,
+                        options.max_clients,
+                    ),
+                    ports.enter_context(
+                        _listen('API', options.bind, options.port)
+                    ),
+                )
+            ]
+            if self._metrics is not None:
+                served.append(
+                    (
+                        listener.Listener(
+                            metrics.make(self._parts, self._answered),
+                            None,
+                            _SCRAPERS,
+                        ),
+                        ports.enter_context(
+                            _listen('metrics', *self._metrics)
+                        ),
+                    )
+                )
             ended = asyncio.Event()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, ended.set)
             self._attestation.start()
             self._keeper.start()
-            serving = asyncio.create_task(served.serve([port]))
-            LOG.info(
-                'Service listens on %s, port %d', options.bind, options.port
-            )
+            serving = [
+                asyncio.create_task(server.serve([port]))
+                for server, port in served
+            ]
             end = asyncio.create_task(ended.wait())
             try:
                 await asyncio.wait(
-                    [serving, end], return_when=asyncio.FIRST_COMPLETED
+                    [*serving, end], return_when=asyncio.FIRST_COMPLETED
                 )
                 LOG.info('Service ends')
             finally:
                 end.cancel()
-                served.should_exit = True
+                for server, _ in served:
+                    server.should_exit = True
                 await asyncio.gather(
-                    serving,
+                    *serving,
                     asyncio.to_thread(self._keeper.stop),
                     asyncio.to_thread(self._attestation.stop),
                 )
+
+
+@contextlib.contextmanager
+def _listen(what: str, host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on a port.
+
+    :param what: what is served there, for the log
+    :raises nova_isolation.attestd.listener.ListenerError: the port cannot be
+        used
+    """
+    with contextlib.closing(listener.bind(host, port)) as bound:
+        LOG.info('Service listens on %s, port %d: %s', host, port, what)
+        yield bound
+
+
+def _metrics_address(text: str) -> tuple[str, int] | None:
+    """Return where metrics are served; None: nowhere.
+
+    :param text: ``[isolation_api] metrics_listen``
+    :raises ConfigurationError: it is no address with a port
+    """
+    if not text:
+        return None
+    host, colon, port = text.rpartition(':')
+    name = host.removeprefix('[').removesuffix(']')
+    if not (
+        name
+        and colon
+        and (host == name) == (':' not in name)
+        and port.isascii()
+        and port.isdecimal()
+        and 0 < int(port[:6]) < 2**16
+    ):
+        raise ConfigurationError(
+            f'[isolation_api] metrics_listen is {text[:100]!r}; wanted '
+            'ADDRESS:PORT, with an IPv6 address in brackets'
+        )
+    return name, int(port)
 
 
 def _tls(options: typing.Any) -> ssl.SSLContext | None:

@@ -32,6 +32,10 @@ from nova_isolation.service import keystone
 from nova_isolation.service import picture_keeper
 
 
+def _unobserved(method: str, path: str, status: int, seconds: float) -> None:
+    """Nobody is told: there are no metrics."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Parts:
     """What the service is made of. Tests replace some of them.
@@ -47,6 +51,8 @@ class Parts:
     :ivar public_url: the address of the service in links, without a slash at
         its end; '': as the client has named it
     :ivar kept: answers that are still true
+    :ivar observe: is told how long an answer took: method, path of the call,
+        status, seconds
     :ivar said: what the configuration of the service says about the cloud
     """
 
@@ -60,6 +66,7 @@ class Parts:
     max_limit: int = 1000
     public_url: str = ''
     kept: answers.Answers = dataclasses.field(default_factory=answers.Answers)
+    observe: Callable[[str, str, int, float], None] = _unobserved
     said: audit.Configuration = dataclasses.field(
         default_factory=audit.Configuration
     )

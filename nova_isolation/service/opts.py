@@ -77,6 +77,17 @@ connections of one address count together, so those of one proxy do.
 """,
     ),
     cfg.StrOpt(
+        'metrics_listen',
+        default='',
+        help="""
+Address and port of the metrics for Prometheus, for example 127.0.0.1:8898 or
+[::1]:8898. The path is /metrics.
+
+Whoever reaches this port reads the names of hosts and flavors, and numbers,
+without a token. Empty: there are no metrics.
+""",
+    ),
+    cfg.StrOpt(
         'public_url',
         default='',
         regex='(https?://[^/]+.*)?$',

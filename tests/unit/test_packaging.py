@@ -78,6 +78,7 @@ class RequirementsTest(base.TestCase):
             'oslo.policy': '4.5.1',
             'oslo.privsep': '3.6.0',
             'oslo.utils': '8.2.0',
+            'prometheus-client': '0.21.1',
             'pyelftools': '0.32',
             'requests': '2.32.3',
             'starlette': '0.46.1',

@@ -12,12 +12,15 @@
 
 """The commands with the service itself, over a cloud that is made up."""
 
+import fixtures
 from oslo_context import context
 
+from nova_isolation.report import asked
 from nova_isolation.service import app
 from tests.unit.osc import base
 from tests.unit.osc import fake_cloud
 from tests.unit.service import fakes
+from tests.unit.service import test_servers
 
 
 async def _identify(method, path, token):
@@ -32,8 +35,10 @@ async def _identify_member(method, path, token):
 class ServiceTest(base.TestCase):
     def serve(self, nodes, flavors=(), identify=_identify, **more):
         """Serve a picture of a cloud."""
-        seen = fakes.cloud(nodes, flavors, **more)
-        application = app.make(fakes.parts(seen, identify=identify))
+        self.serve_picture(fakes.cloud(nodes, flavors), identify, **more)
+
+    def serve_picture(self, seen, identify=_identify, **more):
+        application = app.make(fakes.parts(seen, identify=identify, **more))
         served = self.useFixture(fake_cloud.Served(application))
         self.cloud.catalog = served.url
 
@@ -102,6 +107,54 @@ class ServiceTest(base.TestCase):
         self.serve([fakes.node('a')], identify=_identify_member)
         text = self.fails('isolation', 'host', 'list')
         self.assertIn('HTTP 403', text)
+
+    def test_servers(self):
+        self.serve_picture(test_servers.cloud())
+        show = ('server', 'isolation', 'show', test_servers.A)
+        shown = self.json(*show)
+        self.assertEqual('secret-host', shown['host'])
+        self.assertTrue(shown['read_back']['verified'])
+        out = self.run_ok(*show)
+        self.assertIn('event: isolation_verify', out)
+        text = self.fails(*show[:-1], test_servers.UNTAGGED)
+        self.assertIn('isolation.api.not_found', text)
+
+    def test_a_guest_that_is_examined_now(self):
+        seen = test_servers.cloud(events=())
+        show = ('server', 'isolation', 'show', test_servers.A, '--now')
+        self.serve_picture(
+            seen, servers=fakes.Servers(seen, test_servers.READ)
+        )
+        self.assertTrue(self.json(*show)['read_back']['verified'])
+
+    def test_a_host_that_does_not_answer(self):
+        seen = test_servers.cloud()
+        self.serve_picture(
+            seen, servers=fakes.Servers(seen, asked.HostSilent('hangs'))
+        )
+        text = self.fails(
+            'server', 'isolation', 'show', test_servers.A, '--now'
+        )
+        # Not the service is away, the host is.
+        self.assertIn('isolation.api.host_silent', text)
+        self.assertNotIn('The service isolation', text)
+
+    def test_audit(self):
+        self.serve_picture(
+            test_servers.cloud(node=fakes.node('secret-host', document=None))
+        )
+        rows = self.json('isolation', 'audit', status=1)
+        self.assertIn(
+            'isolation.audit.server_unguarded', [row['Code'] for row in rows]
+        )
+        folder = self.useFixture(fixtures.TempDir()).path
+        self.run_ok(
+            'isolation', 'audit', '--html', f'{folder}/a.html', status=1
+        )
+        with open(f'{folder}/a.html') as report:
+            text = report.read()
+        self.assertIn('isolation.audit.server_unguarded', text)
+        self.assertIn('secret-host', text)
 
     def test_a_service_that_has_read_nothing(self):
         application = app.make(fakes.parts(None, identify=_identify))
