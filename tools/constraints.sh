@@ -58,9 +58,9 @@ if [ $# = 2 ]; then
     sed '/^libvirt-python/d' "$2" >"$work/upper"
     echo "libvirt-python==$(pkg-config --modversion libvirt)" >>"$work/upper"
     resolve "constraints/nova-$1.txt" -c "$work/upper" -r "$work/services" \
-        -r "$work/lab" -r "$work/tests" '.[attestd,compute]'
+        -r "$work/lab" -r "$work/tests" '.[api,attestd,compute]'
     exit
 fi
-resolve constraints.txt '.[attestd,compute]' -r test-requirements.txt \
+resolve constraints.txt '.[api,attestd,compute]' -r test-requirements.txt \
     -r lab/requirements.txt -r doc/requirements.txt
 resolve tests/tempest/constraints.txt -r tests/tempest/requirements.txt

@@ -295,6 +295,10 @@ stage_genconfig() {
             --config-file "$config" --output-file "$fresh"
         check "$(basename "$sample") up to date" diff -u "$sample" "$fresh"
     done
+    sample=etc/nova-isolation/policy.yaml.sample
+    check 'policy.yaml.sample generated' "$bin"/oslopolicy-sample-generator \
+        --namespace nova_isolation --output-file "$fresh"
+    check 'policy.yaml.sample up to date' diff -u "$sample" "$fresh"
     rm -f "$fresh"
 }
 

@@ -41,7 +41,9 @@ _PLACEHOLDER = re.compile(r'\b[A-Z]+\b')
 _ELSEWHERE = (
     'doc/build/',
     'etc/nova-isolation/nova-isolation.conf.sample',
+    'etc/nova-isolation/api.conf.sample',
     'etc/nova-isolation/attestd.conf.sample',
+    'etc/nova-isolation/policy.yaml.sample',
 )
 
 

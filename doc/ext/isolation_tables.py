@@ -27,6 +27,10 @@ Directives, all without content:
     the reason codes of the mechanisms that are installed, and the general ones
     (:mod:`nova_isolation.model.reasons`). Each row is a target:
     ``#isolation-svirt-no-model``.
+``isolation-api-calls``
+    the calls of the HTTP API (:mod:`nova_isolation.service.app`)
+``isolation-api-errors``
+    the errors of the HTTP API (:mod:`nova_isolation.service.errors`)
 """
 
 import abc
@@ -46,6 +50,8 @@ from nova_isolation.mechanisms.certification import mechanism
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import reasons
 from nova_isolation.model import vocabulary
+from nova_isolation.service import app as service_app
+from nova_isolation.service import errors
 
 #: What stands in one cell, one line.
 Cell = Sequence[nodes.Node]
@@ -214,6 +220,47 @@ class ReasonTable(_Table):
             )
 
 
+class CallTable(_Table):
+    """``isolation-api-calls``"""
+
+    head = ('Call', 'What it does', 'Policy', 'Parameters')
+    widths = (28, 36, 20, 16)
+    sources = (service_app,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for call in service_app.endpoints():
+            yield (
+                '',
+                (
+                    _words([f'{call.method} {call.path}']),
+                    _text(call.summary),
+                    _words([call.policy] if call.policy else []),
+                    _words([one.name for one in call.parameters]),
+                ),
+            )
+
+
+class ErrorTable(_Table):
+    """``isolation-api-errors``"""
+
+    head = ('Code', 'Status', 'Meaning')
+    widths = (36, 10, 54)
+    sources = (errors,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for code, kind in errors.KINDS.items():
+            yield (
+                code,
+                (
+                    _words([code]),
+                    _text(str(kind.status)),
+                    _text(kind.meaning),
+                ),
+            )
+
+
 def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
     """Called by Sphinx."""
     app.add_directive('isolation-vocabulary', VocabularyTable)
@@ -221,4 +268,6 @@ def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
     app.add_directive('isolation-catalogue', CatalogueTable)
     app.add_directive('isolation-certifications', CertificationTable)
     app.add_directive('isolation-reasons', ReasonTable)
+    app.add_directive('isolation-api-calls', CallTable)
+    app.add_directive('isolation-api-errors', ErrorTable)
     return {'parallel_read_safe': True, 'parallel_write_safe': True}

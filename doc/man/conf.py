@@ -23,6 +23,13 @@ copyright = 'nova-isolation developers'
 root_doc = 'index'
 man_pages = [
     (
+        'nova-isolation-api',
+        'nova-isolation-api',
+        'answer over HTTP which hosts offer which isolation, and why not',
+        [],
+        8,
+    ),
+    (
         'nova-isolation-attestd',
         'nova-isolation-attestd',
         'serve attestation results of hosts to OpenStack Nova',

@@ -22,12 +22,14 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / 'doc' / 'ext')]
 extensions = [
     'breakable_names',
     'checked_names',
+    'cliff.sphinxext',
     'generated_options',
     'isolation_tables',
     'nova_overrides',
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
     'oslo_config.sphinxext',
+    'oslo_policy.sphinxext',
     'quoted_messages',
     'sphinx.ext.autodoc',
     'sphinx.ext.graphviz',
@@ -55,6 +57,22 @@ openstackdocs_pdf_link = False
 # Without dot the build ends with a warning, and so (-W) fails.
 graphviz_output_format = 'svg'
 
+# What all commands of openstack have is in the manual of openstack.
+autoprogram_cliff_ignored = [
+    '--column',
+    '--fit-width',
+    '--format',
+    '--help',
+    '--max-width',
+    '--noindent',
+    '--prefix',
+    '--print-empty',
+    '--quote',
+    '--sort-ascending',
+    '--sort-column',
+    '--sort-descending',
+]
+
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
 
@@ -63,5 +81,6 @@ config_generator_config_file = [
     for generator, name in (
         ('config-generator.conf', 'nova-isolation'),
         ('attestd-config-generator.conf', 'attestd'),
+        ('api-config-generator.conf', 'api'),
     )
 ]

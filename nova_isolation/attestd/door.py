@@ -134,8 +134,11 @@ class Visit:
 class Door:
     """Accepts the connections of one port."""
 
-    def __init__(self, context: ssl.SSLContext, max_clients: int) -> None:
-        """:param context: the TLS settings of the server
+    def __init__(
+        self, context: ssl.SSLContext | None, max_clients: int
+    ) -> None:
+        """:param context: the TLS settings of the server; None: the
+            connections have no TLS
 
         :param max_clients: how many clients may be connected at once
         """
@@ -232,10 +235,10 @@ class Door:
             self._loop.add_reader(self._listening, self._accept)
 
     async def _shake_hands(self, visit: Visit, one: socket.socket) -> None:
-        limits: dict[str, typing.Any] = {
-            'ssl_handshake_timeout': HANDSHAKE_SECONDS
-        }
-        if sys.version_info >= (3, 11):
+        limits: dict[str, typing.Any] = {}
+        if self._context is not None:
+            limits['ssl_handshake_timeout'] = HANDSHAKE_SECONDS
+        if self._context is not None and sys.version_info >= (3, 11):
             limits['ssl_shutdown_timeout'] = _SHUTDOWN_SECONDS
         try:
             await self._loop.connect_accepted_socket(

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A TLS port on which no client can block the others."""
+"""A port, usually with TLS, on which no client can block the others."""
 
 import asyncio
 from collections.abc import Generator
@@ -178,11 +178,14 @@ class Listener(uvicorn.Server):
     """Serves one application on one port."""
 
     def __init__(
-        self, app: typing.Any, context: ssl.SSLContext, max_clients: int
+        self,
+        app: typing.Any,
+        context: ssl.SSLContext | None,
+        max_clients: int,
     ) -> None:
         """:param app: the ASGI application
 
-        :param context: see :func:`tls`
+        :param context: see :func:`tls`; None: the port has no TLS
         :param max_clients: how many clients may be connected at once
         :raises ListenerError: the installed uvicorn lacks what is needed
         """

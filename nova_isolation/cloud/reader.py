@@ -16,17 +16,21 @@ import dataclasses
 import logging
 import time
 
-from nova import context as nova_context
-from nova import objects
 from oslo_db import exception as db_exception
 from oslo_utils import strutils
 
+from nova_isolation.cloud import cells
 from nova_isolation.cloud import compute_nodes
 from nova_isolation.cloud import flavors
+from nova_isolation.model import errors
 from nova_isolation.model import printable
 from nova_isolation.report import picture
 
 LOG = logging.getLogger(__name__)
+
+
+class ApiDatabaseUnread(errors.IsolationError):
+    """Nova's API database cannot be read; the message has no credentials."""
 
 
 class CloudReader:
@@ -37,23 +41,33 @@ class CloudReader:
     scheduler does not use a cell that does not answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cell_connection: str = '') -> None:
+        """:param cell_connection: see
+        :func:`nova_isolation.cloud.cells.connection`
+        """
+        self._connection = cell_connection
         #: UUID of a cell -> its nodes when it was last read
         self._last: dict[str, list[picture.ComputeNode]] = {}
 
     def read(self) -> picture.Picture:
         """Read everything. For one thread at a time.
 
-        :raises Exception: the API database cannot be read
+        :raises ApiDatabaseUnread: the API database cannot be read
         """
         began = time.time()
-        found = tuple(flavors.every())
+        try:
+            found = tuple(flavors.every())
+            mappings = cells.every(self._connection)
+        except cells.CellConnectionError as error:
+            raise ApiDatabaseUnread(str(error)) from None
+        except Exception as error:
+            # A database may be away in many ways.
+            raise ApiDatabaseUnread(
+                f'the API database cannot be read: {why(error)}'
+            ) from error
         nodes: list[picture.ComputeNode] = []
         unread = []
-        cells = objects.CellMappingList.get_all(
-            nova_context.get_admin_context()
-        )
-        for cell in cells:
+        for cell in mappings:
             try:
                 self._last[cell.uuid] = compute_nodes.of_cell(cell)
                 nodes += self._last[cell.uuid]
@@ -73,7 +87,7 @@ class CloudReader:
                     )
                     for node in self._last.get(cell.uuid, ())
                 ]
-        for gone in set(self._last) - {cell.uuid for cell in cells}:
+        for gone in set(self._last) - {cell.uuid for cell in mappings}:
             del self._last[gone]
         return picture.Picture(
             began,
@@ -89,9 +103,7 @@ def compute_nodes_of_all_cells() -> list[picture.ComputeNode]:
     :raises Exception: a database cannot be read
     """
     nodes: list[picture.ComputeNode] = []
-    for cell in objects.CellMappingList.get_all(
-        nova_context.get_admin_context()
-    ):
+    for cell in cells.every():
         nodes += compute_nodes.of_cell(cell)
     return sorted(nodes, key=lambda node: (node.host, node.uuid))
 

@@ -250,6 +250,11 @@ def _check_name(name: str) -> None:
             f'the option group {base.option_group(name)!r} belongs to the '
             'attestation service'
         )
+    if name == 'api':
+        raise ValueError(
+            f'the option group {base.option_group(name)!r} belongs to '
+            'nova-isolation-api'
+        )
 
 
 def _check_unknown(mechanism: AnyMechanism) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 import io
 import logging
+import re
 import typing
 
 import anyio
@@ -28,6 +29,9 @@ LOG = logging.getLogger(__name__)
 
 #: Method, path and token of a request -> who asks. Raises ApiError.
 Identify = Callable[[str, str, str], Awaitable[context.RequestContext]]
+
+#: What may be a token: one word of ASCII.
+_TOKEN = re.compile('[!-~]{1,8192}')
 
 #: How many tokens are checked at once.
 _CHECKS = 16
@@ -66,6 +70,8 @@ class Keystone:
         :raises nova_isolation.service.errors.ApiError: the token is not
             valid, or keystone does not answer
         """
+        if token and not _TOKEN.fullmatch(token):
+            raise _unauthorized('Keystone')
         try:
             with anyio.fail_after(self._timeout):
                 status, headers, environ = await to_thread.run_sync(
@@ -81,16 +87,19 @@ class Keystone:
                 'try again later',
                 {'Retry-After': '5'},
             ) from None
+        except Exception as error:
+            # The middleware passes on what it does not expect of keystone,
+            # for example a catalog without an endpoint. The text of such an
+            # error may hold the token.
+            LOG.error(
+                'Tokens cannot be checked: %s; see [keystone_authtoken]',
+                type(error).__name__,
+            )
+            status, headers, environ = 500, {}, {}
         if status == 200:
             return context.RequestContext.from_environ(environ)
         if status == 401:
-            challenge = headers.get('www-authenticate', 'Keystone')
-            raise errors.ApiError(
-                errors.UNAUTHORIZED,
-                'X-Auth-Token has no valid token; get one from keystone '
-                '(openstack token issue)',
-                {'WWW-Authenticate': challenge},
-            )
+            raise _unauthorized(headers.get('www-authenticate', 'Keystone'))
         raise errors.ApiError(
             errors.IDENTITY_UNAVAILABLE,
             f'the check of the token ended with status {status}; try again '
@@ -122,6 +131,15 @@ class Keystone:
             answer['headers'],
             environ.get(_SEEN, {}),
         )
+
+
+def _unauthorized(challenge: str) -> errors.ApiError:
+    return errors.ApiError(
+        errors.UNAUTHORIZED,
+        'X-Auth-Token has no valid token; get one from keystone (openstack '
+        'token issue)',
+        {'WWW-Authenticate': challenge},
+    )
 
 
 #: Where the application leaves what it was called with.

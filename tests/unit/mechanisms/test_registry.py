@@ -196,6 +196,7 @@ class BuildTest(base.TestCase):
             *((area, 'belong to nova-isolation') for area in areas),
             ('attestation', 'attestation service'),
             ('attestation_keylime', 'attestation service'),
+            ('api', 'belongs to nova-isolation-api'),
             ('qemu_sandbox', "built-in mechanism 'qemu'"),
             ('svirt_x', "built-in mechanism 'svirt'"),
         ):

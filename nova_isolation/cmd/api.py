@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""nova-isolation-api: answers over HTTP what an operator asks about isolation.
+
+The program reads Nova's databases, with an account that may only read, and
+calls the decision that the scheduler calls. Its configuration is a file of its
+own, because nova.conf has accounts that may write.
+"""
+
+import sys
+
+from nova import config as nova_config
+from nova import objects
+from nova import rpc
+import nova.conf
+from nova.db.api import api as api_database
+from nova.db.main import api as main_database
+from oslo_config import cfg
+from oslo_log import log
+
+from nova_isolation.cloud import reader
+from nova_isolation.model import errors
+from nova_isolation.service import opts
+
+CONF = nova.conf.CONF
+
+_PROG = 'nova-isolation-api'
+_CONFIG = '/etc/nova-isolation-api/api.conf'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the service.
+
+    :param arguments: instead of those of the command line
+    :returns: 0 after SIGTERM or SIGINT; 2 if the service cannot work as
+        configured
+    """
+    log.register_options(CONF)
+    nova_config.set_lib_defaults()
+    log.set_defaults(
+        default_log_levels=[
+            *log.get_default_log_levels(),
+            'uvicorn=WARNING',
+            'asyncio=WARNING',
+        ]
+    )
+    try:
+        # Here and not above, to report a missing package like other errors.
+        from nova_isolation.service import daemon
+    except ImportError as error:
+        return _fail(
+            f'{error}. Install nova-isolation[api], which requires the '
+            'packages of this service.'
+        )
+    try:
+        CONF(
+            sys.argv[1:] if arguments is None else arguments,
+            project='nova-isolation',
+            prog=_PROG,
+            default_config_files=[_CONFIG],
+            # Not those of Nova, whose files have accounts that may write.
+            default_config_dirs=[],
+        )
+        log.setup(CONF, _PROG)
+        # Also registers options that Nova's cell mappings need.
+        rpc.init(CONF)
+        main_database.configure(CONF)
+        api_database.configure(CONF)
+        objects.register_all()
+        options = opts.register(CONF)
+        daemon.Daemon(
+            CONF, reader.CloudReader(options.cell_connection).read
+        ).run()
+    except (
+        cfg.Error,
+        errors.IsolationError,
+        log.LogConfigError,
+    ) as error:
+        return _fail(' '.join(str(error).split()))
+    return 0
+
+
+def _fail(why: str) -> int:
+    print(f'{_PROG}: {why}', file=sys.stderr)
+    return 2

@@ -1,0 +1,158 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The daemon: makes the parts of the service and serves it."""
+
+import asyncio
+from collections.abc import Callable
+import contextlib
+import logging
+import signal
+import ssl
+import time
+import typing
+
+from oslo_config import cfg
+
+from nova_isolation import opts as isolation_opts
+from nova_isolation.attestation import service as attestation
+from nova_isolation.attestd import listener
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import errors
+from nova_isolation.report import explanation
+from nova_isolation.report import picture
+from nova_isolation.service import app
+from nova_isolation.service import endpoint
+from nova_isolation.service import keystone
+from nova_isolation.service import opts
+from nova_isolation.service import picture_keeper
+from nova_isolation.service import policies
+
+LOG = logging.getLogger(__name__)
+
+
+class ConfigurationError(errors.IsolationError):
+    """The service cannot work as it is configured."""
+
+
+class Daemon:
+    """Finds all errors of the configuration before it serves."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, read: Callable[[], picture.Picture]
+    ) -> None:
+        """:param conf: the configuration
+
+        :param read: reads the cloud, see
+            :class:`nova_isolation.service.picture_keeper.PictureKeeper`
+        :raises ConfigurationError: an option has a wrong value
+        :raises nova_isolation.attestd.listener.ListenerError: the port cannot
+            be served as configured
+        """
+        options = opts.register(conf)
+        isolation = isolation_opts.register(conf)
+        for group in (options, isolation):
+            for name in group:
+                # A value of a wrong type is found now, not when it is needed.
+                group[name]
+        self._options = options
+        self._context = _tls(options)
+        if options.picture_max_age <= options.refresh_interval:
+            raise ConfigurationError(
+                '[isolation_api] picture_max_age is '
+                f'{options.picture_max_age:g} and refresh_interval is '
+                f'{options.refresh_interval:g}; picture_max_age must be more'
+            )
+        self._attestation = attestation.make(conf)
+        self._keeper = picture_keeper.PictureKeeper(
+            read, options.refresh_interval, options.picture_max_age
+        )
+        self._parts = endpoint.Parts(
+            identify=_keystone(conf, options).identify,
+            enforcer=policies.enforcer(conf),
+            keeper=self._keeper,
+            rules=explanation.Rules(
+                isolation.mode,
+                isolation_opts.freshness(isolation),
+                registry.get(),
+            ),
+            attestation=self._attestation,
+            clock=time.time,
+            max_limit=options.max_limit,
+            public_url=options.public_url.rstrip('/'),
+        )
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        :raises nova_isolation.attestd.listener.ListenerError: the port cannot
+            be used
+        """
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        options = self._options
+        served = listener.Listener(
+            app.make(self._parts), self._context, options.max_clients
+        )
+        with contextlib.closing(
+            listener.bind(options.bind, options.port)
+        ) as port:
+            ended = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, ended.set)
+            self._attestation.start()
+            self._keeper.start()
+            serving = asyncio.create_task(served.serve([port]))
+            LOG.info(
+                'Service listens on %s, port %d', options.bind, options.port
+            )
+            end = asyncio.create_task(ended.wait())
+            try:
+                await asyncio.wait(
+                    [serving, end], return_when=asyncio.FIRST_COMPLETED
+                )
+                LOG.info('Service ends')
+            finally:
+                end.cancel()
+                served.should_exit = True
+                await asyncio.gather(
+                    serving,
+                    asyncio.to_thread(self._keeper.stop),
+                    asyncio.to_thread(self._attestation.stop),
+                )
+
+
+def _tls(options: typing.Any) -> ssl.SSLContext | None:
+    """Return the TLS settings of the port; None for plain HTTP."""
+    if bool(options.cert_file) != bool(options.key_file):
+        raise ConfigurationError(
+            '[isolation_api] has only one of cert_file and key_file; set '
+            'both for TLS, or none for plain HTTP behind a proxy'
+        )
+    if not options.cert_file:
+        return None
+    return listener.tls(options.cert_file, options.key_file, '')
+
+
+def _keystone(conf: cfg.ConfigOpts, options: typing.Any) -> keystone.Keystone:
+    """Return what checks tokens.
+
+    :raises ConfigurationError: ``[keystone_authtoken]`` cannot be used
+    """
+    try:
+        return keystone.Keystone(conf, options.identity_timeout)
+    except Exception as error:
+        # keystoneauth has an exception for each plugin and option.
+        raise ConfigurationError(
+            f'[keystone_authtoken] cannot be used: {error}'
+        ) from error
