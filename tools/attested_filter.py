@@ -52,6 +52,8 @@ def bench(stand: attestation_stand.Stand, attested: dict[str, str]) -> None:
     warm = functools.cache(isolation_filter.IsolationFilter)
     states = bench_filter.hosts(stand.hosts, stand.kinds)
     case = bench_filter.Case('ours, attested', warm, attested)
+    # In a scheduler, the worker starts it.
+    warm().attestation.start()
     _wait(case, states)
     cases = (*bench_filter.common(warm), case)
     title = f'{stand.hosts} hosts of {stand.kinds} kinds'

@@ -29,6 +29,9 @@ from nova_isolation.model import requirements
 
 LOG = logging.getLogger(__name__)
 
+K = typing.TypeVar('K')
+T = typing.TypeVar('T')
+
 #: Name of a mechanism -> what a third party has reported about a host.
 Statements = Mapping[str, evidence.Evidence]
 
@@ -37,9 +40,10 @@ class DecisionCache:
     """Decides about many hosts for one flavor, once for alike hosts.
 
     A decision depends on documents (that of the host and those of third
-    parties) and on ages. The cache keeps a decision for its documents and
-    compares the ages for each host. The cache takes no lock: at worst two
-    threads make the same decision twice.
+    parties) and on ages. The cache keeps the reason codes of a refusal for
+    its documents and for how each age stands to its limits. It does not keep
+    the words of a refusal that state an age. The cache takes no lock: at
+    worst two threads make the same decision twice.
     """
 
     #: How many decisions are kept. A cloud has few kinds of hosts; the bound
@@ -58,11 +62,53 @@ class DecisionCache:
         self.wanted = wanted
         self.freshness = freshness
         self.mechanisms = mechanisms
-        self.kept: dict[object, decision.Decision] = {}
-        #: a time, and the refusals on evidence at that time
-        self._refused: tuple[float, dict[object, decision.Decision]] = (0, {})
-        #: name of an evidence mechanism -> maximum age of its evidence
+        #: a fresh document, where nothing else counts -> the decision
+        self.kept: dict[str, decision.Decision] = {}
+        #: documents and how each age stands to its limits -> reason codes
+        self.kept_codes: dict[object, tuple[str, ...]] = {}
+        #: name of an evidence mechanism -> maximum ages of its evidence
         self._limits = tuple(_limits(wanted, mechanisms))
+
+    @property
+    def asks(self) -> bool:
+        """Whether the decision needs the evidence of a third party."""
+        return bool(self._limits)
+
+    def codes(
+        self,
+        document: object,
+        age: float | None,
+        statements: Statements = evidence.NO_EVIDENCE,
+        now: float = 0.0,
+    ) -> tuple[str, ...]:
+        """Return why a host is refused, without words.
+
+        :param document: the facts that the host has published
+        :param age: seconds since the facts were measured; None: unknown
+        :param statements: what third parties have reported about this host
+        :param now: seconds since the epoch
+        :returns: the reason codes of :meth:`decide`; empty where the host is
+            accepted
+        """
+        if not isinstance(document, str):
+            return self._decide(document, age, statements, now).codes
+        key: object = document
+        if not self.freshness.accepts(age):
+            key = (key, self.freshness.band(age))
+        elif not self._limits:
+            return self._by_document(document).codes
+        for name, limits in self._limits:
+            said = statements.get(name)
+            key = (
+                (key, None)
+                if said is None
+                else (key, said.document, said.band(now, limits))
+            )
+        codes = self.kept_codes.get(key)
+        if codes is None:
+            codes = self._decide(document, age, statements, now).codes
+            _keep(self.kept_codes, key, codes, codes)
+        return codes
 
     def decide(
         self,
@@ -73,80 +119,25 @@ class DecisionCache:
     ) -> decision.Decision:
         """Decide about one host.
 
-        :param document: the facts that the host has published
-        :param age: seconds since the facts were measured; None: unknown
-        :param statements: what third parties have reported about this host
-        :param now: seconds since the epoch
+        The parameters are those of :meth:`codes`.
         """
-        if not self.freshness.accepts(age):
-            return self._decide(document, age, statements, now)
-        if not isinstance(document, str):
-            return self._decide(document, 0.0, statements, now)
-        if not self._limits:
-            return self._kept(self.kept, document, document, statements, now)
-        # While all evidence is fresh, only the documents count.
-        fresh: object = document
-        for name, limit in self._limits:
-            said = statements.get(name)
-            if said is None or not said.is_fresh_at(now, limit):
-                fresh = None
-                break
-            fresh = (fresh, said.document)
-        known = None if fresh is None else self.kept.get(fresh)
-        if known is not None:
-            return known
-        known = self._kept(
-            self._refusals(now),
-            (document, *(_words(statements.get(n)) for n, _ in self._limits)),
-            document,
-            statements,
-            now,
-        )
-        if fresh is not None and known.accepted:
-            self._keep(self.kept, fresh, known)
-        return known
+        if not self.codes(document, age, statements, now):
+            return decision.ACCEPTED
+        if (
+            isinstance(document, str)
+            and not self._limits
+            and self.freshness.accepts(age)
+        ):
+            return self._by_document(document)
+        return self._decide(document, age, statements, now)
 
-    def _refusals(self, now: float) -> dict[object, decision.Decision]:
-        """Return the refusals of this moment, because they state ages."""
-        at, kept = self._refused
-        if at != now:
-            kept = {}
-            self._refused = now, kept
-        return kept
-
-    def _kept(
-        self,
-        kept: dict[object, decision.Decision],
-        key: object,
-        document: str,
-        statements: Statements,
-        now: float,
-    ) -> decision.Decision:
-        known = kept.get(key)
+    def _by_document(self, document: str) -> decision.Decision:
+        """Decide on fresh facts alone."""
+        known = self.kept.get(document)
         if known is None:
-            known = self._decide(document, 0.0, statements, now)
-            # A mechanism that has failed may succeed the next time.
-            if not any(
-                item.code == reasons.MECHANISM_FAILED.code
-                for item in known.unmet
-            ):
-                self._keep(kept, key, known)
+            known = self._decide(document, 0.0, evidence.NO_EVIDENCE, 0.0)
+            _keep(self.kept, document, known, known.codes)
         return known
-
-    def _keep(
-        self,
-        kept: dict[object, decision.Decision],
-        key: object,
-        known: decision.Decision,
-    ) -> None:
-        if len(kept) >= self.MAX_KEPT:
-            kept.clear()
-        kept[key] = known
-
-    @property
-    def asks(self) -> bool:
-        """Whether the decision needs the evidence of a third party."""
-        return bool(self._limits)
 
     def _decide(
         self,
@@ -169,12 +160,25 @@ class DecisionCache:
         )
 
 
+def _keep(kept: dict[K, T], key: K, what: T, codes: tuple[str, ...]) -> None:
+    """Keep what was decided.
+
+    :param codes: the reason codes of the decision
+    """
+    if reasons.MECHANISM_FAILED.code in codes:
+        # It may succeed the next time.
+        return
+    if len(kept) >= DecisionCache.MAX_KEPT:
+        kept.clear()
+    kept[key] = what
+
+
 def _limits(
     wanted: requirements.Requirements, mechanisms: registry.Mechanisms
-) -> Iterator[tuple[str, float]]:
-    """Return the wanted evidence mechanisms, each with a maximum age.
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Return the wanted evidence mechanisms, each with its maximum ages.
 
-    The maximum age is the lowest that the requirements set, in seconds.
+    :returns: the ages that the requirements set, in seconds, the lowest first
     """
     for name in sorted({item.mechanism for item in wanted.items}):
         mechanism = mechanisms.loaded.get(name)
@@ -182,17 +186,12 @@ def _limits(
             continue
         try:
             found = map(mechanism.max_age, wanted.of(name))
-            ages = [float(age) for age in found if age is not None]
-            yield name, min(ages, default=math.inf)
+            ages = {float(age) for age in found if age is not None}
+            yield name, tuple(sorted(ages)) or (math.inf,)
         except base.FAILURES:
             # The mechanism may be of another package. No age is fresh then:
             # the mechanism is called for each host and reports its error.
             LOG.exception(
                 'Mechanism %s raised an error instead of a maximum age', name
             )
-            yield name, -math.inf
-
-
-def _words(said: evidence.Evidence | None) -> object:
-    """Return the part of a statement that the text of a refusal shows."""
-    return said and said[:6]
+            yield name, (-math.inf,)

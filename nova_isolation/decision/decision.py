@@ -13,6 +13,7 @@
 """The decision whether a guest may run on a host."""
 
 import dataclasses
+import functools
 
 from nova_isolation.model import reasons
 
@@ -32,7 +33,7 @@ class Decision:
         """Whether the guest may run on the host."""
         return not self.unmet
 
-    @property
+    @functools.cached_property
     def codes(self) -> tuple[str, ...]:
         """The reason codes, sorted, each once."""
         return tuple(sorted({u.code for u in self.unmet}))

@@ -33,13 +33,23 @@ from nova_isolation.model import requirements
 _ENFORCE = 'enforce'
 
 
+def document(stats: Mapping[str, object]) -> object:
+    """The facts that a host has published, a JSON text; None: none."""
+    return stats.get(facts.STAT)
+
+
+def mode(stats: Mapping[str, object]) -> object:
+    """The ``[isolation] mode`` that a host has published; None: none."""
+    return stats.get(facts.MODE_STAT)
+
+
 def enforces(stats: Mapping[str, object] | None) -> bool:
     """Whether a host has published that it enforces.
 
     :param stats: the stats of the host's compute node; None or empty for a
         node that has not reported yet
     """
-    return (stats or {}).get(facts.MODE_STAT) == _ENFORCE
+    return mode(stats or {}) == _ENFORCE
 
 
 class PublishedDecision:
@@ -79,6 +89,40 @@ class PublishedDecision:
         """Whether the statements of third parties count for this flavor."""
         return self._cache.asks
 
+    def codes(
+        self,
+        stats: Mapping[str, object] | None,
+        now: float,
+        statements: cache.Statements = evidence.NO_EVIDENCE,
+        confirmed: float | None = None,
+    ) -> tuple[str, ...]:
+        """Return why a host is refused, without words.
+
+        The scheduler asks this for each host: of ten thousand refusals it
+        reads no word.
+
+        :param stats: the stats of the host's compute node; None or empty for
+            a node that has not reported yet
+        :param now: seconds since the epoch, by the clock of this host
+        :param statements: name of a mechanism -> what a third party has
+            stated about the host
+        :param confirmed: seconds since the epoch by the clock that ages the
+            statements (``Attestation.clock``); ``now`` where it is None
+        :returns: the reason codes of :meth:`decide`; empty where the guest is
+            accepted
+        """
+        if stats is None:
+            stats = {}
+        codes = self._cache.codes(
+            document(stats),
+            facts.age(stats, now),
+            statements,
+            now if confirmed is None else confirmed,
+        )
+        if self._refuses_audit and _audits(stats):
+            return tuple(sorted({reasons.HOST_AUDITS.code, *codes}))
+        return codes
+
     def decide(
         self,
         stats: Mapping[str, object] | None,
@@ -88,38 +132,40 @@ class PublishedDecision:
     ) -> decision.Decision:
         """Decide about one host.
 
-        :param stats: the stats of the host's compute node; None or empty for
-            a node that has not reported yet
-        :param now: seconds since the epoch, by the clock of this host
-        :param statements: name of a mechanism -> what a third party has
-            stated about the host
-        :param confirmed: seconds since the epoch by the clock that ages the
-            statements (``Attestation.clock``); ``now`` where it is None
+        The parameters are those of :meth:`codes`.
+
         :returns: accepted, or every requirement that is not met
         """
         if stats is None:
             stats = {}
         answer = self._cache.decide(
-            stats.get(facts.STAT),
+            document(stats),
             facts.age(stats, now),
             statements,
             now if confirmed is None else confirmed,
         )
-        if self._refuses_audit and not enforces(stats):
+        if self._refuses_audit and _audits(stats):
             return _with_mode(answer, stats)
         return answer
+
+
+def _audits(stats: Mapping[str, object]) -> bool:
+    """Whether a host has to be refused because it does not enforce.
+
+    A host that runs another driver, or has not reported yet, has neither mode
+    nor facts; the missing facts say so already.
+    """
+    if enforces(stats):
+        return False
+    return mode(stats) is not None or bool(document(stats))
 
 
 def _with_mode(
     answer: decision.Decision, stats: Mapping[str, object]
 ) -> decision.Decision:
     """Add to a decision that the host does not enforce."""
-    mode = stats.get(facts.MODE_STAT)
-    if mode is None and not stats.get(facts.STAT):
-        # The host runs another driver, or has not reported yet: the missing
-        # facts say so already.
-        return answer
-    found = 'no published mode' if mode is None else f'mode {mode}'
+    its = mode(stats)
+    found = 'no published mode' if its is None else f'mode {its}'
     return decision.Decision(
         (
             reasons.Unmet(

@@ -450,6 +450,11 @@ class EvidenceMechanism(Mechanism[F]):
 
     While the age of the evidence is within :meth:`max_age`, the acceptance by
     :meth:`~Mechanism.judge` depends only on the document of the evidence.
+    Otherwise its reason codes depend on the document and on how the age
+    stands to the limits
+    (:meth:`nova_isolation.model.evidence.Evidence.band`): whether there is
+    one, whether it is in the future, and which limits it exceeds. The words
+    of a refusal may say more.
 
     The attestation service makes the evidence from what its provider
     reports. So far it makes evidence for the mechanism ``attested`` alone

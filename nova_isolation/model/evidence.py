@@ -18,7 +18,9 @@ hosts have equal documents and are decided about once. The times are beside
 the document and are compared with the clock at each decision.
 """
 
+import bisect
 from collections.abc import Mapping
+from collections.abc import Sequence
 import math
 import types
 import typing
@@ -100,6 +102,25 @@ class Evidence(typing.NamedTuple):
         age = now - good_at
         # False for NaN as well.
         return -self.clock_skew <= age <= max_age and age <= self.max_age
+
+    def band(self, now: float, limits: Sequence[float]) -> object:
+        """Return how the age of this evidence stands to limits.
+
+        Two pieces of evidence that differ only in their times, and are in the
+        same band, are refused for the same reasons.
+
+        :param now: seconds since the epoch
+        :param limits: maximum ages in seconds, ascending; at least one
+        """
+        good_at = self.good_at
+        if good_at is None:
+            return None
+        age = now - good_at
+        early, late = age < -self.clock_skew, age > self.max_age
+        if age <= limits[0] and not early and not late:
+            # Fresh by all limits, as nearly all are.
+            return True
+        return early, late, age < 0, bisect.bisect_left(limits, age)
 
 
 #: By the name of the mechanism: no third party has reported anything.

@@ -106,6 +106,14 @@ class Freshness:
         """Return whether facts of this age, in seconds, count."""
         return age is not None and -self.clock_skew <= age <= self.max_age
 
+    def band(self, age: float | None) -> object:
+        """Return how an age, in seconds, stands to the limits.
+
+        Facts that differ only in their age, and are in the same band, are
+        refused for the same reasons.
+        """
+        return self.accepts(age) or (age is not None, age is None or age < 0)
+
 
 def dumps(sections: Mapping[str, object]) -> str:
     """Write a facts document.

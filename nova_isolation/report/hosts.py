@@ -108,7 +108,7 @@ class HostReports:
         :param moment: the time of the report
         :param with_facts: whether the facts themselves are included
         """
-        document = node.stats.get(facts.STAT)
+        document = published.document(node.stats)
         measured_at = _measured_at(node.stats)
         age = facts.age(node.stats, moment.now)
         fresh = self._rules.freshness.accepts(age)
@@ -116,7 +116,7 @@ class HostReports:
         confirmed = (
             moment.now if moment.confirmed is None else (moment.confirmed)
         )
-        mode = node.stats.get(facts.MODE_STAT)
+        mode = published.mode(node.stats)
         sections = _sections(document)
         offers, refuses = self._answers(node, moment, fresh, age)
         result = {
@@ -159,8 +159,8 @@ class HostReports:
         """Return which words the host meets, and one refusal for each key."""
         # What a refusal of stale facts says depends on their age in seconds.
         key = (
-            node.stats.get(facts.STAT),
-            node.stats.get(facts.MODE_STAT),
+            published.document(node.stats),
+            published.mode(node.stats),
             fresh or age is None or round(age),
             age is None,
         )

@@ -73,7 +73,8 @@ class IsolationFilter(filters.BaseHostFilter):
             self._warn_of_near_misses(extra_specs)
             return filter_obj_list
         wanted = requirements.parse(extra_specs, self.mechanisms.vocabulary)
-        refused: collections.Counter[str] = collections.Counter()
+        #: the reason codes of a host -> how many hosts have these
+        refused: collections.Counter[tuple[str, ...]] = collections.Counter()
         hosts = list(filter_obj_list)
         accepted = list(self._accepted(hosts, wanted, spec_obj, refused))
         audit = self.options.mode == 'audit'
@@ -91,7 +92,7 @@ class IsolationFilter(filters.BaseHostFilter):
                     if requirements.is_tagged({k: v})
                 },
                 'uuid': spec_obj.instance_uuid,
-                'refused': dict(refused),
+                'refused': _by_code(refused),
             },
         )
         return hosts if audit else accepted
@@ -140,17 +141,19 @@ class IsolationFilter(filters.BaseHostFilter):
         hosts: Iterable[typing.Any],
         wanted: requirements.Requirements,
         spec_obj: typing.Any,
-        refused: collections.Counter[str],
+        refused: collections.Counter[tuple[str, ...]],
     ) -> Iterator[typing.Any]:
         decider = self._decider(wanted)
-        decide = decider.decide
+        why = decider.codes
         needs_statements = decider.needs_statements
         statements = self.attestation.statements
         now = time.time()
         confirmed = self.attestation.clock(now)
+        # The words of a refusal are made for the log only.
+        debug = LOG.isEnabledFor(logging.DEBUG)
         for host in hosts:
-            answer = decide(
-                # A node that has not reported yet has no stats.
+            # A node that has not reported yet has no stats.
+            asked = (
                 getattr(host, 'stats', None),
                 now,
                 statements(host.host, host.uuid)
@@ -158,16 +161,28 @@ class IsolationFilter(filters.BaseHostFilter):
                 else evidence.NO_EVIDENCE,
                 confirmed,
             )
-            if answer.accepted:
+            codes = why(*asked)
+            if not codes:
                 yield host
                 continue
-            refused.update(answer.codes)
-            LOG.debug(
-                'Isolation refuses host %(host)s for instance %(uuid)s: '
-                '%(answer)s',
-                {
-                    'host': getattr(host, 'host', host),
-                    'uuid': spec_obj.instance_uuid,
-                    'answer': answer,
-                },
-            )
+            refused[codes] += 1
+            if debug:
+                LOG.debug(
+                    'Isolation refuses host %(host)s for instance %(uuid)s: '
+                    '%(answer)s',
+                    {
+                        'host': getattr(host, 'host', host),
+                        'uuid': spec_obj.instance_uuid,
+                        'answer': decider.decide(*asked),
+                    },
+                )
+
+
+def _by_code(
+    refused: Mapping[tuple[str, ...], int],
+) -> dict[str, int]:
+    """Return reason code -> how many hosts were refused with it."""
+    counts: collections.Counter[str] = collections.Counter()
+    for codes, hosts in refused.items():
+        counts.update(dict.fromkeys(codes, hosts))
+    return dict(counts)

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import collections
 import dataclasses
 import json
 import math
@@ -44,6 +45,11 @@ def parse(specs):
 def stated(evidence):
     """The evidence without the time of the decision."""
     return {name: one.at(math.nan) for name, one in evidence.items()}
+
+
+def _count(judge):
+    """The kept reason codes -> how many keys have them."""
+    return collections.Counter(judge.kept_codes.values())
 
 
 def said(**more):
@@ -319,9 +325,12 @@ class JudgeTest(base.TestCase):
                 mechanisms=registry.get(),
                 evidence=evidence,
             )
+            self.assertEqual(
+                anew.codes, judge.codes('{"v":1}', 0.0, stated(evidence), NOW)
+            )
             kept = judge.decide('{"v":1}', 0.0, stated(evidence), NOW)
             self.assertEqual(anew.accepted, kept.accepted)
-            self.assertEqual(anew.codes, kept.codes)
+            self.assertEqual(anew.unmet, kept.unmet)
 
     def test_once_for_alike_hosts(self):
         judge = cache.DecisionCache(
@@ -334,7 +343,30 @@ class JudgeTest(base.TestCase):
                 stated({'attested': said(age=float(age))}),
                 NOW,
             )
-        self.assertEqual(1, len(judge.kept))
+        self.assertEqual({(): 1}, _count(judge))
+
+    def test_codes_once_for_each_reason(self):
+        """Thousands of hosts are too old, each by its own age."""
+        judge = cache.DecisionCache(
+            parse({**ATTESTED, 'isolation:attested_max_age': '60'}),
+            base.FRESH,
+            registry.get(),
+        )
+        for age in range(61, 161):
+            statements = stated({'attested': said(age=float(age))})
+            self.assertEqual(
+                ('isolation.attested.stale',),
+                judge.codes('{"v":1}', 0.0, statements, NOW),
+            )
+            answer = judge.decide('{"v":1}', 0.0, statements, NOW)
+            self.assertIn(f'{age}.0 s ago', str(answer))
+        for age in range(61):
+            statements = stated({'attested': said(age=float(age))})
+            self.assertEqual((), judge.codes('{"v":1}', 0.0, statements, NOW))
+        # Beyond the limit of the flavor, and beyond that of the option.
+        self.assertEqual(
+            {(): 1, ('isolation.attested.stale',): 2}, _count(judge)
+        )
 
     def test_refusals_are_of_one_moment(self):
         judge = cache.DecisionCache(
@@ -345,13 +377,13 @@ class JudgeTest(base.TestCase):
             answer = judge.decide('{"v":1}', 0.0, lacking, NOW + later)
             self.assertIn(f' {2 + later} s ago', str(answer))
             again = judge.decide('{"v":1}', 0.0, dict(lacking), NOW + later)
-            self.assertIs(answer, again)
+            self.assertEqual(answer, again)
         self.assertEqual({}, judge.kept)
         # Whose verdict it is makes no other one.
         other = {
             'attested': lacking['attested']._replace(agent='b', verifier='w')
         }
-        self.assertIs(answer, judge.decide('{"v":1}', 0.0, other, NOW + 4))
+        self.assertEqual(answer, judge.decide('{"v":1}', 0.0, other, NOW + 4))
 
     def test_asks_nobody_for_other_flavors(self):
         judge = cache.DecisionCache(
