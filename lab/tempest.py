@@ -13,6 +13,8 @@
 """Runs Tempest on a cloud of its own, which is stopped afterwards."""
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
 import sys
@@ -31,6 +33,8 @@ _NAME = 'tempest'
 #: For all tests together, on a busy machine.
 _SECONDS = 3600.0
 _STREAM_SECONDS = 120.0
+#: The tests of the plugin that need no login to a host.
+_PLUGIN = r'^nova_isolation_tempest_plugin\.tests\.(api|scenario)\.'
 #: RAM of the flavors in MiB; the smaller one is enough for the lab's guest.
 _RAM = (128, 192)
 _SETTINGS: dict[str, ini.Options] = {
@@ -54,6 +58,14 @@ def main() -> int:
         '--stock-driver',
         action='store_true',
         help="use Nova's own driver on every host, and no isolation filter",
+    )
+    parser.add_argument(
+        '--plugin',
+        nargs=2,
+        type=Path,
+        metavar=('FOLDER', 'STREAM'),
+        help="then run the tests of this project's plugin, which is installed "
+        'in a folder, and write what ran to a stream of its own',
     )
     parser.add_argument('venv', type=Path, help='where Tempest is installed')
     parser.add_argument(
@@ -82,31 +94,84 @@ def main() -> int:
             signals.termination_raises(),
             clouds.Cloud(state, computes) as cloud,
         ):
-            stream = _run(cloud, arguments.venv, arguments.selection)
+            configure(cloud, tempest.plugin())
+            _run_own(cloud, arguments)
+            if arguments.plugin:
+                packages, stream = arguments.plugin
+                stream.write_bytes(
+                    run_plugin(cloud, arguments.venv, packages, _PLUGIN)
+                )
     except errors.LabError as error:
         sys.stderr.write(f'lab: {error}\n')
         return 1
-    arguments.stream.write_bytes(stream)
     return 0
 
 
-def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
-    """Run tests.
+def _run_own(cloud: clouds.Cloud, arguments: argparse.Namespace) -> None:
+    """Run tests of Tempest itself, and write what ran."""
+    packages = _site_packages(arguments.venv)
+    arguments.stream.write_bytes(
+        _run(
+            cloud,
+            arguments.venv,
+            _NAME,
+            packages / 'tempest' / 'api' / 'compute',
+            ['--include-list', arguments.selection.absolute()],
+        )
+    )
 
+
+def run_plugin(
+    cloud: clouds.Cloud, venv: Path, packages: Path, tests: str
+) -> bytes:
+    """Run tests of this project's plugin, as Tempest finds them.
+
+    :param venv: where Tempest is installed
+    :param packages: where the plugin is installed
+    :param tests: a regular expression that selects them
     :returns: the results, as a subunit stream
     :raises LabError: when Tempest did not end, or no test began
     """
-    _configure(cloud)
-    folder, supervisor = _folder(cloud), cloud.supervisor
-    # The folder of the packages in the venv.
-    code = next(venv.absolute().glob('lib/python3*/site-packages'))
+    return _run(
+        cloud,
+        venv,
+        f'{_NAME}-plugin',
+        _site_packages(venv) / 'tempest' / 'test_discover',
+        [tests],
+        {'PYTHONPATH': str(packages.absolute())},
+    )
+
+
+def _site_packages(venv: Path) -> Path:
+    return next(venv.absolute().glob('lib/python3*/site-packages'))
+
+
+def _run(
+    cloud: clouds.Cloud,
+    venv: Path,
+    name: str,
+    path: Path,
+    selected: Sequence[str | Path],
+    environment: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run tests.
+
+    :param name: of the daemon, its log, and the folder of the results
+    :param path: the folder of the tests
+    :param selected: arguments of stestr that select some of them
+    :param environment: more variables of the environment
+    :returns: the results, as a subunit stream
+    :raises LabError: when Tempest did not end, or no test began
+    """
+    supervisor, folder = cloud.supervisor, _folder(cloud) / name
+    folder.mkdir(exist_ok=True)
     stestr = venv.absolute() / 'bin' / 'stestr'
     command: list[str | Path] = [
         stestr,
         '--test-path',
-        code / 'tempest' / 'api' / 'compute',
+        path,
         '--top-dir',
-        code,
+        _site_packages(venv),
         # The tests of a class share servers.
         '--group-regex',
         r'([^\.]*\.)*',
@@ -114,18 +179,16 @@ def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
         '--concurrency',
         '2',
         '--suppress-attachments',
-        '--include-list',
-        selection.absolute(),
+        *selected,
     ]
-    environment = {
+    variables = {
         'PYTHON': str(venv.absolute() / 'bin' / 'python'),
-        'TEMPEST_CONFIG_DIR': str(folder),
+        'TEMPEST_CONFIG_DIR': str(_folder(cloud)),
+        **(environment or {}),
     }
-    with cloud.progress.step(_NAME):
-        daemon = supervisor.start(
-            _NAME, command, environment, folder, ends=True
-        )
-        with supervisor.log(_NAME).open(encoding='utf-8') as log:
+    with cloud.progress.step(name):
+        daemon = supervisor.start(name, command, variables, folder, ends=True)
+        with supervisor.log(name).open(encoding='utf-8') as log:
 
             def ended() -> bool:
                 alive = daemon.alive()
@@ -133,9 +196,9 @@ def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
                 sys.stdout.flush()
                 return not alive
 
-            supervisor.wait(_NAME, ended, _SECONDS, every=1)
+            supervisor.wait(name, ended, _SECONDS, every=1)
     # stestr stores the results in an older format.
-    stream = f'{_NAME}-stream'
+    stream = f'{name}-stream'
     supervisor.run(
         stream,
         [stestr, '--repo-url', folder, 'last', '--subunit'],
@@ -144,7 +207,12 @@ def _run(cloud: clouds.Cloud, venv: Path, selection: Path) -> bytes:
     return supervisor.log(stream).read_bytes()
 
 
-def _configure(cloud: clouds.Cloud) -> None:
+def configure(cloud: clouds.Cloud, more: ini.Settings) -> None:
+    """Write tempest.conf, for a cloud that is up.
+
+    :param more: options for the plugin of this project, and others that win
+        over those of the lab
+    """
     api = guests.Guests(cloud).api
     flavors = [
         api.compute.create_flavor(
@@ -156,7 +224,10 @@ def _configure(cloud: clouds.Cloud) -> None:
     layouts.write(
         _folder(cloud) / 'tempest.conf',
         ini.render(
-            tempest.tempest(cloud.site, image, (flavors[0], flavors[1]))
+            ini.merge(
+                tempest.tempest(cloud.site, image, (flavors[0], flavors[1])),
+                more,
+            )
         ),
     )
 

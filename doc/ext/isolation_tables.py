@@ -50,6 +50,7 @@ from nova_isolation.mechanisms.certification import mechanism
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.model import reasons
 from nova_isolation.model import vocabulary
+from nova_isolation.report import audit_kinds
 from nova_isolation.service import app as service_app
 from nova_isolation.service import errors
 
@@ -261,6 +262,27 @@ class ErrorTable(_Table):
             )
 
 
+class AuditTable(_Table):
+    """``isolation-audit-kinds``"""
+
+    head = ('Code', 'Severity', 'Meaning', 'Remedy')
+    widths = (30, 10, 30, 30)
+    sources = (audit_kinds,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for code, kind in audit_kinds.KINDS.items():
+            yield (
+                code,
+                (
+                    _words([code]),
+                    _text(kind.severity),
+                    _text(kind.meaning),
+                    _text(kind.remedy),
+                ),
+            )
+
+
 def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
     """Called by Sphinx."""
     app.add_directive('isolation-vocabulary', VocabularyTable)
@@ -270,4 +292,5 @@ def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
     app.add_directive('isolation-reasons', ReasonTable)
     app.add_directive('isolation-api-calls', CallTable)
     app.add_directive('isolation-api-errors', ErrorTable)
+    app.add_directive('isolation-audit-kinds', AuditTable)
     return {'parallel_read_safe': True, 'parallel_write_safe': True}

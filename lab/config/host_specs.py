@@ -75,10 +75,10 @@ class HostSpec:
 
         :raises LabError: when the host has no such layout
         """
-        if self.machine is not None and layout != 'host':
+        if self.machine == 'apparmor' and layout != 'host':
             raise errors.LabError(
-                f'{self.name} is a virtual machine, on which the lab runs '
-                f'nova-compute in no container: it has no layout {layout!r}'
+                f'{self.name} has AppArmor, and no deployer runs nova-compute '
+                f'in a container there: it has no layout {layout!r}'
             )
         return dataclasses.replace(self, layout=layout)
 

@@ -10,32 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What this project gives to those who deploy with Kolla-Ansible.
+"""What this project gives to those who deploy with Kolla-Ansible."""
 
-The lab's containers read the very files of contrib/kolla, so that what these
-say is what was tried.
-"""
-
-import configparser
-
-import yaml
-
+from lab.config import contrib
 from lab.config import ini
 from lab.config import volumes
-from lab.run import layout as layouts
 
-_FOLDER = layouts.CHECKOUT / 'contrib' / 'kolla'
+_FOLDER = contrib.FOLDER / 'kolla'
 
 
 def extra_volumes() -> list[volumes.Volume]:
-    """What ``nova_compute_extra_volumes`` adds to the container.
-
-    :raises ValueError: when the file is no mapping
-    """
-    path = _FOLDER / 'globals.yml'
-    found = yaml.safe_load(path.read_text(encoding='utf-8'))
-    if not isinstance(found, dict):
-        raise ValueError(f'{path} is no mapping')
+    """What ``nova_compute_extra_volumes`` adds to the container."""
+    found = contrib.document(_FOLDER / 'globals.yml')
     return [
         volumes.Volume.parse(one)
         for one in found['nova_compute_extra_volumes']
@@ -45,7 +31,4 @@ def extra_volumes() -> list[volumes.Volume]:
 def nova_compute() -> ini.Settings:
     """What nova-compute.conf adds to the configuration of a compute host."""
     path = _FOLDER / 'config' / 'nova' / 'nova-compute.conf'
-    # There is no section whose options are those of all others.
-    parser = configparser.ConfigParser(interpolation=None, default_section='')
-    parser.read_string(path.read_text(encoding='utf-8'))
-    return {name: dict(parser[name]) for name in parser.sections()}
+    return contrib.settings(path.read_text(encoding='utf-8'))

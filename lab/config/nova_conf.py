@@ -12,6 +12,7 @@
 
 """Configuration of Nova: the control plane, and each compute host."""
 
+from lab.config import edpm
 from lab.config import host_specs
 from lab.config import ini
 from lab.config import kolla
@@ -148,7 +149,9 @@ def _contained(spec: host_specs.HostSpec) -> ini.Settings:
     """What a deployer of containers adds, for this project, to nova.conf."""
     if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
         return {}
-    return kolla.nova_compute()
+    if spec.machine is None:
+        return kolla.nova_compute()
+    return edpm.nova_compute()
 
 
 def _common(site: sites.Site) -> ini.Settings:

@@ -12,6 +12,7 @@
 
 """Configuration of Tempest, for the features that a lab has."""
 
+from lab.config import host_specs
 from lab.config import ini
 from lab.config import nova_conf
 from lab.config import site as sites
@@ -67,4 +68,20 @@ def tempest(
             'swift': False,
         },
         'validation': {'run_validation': False},
+    }
+
+
+def plugin() -> ini.Settings:
+    """What tempest.conf has for the plugin of this project.
+
+    It describes what the default hosts of a lab offer.
+    """
+    hardened, _ = host_specs.DEFAULT
+    return {
+        'isolation': {
+            'partial_extra_specs': 'isolation:qemu_sandbox=true',
+            'partial_hosts': hardened,
+            # The guests of the lab are emulated.
+            'forced_extra_specs': 'isolation:hypervisor=kvm,xen',
+        }
     }

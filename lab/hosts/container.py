@@ -12,9 +12,10 @@
 
 """Runs a compute host's nova-compute as the container of a deployer.
 
-It is that of Kolla-Ansible, with namespaces of its own for processes, mounts
-and the host name. libvirtd and QEMU run outside, on the host, as does the
-network of both.
+On a host in namespaces it is that of Kolla-Ansible, with namespaces of its own
+for processes, mounts and the host name. On a virtual machine it is that of
+EDPM (edpm-ansible), which shares the processes of the host. libvirtd and QEMU
+run outside, on the host, as does the network of both.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from pathlib import Path
 from pathlib import PurePosixPath
 import sys
 
+from lab.config import edpm
 from lab.config import kolla
 from lab.config import site as sites
 from lab.config import volumes
@@ -30,9 +32,10 @@ from lab.hosts import namespaces
 from lab.machine import recipe
 from lab.run import layout as layouts
 
-#: What is mounted by default, as far as the lab has it. Sources:
+#: What both deployers mount by default, as far as the lab has it. Sources:
 #: nova_compute_default_volumes and run_default_volumes_podman of
-#: kolla-ansible's role nova-cell. The configuration is in a volume that is
+#: kolla-ansible's role nova-cell, edpm_nova_compute_common_volumes of
+#: edpm-ansible's role edpm_nova. The configuration is in a volume that is
 #: copied from. /dev is in every image of lab.hosts.image_root.
 _DEFAULT = ('/etc/nova', '/run/libvirt', '/var/lib/libvirt', '/var/lib/nova')
 #: Files of a host in namespaces that an image brings: user nova, its right to
@@ -44,6 +47,8 @@ _OF_THE_IMAGE = (
     '/etc/sudoers.d',
     '/usr/local/sbin',
 )
+#: The empty folder on a virtual machine.
+_SCRATCH = Path('/mnt')
 
 
 def inside(
@@ -62,6 +67,24 @@ def inside(
         mounts(site, name),
         command,
         dict.fromkeys([*namespaces.covers([*_programs(), state]), state]),
+    )
+
+
+def inside_machine(
+    site: sites.Site, name: str, command: Sequence[str | Path]
+) -> list[str | Path]:
+    """The command line that runs ``command`` in a container of EDPM.
+
+    It is to be run on the virtual machine.
+
+    :param name: the name of the compute host
+    """
+    return image_root.inside(
+        name,
+        _SCRATCH,
+        machine_mounts(site, name),
+        command,
+        processes=False,
     )
 
 
@@ -100,6 +123,16 @@ def mounts(site: sites.Site, name: str) -> list[volumes.Volume]:
         *(_same(path, read_only=True) for path in _OF_THE_IMAGE),
         *(_same(path) for path in _DEFAULT),
         *kolla.extra_volumes(),
+    )
+
+
+def machine_mounts(site: sites.Site, name: str) -> list[volumes.Volume]:
+    """What the container on a virtual machine sees of it, in this order."""
+    return _there(
+        site.layout.host(name),
+        _SCRATCH,
+        *(_same(path) for path in _DEFAULT),
+        *edpm.extra_volumes(),
     )
 
 

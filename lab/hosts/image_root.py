@@ -33,6 +33,8 @@ _NOT_IN_IMAGE = (
     'var/lib/libvirt/*',
     'run/*',
 )
+#: Options of unshare(1) for a process namespace.
+_PROCESSES = ('--pid', '--fork', '--kill-child')
 #: $1 is the host name, $2 an empty folder. Then there are the patterns of what
 #: the image lacks; "--"; the folders that are emptied; "--"; triples of a
 #: volume (source, target, "ro" or "rw"); "--"; the command.
@@ -44,6 +46,11 @@ shift 2
 mount -t tmpfs -o mode=0755 tmpfs "$scratch"
 cd "$scratch"
 mkdir upper work root empty
+# SELinux has a domain for mount, which may neither write in a tmpfs, as an
+# overlay does in the name of who mounted it, nor mount on every folder. A copy
+# runs in the domain of its caller.
+cp "$(command -v mount)" "$scratch/mount"
+mount() { "$scratch/mount" "$@"; }
 mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
 root=$scratch/root
 while [ "$1" != -- ]; do
@@ -87,17 +94,18 @@ def inside(
     mounts: Iterable[volumes.Volume],
     command: Sequence[str | Path],
     emptied: Iterable[Path] = (),
+    processes: bool = True,
 ) -> list[str | Path]:
     """The command line that runs ``command`` in the root of an image.
 
-    It has namespaces of its own for processes, mounts and the host name.
-    Whoever ends it signals the process group: ``unshare`` itself lets SIGTERM
-    pass.
+    It has a mount namespace and a host name of its own. Whoever ends it
+    signals the process group: ``unshare`` itself lets SIGTERM pass.
 
     :param name: the host name
     :param scratch: an empty folder; below it, ``empty`` is one in the image
     :param mounts: what to mount, in this order
     :param emptied: folders of the machine that the image has, but empty
+    :param processes: whether it has a process namespace of its own
     """
     triples: list[str | Path] = []
     for volume in mounts:
@@ -107,7 +115,7 @@ def inside(
             'ro' if volume.read_only else 'rw',
         ]
     return [
-        *namespaces.unshared(_ENTER, '--pid', '--fork', '--kill-child'),
+        *namespaces.unshared(_ENTER, *(_PROCESSES if processes else ())),
         name,
         scratch,
         *_NOT_IN_IMAGE,

@@ -23,6 +23,8 @@ import time
 from lab.config import host_specs
 from lab.config import site as sites
 from lab.hosts import compute_host
+from lab.hosts import container
+from lab.hosts import virtqemud
 from lab.machine import cache
 from lab.machine import image as images
 from lab.machine import qemu
@@ -105,6 +107,12 @@ class MachineHost:
         return f'ssh-{self.spec.name}'
 
     @property
+    def _libvirt(self) -> str:
+        """The unit of the daemon with libvirt's QEMU driver."""
+        modular = self.spec.layout == 'container'
+        return 'virtqemud' if modular else 'libvirtd'
+
+    @property
     def pids(self) -> Path:
         """See lab.hosts.compute_host."""
         return Path('/run/libvirt/qemu')
@@ -145,10 +153,12 @@ class MachineHost:
         line = f'{sites.LOCALHOST} {self.spec.name}'
         ssh.check(['sh', '-c', f'echo {line} >>/etc/hosts'])
         security.check(ssh, self.module)
+        if self.spec.layout == 'container':
+            virtqemud.start(ssh)
         if self.spec.driver == host_specs.OUR_DRIVER:
             self._push(supervisor, ssh)
             ssh.check(hook_command('install'), _PYTHON_SECONDS)
-            ssh.check(['systemctl', 'reload', 'libvirtd'])
+            ssh.check(['systemctl', 'reload', self._libvirt])
 
     def give(
         self, supervisor: supervisors.Supervisor, files: Sequence[Path]
@@ -179,12 +189,17 @@ class MachineHost:
         The daemon on this machine is the ssh client that receives the
         output of the service, and ends with the service.
         """
-        command: list[str | Path] = [
-            f'--uid={self.spec.user}',
-            recipe.VENV / 'bin' / 'nova-compute',
-        ]
+        command: list[str | Path] = [recipe.VENV / 'bin' / 'nova-compute']
         for file in self.give(supervisor, files):
             command += ['--config-file', file]
+        if self.spec.layout == 'container':
+            command = container.inside_machine(
+                self.site,
+                self.spec.name,
+                container.as_user(self.spec.user, command),
+            )
+        else:
+            command = [f'--uid={self.spec.user}', *command]
         return supervisor.start(
             name,
             self.ssh(supervisor).command(

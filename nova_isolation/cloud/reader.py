@@ -22,11 +22,22 @@ from oslo_utils import strutils
 from nova_isolation.cloud import cells
 from nova_isolation.cloud import compute_nodes
 from nova_isolation.cloud import flavors
+from nova_isolation.cloud import placement_traits
+from nova_isolation.cloud import servers
 from nova_isolation.model import errors
 from nova_isolation.model import printable
 from nova_isolation.report import picture
+from nova_isolation.report import server
 
 LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cell:
+    """What a cell held when it was last read."""
+
+    nodes: list[picture.ComputeNode] = dataclasses.field(default_factory=list)
+    servers: list[server.Server] = dataclasses.field(default_factory=list)
 
 
 class ApiDatabaseUnread(errors.IsolationError):
@@ -46,8 +57,9 @@ class CloudReader:
         :func:`nova_isolation.cloud.cells.connection`
         """
         self._connection = cell_connection
-        #: UUID of a cell -> its nodes when it was last read
-        self._last: dict[str, list[picture.ComputeNode]] = {}
+        #: UUID of a cell -> what it held when it was last read
+        self._last: dict[str, _Cell] = {}
+        self._traits = placement_traits.KeptTraits()
 
     def read(self) -> picture.Picture:
         """Read everything. For one thread at a time.
@@ -66,11 +78,15 @@ class CloudReader:
                 f'the API database cannot be read: {why(error)}'
             ) from error
         nodes: list[picture.ComputeNode] = []
+        tagged: list[server.Server] = []
         unread = []
         for cell in mappings:
             try:
-                self._last[cell.uuid] = compute_nodes.of_cell(cell)
-                nodes += self._last[cell.uuid]
+                read = _Cell(
+                    compute_nodes.of_cell(cell), servers.of_cell(cell)
+                )
+                self._last[cell.uuid] = read
+                nodes += read.nodes
             except Exception as error:
                 # The database of one cell may be away in many ways.
                 name = compute_nodes.cell_name(cell)
@@ -85,15 +101,20 @@ class CloudReader:
                     dataclasses.replace(
                         node, state=f'is in cell {name}, which cannot be read'
                     )
-                    for node in self._last.get(cell.uuid, ())
+                    for node in self._last.get(cell.uuid, _Cell()).nodes
                 ]
+            tagged += self._last.get(cell.uuid, _Cell()).servers
         for gone in set(self._last) - {cell.uuid for cell in mappings}:
             del self._last[gone]
+        held, trouble = self._traits.now()
         return picture.Picture(
             began,
             tuple(sorted(nodes, key=lambda node: (node.host, node.uuid))),
             found,
             tuple(sorted(unread, key=lambda one: one.cell)),
+            tuple(sorted(tagged, key=lambda one: one.uuid)),
+            held,
+            trouble,
         )
 
 

@@ -27,11 +27,17 @@ from nova.db.main import api as main_database
 from oslo_config import cfg
 from oslo_log import log
 
+from nova_isolation.cloud import cells
+from nova_isolation.cloud import live_servers
 from nova_isolation.cloud import reader
 from nova_isolation.model import errors
+from nova_isolation.report import audit
 from nova_isolation.service import opts
 
 CONF = nova.conf.CONF
+
+#: Seconds that placement may take, unless [placement] timeout says otherwise.
+_PLACEMENT_SECONDS = 10
 
 _PROG = 'nova-isolation-api'
 _CONFIG = '/etc/nova-isolation-api/api.conf'
@@ -71,14 +77,20 @@ def main(arguments: list[str] | None = None) -> int:
             default_config_dirs=[],
         )
         log.setup(CONF, _PROG)
+        # A placement that hangs must not keep the cloud from being read.
+        CONF.set_default('timeout', _PLACEMENT_SECONDS, 'placement')
         # Also registers options that Nova's cell mappings need.
         rpc.init(CONF)
         main_database.configure(CONF)
         api_database.configure(CONF)
         objects.register_all()
         options = opts.register(CONF)
+        cell_connection = options.cell_connection
         daemon.Daemon(
-            CONF, reader.CloudReader(options.cell_connection).read
+            CONF,
+            reader.CloudReader(cell_connection).read,
+            live_servers.LiveServers(lambda: cells.every(cell_connection)),
+            audit.Configuration(_filters()),
         ).run()
     except (
         cfg.Error,
@@ -87,6 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
     ) as error:
         return _fail(' '.join(str(error).split()))
     return 0
+
+
+def _filters() -> tuple[str, ...] | None:
+    """Return the filters of nova-scheduler; None: the file names none.
+
+    Nova's default says nothing about a scheduler with another file.
+    """
+    location = CONF.get_location('enabled_filters', 'filter_scheduler')
+    if not location.location.is_user_controlled:
+        return None
+    return tuple(CONF.filter_scheduler.enabled_filters)
 
 
 def _fail(why: str) -> int:

@@ -238,7 +238,7 @@ class ComputeHost(base.Host):
 
 
 def _is_ours(
-    key: libvirt_root.Fingerprint, path: str, others: Sequence[str]
+    key: program.Fingerprint, path: str, others: Sequence[str]
 ) -> bool:
     """Return whether this process sees the same files as libvirt.
 

@@ -33,9 +33,6 @@ _NOBODY = 65534
 #: Seconds for which the emulator may run at most in the privileged helper.
 _LONGEST = 300.0
 
-#: What :func:`nova_isolation.probes.emulator.fingerprint` returns.
-Fingerprint = tuple[tuple[str, program.Identity | None], ...]
-
 
 def find(options: typing.Any) -> str:
     """Return the root folder in which libvirt starts QEMU.
@@ -57,7 +54,9 @@ def find(options: typing.Any) -> str:
     return f'{options.process_root}/{pid}/root'
 
 
-def fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
+def fingerprint(
+    root: str, path: str, others: Sequence[str]
+) -> program.Fingerprint:
     """Return the identity of an emulator's files below a root folder.
 
     See :func:`nova_isolation.probes.emulator.fingerprint`.
@@ -76,16 +75,16 @@ def fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
         ) from error
 
 
-def _fingerprint(root: str, path: str, others: Sequence[str]) -> Fingerprint:
+def _fingerprint(
+    root: str, path: str, others: Sequence[str]
+) -> program.Fingerprint:
     if not root:
         return emulator.fingerprint(path, others)
     # The root folder is PROC/PID/root, unless an option names another one.
     with privileged.passing_denials(os.path.dirname(os.path.dirname(root))):
         return emulator.fingerprint(path, others, root)
-    found = privileged.call(_fingerprint_as_root, root, path, list(others))
-    return tuple(
-        (name, None if fields is None else program.Identity(*fields))
-        for name, fields in found
+    return privileged.received(
+        privileged.call(_fingerprint_as_root, root, path, list(others))
     )
 
 
@@ -107,7 +106,7 @@ def examine(root: str, path: str, timeout: float) -> program.Emulator:
     identity, *found = privileged.call(
         _examine_as_root, root, path, timeout, os.getuid(), os.getgid()
     )
-    executable, hardening, types, sandbox, folders = found
+    executable, hardening, types, sandbox, modules = found
     return program.Emulator(
         path,
         executable,
@@ -115,7 +114,7 @@ def examine(root: str, path: str, timeout: float) -> program.Emulator:
         frozenset(hardening),
         frozenset(types),
         sandbox,
-        tuple(folders),
+        privileged.received(modules),
     )
 
 
@@ -129,11 +128,8 @@ def _examine(
 @privileged.context.entrypoint
 def _fingerprint_as_root(
     root: str, path: str, others: Sequence[str]
-) -> list[tuple[str, Sequence[int] | None]]:
-    return [
-        (name, None if found is None else found.fields)
-        for name, found in emulator.fingerprint(path, others, root)
-    ]
+) -> privileged.Sent:
+    return privileged.sent(emulator.fingerprint(path, others, root))
 
 
 @privileged.context.entrypoint
@@ -149,5 +145,5 @@ def _examine_as_root(
         sorted(found.hardening),
         sorted(found.types),
         found.sandbox,
-        found.folders,
+        privileged.sent(found.modules),
     )

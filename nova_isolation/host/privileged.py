@@ -19,7 +19,9 @@ point does one thing to one kind of file.
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
+import errno
 import heapq
 import os
 import typing
@@ -33,6 +35,7 @@ from nova_isolation.host import procfs
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
 from nova_isolation.probes import apparmor
+from nova_isolation.probes import emulator
 from nova_isolation.probes import native_thread
 from nova_isolation.probes import program
 
@@ -62,6 +65,9 @@ _helper = privileged_helper.Helper(context)
 #: that of virtqemud or of libvirtd (qemuStateInitialize in
 #: src/qemu/qemu_driver.c of libvirt). It is among the pid files of guests.
 DAEMON_FILE = 'driver.pid'
+
+#: A fingerprint, as the helper sends it.
+Sent = Sequence[tuple[str, Sequence[int] | None]]
 
 #: What is read of a process.
 _OF_PROCESS = ('attr/current', 'cmdline', 'comm', 'status')
@@ -147,6 +153,25 @@ def executable(pid: int, proc: str = procfs.PROC) -> program.Identity:
     return program.Identity(*_helper.call(_stat_as_root, int(pid), proc))
 
 
+def identities(
+    pid: int, paths: Sequence[str], proc: str = procfs.PROC
+) -> program.Fingerprint:
+    """Return the identity of files and folders in the root of a process.
+
+    :param pid: the process id
+    :param paths: where they are for the process; they need not exist
+    :param proc: where /proc is mounted
+    :raises nova_isolation.model.sight.Unseen: there is no helper
+    :raises OSError: the process has ended or cannot be examined
+    """
+    root = f'{proc}/{int(pid)}/root'
+    with passing_denials(proc):
+        return _identities(paths, root)
+    return received(
+        _helper.call(_identities_as_root, int(pid), list(paths), proc)
+    )
+
+
 @contextlib.contextmanager
 def passing_denials(proc: str) -> Iterator[None]:
     """Go on after what follows where the kernel denies a look at a process.
@@ -176,6 +201,22 @@ def call(entry: Callable[..., T], *arguments: object) -> T:
     return _helper.call(entry, *arguments, seconds=_LONGEST)
 
 
+def sent(found: program.Fingerprint) -> Sent:
+    """Return a fingerprint in the form in which the helper sends it."""
+    return [
+        (path, None if identity is None else identity.fields)
+        for path, identity in found
+    ]
+
+
+def received(found: Sent) -> program.Fingerprint:
+    """Return the fingerprint that the helper has sent."""
+    return tuple(
+        (path, None if fields is None else program.Identity(*fields))
+        for path, fields in found
+    )
+
+
 def _hidden(proc: str, error: sight.Unseen) -> sight.Unseen:
     """Return the cause why a process cannot be seen without the helper."""
     if not native_thread.call(procfs.hides, proc):
@@ -191,6 +232,14 @@ def _read(path: str, flags: int = 0) -> str:
     if len(data) > _MAX:
         raise OSError(f'{path} is larger than {_MAX} bytes')
     return data.decode(errors='surrogateescape')
+
+
+def _identities(paths: Sequence[str], root: str) -> program.Fingerprint:
+    (_, here), *found = emulator.identities(('/', *paths), root)
+    # A process that has ended has no files, which is no answer about them.
+    if here is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), root)
+    return tuple(found)
 
 
 def _newest_pid_files(folder: str, count: int) -> list[str]:
@@ -252,3 +301,9 @@ def _read_process_as_root(pid: int, name: str, proc: str) -> str:
 def _stat_as_root(pid: int, proc: str) -> tuple[int, ...]:
     with _opened(proc) as folder:
         return program.identity(f'{folder}/{int(pid)}/exe').fields
+
+
+@context.entrypoint
+def _identities_as_root(pid: int, paths: Sequence[str], proc: str) -> Sent:
+    with _opened(proc) as folder:
+        return sent(_identities(paths, f'{folder}/{int(pid)}/root'))

@@ -12,6 +12,7 @@
 
 """The QEMU process of a guest, as the kernel reports it in procfs."""
 
+from collections.abc import Sequence
 import itertools
 import os
 import re
@@ -92,6 +93,13 @@ class QemuProcess:
     def executable(self) -> program.Identity:
         """Return the identity of the file that the process runs."""
         return privileged.executable(self.pid, self._proc)
+
+    def identities(self, paths: Sequence[str]) -> program.Fingerprint:
+        """Return the identity of files and folders, as the process has them.
+
+        libvirt gives each QEMU a mount namespace of its own.
+        """
+        return privileged.identities(self.pid, paths, self._proc)
 
     def _read(self, name: str) -> str:
         return privileged.read_process(self.pid, name, self._proc)

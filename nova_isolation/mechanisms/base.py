@@ -173,6 +173,9 @@ class Process(typing.Protocol):
     def executable(self) -> program.Identity:
         """Return the identity of the file that runs (/proc/PID/exe)."""
 
+    def identities(self, paths: Sequence[str]) -> program.Fingerprint:
+        """Return what is at these paths for the process (/proc/PID/root)."""
+
 
 class Guest(typing.Protocol):
     """A started, paused guest, as a mechanism reads it.

@@ -289,6 +289,31 @@ def is_ours(key: str) -> bool:
     return bool(colon) and namespace.strip() == _NAME
 
 
+def mistyped(key: str, known: Iterable[str]) -> str | None:
+    """Return the extra spec that a key of another namespace may mean.
+
+    ``isolatiom:svirt`` has a namespace that is nobody's, as far as is known
+    here, and one letter from ours. It belongs to others all the same: it is
+    pointed out to admins, and refused nowhere.
+
+    :param key: a key of a flavor
+    :param known: the extra specs of this project
+    :returns: the extra spec that is most alike; None where the namespace is
+        ours, missing, or not alike
+    """
+    namespace, colon, rest = _plain(key).partition(':')
+    space = namespace.strip()
+    if not colon or space == _NAME or abs(len(space) - len(_NAME)) > 1:
+        return None
+    # Imported here because it is seldom needed.
+    import difflib
+
+    if not difflib.get_close_matches(space, (_NAME,), cutoff=0.85):
+        return None
+    near = difflib.get_close_matches(NAMESPACE + rest, known, n=1)
+    return near[0] if near else NAMESPACE + rest
+
+
 def _plain(key: str) -> str:
     """Return a key in lower case, as ASCII where its characters allow."""
     if key.isascii() and key.isprintable():

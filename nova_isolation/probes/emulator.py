@@ -82,7 +82,7 @@ class _File:
 
 def fingerprint(
     path: str, others: Iterable[str], root: str = ''
-) -> tuple[tuple[str, program.Identity | None], ...]:
+) -> program.Fingerprint:
     """Return the identity of the files on which :func:`examine` depends.
 
     A module that is installed or removed changes the types that the emulator
@@ -99,11 +99,25 @@ def fingerprint(
 
 def _fingerprint(
     path: str, others: Iterable[str], root: str
-) -> tuple[tuple[str, program.Identity | None], ...]:
+) -> program.Fingerprint:
     return (
         (path, program.identity(_seen(path, root))),
-        *((other, _identity(other, root)) for other in others),
+        *_identities(others, root),
     )
+
+
+def identities(paths: Iterable[str], root: str = '') -> program.Fingerprint:
+    """Return the identity of files and folders that need not exist.
+
+    :param paths: where they are
+    :param root: the root folder of all of them; '': that of this process
+    :raises OSError: whether one exists cannot be found out
+    """
+    return native_thread.call(_identities, tuple(paths), root)
+
+
+def _identities(paths: Iterable[str], root: str) -> program.Fingerprint:
+    return tuple((path, _identity(path, root)) for path in paths)
 
 
 def _seen(path: str, root: str) -> str:
@@ -166,7 +180,7 @@ def examine(
         file.hardening,
         types,
         'sandbox' in options,
-        tuple(sorted(file.folders | loaded)),
+        identities(sorted(file.folders | loaded), root),
     )
 
 

@@ -35,6 +35,15 @@ class Identity:
         """All fields, as the class takes them."""
         return dataclasses.astuple(self)
 
+    @property
+    def node(self) -> tuple[int, int]:
+        """Which file or folder it is, whatever it contains by now."""
+        return self.device, self.inode
+
+
+#: Paths, and the identity of what each leads to; None: there is nothing.
+Fingerprint = tuple[tuple[str, Identity | None], ...]
+
 
 @dataclasses.dataclass(frozen=True)
 class Emulator:
@@ -48,7 +57,8 @@ class Emulator:
         emulator meets
     :ivar types: all QOM types that the emulator knows
     :ivar sandbox: whether the emulator was built with ``-sandbox`` (seccomp)
-    :ivar folders: the folders in which it looks for its modules
+    :ivar modules: the folders in which it looks for its modules, as they were
+        found when it was examined
     """
 
     path: str
@@ -57,7 +67,12 @@ class Emulator:
     hardening: frozenset[str]
     types: frozenset[str]
     sandbox: bool
-    folders: tuple[str, ...] = ()
+    modules: Fingerprint = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders in which it looks for its modules."""
+        return tuple(path for path, _ in self.modules)
 
     @property
     def others(self) -> tuple[str, ...]:

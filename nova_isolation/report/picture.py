@@ -20,6 +20,8 @@ here.
 from collections.abc import Mapping
 import dataclasses
 
+from nova_isolation.report import server
+
 
 @dataclasses.dataclass(frozen=True)
 class ComputeNode:
@@ -75,12 +77,20 @@ class Picture:
         are those of its last reading, in a state that says so
     :ivar flavors: the flavors, sorted by ID
     :ivar unread: the cells that could not be read, sorted by name
+    :ivar servers: the servers of tagged flavors, sorted by ID; those of an
+        unread cell are those of its last reading
+    :ivar traits: UUID of a compute node -> those of our traits that
+        placement holds for it; None: placement could not be asked
+    :ivar traits_trouble: why placement could not be asked
     """
 
     read_at: float
     nodes: tuple[ComputeNode, ...]
     flavors: tuple[Flavor, ...]
     unread: tuple[UnreadCell, ...] = ()
+    servers: tuple[server.Server, ...] = ()
+    traits: Mapping[str, frozenset[str]] | None = None
+    traits_trouble: str = 'placement was not asked'
 
     def flavor(self, name: str) -> Flavor | None:
         """Return a flavor.

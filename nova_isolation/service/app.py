@@ -25,6 +25,7 @@ from starlette import responses
 from starlette import routing
 
 from nova_isolation.service import answers
+from nova_isolation.service import audit
 from nova_isolation.service import endpoint
 from nova_isolation.service import errors
 from nova_isolation.service import explain
@@ -32,6 +33,7 @@ from nova_isolation.service import hosts
 from nova_isolation.service import openapi
 from nova_isolation.service import picture_keeper
 from nova_isolation.service import request_id
+from nova_isolation.service import servers
 from nova_isolation.service import versions
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +44,12 @@ _HEADERS = {'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff'}
 
 def endpoints() -> list[endpoint.Endpoint]:
     """Return the calls that need a token, each with a state of its own."""
-    return [*hosts.Hosts().endpoints(), *explain.Explain().endpoints()]
+    return [
+        *hosts.Hosts().endpoints(),
+        *explain.Explain().endpoints(),
+        *servers.Servers().endpoints(),
+        *audit.endpoints(),
+    ]
 
 
 def make(

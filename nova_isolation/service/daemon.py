@@ -27,6 +27,8 @@ from nova_isolation.attestation import service as attestation
 from nova_isolation.attestd import listener
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
+from nova_isolation.report import asked
+from nova_isolation.report import audit
 from nova_isolation.report import explanation
 from nova_isolation.report import picture
 from nova_isolation.service import app
@@ -47,12 +49,18 @@ class Daemon:
     """Finds all errors of the configuration before it serves."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, read: Callable[[], picture.Picture]
+        self,
+        conf: cfg.ConfigOpts,
+        read: Callable[[], picture.Picture],
+        servers: asked.Servers,
+        said: audit.Configuration,
     ) -> None:
         """:param conf: the configuration
 
         :param read: reads the cloud, see
             :class:`nova_isolation.service.picture_keeper.PictureKeeper`
+        :param servers: answers about one server, now
+        :param said: what the configuration says about the cloud
         :raises ConfigurationError: an option has a wrong value
         :raises nova_isolation.attestd.listener.ListenerError: the port cannot
             be served as configured
@@ -85,6 +93,8 @@ class Daemon:
                 registry.get(),
             ),
             attestation=self._attestation,
+            servers=servers,
+            said=said,
             clock=time.time,
             max_limit=options.max_limit,
             public_url=options.public_url.rstrip('/'),

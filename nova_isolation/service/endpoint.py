@@ -22,6 +22,8 @@ from oslo_policy import policy
 from starlette import requests
 
 from nova_isolation.attestation import service as attestation
+from nova_isolation.report import asked
+from nova_isolation.report import audit
 from nova_isolation.report import explanation
 from nova_isolation.report import picture
 from nova_isolation.service import answers
@@ -39,11 +41,13 @@ class Parts:
     :ivar keeper: the picture of the cloud
     :ivar rules: by which rules hosts are decided about
     :ivar attestation: what third parties state about hosts
+    :ivar servers: answers about one server, now
     :ivar clock: seconds since the epoch
     :ivar max_limit: how many items one answer has at most
     :ivar public_url: the address of the service in links, without a slash at
         its end; '': as the client has named it
     :ivar kept: answers that are still true
+    :ivar said: what the configuration of the service says about the cloud
     """
 
     identify: keystone.Identify
@@ -51,10 +55,14 @@ class Parts:
     keeper: picture_keeper.PictureKeeper
     rules: explanation.Rules
     attestation: attestation.Attestation
+    servers: asked.Servers
     clock: Callable[[], float]
     max_limit: int = 1000
     public_url: str = ''
     kept: answers.Answers = dataclasses.field(default_factory=answers.Answers)
+    said: audit.Configuration = dataclasses.field(
+        default_factory=audit.Configuration
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +120,20 @@ class Call:
             self.parts.attestation.clock(now),
             self.parts.attestation.statements,
         )
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter of the query that is true or false.
+
+        :param name: its name; false where it is missing
+        :raises nova_isolation.service.errors.ApiError: it is neither
+        """
+        text = self.request.query_params.get(name, 'false')
+        if text not in ('true', 'false'):
+            raise errors.ApiError(
+                errors.BAD_REQUEST,
+                f'{name} is {text[:50]!r}; wanted true or false',
+            )
+        return text == 'true'
 
     @property
     def base_url(self) -> str:

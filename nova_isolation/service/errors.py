@@ -88,6 +88,28 @@ CLOUD_UNREAD = Kind(
     "The service could not read Nova's databases for so long that it does "
     'not answer from what it read before.',
 )
+NOT_TAGGED = Kind(
+    'isolation.api.not_tagged',
+    409,
+    'The flavor of the server asks for no isolation, so there is nothing to '
+    'examine.',
+)
+NOT_RUNNING = Kind(
+    'isolation.api.not_running',
+    409,
+    'The guest does not run, so there is nothing to examine.',
+)
+NOT_EXAMINED = Kind(
+    'isolation.api.not_examined',
+    502,
+    'The host has not examined the guest, so nothing is known about it now.',
+)
+HOST_SILENT = Kind(
+    'isolation.api.host_silent',
+    504,
+    'The host has not answered in time, so nothing is known about the guest '
+    'now.',
+)
 
 #: All kinds, by their codes.
 KINDS: Mapping[str, Kind] = {

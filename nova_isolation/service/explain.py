@@ -220,7 +220,7 @@ class Explain:
         extra_specs: Mapping[str, str],
     ) -> bytes:
         page = pages.parse(call)
-        refused_only = _flag(call, 'refused_only')
+        refused_only = call.flag('refused_only')
         moment = call.moment()
 
         def make() -> Mapping[str, object]:
@@ -301,17 +301,6 @@ _FLAVOR = typed(
         'by_code',
     ],
 )
-
-
-def _flag(call: endpoint.Call, name: str) -> bool:
-    """Return a parameter that is true or false."""
-    text = call.request.query_params.get(name, 'false')
-    if text not in ('true', 'false'):
-        raise errors.ApiError(
-            errors.BAD_REQUEST,
-            f'{name} is {text[:50]!r}; wanted true or false',
-        )
-    return text == 'true'
 
 
 async def _extra_specs(call: endpoint.Call) -> Mapping[str, str]:

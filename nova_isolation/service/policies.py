@@ -26,6 +26,10 @@ HOSTS_LIST = 'isolation:hosts:list'
 HOSTS_SHOW = 'isolation:hosts:show'
 FLAVORS_LIST = 'isolation:flavors:list'
 FLAVORS_EXPLAIN = 'isolation:flavors:explain'
+SERVERS_LIST = 'isolation:servers:list'
+SERVERS_SHOW = 'isolation:servers:show'
+SERVERS_EXAMINE = 'isolation:servers:examine'
+AUDIT = 'isolation:audit'
 
 
 def _rule(
@@ -67,6 +71,32 @@ _RULES = [
         'of extra specs that no flavor has yet.',
         ('GET', '/v1/flavors/{flavor}/explain'),
         ('POST', '/v1/explain'),
+    ),
+    _rule(
+        SERVERS_LIST,
+        f'({ADMIN_OR_SYSTEM_READER}) or ({OWNER})',
+        'List the servers of tagged flavors of a project. For those of all '
+        'projects the check has no project_id. Who may not show hosts reads '
+        'nothing about them here either.',
+        ('GET', '/v1/servers'),
+    ),
+    _rule(
+        SERVERS_SHOW,
+        f'({ADMIN_OR_SYSTEM_READER}) or ({OWNER})',
+        'Show one server: what its flavor asks for and what was read back.',
+        ('GET', '/v1/servers/{server}'),
+    ),
+    _rule(
+        SERVERS_EXAMINE,
+        ADMIN_OR_SYSTEM_READER,
+        'Have the host of a server verify the running guest now.',
+        ('GET', '/v1/servers/{server}?now=true'),
+    ),
+    _rule(
+        AUDIT,
+        ADMIN_OR_SYSTEM_READER,
+        'Audit the whole cloud: what does not keep what flavors promise.',
+        ('GET', '/v1/audit'),
     ),
 ]
 

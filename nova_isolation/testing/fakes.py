@@ -44,6 +44,12 @@ ARGUMENTS = (
 #: The identity of the file that the process of a :class:`FakeGuest` runs.
 EXECUTABLE = program.Identity(1, 7, 3, 4, 5)
 
+#: Where that program looks for its modules; one of the folders is missing.
+MODULES: program.Fingerprint = (
+    ('/usr/lib/qemu', program.Identity(1, 9, 3, 4, 5)),
+    ('/var/run/qemu', None),
+)
+
 
 class FakeHost(base.Host):
     """A compute host. Properties that a test does not set cannot be read.
@@ -226,6 +232,7 @@ class FakeGuest:
     :ivar arguments: the command line of the process
     :ivar seccomp: the seccomp mode of the process
     :ivar executable: the file that the process runs
+    :ivar modules: where the process looks for modules of its program
     :ivar has_process: whether the guest has a process on the host
     :ivar read: what was read of the process
     """
@@ -240,6 +247,7 @@ class FakeGuest:
     arguments: Sequence[str] = ARGUMENTS
     seccomp: int = 2
     executable: program.Identity = EXECUTABLE
+    modules: program.Fingerprint = MODULES
     has_process: bool = True
     read: set[sight.Sight] = dataclasses.field(default_factory=set)
 
@@ -286,6 +294,12 @@ class FakeProcess(base.Process):
         """See the base class."""
         self._guest.read.add(sight.Sight.EXECUTABLE)
         return self._guest.executable
+
+    def identities(self, paths: Sequence[str]) -> program.Fingerprint:
+        """See the base class."""
+        self._guest.read.add(sight.Sight.EXECUTABLE)
+        there = dict(self._guest.modules)
+        return tuple((path, there.get(path)) for path in paths)
 
 
 class BrokenGuest:

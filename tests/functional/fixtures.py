@@ -59,6 +59,11 @@ HOOK_SCRIPT_FAILED = 70
 #: The emulator as a careful distribution builds it.
 HARDENED = frozenset({'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify'})
 
+#: where QEMU looks for its modules, as long as nothing hides it
+MODULES: program.Fingerprint = (
+    ('/usr/lib/qemu', program.Identity(1, 9, 3, 4, 5)),
+)
+
 
 _STRICT = (
     'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
@@ -84,9 +89,9 @@ class Machine:
     :ivar broken: what cannot be measured (``read``, ``capabilities``,
         ``domain_capabilities``, ``native``, ``emulator``) -> what is raised
     :ivar lies: what is read back of a started guest (``security_label``,
-        ``process_label``, ``seccomp``, ``executable``, ``domain_xml``, the
-        ``uuid`` in its ``arguments`` and the rest of them) where it is not as
-        asked; an exception is raised
+        ``process_label``, ``seccomp``, ``executable``, ``modules``,
+        ``domain_xml``, the ``uuid`` in its ``arguments`` and the rest of them)
+        where it is not as asked; an exception is raised
     :ivar unseen: what the host cannot see of its guests' processes -> why
     :ivar on_start: called with each domain that was just started
     :ivar calls: what was done to guests, in order
@@ -161,6 +166,7 @@ class Machine:
             self.hardening,
             self.types,
             self.sandbox,
+            MODULES,
         )
 
     @property
@@ -477,6 +483,14 @@ class Processes:
         machine = self._domains[pid].machine
         return machine.answer('executable', machine.identity)
 
+    def identities(
+        self, pid: int, paths: typing.Sequence[str], proc: str = '/proc'
+    ) -> program.Fingerprint:
+        """In place of privileged.identities."""
+        machine = self._domains[pid].machine
+        found = dict(machine.answer('modules', MODULES))
+        return tuple((path, found.get(path)) for path in paths)
+
 
 def _proc(domain: Domain, name: str) -> str:
     """The text of a file in the /proc of a process."""
@@ -517,6 +531,10 @@ class IsolationFixture(fixtures.Fixture):
             (
                 'nova_isolation.host.privileged.executable',
                 Processes.current.executable,
+            ),
+            (
+                'nova_isolation.host.privileged.identities',
+                Processes.current.identities,
             ),
             (
                 'nova_isolation.host.privileged.read_process',

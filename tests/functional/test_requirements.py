@@ -263,6 +263,13 @@ class VerificationTest(base.TestCase):
             qemu_absent='floppy',
         )
 
+    def test_modules(self):
+        self._check(
+            {'modules': ()},
+            'isolation.qemu.other_modules',
+            qemu_absent='floppy',
+        )
+
     def test_certification_that_ends_during_the_start(self):
         def machine(**kwargs):
             return fixtures.Machine(

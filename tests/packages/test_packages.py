@@ -10,35 +10,17 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The packages of Debian, built by dpkg-buildpackage; RPM's spec; the unit."""
+"""The packages of Debian, built by dpkg-buildpackage; the unit."""
 
 import os
 from pathlib import Path
 import shutil
-import subprocess
 import tempfile
 
+from tests.packages import building
 from tests.unit import base
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_SERVICE = _CHECKOUT / 'contrib/systemd/nova-isolation-attestd.service'
-_SPEC = _CHECKOUT / 'contrib/rpm/nova-isolation.spec'
-#: The distribution's programs: a package is built with its Python.
-_PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
-
-
-def _run(*command, path=_PATH, cwd='/'):
-    """A program's exit status, and all that it printed."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={'PATH': path, 'LC_ALL': 'C.UTF-8', 'HOME': '/nonexistent'},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
-    return done.returncode, done.stdout
+_SERVICE = building.CHECKOUT / 'contrib/systemd/nova-isolation-attestd.service'
 
 
 class DebianTest(base.TestCase):
@@ -54,26 +36,16 @@ class DebianTest(base.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = Path(folder.name)
         source = cls.folder / 'source'
-        source.mkdir()
-        files = subprocess.run(
-            ['git', 'ls-files', '-z'],
-            cwd=_CHECKOUT,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for name in filter(None, files.split('\0')):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(_CHECKOUT / name, source / name)
+        building.copy_source(source)
         command = ('dpkg-buildpackage', '-us', '-uc', '-b')
-        status, text = _run(*command, cwd=source)
+        status, text = building.run(*command, cwd=source)
         if status:
             raise AssertionError(text)
         cls.contents = {}
         for package in cls.folder.glob('*.deb'):
             name = package.name.partition('_')[0]
             target = cls.folder / name
-            _run('dpkg-deb', '--raw-extract', package, target)
+            building.run('dpkg-deb', '--raw-extract', package, target)
             cls.contents[name] = {
                 str(path.relative_to(target))
                 for path in target.rglob('*')
@@ -82,7 +54,7 @@ class DebianTest(base.TestCase):
 
     def test_lintian_has_nothing_to_say(self):
         (changes,) = self.folder.glob('*.changes')
-        status, text = _run(
+        status, text = building.run(
             *('lintian', '--allow-root', '--fail-on', 'error,warning'), changes
         )
         self.assertEqual((0, ''), (status, text))
@@ -178,7 +150,9 @@ class DebianTest(base.TestCase):
         for file in commands.iterdir():
             os.chmod(file, 0o755)
         script = self.folder / 'nova-isolation-compute/DEBIAN/prerm'
-        ended, _text = _run('sh', script, action, path=f'{commands}:{_PATH}')
+        ended, _text = building.run(
+            'sh', script, action, path=f'{commands}:{building.PATH}'
+        )
         return ended, called.read_text()
 
     def test_the_hook_goes_before_the_package(self):
@@ -195,7 +169,7 @@ class DebianTest(base.TestCase):
 class UnitTest(base.TestCase):
     def test_confined(self):
         command = ('systemd-analyze', 'security', '--offline=true')
-        status, text = _run(*command, '--threshold=20', _SERVICE)
+        status, text = building.run(*command, '--threshold=20', _SERVICE)
         self.assertEqual(0, status, text)
 
     def test_the_same_unit_unconfined_is_found(self):
@@ -210,25 +184,5 @@ class UnitTest(base.TestCase):
         unit = folder / _SERVICE.name
         unit.write_text('\n'.join(kept))
         command = ('systemd-analyze', 'security', '--offline=true')
-        status, _text = _run(*command, '--threshold=20', unit)
+        status, _text = building.run(*command, '--threshold=20', unit)
         self.assertEqual(1, status)
-
-
-class SpecTest(base.TestCase):
-    def test_it_is_parsed(self):
-        status, text = _run('rpmspec', '--query', _SPEC)
-        self.assertEqual(0, status, text)
-        self.assertEqual(
-            [
-                'nova-isolation',
-                'nova-isolation-attestd',
-                'nova-isolation-compute',
-                'python3-nova-isolation',
-            ],
-            sorted(line.rsplit('-', 2)[0] for line in text.splitlines()),
-        )
-
-    def test_versions_agree(self):
-        changelog = (_CHECKOUT / 'debian/changelog').read_text()
-        version = changelog.partition('(')[2].partition('-')[0]
-        self.assertIn(f'\nVersion:        {version}\n', _SPEC.read_text())

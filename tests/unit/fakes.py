@@ -94,6 +94,7 @@ def emulator(hardening=HARDENING, types=frozenset(), sandbox=True, inode=7):
         frozenset(hardening),
         frozenset(types) | {'none-machine'},
         sandbox,
+        fakes.MODULES,
     )
 
 

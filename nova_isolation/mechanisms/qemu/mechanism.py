@@ -255,17 +255,49 @@ def _verify_program(
     process: base.Process,
     host: base.Host,
 ) -> base.Proof | reasons.Unmet:
-    """Verify that the process runs the file that was measured."""
+    """Verify that the process runs what was measured."""
     measured = host.emulator()
     running = process.executable()
-    if running == measured.identity:
-        return base.Proof(
-            requirement.key,
-            f'runs {measured.path}, inode {running.inode}, as measured',
+    if running != measured.identity:
+        return requirement.unmet(
+            reason_codes.BINARY,
+            _place(running),
+            f'{measured.path}, {_place(measured.identity)}',
         )
-    return requirement.unmet(
-        reason_codes.BINARY,
-        f'inode {running.inode} of device {running.device}',
-        f'{measured.path}, inode {measured.identity.inode} of device '
-        f'{measured.identity.device}',
+    proof = base.Proof(
+        requirement.key,
+        f'runs {measured.path}, inode {running.inode}, as measured',
     )
+    if requirement.key != _ABSENT:
+        return proof
+    return _unmet_modules(requirement, process, measured) or proof
+
+
+def _unmet_modules(
+    requirement: requirements.Requirement,
+    process: base.Process,
+    measured: program.Emulator,
+) -> reasons.Unmet | None:
+    """Verify that the process looks for its modules where it was measured.
+
+    QEMU loads modules while it runs, too. Its root folder is not always that
+    of libvirt's daemon. What a folder contains may change meanwhile, for both.
+    """
+    there = dict(process.identities(measured.folders))
+    for folder, identity in measured.modules:
+        found, wanted = _place(there[folder]), _place(identity)
+        if found != wanted:
+            return requirement.unmet(
+                reason_codes.MODULES,
+                f'{folder}: {found}',
+                f'{folder}: {wanted}',
+            )
+    return None
+
+
+def _place(found: program.Identity | None) -> str:
+    """Return which file or folder was found, in words."""
+    if found is None:
+        return 'nothing'
+    device, inode = found.node
+    return f'inode {inode} of device {device}'

@@ -42,6 +42,15 @@ BINARY = reasons.Reason(
     'Check [libvirt] of nova.conf and the emulator path of libvirt. After an '
     'upgrade of QEMU the host measures the new emulator within a minute.',
 )
+MODULES = reasons.Reason(
+    'isolation.qemu.other_modules',
+    'The started guest looks for modules of its emulator in another folder '
+    'than the one that was measured, so the components that it can load are '
+    'not known.',
+    'Undo mounts over the folder in the message that were made after libvirt '
+    'or the guest was started, or stop and start the guest. Check [isolation] '
+    'libvirt_root of the host.',
+)
 OTHER_ARCHITECTURE = reasons.Reason(
     'isolation.qemu.emulated_architecture',
     'The image asks for the emulator of another architecture, and hosts '

@@ -18,6 +18,7 @@ whatever they find out about a guest and give it to the sinks
 nothing beside it.
 """
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import datetime
@@ -28,6 +29,7 @@ from oslo_utils import timeutils
 
 from nova_isolation.mechanisms import base
 from nova_isolation.model import evidence as evidences
+from nova_isolation.model import examination
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import guest_request
@@ -74,6 +76,24 @@ class Result(enum.Enum):
 #: What is done about a guest, beside the values of ``[isolation]
 #: on_violation``: nothing; it is powered off.
 NO_ACTION, POWER_OFF = '', 'power_off'
+
+
+def read_back(
+    proofs: Iterable[base.Proof],
+    unmet: tuple[reasons.Unmet, ...],
+    at: datetime.datetime,
+) -> examination.Examination:
+    """Return what was read from a guest, in the form for others.
+
+    :param proofs: what was read back
+    :param unmet: what is unmet
+    :param at: when the verification ended, UTC, naive
+    """
+    return examination.Examination(
+        at.strftime('%Y-%m-%dT%H:%M:%SZ'),
+        tuple(examination.Read(one.key, one.found) for one in proofs),
+        unmet,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,6 +148,11 @@ class Outcome:
     def uuid(self) -> str:
         """The UUID of the instance."""
         return self.request.uuid
+
+    @property
+    def read_back(self) -> examination.Examination:
+        """What was read from the guest, in the form for others."""
+        return read_back(self.proofs, self.unmet, self.finished)
 
     @property
     def error(self) -> exception.GuestRefused | None:

@@ -20,6 +20,7 @@ from oslo_utils import timeutils
 from nova_isolation.model import examination
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import guest_request
+from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.roads import guarded_driver
 
 LOG = logging.getLogger(__name__)
@@ -59,10 +60,6 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
         found = self.guard.examine(self._host.get_guest(instance), request)
         if found.unmet and self._watch is not None:
             self._watch.wake(request.uuid)
-        return examination.Examination(
-            timeutils.utcnow().strftime('%Y-%m-%dT%H:%M:%SZ'),
-            tuple(
-                examination.Read(one.key, one.found) for one in found.proofs
-            ),
-            found.unmet,
+        return outcome.read_back(
+            found.proofs, found.unmet, timeutils.utcnow()
         ).dump()

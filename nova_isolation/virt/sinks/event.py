@@ -12,6 +12,7 @@
 
 """The sink that writes instance action events."""
 
+import json
 import typing
 
 from nova import context as nova_context
@@ -82,7 +83,11 @@ class EventSink(sink.Sink):
             start_time=result.started,
             finish_time=result.finished,
             result='Error' if error else 'Success',
-            details=error and error.details,
+            # For admins, and for tools: what was read of a guest that is as
+            # its flavor asks.
+            details=(
+                error.details if error else json.dumps(result.read_back.dump())
+            ),
         )
         try:
             event.create(result.uuid, context.request_id)

@@ -13,10 +13,18 @@
 """The files for RHOSO and EDPM say what exists."""
 
 import fnmatch
+from pathlib import Path
 import posixpath
 from typing import Any
 import unittest
 
+from lab.config import edpm
+from lab.config import host_specs
+from lab.config import nova_conf
+from lab.config import site
+from lab.hosts import container
+from lab.run import layout
+from lab.run import ports
 from tests.unit.contrib import files
 
 _FOLDER = files.CONTRIB / 'edpm'
@@ -89,6 +97,39 @@ class ConfigurationTest(unittest.TestCase):
         self.assertEqual(files.FILTERS, set(filters['available_filters']))
         (enabled,) = filters['enabled_filters']
         self.assertEqual('IsolationFilter', enabled.split(',')[-1])
+
+
+def _addresses() -> site.Site:
+    names = (*site.SERVICE_USERS, 'rabbitmq')
+    return site.Site(
+        layout.Layout(Path('/nonexistent')),
+        ports.Ports(20000),
+        dict.fromkeys(names, ''),
+    )
+
+
+class LabTest(unittest.TestCase):
+    """The lab's container on the machine has these mounts and options."""
+
+    def test_mounts(self) -> None:
+        (volume,) = edpm.extra_volumes()
+        self.assertEqual('/sys/fs/selinux', str(volume.source))
+        self.assertFalse(volume.read_only)
+        self.assertIn(volume, container.machine_mounts(_addresses(), 'cpu'))
+
+    def test_it_shares_the_processes_of_the_host(self) -> None:
+        command = container.inside_machine(_addresses(), 'cpu', ['true'])
+        self.assertNotIn('--pid', command)
+
+    def test_options(self) -> None:
+        spec = host_specs.KNOWN['cpu-selinux'].laid_out('container')
+        found = nova_conf.machine_compute(_addresses(), spec)
+        for section, options in edpm.nova_compute().items():
+            self.assertLessEqual(set(options), set(found[section]))
+        self.assertEqual(
+            spec.isolation['isolation_svirt']['types'],
+            found['isolation_svirt']['types'],
+        )
 
 
 class ImagesTest(unittest.TestCase):

@@ -199,7 +199,7 @@ class ComputeHostTest(base.TestCase):
 
     def test_examined_until_the_folders_of_its_modules_are_watched(self):
         more = dataclasses.replace(
-            GOOD, folders=('/modules',), executable='/real'
+            GOOD, modules=(('/modules', None),), executable='/real'
         )
         self.examine.side_effect = [more, more]
         watched = []
@@ -215,7 +215,8 @@ class ComputeHostTest(base.TestCase):
 
     def test_folders_that_never_stay(self):
         self.examine.side_effect = [
-            dataclasses.replace(GOOD, folders=(name,)) for name in 'abcd'
+            dataclasses.replace(GOOD, modules=((name, None),))
+            for name in 'abcd'
         ]
         self.assertRaises(OSError, self.host.emulator)
 

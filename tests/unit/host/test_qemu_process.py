@@ -19,9 +19,11 @@ import sys
 import fixtures
 
 from nova_isolation.host import qemu_process
+from nova_isolation.probes import emulator
 from nova_isolation.probes import program
 from tests.unit import base
 from tests.unit import fakes
+from tests.unit import mount_namespace
 
 NAME = 'instance-00000001'
 
@@ -122,6 +124,13 @@ class QemuProcessTest(base.TestCase):
         )
         self.assertNotEqual(program.identity('/bin/sh'), process.executable())
 
+    def test_identities(self):
+        process = qemu_process.QemuProcess(self.child().pid)
+        self.assertEqual(
+            (('/usr/bin', program.identity('/usr/bin')), ('/no', None)),
+            process.identities(('/usr/bin', '/no')),
+        )
+
     def test_seccomp(self):
         process = qemu_process.QemuProcess(self.child('filter').pid)
         self.assertEqual(2, process.seccomp())
@@ -167,6 +176,59 @@ class QemuProcessTest(base.TestCase):
         process = qemu_process.QemuProcess(child.pid)
         for method in ('arguments', 'label', 'seccomp', 'executable'):
             self.assertRaises(OSError, getattr(process, method))
+        for paths in ((), ('/usr/bin', '/no')):
+            self.assertRaises(OSError, process.identities, paths)
+
+
+#: Asks as nova-compute of the user nova does, with a daemon of privsep's.
+AS_NOVA = """
+import os, sys
+from oslo_config import cfg
+from oslo_privsep import priv_context
+from nova_isolation.host import privileged, qemu_process
+cfg.CONF([])
+privileged.context.start(priv_context.Method.FORK)
+os.setgroups([])
+os.setresgid(65533, 65533, 65533)
+os.setresuid(65533, 65533, 65533)
+pid, *paths = sys.argv[1:]
+try:
+    os.listdir(f'/proc/{pid}/root')
+except PermissionError:
+    print(qemu_process.QemuProcess(int(pid)).identities(paths))
+"""
+FOLDER = '/usr/lib/x86_64-linux-gnu/qemu'
+
+
+class OwnRootTest(base.TestCase):
+    """A process in a mount namespace of its own, as libvirt's QEMU is."""
+
+    def found(self, more=''):
+        """:returns: the process id, and what it has at two paths"""
+        pid = self.useFixture(mount_namespace.MountNamespace(more=more)).pid
+        process = qemu_process.QemuProcess(pid)
+        return pid, process.identities((FOLDER, '/no'))
+
+    def test_the_same_folder_in_another_root(self):
+        _, found = self.found()
+        self.assertEqual(emulator.identities((FOLDER, '/no')), found)
+
+    def test_a_folder_below_another_mount(self):
+        pid, found = self.found(mount_namespace.FEW_MODULES)
+        self.assertEqual(
+            program.identity(f'/proc/{pid}/root{FOLDER}'), found[0][1]
+        )
+        self.assertNotEqual(emulator.identities((FOLDER, '/no')), found)
+
+    def test_as_nova(self):
+        pid, found = self.found(mount_namespace.FEW_MODULES)
+        result = subprocess.run(
+            [sys.executable, '-c', AS_NOVA, str(pid), FOLDER, '/no'],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(f'{found}\n', result.stdout, result.stderr)
 
 
 #: Looks for a process of the host from a PID namespace of its own.

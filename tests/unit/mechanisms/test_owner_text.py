@@ -82,6 +82,7 @@ FOR_ADMINS = {
     'isolation.qemu.no_sandbox',
     'isolation.qemu.component_present',
     'isolation.qemu.other_binary',
+    'isolation.qemu.other_modules',
     'isolation.svirt.unknown',
     'isolation.svirt.no_model',
     'isolation.svirt.not_enforcing',

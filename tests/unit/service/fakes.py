@@ -20,6 +20,7 @@ from starlette import testclient
 from nova_isolation.attestation import service as attestation
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
+from nova_isolation.report import asked
 from nova_isolation.report import explanation
 from nova_isolation.report import picture
 from nova_isolation.service import app
@@ -36,6 +37,7 @@ TOKENS = {
     'owner': {'roles': ['member', 'reader'], 'project_id': 'p1'},
     'other': {'roles': ['member', 'reader'], 'project_id': 'p2'},
     'nobody': {'roles': [], 'project_id': 'p1'},
+    'domain': {'roles': ['member', 'reader'], 'domain_id': 'default'},
 }
 
 STRONG = facts.dumps(strategies.STRONG)
@@ -84,6 +86,31 @@ def rules(mode='enforce'):
     return explanation.Rules(mode, facts.Freshness(), registry.get())
 
 
+class Servers(asked.Servers):
+    """Answers about the servers of a picture.
+
+    :ivar examined: what the host reads, or an exception
+    """
+
+    def __init__(self, seen, examined=None):
+        self.servers = (
+            {} if seen is None else {one.uuid: one for one in seen.servers}
+        )
+        self.examined = examined
+
+    def find(self, uuid):
+        """See the base class."""
+        if uuid not in self.servers:
+            raise asked.NoSuchServer(uuid)
+        return self.servers[uuid]
+
+    def examine(self, uuid):
+        """See the base class."""
+        if isinstance(self.examined, Exception):
+            raise self.examined
+        return self.examined
+
+
 def parts(seen=None, **more):
     """The parts of a service.
 
@@ -102,6 +129,7 @@ def parts(seen=None, **more):
             'keeper': keeper,
             'rules': rules(),
             'attestation': attestation.NoAttestation(),
+            'servers': Servers(seen),
             'clock': time.time,
             **more,
         }

@@ -12,8 +12,10 @@
 
 """Tests of nova_isolation.mechanisms.qemu.mechanism."""
 
+import dataclasses
 import json
 
+from nova_isolation.mechanisms import base as mechanisms
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.probes import program
@@ -28,7 +30,9 @@ ABSENT = 'isolation:qemu_absent'
 NOT_HARDENED, NO_SANDBOX = 'qemu.not_hardened', 'qemu.no_sandbox'
 PRESENT, UNKNOWN = 'qemu.component_present', 'qemu.unknown'
 BINARY = 'qemu.other_binary'
+MODULES = 'qemu.other_modules'
 COMPONENTS = tuple(catalogue.CATALOGUE)
+FOLDERS = fakes.emulator().modules
 
 
 def command_line(*options):
@@ -84,6 +88,16 @@ NOT_ON = (
 )
 BEST = host()
 OTHER_PROGRAM = fakes.Guest(executable=fakes.emulator(inode=8).identity)
+NO_MODULES = tuple(
+    (MODULES, fakes.Guest(modules=modules))
+    for modules in (
+        (),
+        # QEMU's root has the folder that was missing.
+        (*FOLDERS[:1], ('/var/run/qemu', program.Identity(1, 8, 3, 4, 5))),
+        (('/usr/lib/qemu', program.Identity(2, 9, 3, 4, 5)),),
+        (('/usr/lib/qemu', program.Identity(1, 8, 3, 4, 5)),),
+    )
+)
 WELL_FORMED = {
     'hardening': ['nx'],
     'sandbox': True,
@@ -177,28 +191,29 @@ class QemuContractTest(contract.Contract, base.TestCase):
                 for name in catalogue.CATALOGUE[component]
             ],
             [fakes.Guest()],
-            [(BINARY, OTHER_PROGRAM)],
+            [(BINARY, OTHER_PROGRAM), *NO_MODULES],
         ),
         contract.Case(
             {ABSENT: ','.join(COMPONENTS[:26])},
             [BEST],
             [(PRESENT, host(types=fakes.ALL_TYPES))],
             [fakes.Guest()],
-            [(BINARY, OTHER_PROGRAM)],
+            [(BINARY, OTHER_PROGRAM), *NO_MODULES],
         ),
         contract.Case(
             {ABSENT: ','.join(COMPONENTS[26:])},
             [BEST],
             [(PRESENT, host(types=fakes.ALL_TYPES))],
             [fakes.Guest()],
-            [(BINARY, OTHER_PROGRAM)],
+            [(BINARY, OTHER_PROGRAM), *NO_MODULES],
         ),
         contract.Case(
             {HARDENING: 'pie', SANDBOX: 'true', ABSENT: 'sga'},
             [BEST],
             [(PRESENT, host(types={'sga'}))],
             [fakes.Guest()],
-            [(NO_SANDBOX, fakes.Guest(seccomp=0)), (BINARY, OTHER_PROGRAM)],
+            [(NO_SANDBOX, fakes.Guest(seccomp=0)), (BINARY, OTHER_PROGRAM),
+             *NO_MODULES],
         ),
     )  # fmt: skip
 
@@ -293,6 +308,28 @@ class QemuContractTest(contract.Contract, base.TestCase):
             )
             found = self.verify(self.cases[0], fakes.Guest(executable=other))
             self.assertCodes([BINARY], found)
+
+    def test_other_contents_of_the_same_folder(self):
+        # They are those of the measured folder, too.
+        ((path, identity), missing) = FOLDERS
+        changed = dataclasses.replace(identity, mtime_ns=6, ctime_ns=7)
+        guest = fakes.Guest(modules=((path, changed), missing))
+        for case in self.cases:
+            self.assertProven(self.verify(case, guest))
+
+    def test_the_folder_is_named(self):
+        guest = fakes.Guest(modules=FOLDERS[1:])
+        (unmet,) = self.verify(self.cases[4], guest)
+        self.assertEqual('/usr/lib/qemu: nothing', unmet.found)
+        self.assertEqual('/usr/lib/qemu: inode 9 of device 1', unmet.wanted)
+
+    def test_hardening_is_that_of_the_program(self):
+        guest = fakes.Guest(modules=())
+        self.assertProven(self.verify(self.cases[0], guest))
+
+    def assertProven(self, results):
+        for result in results:
+            self.assertIsInstance(result, mechanisms.Proof)
 
     def test_traits(self):
         measured = self.section(

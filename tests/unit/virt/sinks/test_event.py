@@ -12,11 +12,14 @@
 
 """Which outcomes are events, and what is in them."""
 
+import datetime
+import json
 import types
 from unittest import mock
 
 from nova import exception
 
+from nova_isolation.mechanisms import base as mechanisms_base
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
 from nova_isolation.model import reasons
 from nova_isolation.virt.guard import outcome
@@ -109,10 +112,24 @@ class EventSinkTest(base.TestCase):
         self.event.create.assert_called_once_with(result.uuid, 'req-admin')
 
     def test_success(self):
-        self.sink.report(made(S.REVERIFY, R.RESTORED, resolved=UNMET))
+        result = made(
+            S.REVERIFY,
+            R.RESTORED,
+            resolved=UNMET,
+            proofs=(mechanisms_base.Proof(fakes.KEY, 'Seccomp: 2'),),
+            finished=datetime.datetime(2026, 11, 26, 12),
+        )
+        self.sink.report(result)
         written = self.written()
+        self.assertEqual('Success', written['result'])
         self.assertEqual(
-            ('Success', None), (written['result'], written['details'])
+            {
+                'at': '2026-11-26T12:00:00Z',
+                'verified': True,
+                'proofs': [{'requirement': fakes.KEY, 'read': 'Seccomp: 2'}],
+                'unmet': [],
+            },
+            json.loads(written['details']),
         )
 
     def test_without_an_action_of_a_user(self):

@@ -1,0 +1,59 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Questions about one server that are answered now, not from a picture."""
+
+import abc
+
+from nova_isolation.model import errors
+from nova_isolation.model import examination
+from nova_isolation.report import server
+
+
+class NoSuchServer(errors.IsolationError):
+    """Nova has no such server."""
+
+
+class NotExamined(errors.IsolationError):
+    """The host has not examined the guest. The message says why."""
+
+
+class HostSilent(NotExamined):
+    """The host has not answered in time."""
+
+
+class NotRunning(NotExamined):
+    """The guest does not run, so there is nothing to examine."""
+
+
+class Servers(abc.ABC):
+    """Asks Nova about one server. The methods may take long."""
+
+    @abc.abstractmethod
+    def find(self, uuid: str) -> server.Server:
+        """Return a server, tagged or not, as Nova has it now.
+
+        :param uuid: its ID
+        :raises NoSuchServer: there is none
+        :raises Exception: a database cannot be read
+        """
+
+    @abc.abstractmethod
+    def examine(self, uuid: str) -> examination.Examination:
+        """Have the host of a running guest verify the guest again.
+
+        :param uuid: the ID of a server of a tagged flavor
+        :returns: what the host has read
+        :raises NoSuchServer: there is none
+        :raises NotExamined: the host has not examined the guest
+        :raises Exception: a database cannot be read
+        """
