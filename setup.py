@@ -49,5 +49,12 @@ class _Distribution(setuptools.Distribution):
 
 
 setuptools.setup(
-    setup_requires=['pbr>=5.10.0'], pbr=True, distclass=_Distribution
+    setup_requires=['pbr>=5.10.0'],
+    pbr=True,
+    distclass=_Distribution,
+    # pbr asks git for them. Packages of distributions are built without git.
+    package_data={
+        'nova_isolation.page': ['static/*', 'templates/*'],
+        'nova_isolation.profiles': ['shipped/*'],
+    },
 )

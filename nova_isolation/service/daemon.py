@@ -20,6 +20,7 @@ import ssl
 import time
 import typing
 
+from keystoneauth1 import loading
 from oslo_config import cfg
 
 from nova_isolation import opts as isolation_opts
@@ -27,6 +28,9 @@ from nova_isolation.attestation import service as attestation
 from nova_isolation.attestd import listener
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
+from nova_isolation.page import identity
+from nova_isolation.page import routes
+from nova_isolation.page import sessions
 from nova_isolation.report import asked
 from nova_isolation.report import audit
 from nova_isolation.report import explanation
@@ -100,6 +104,12 @@ class Daemon:
             public_url=options.public_url.rstrip('/'),
         )
 
+        self._page = routes.Page(
+            _identity(conf),
+            sessions.Sessions(),
+            options.public_url.rstrip('/'),
+        )
+
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
 
@@ -111,7 +121,9 @@ class Daemon:
     async def _run(self) -> None:
         options = self._options
         served = listener.Listener(
-            app.make(self._parts), self._context, options.max_clients
+            app.make(self._parts, self._page.routes()),
+            self._context,
+            options.max_clients,
         )
         with contextlib.closing(
             listener.bind(options.bind, options.port)
@@ -166,3 +178,21 @@ def _keystone(conf: cfg.ConfigOpts, options: typing.Any) -> keystone.Keystone:
         raise ConfigurationError(
             f'[keystone_authtoken] cannot be used: {error}'
         ) from error
+
+
+def _identity(conf: cfg.ConfigOpts) -> identity.Identity:
+    """Return what logs people in, at the keystone that checks tokens.
+
+    :raises ConfigurationError: ``[keystone_authtoken]`` names no keystone
+    """
+    plugin = loading.load_auth_from_conf_options(conf, 'keystone_authtoken')
+    url = getattr(plugin, 'auth_url', None)
+    if not url:
+        raise ConfigurationError(
+            '[keystone_authtoken] has no auth_url, so nobody could log in to '
+            'the page'
+        )
+    group = conf.keystone_authtoken
+    return identity.Identity(
+        url, False if group.insecure else group.cafile or True
+    )

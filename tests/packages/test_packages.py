@@ -73,6 +73,9 @@ class DebianTest(base.TestCase):
         for name in (
             'nova-isolation.pth',
             'nova_isolation_finder.py',
+            'nova_isolation/page/static/page.css',
+            'nova_isolation/page/templates/report.html',
+            'nova_isolation/profiles/shipped/hardened.yaml',
             'nova_isolation/virt/driver.py',
         ):
             self.assertIn(f'{site}/{name}', library)

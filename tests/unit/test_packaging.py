@@ -48,6 +48,8 @@ class WheelTest(base.TestCase):
         self.assertIn('nova_isolation_finder.py', names)
         # pip install --target --upgrade deletes folders that a wheel has.
         self.assertEqual([], [n for n in names if n.startswith('nova/')])
+        self.assertIn('nova_isolation/page/templates/report.html', names)
+        self.assertIn('nova_isolation/page/static/page.css', names)
         # For the tests of those who extend the product.
         for name in ('mechanism_contract', 'provider_contract', 'fakes'):
             self.assertIn(f'nova_isolation/testing/{name}.py', names)
@@ -65,6 +67,8 @@ class RequirementsTest(base.TestCase):
     OLDEST = types.MappingProxyType(
         {
             'anyio': '4.8.0',
+            'Jinja2': '3.1.5',
+            'keystoneauth1': '5.10.0',
             'keystonemiddleware': '10.9.1',
             'lxml': '5.3.1',
             'oslo.concurrency': '7.1.0',
