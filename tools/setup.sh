@@ -13,7 +13,8 @@
 #                                  Nova, and of all the lab runs, from the
 #                                  package index
 #   master=DIR   .venv-master      Nova of the source folder DIR, with what
-#                                  constraints.txt has for the rest
+#                                  constraints.txt has for the rest. pbr takes
+#                                  its version from git tags or PBR_VERSION.
 # The venv lies in the checkout, with this project as a wheel in it, so two
 # checkouts do not disturb each other. What is not this project's in .venv-31 to
 # .venv-33 is made once for all checkouts, below the cache folder, and comes as
@@ -218,7 +219,7 @@ older_release() {
 
 # Nova of a source folder takes the place of Nova 34 in a copy of .venv.
 newer_release() {
-    local key stamp=$venv/.nova work
+    local key stamp=$venv/.nova work found
     key=$(cat .venv/.constraints; realpath "$source"
         git -C "$source" rev-parse HEAD 2>/dev/null
         find "$source/nova" "$source/setup.cfg" "$source/requirements.txt" \
@@ -236,6 +237,13 @@ newer_release() {
     quietly "$cache/wheel.log" "$venv/bin/pip" install -q --no-deps \
         --no-build-isolation --no-cache-dir "$work/nova"
     rm -rf "$work"
+    found=$("$venv/bin/pip" show nova | sed -n 's/^Version: //p')
+    say "this is Nova $found"
+    if [ "${found%%.*}" -lt 31 ]; then
+        say "$source has no tags of Nova's, by which pbr knows the version:" \
+            "fetch them (git fetch --tags), or set PBR_VERSION"
+        exit 1
+    fi
     # What master needs newer than constraints.txt has it.
     "$venv/bin/pip" check || say "Nova of $source wants other versions than" \
         "constraints.txt has; the tests run with those of constraints.txt"
