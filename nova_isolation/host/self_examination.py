@@ -29,7 +29,6 @@ from nova_isolation.host import privileged
 from nova_isolation.host import procfs
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
-from nova_isolation.probes import native_thread
 
 LOG = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ class SelfExamination:
         if isinstance(error, sight.Unseen):
             return error
         reason = reasons.UNEXAMINED
-        if isinstance(error, native_thread.AllHangError):
+        if isinstance(error, BlockingIOError):
             reason = reasons.READS_HANG
         elif isinstance(error, PermissionError):
             reason = reasons.HELPER_DENIED
@@ -125,7 +124,7 @@ class SelfExamination:
     def _look_for_pid_files(self) -> None:
         try:
             privileged.newest_pid_files(self._run_dir, _GUESTS)
-        except (sight.Unseen, native_thread.AllHangError):
+        except (sight.Unseen, BlockingIOError):
             raise
         except OSError as error:
             raise sight.Unseen(reasons.PID_FILES, str(error)) from error
@@ -170,7 +169,7 @@ class SelfExamination:
                 self._calls.call(
                     (look, name), functools.partial(self._see, look, name)
                 )
-            except (sight.Unseen, native_thread.AllHangError):
+            except (sight.Unseen, BlockingIOError):
                 raise
             except (FileNotFoundError, ProcessLookupError, ValueError):
                 # It has ended, or is just beginning.

@@ -19,6 +19,7 @@ from keystoneauth1 import exceptions
 from keystoneauth1 import session as keystone_session
 from keystoneauth1.identity import v3
 
+from nova_isolation.model import errors
 from nova_isolation.model import printable
 from nova_isolation.page import sessions
 
@@ -28,7 +29,7 @@ TIMEOUT = 10.0
 _MAX_LENGTH = 512
 
 
-class Refused(Exception):
+class Refused(errors.IsolationError):
     """The user is not logged in; the message is for the user."""
 
 

@@ -26,12 +26,14 @@ from urllib import parse
 
 from starlette import types
 
+from nova_isolation.model import errors
+
 #: The most pages of one list that are joined.
 _MAX_PAGES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed(Exception):
+class Failed(errors.IsolationError):
     """The API did not answer with what was asked for.
 
     :ivar status: the HTTP status

@@ -34,10 +34,6 @@ T = typing.TypeVar('T')
 _TURN = 5.0
 
 
-class AllHangError(OSError):
-    """As many calls as may run at once hang."""
-
-
 @dataclasses.dataclass(frozen=True)
 class _Pool:
     """Threads of the kernel that others use too.
@@ -77,14 +73,14 @@ def call(function: Callable[..., T], *arguments: typing.Any) -> T:
     :param function: the function, e.g. one that reads a file
     :param arguments: what it is given
     :returns: what it returns
-    :raises AllHangError: too many earlier calls hang
+    :raises BlockingIOError: as many earlier calls hang as may run at once
     :raises Exception: what it raises
     """
     pool = _pool
     if pool is None:
         return function(*arguments)
     if not pool.turns.acquire(timeout=_TURN):
-        raise AllHangError(
+        raise BlockingIOError(
             f'{pool.count} reads of this host hang, so no other is tried. '
             f'Look for processes in an uninterruptible sleep (state D) and '
             f'for file systems whose server is away'
