@@ -12,6 +12,7 @@
 
 """What the tests build packages from, and how they run programs."""
 
+import configparser
 from pathlib import Path
 import shutil
 import subprocess
@@ -53,3 +54,11 @@ def version():
     """The version that debian/changelog names."""
     changelog = (CHECKOUT / 'debian/changelog').read_text()
     return changelog.partition('(')[2].partition('-')[0]
+
+
+def commands():
+    """The names of the commands of the project, as setup.cfg has them."""
+    setup_cfg = configparser.ConfigParser(delimiters='=')
+    setup_cfg.read(CHECKOUT / 'setup.cfg', 'utf-8')
+    lines = setup_cfg['entry_points']['console_scripts'].strip().split('\n')
+    return {line.partition('=')[0].strip() for line in lines}
