@@ -14,7 +14,6 @@
 
 from collections.abc import Iterable
 import json
-from pathlib import Path
 import shutil
 import subprocess
 import time
@@ -24,13 +23,10 @@ from lab.cloud import placement
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.hosts import compute_host
-from nova_isolation.mechanisms.qemu import catalogue
-from nova_isolation.model import traits
 from tests.e2e import base
 
 _DAEMON = nova.compute_name(base.HARDENED)
 _TRAIT = 'CUSTOM_ISOLATION_QEMU_PIE'
-_MODULES = Path('/usr/lib/x86_64-linux-gnu/qemu')
 
 
 class WatchTest(base.TestCase):
@@ -38,8 +34,6 @@ class WatchTest(base.TestCase):
 
     #: Whether another QEMU is mounted over the host's.
     replaced = False
-    #: Whether another folder is mounted over that of its modules.
-    covered = False
 
     def watch(self, **isolation: str) -> None:
         """Restart nova-compute of cpu-hardened with these options."""
@@ -69,24 +63,6 @@ class WatchTest(base.TestCase):
             # The host may be running it just now, to measure it.
             self.on_host('umount', '--lazy', str(compute_host.EMULATOR))
             self.replaced = False
-
-    def cover_modules(self) -> None:
-        """Mount a folder with fewer modules over that of QEMU."""
-        copy = self.cloud.layout.data / 'few-modules'
-        if not copy.exists():
-            copy.mkdir()
-            # Without its accelerator QEMU does not start.
-            for module in _MODULES.glob('accel-*'):
-                shutil.copy(module, copy)
-        self.on_host('mount', '--bind', str(copy), str(_MODULES))
-        self.covered = True
-        self.addCleanup(self.uncover_modules)
-
-    def uncover_modules(self) -> None:
-        """Unmount the other folder, if it is mounted."""
-        if self.covered:
-            self.covered = False
-            self.on_host('umount', str(_MODULES))
 
     def on_host(self, *command: str) -> None:
         """Run a command in the namespaces of cpu-hardened's libvirtd.
@@ -176,29 +152,6 @@ class WatchTest(base.TestCase):
         self.assertActive(
             self.boot_flavor(flavor, host=base.HARDENED), base.HARDENED
         )
-
-    def test_modules(self) -> None:
-        # The mount is of libvirt's mount namespace. The QEMU of the guest has
-        # one of its own, in which it still finds all modules.
-        there = self.traits()
-        absent = next(
-            component
-            for component in catalogue.CATALOGUE
-            if traits.name('QEMU_ABSENT', component) in there
-        )
-        flavor = self.flavor({'isolation:qemu_absent': absent})
-        server = self.boot_flavor(flavor, host=base.HARDENED)
-        self.assertActive(server, base.HARDENED)
-        self.watch()
-
-        self.cover_modules()
-        self.wait_results(server, 'Error')
-        (told,) = self.notifications('warn')
-        (unmet,) = told['payload']['unmet']
-        self.assertEqual('isolation.qemu.other_modules', unmet['code'])
-
-        self.uncover_modules()
-        self.wait_results(server, 'Error', 'Success')
 
     def test_pause(self) -> None:
         server = self.boot({'isolation:qemu_hardening': 'nx'})
