@@ -93,7 +93,8 @@ class DecisionCache:
         if not isinstance(document, str):
             return self._decide(document, age, statements, now).codes
         key: object = document
-        if not self.freshness.accepts(age):
+        fresh = self.freshness.accepts(age)
+        if not fresh:
             key = (key, self.freshness.band(age))
         elif not self._limits:
             return self._by_document(document).codes
@@ -107,8 +108,18 @@ class DecisionCache:
         codes = self.kept_codes.get(key)
         if codes is None:
             codes = self._decide(document, age, statements, now).codes
-            _keep(self.kept_codes, key, codes, codes)
+            # A mechanism that accepts what is too old, or missing, is asked
+            # each time: it may have a limit of its own.
+            if codes or (fresh and self._are_fresh(statements, now)):
+                _keep(self.kept_codes, key, codes, codes)
         return codes
+
+    def _are_fresh(self, statements: Statements, now: float) -> bool:
+        """Whether each wanted statement is there, and fresh."""
+        return all(
+            name in statements and statements[name].is_fresh_at(now, limits[0])
+            for name, limits in self._limits
+        )
 
     def decide(
         self,

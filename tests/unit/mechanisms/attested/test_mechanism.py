@@ -368,6 +368,28 @@ class JudgeTest(base.TestCase):
             {(): 1, ('isolation.attested.stale',): 2}, _count(judge)
         )
 
+    def test_what_is_accepted_though_too_old_is_decided_each_time(self):
+        """By a mechanism that has a limit of its own."""
+        judge = cache.DecisionCache(
+            parse(ATTESTED), base.FRESH, registry.get()
+        )
+        limit = said().max_age + 100.0
+
+        def own(self, requirement, facts):
+            if not facts.evidence.age <= limit:
+                yield from plain(self, requirement, facts)
+
+        plain = mechanism.AttestedMechanism.judge
+        with mock.patch.object(mechanism.AttestedMechanism, 'judge', own):
+            for age, codes in (
+                (limit - 50.0, ()),
+                (limit + 50.0, ('isolation.attested.stale',)),
+            ):
+                statements = stated({'attested': said(age=age)})
+                self.assertEqual(
+                    codes, judge.codes('{"v":1}', 0.0, statements, NOW)
+                )
+
     def test_refusals_are_of_one_moment(self):
         judge = cache.DecisionCache(
             parse(ATTESTED), base.FRESH, registry.get()
