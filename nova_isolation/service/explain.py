@@ -191,7 +191,7 @@ class Explain:
                 'unread_cells': unread.as_json(seen),
             }
 
-        return call.parts.kept.get('flavors', seen, moment.now, make)
+        return await call.parts.kept.get('flavors', seen, moment.now, make)
 
     async def flavor(self, call: endpoint.Call) -> bytes:
         """``GET /v1/flavors/{flavor}/explain``."""
@@ -204,15 +204,15 @@ class Explain:
                 f'there is no flavor with the ID or name {name!r}; see '
                 '"openstack flavor list --all"',
             )
-        return self._answer(call, seen, name, found.extra_specs)
+        return await self._answer(call, seen, name, found.extra_specs)
 
     async def what_if(self, call: endpoint.Call) -> bytes:
         """``POST /v1/explain``."""
-        return self._answer(
+        return await self._answer(
             call, call.picture(), None, await _extra_specs(call)
         )
 
-    def _answer(
+    async def _answer(
         self,
         call: endpoint.Call,
         seen: picture.Picture,
@@ -251,7 +251,7 @@ class Explain:
             call.request.url.path,
             call.base_url,
         )
-        return call.parts.kept.get(key, seen, moment.now, make)
+        return await call.parts.kept.get(key, seen, moment.now, make)
 
     def _explain(
         self,
