@@ -13,7 +13,9 @@
 """The daemon with a log, and a host with a real TPM in software."""
 
 import base64
+import contextlib
 import hashlib
+import io
 import json
 import pathlib
 import time
@@ -26,8 +28,10 @@ from nova_isolation.attestd.evidence import api
 from nova_isolation.attestd.evidence import keyring
 from nova_isolation.attestd.evidence import store
 from nova_isolation.attestd.evidence import tpm_key
+from nova_isolation.cmd import evidence as command
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import head as heads
+from nova_isolation.evidence import statement as statements
 from nova_isolation.evidence import strict_json
 from nova_isolation.evidence import trust
 from nova_isolation.mechanisms.attested import attestation_result
@@ -362,6 +366,90 @@ class LimitTest(TestCase):
         self.assertIn('entry', self.take(sealed)[0])
         keys.revoke(signer.public_key.keyid, 'stolen')
         self.assertEqual('key-revoked', self.take(sealed)[0]['code'])
+
+    def command(self, *arguments):
+        """The exit status of the command, and what it printed."""
+        with (
+            io.StringIO() as output,
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
+            status = command.main(arguments)
+            return status, output.getvalue()
+
+    def keys(self, action, *arguments):
+        config = str(self.attestd.config)
+        return self.command(
+            'keys', '--config-file', config, action, *arguments
+        )
+
+    def test_the_commands_for_keys(self):
+        signer = samples.signer()
+        pem = self.attestd.folder / 'host.pem'
+        pem.write_text(hosts.public(signer))
+        status, text = self.keys('add', hosts.HOST, str(pem))
+        key_id = signer.public_key.keyid
+        self.assertEqual((0, key_id), (status, text.strip()))
+        said = hosts.statement(key=statements.KeyKind.FILE)
+        sealed = json.loads(envelope.seal(said, signer))
+        self.assertIn('entry', self.take(sealed)[0])
+        self.assertIn(f'{key_id} file active', self.keys('list')[1])
+        self.assertEqual(0, self.keys('revoke', key_id, 'it was stolen')[0])
+        self.assertEqual('key-revoked', self.take(sealed)[0]['code'])
+        self.assertIn('(it was stolen)', self.keys('list')[1])
+        status, text = self.keys('add', hosts.HOST, str(pem))
+        self.assertEqual(2, status)
+        self.assertIn('was revoked', text)
+        for arguments in (
+            ('revoke', 'unknown', 'why'),
+            ('forget', 'unknown'),
+            ('add', hosts.HOST, str(self.attestd.config)),
+            ('add', hosts.HOST, '/nowhere'),
+        ):
+            self.assertEqual(2, self.keys(*arguments)[0], arguments)
+
+    def test_the_command_for_heads(self):
+        public = samples.serialization.load_pem_private_key(
+            pathlib.Path(self.log_key.key_file).read_bytes(), None
+        ).public_key()
+        trusted = self.attestd.folder / 'trust'
+        trusted.write_bytes(
+            strict_json.dumps(
+                {
+                    'v': 1,
+                    'logs': [samples.pem(public).decode()],
+                    'hosts': [],
+                    'file_keys': False,
+                }
+            )
+        )
+
+        def check(port=self.port):
+            return self.command(
+                'head',
+                str(self.attestd.folder / 'kept'),
+                *('--url', f'https://127.0.0.1:{port}'),
+                *('--trust', str(trusted)),
+                *('--ca-file', self.attestd.authority.ca_file),
+                *('--cert-file', self.attestd.client.cert_file),
+                *('--key-file', self.attestd.client.key_file),
+            )
+
+        signer = samples.signer()
+        keyring.Keyring(store.Store(self.database)).enrol(hosts.key(signer))
+        self.take(json.loads(envelope.seal(hosts.statement(), signer)))
+        self.assertIn('nothing was compared', check()[1])
+        self.assertEqual(0, check()[0])
+        self.assertEqual(2, check(process.free_port())[0])
+        # The one who runs the log removes an entry, and signs anew.
+        self.attestd.process.terminate()
+        self.attestd.process.wait(process.PATIENCE)
+        for path in self.attestd.folder.glob('log.sqlite*'):
+            path.unlink()
+        self.started()
+        status, text = check()
+        self.assertEqual(1, status)
+        self.assertIn('entries were removed', text)
 
     def test_the_log_stays_over_a_restart(self):
         signer = samples.signer()
