@@ -125,15 +125,17 @@ def _text(
     flavor = found.flavor
     if not found.extra_specs:
         yield f'Flavor {flavor} has no isolation: extra specs.'
-        for key, meant in found.near_misses.items():
-            yield (
-                f'  {key} is no extra spec of nova-isolation and is not '
-                f'enforced. Is {meant} meant?'
-            )
-        return
-    yield f'Flavor {flavor} asks for:'
+    else:
+        yield f'Flavor {flavor} asks for:'
     for key, value in found.extra_specs.items():
         yield f'  {key}={value}'
+    for key, meant in found.near_misses.items():
+        yield (
+            f'  {key} is no extra spec of nova-isolation and is not '
+            f'enforced. Is {meant} meant?'
+        )
+    if not found.extra_specs:
+        return
     if found.mode == 'audit':
         yield (
             'The mode is audit: the scheduler records the refusals below and '

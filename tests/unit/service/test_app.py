@@ -26,6 +26,7 @@ _SEEN = fakes.cloud(
         fakes.flavor('1', svirt='any'),
         fakes.flavor('2'),
         picture.Flavor('3', 'near', {'isolation_svirt': 'any'}),
+        picture.Flavor('4', 'mistyped', {'isolatiom:svirt': 'any'}),
     ],
 )
 
@@ -247,13 +248,17 @@ class AppTest(base.TestCase):
 
     def test_flavors(self):
         found = fakes.client(_SEEN).get('/v1/flavors').json()['flavors']
-        self.assertEqual(['1', '3'], [one['id'] for one in found])
+        self.assertEqual(['1', '3', '4'], [one['id'] for one in found])
         self.assertEqual(
             (3, 1, 1),
             tuple(found[0][k] for k in ('hosts', 'accepted', 'usable')),
         )
         self.assertEqual(
             {'isolation_svirt': 'isolation:svirt'}, found[1]['near_misses']
+        )
+        # The audit finds it by the same rule.
+        self.assertEqual(
+            {'isolatiom:svirt': 'isolation:svirt'}, found[2]['near_misses']
         )
 
     def test_unread_cell(self):
