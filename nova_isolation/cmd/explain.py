@@ -32,6 +32,7 @@ from nova_isolation.cmd import error
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import printable
 from nova_isolation.model import reasons
+from nova_isolation.report import asked
 from nova_isolation.report import explanation
 
 CONF = nova.conf.CONF
@@ -90,7 +91,7 @@ def explain(
     """
     try:
         extra_specs = flavors.find(flavor).extra_specs
-    except flavors.NoSuchFlavor as missing:
+    except asked.NoSuchFlavor as missing:
         raise error.CommandError(str(missing)) from missing
     rules = explanation.Rules(
         CONF.isolation.mode, opts.freshness(CONF.isolation), mechanisms
