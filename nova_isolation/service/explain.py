@@ -198,7 +198,7 @@ class Explain:
                 'unread_cells': unread.as_json(seen),
             }
 
-        return call.parts.kept.get('flavors', seen, moment.now, make)
+        return await call.parts.kept.get('flavors', seen, moment.now, make)
 
     async def flavor(self, call: endpoint.Call) -> bytes:
         """``GET /v1/flavors/{flavor}/explain``."""
@@ -219,13 +219,13 @@ class Explain:
                 f'there is no flavor with the ID or name {name!r}; see '
                 '"openstack flavor list --all"',
             ) from None
-        return self._answer(call, name, found.extra_specs, age)
+        return await self._answer(call, name, found.extra_specs, age)
 
     async def what_if(self, call: endpoint.Call) -> bytes:
         """``POST /v1/explain``."""
-        return self._answer(call, None, await _extra_specs(call), None)
+        return await self._answer(call, None, await _extra_specs(call), None)
 
-    def _answer(
+    async def _answer(
         self,
         call: endpoint.Call,
         name: str | None,
@@ -272,7 +272,7 @@ class Explain:
             call.request.url.path,
             call.base_url,
         )
-        return call.parts.kept.get(key, seen, moment.now, make)
+        return await call.parts.kept.get(key, seen, moment.now, make)
 
     def _explain(
         self,

@@ -189,7 +189,7 @@ class Servers:
             }
 
         key = ('servers', project, for_admins, page, call.base_url)
-        return call.parts.kept.get(key, seen, moment.now, make)
+        return await call.parts.kept.get(key, seen, moment.now, make)
 
     async def show(self, call: endpoint.Call) -> Mapping[str, object]:
         """``GET /v1/servers/{server}``."""
