@@ -69,6 +69,16 @@ class ServerTest(base.TestCase):
         shown = self.json(*_SHOW, 'vm', '--now')
         self.assertEqual('true', shown['examined'])
 
+    def test_nova_refuses_its_name(self):
+        # An auditor's token of the system.
+        self.cloud.broken['GET', '^/compute'] = 403
+        self.assertRegex(
+            self.fails(*_SHOW, 'vm'),
+            'Nova refuses to show servers: HTTP 403. By default .* the role '
+            'reader in the project.*or give the ID',
+        )
+        self.json(*_SHOW, self.uuid)
+
     def test_a_database_that_does_not_answer(self):
         self.server['read_age_seconds'] = 14.5
         result = self.openstack(*_SHOW, 'vm')
