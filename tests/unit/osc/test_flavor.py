@@ -133,7 +133,8 @@ class SetTest(base.TestCase):
         text = self.fails(*_SET, '--profile', 'confined')
         self.assertRegex(
             text,
-            'Nova refuses to change extra specs: HTTP 403. By default this is for the role admin',
+            'Nova refuses to change extra specs: HTTP 403. By default this is '
+            'for the role admin,.*Nothing was written',
         )
 
     def test_the_answer_is_lost_before_nova_wrote(self):

@@ -223,8 +223,8 @@ class AwayTest(base.TestCase):
             self.assertRegex(
                 text,
                 '(?s)does not answer.*Nova refuses to list compute hosts: '
-                'HTTP 403. By default this is for the role admin, with a token '
-                'of a project; .*--os-system-scope.*or start nova-isolation-api',
+                'HTTP 403. By default this is for the role admin, with a '
+                'token of a project; .*or start nova-isolation-api',
             )
             self.assertNotIn('oops', text)
 
