@@ -229,6 +229,18 @@ class Vocabulary:
             (k for k in self.rows if re.fullmatch(misspelling(k), plain)), None
         )
 
+    def meant(self, key: str) -> str | None:
+        """Return the extra spec that a key which is not enforced may mean.
+
+        Whoever reports about flavors points out what this returns: a key
+        without a namespace (:meth:`near_miss`), which Nova's API also
+        refuses, and a key of a mistyped one (:func:`mistyped`).
+
+        :returns: the extra spec; None where the key is ours, or is like no
+            extra spec of ours
+        """
+        return self.near_miss(key) or mistyped(key, self.rows)
+
     def unavailable_owner(self, key: str) -> str | None:
         """Return the mechanism that owns a key and failed to load.
 

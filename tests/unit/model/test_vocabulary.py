@@ -177,6 +177,19 @@ class VocabularyTest(base.TestCase):
         ):  # fmt: skip
             self.assertIsNone(known.near_miss(key), key)
 
+    def test_what_is_meant(self):
+        """One rule for whoever reports about flavors."""
+        known = vocabulary.Vocabulary({'own': [row('isolation:own')]})
+        for key, meant in (
+            ('isolation_own', 'isolation:own'),
+            ('isolatiom:own', 'isolation:own'),
+            ('Islation:onw', 'isolation:own'),
+            ('isolation:own', None),
+            ('isolation_foo:own', None),
+            ('hw:own', None),
+        ):
+            self.assertEqual(meant, known.meant(key), key)
+
     @hypothesis.given(st.text(), strategies.json_values)
     def test_any_row_is_taken_or_refused(self, key, pattern):
         spec = row(f'isolation:own_{key}', pattern=str(pattern))
