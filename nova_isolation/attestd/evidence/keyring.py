@@ -386,7 +386,7 @@ class Enrolment:
             time.monotonic() + CHALLENGE_SECONDS,
             client,
         )
-        name = secrets.token_urlsafe(16)
+        name = secrets.token_hex(16)
         self._remember(name, opened)
         return Challenge(name, credential.make(ek, key.name, secret))
 
