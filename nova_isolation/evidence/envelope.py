@@ -72,6 +72,15 @@ class Sealed:
         :raises nova_isolation.evidence.errors.BadEvidence: none of the keys
             has signed, or what is signed is no statement
         """
+        return statements.loads(self.payload(keys))
+
+    def payload(self, keys: Iterable[signers.Key]) -> bytes:
+        """Verify the signature, and return what is signed.
+
+        :param keys: the keys that are trusted, by :func:`trusted`
+        :raises nova_isolation.evidence.errors.BadEvidence: none of the keys
+            has signed
+        """
         wanted = [one for one in keys if one.keyid == self.key_id]
         if not wanted:
             raise errors.BadEvidence(
@@ -90,7 +99,7 @@ class Sealed:
                 f'wanted the signature of the key {self.key_id} over this '
                 f'content, found another ({type(error).__name__})',
             ) from error
-        return statements.loads(found.payload)
+        return found.payload
 
 
 def open_envelope(
@@ -105,11 +114,14 @@ def open_envelope(
     return read(given).open(keys)
 
 
-def read(given: bytes | dict[str, typing.Any]) -> Sealed:
+def read(
+    given: bytes | dict[str, typing.Any], payload_type: str = PAYLOAD_TYPE
+) -> Sealed:
     """Read an envelope. Nothing in it is verified.
 
     :param given: its JSON text, or the values of one that
         :func:`nova_isolation.evidence.strict_json.loads` has read
+    :param payload_type: what the envelope must say that it holds
     :raises nova_isolation.evidence.errors.BadEvidence: the envelope is
         malformed
     """
@@ -119,10 +131,10 @@ def read(given: bytes | dict[str, typing.Any]) -> Sealed:
         else given
     )
     _members(value, 'payload', 'payloadType', 'signatures')
-    if value['payloadType'] != PAYLOAD_TYPE:
+    if value['payloadType'] != payload_type:
         raise errors.BadEvidence(
             errors.Code.PAYLOAD_TYPE,
-            f'wanted the payload type {PAYLOAD_TYPE}, found another',
+            f'wanted the payload type {payload_type}, found another',
         )
     payload = _decoded(value['payload'], statements.MAX_BYTES)
     signatures = value['signatures']
@@ -144,7 +156,7 @@ def read(given: bytes | dict[str, typing.Any]) -> Sealed:
         value,
         key_id,
         hashlib.sha256(
-            dsse.Envelope(payload, PAYLOAD_TYPE, {}).pae()
+            dsse.Envelope(payload, payload_type, {}).pae()
         ).hexdigest(),
     )
 
@@ -158,15 +170,31 @@ def seal(statement: statements.Statement, signer: signers.Signer) -> bytes:
         the envelope, e.g. because the signer has signed with another key
     :raises Exception: whatever the signer raises
     """
+    data = strict_json.dumps(
+        sign(statements.dumps(statement), PAYLOAD_TYPE, signer)
+    )
+    open_envelope(data, [signer.public_key])
+    return data
+
+
+def sign(
+    payload: bytes, payload_type: str, signer: signers.Signer
+) -> dict[str, typing.Any]:
+    """Sign any content, and return the envelope, JSON values.
+
+    :param payload: what is signed
+    :param payload_type: what it is
+    :param signer: of a key that :func:`trusted` takes
+    :raises Exception: whatever the signer raises
+    """
     key = signer.public_key
-    sealed = dsse.Envelope(statements.dumps(statement), PAYLOAD_TYPE, {})
+    sealed = dsse.Envelope(payload, payload_type, {})
     made = signer.sign(sealed.pae())
     sealed.signatures[key.keyid] = signers.Signature(
         key.keyid, _unique(bytes.fromhex(made.signature)).hex()
     )
-    data = strict_json.dumps(sealed.to_dict())
-    open_envelope(data, [key])
-    return data
+    found: dict[str, typing.Any] = sealed.to_dict()
+    return found
 
 
 def trusted(pem: bytes) -> signers.SSlibKey:

@@ -40,6 +40,19 @@ class Code(enum.Enum):
     STATEMENT = 'evidence.statement'
     #: the key cannot be used: not ECDSA on the curve P-256, or malformed
     KEY = 'evidence.key'
+    #: the receipt is malformed, or not one of this statement and of this log
+    RECEIPT = 'evidence.receipt'
+    #: no log that is trusted has taken the statement, and the key that signed
+    #: is not trusted by itself
+    NOT_LOGGED = 'evidence.not_logged'
+    #: the statement answers another request
+    NONCE = 'evidence.nonce'
+    #: the key is in a file, and only keys in a TPM are trusted
+    KEY_KIND = 'evidence.key_kind'
+    #: a newer head of the log does not contain an older one
+    FORK = 'evidence.fork'
+    #: the trust file is malformed
+    TRUST = 'evidence.trust'
 
 
 class BadEvidence(errors.IsolationError):
