@@ -155,6 +155,7 @@ class Hosts:
             reports = hosts.HostReports(
                 rules,
                 hosts.candidates(rules.mechanisms.vocabulary, seen.flavors),
+                seen.servers,
             )
             self._newest = _Reports(seen, reports)
             return reports
