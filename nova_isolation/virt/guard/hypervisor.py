@@ -39,6 +39,24 @@ class Run:
     executes: bool
 
 
+#: What tells a process from each other one of the host: the process id, and
+#: the moment of its start as the kernel states it.
+ProcessId = tuple[int, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """How far a guest has come that another host sends.
+
+    :ivar process: the process of the guest on this host
+    :ivar complete: whether all of the guest is here, and it is paused as it
+        came; otherwise its memory is still copied
+    """
+
+    process: ProcessId
+    complete: bool
+
+
 class Hypervisor(abc.ABC):
     """The virtualization stack of one compute host."""
 
@@ -139,6 +157,15 @@ class Hypervisor(abc.ABC):
 
         :raises Exception: the hypervisor cannot be asked now
         """
+
+    def arrival(self, handle: typing.Any) -> Arrival | None:
+        """How far a guest has come that another host sends.
+
+        :returns: None: it is no such guest, it runs, or this stack does not
+            tell
+        :raises Exception: the hypervisor or the process cannot be asked now
+        """
+        return None
 
     @abc.abstractmethod
     def pause(self, handle: typing.Any) -> None:
