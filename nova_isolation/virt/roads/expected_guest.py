@@ -14,9 +14,9 @@
 
 libvirt starts the QEMU process of such a guest before the memory is copied,
 and says so. That process is what a verification looks at, so the guest is
-verified then. When the guest has arrived, it is verified once more, which
-finds whatever has changed, and is resumed at once. Nova's step at the end of
-the migration, a second or two later, finds the guest running
+verified then. When the guest has arrived, it is verified once more, on facts
+that are some seconds old at most, and is resumed at once. Nova's step at the
+end of the migration, a second or two later, finds the guest running
 (:func:`nova_isolation.virt.roads.migration_steps.arrive`).
 
 A guest that is not exactly as expected stays paused, and that step verifies
@@ -29,9 +29,11 @@ import typing
 
 from oslo_log import log as logging
 
+from nova_isolation.host import measurement
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor
+from nova_isolation.virt.guard import verification
 from nova_isolation.virt.roads import choke_points
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +43,11 @@ LOG = logging.getLogger(__name__)
 _BEGINS_WITHIN = 900.0
 #: Seconds that the copy of the memory may take from then on.
 _ARRIVES_WITHIN = 6 * 3600.0
+#: How long it is waited after a look at the host, as a multiple of the time
+#: that the look has taken; and the least and the most of it, in seconds.
+_SHARE, _LEAST, _MOST = 20.0, 2.0, 10.0
+#: Seconds after which facts do not count any more when the guest arrives.
+_RECENT = 15.0
 #: Seconds that Nova's step waits for a resume that is under way. libvirt
 #: itself gives up after 30 s if it is busy with the guest.
 _RESUME = 40.0
@@ -74,6 +81,7 @@ class ExpectedGuest:
         #: Set when the guest has arrived, and when there is nothing to wait
         #: for any more.
         self._moved = threading.Event()
+        self._arrived = 0.0
         self._closed = False
         #: Held while it is decided whether the guest is resumed, and while
         #: it is.
@@ -102,6 +110,7 @@ class ExpectedGuest:
 
     def arrive(self) -> None:
         """The guest seems to be here. Does not block."""
+        self._arrived = time.monotonic()
         self._moved.set()
 
     def dismiss(self) -> None:
@@ -133,13 +142,7 @@ class ExpectedGuest:
 
     def _run(self) -> None:
         try:
-            process = self._examine_incoming()
-            if process is None:
-                return
-            self._moved.wait(max(0.0, self._until - time.monotonic()))
-            # Both are looked at again where it counts.
-            if not self._closed and not self.expired:
-                self._examine_arrived(process)
+            self._follow(self._host.get_guest(self._instance))
         except Exception:
             LOG.exception(
                 'Guest that arrives could not be resumed at its arrival; it '
@@ -147,32 +150,61 @@ class ExpectedGuest:
                 instance_uuid=self._request.uuid,
             )
 
-    def _examine_incoming(self) -> hypervisor.ProcessId | None:
-        """Verify the guest while its memory is copied.
+    def _follow(self, handle: typing.Any) -> None:
+        """Verify the guest while its memory is copied, and at its arrival.
 
-        :returns: the process; None: the guest is left to Nova's step
+        The host is measured again now and then, so that there are recent
+        facts at the arrival.
         """
-        handle = self._host.get_guest(self._instance)
-        found = self._guard.hypervisor.arrival(handle)
-        if found is None or found.complete:
+        incoming = self._guard.hypervisor.arrival(handle)
+        if incoming is None or incoming.complete:
             LOG.debug(
                 'Guest is not about to arrive; if it does, it is verified at '
                 'the end of the migration',
                 instance_uuid=self._request.uuid,
             )
-            return None
-        return found.process if self._is_accepted(handle) else None
-
-    def _examine_arrived(self, process: hypervisor.ProcessId) -> None:
-        """Verify the guest that has arrived, and resume it.
-
-        :param process: the process that was verified. If it is the one that
-            is there after this verification, it was there all the time.
-        """
-        begun = time.monotonic()
-        handle = self._host.get_guest(self._instance)
-        if not self._is_accepted(handle):
             return
+        while True:
+            begun = time.monotonic()
+            measured = self._guard.measure()
+            # The labels of the other guests. One that starts later is itself
+            # compared with this guest.
+            shared = self._guard.hypervisor.shared()
+            if not self._is_accepted(handle, measured, shared):
+                return
+            pause = _SHARE * (time.monotonic() - begun)
+            if self._moved.wait(min(max(pause, _LEAST), _MOST)):
+                break
+            if self.expired:
+                return
+        if not self._closed and self._is_accepted(
+            handle, self._recent(measured), shared
+        ):
+            self._resume(handle, incoming.process)
+
+    def _recent(
+        self, measured: measurement.Measurement
+    ) -> measurement.Measurement:
+        """Facts that count at the arrival of the guest.
+
+        What third parties state of the host is always asked for.
+
+        :param measured: the last ones
+        """
+        age = time.time() - measured.time
+        stated = measured.evidence.keys() & verification.owners(self._request)
+        if 0 <= age <= _RECENT and not stated:
+            return measured
+        return self._guard.measure()
+
+    def _resume(
+        self, handle: typing.Any, process: hypervisor.ProcessId
+    ) -> None:
+        """Resume the guest, which was verified just now.
+
+        :param process: the process that was there at the beginning. If it is
+            there now, it is the one that was verified.
+        """
         with self._lock:
             if self._guard.hypervisor.arrival(handle) != hypervisor.Arrival(
                 process, complete=True
@@ -193,16 +225,21 @@ class ExpectedGuest:
         LOG.info(
             'Guest was verified while its memory was copied, and verified '
             'again and resumed within %.0f ms of its arrival',
-            1e3 * (time.monotonic() - begun),
+            1e3 * (time.monotonic() - self._arrived),
             instance_uuid=self._request.uuid,
         )
 
-    def _is_accepted(self, handle: typing.Any) -> bool:
-        """Whether the guest meets its requirements now.
+    def _is_accepted(
+        self,
+        handle: typing.Any,
+        measured: measurement.Measurement,
+        shared: typing.Any,
+    ) -> bool:
+        """Whether the guest meets its requirements.
 
         What is unmet is reported by Nova's step, which verifies it again.
         """
-        found = self._guard.examine(handle, self._request)
+        found = self._guard.examine(handle, self._request, measured, shared)
         if found.unmet:
             LOG.warning(
                 'Guest that arrives does not meet its requirements; it stays '
