@@ -19,22 +19,18 @@ from nova import context as nova_context
 from nova import exception
 from nova import objects
 
-from nova_isolation.model import errors
+from nova_isolation.report import asked
 from nova_isolation.report import picture
 
 #: How many flavors are read from the database at once.
 _PAGE = 500
 
 
-class NoSuchFlavor(errors.IsolationError):
-    """There is no flavor with this ID or name."""
-
-
 def find(flavor: str) -> picture.Flavor:
     """Return one flavor.
 
     :param flavor: its ID or name; an ID comes first
-    :raises NoSuchFlavor: there is none
+    :raises nova_isolation.report.asked.NoSuchFlavor: there is none
     """
     context = nova_context.get_admin_context()
     for look_up in (
@@ -45,7 +41,7 @@ def find(flavor: str) -> picture.Flavor:
             return _flavor(look_up(context, flavor))
         except (exception.FlavorNotFound, exception.FlavorNotFoundByName):
             continue
-    raise NoSuchFlavor(
+    raise asked.NoSuchFlavor(
         f'There is no flavor with the ID or name {flavor!r}; see "openstack '
         'flavor list --all".'
     )

@@ -52,14 +52,20 @@ class CloudReader:
     scheduler does not use a cell that does not answer.
     """
 
-    def __init__(self, cell_connection: str = '') -> None:
+    def __init__(
+        self,
+        cell_connection: str = '',
+        placement_patience: float = placement_traits.PATIENCE,
+    ) -> None:
         """:param cell_connection: see
         :func:`nova_isolation.cloud.cells.connection`
+        :param placement_patience: for how many seconds a reading waits for
+            placement; whoever reads once only has no later answer to hope for
         """
         self._connection = cell_connection
         #: UUID of a cell -> what it held when it was last read
         self._last: dict[str, _Cell] = {}
-        self._traits = placement_traits.KeptTraits()
+        self._traits = placement_traits.KeptTraits(patience=placement_patience)
 
     def read(self) -> picture.Picture:
         """Read everything. For one thread at a time.

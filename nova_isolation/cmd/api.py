@@ -28,6 +28,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from nova_isolation.cloud import cells
+from nova_isolation.cloud import flavors
 from nova_isolation.cloud import live_servers
 from nova_isolation.cloud import reader
 from nova_isolation.model import errors
@@ -90,6 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
             CONF,
             reader.CloudReader(cell_connection).read,
             live_servers.LiveServers(lambda: cells.every(cell_connection)),
+            flavors.find,
             audit.Configuration(_filters()),
         ).run()
     except (

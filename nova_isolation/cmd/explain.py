@@ -32,6 +32,7 @@ from nova_isolation.cmd import error
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import printable
 from nova_isolation.model import reasons
+from nova_isolation.report import asked
 from nova_isolation.report import explanation
 
 CONF = nova.conf.CONF
@@ -90,7 +91,7 @@ def explain(
     """
     try:
         extra_specs = flavors.find(flavor).extra_specs
-    except flavors.NoSuchFlavor as missing:
+    except asked.NoSuchFlavor as missing:
         raise error.CommandError(str(missing)) from missing
     rules = explanation.Rules(
         CONF.isolation.mode, opts.freshness(CONF.isolation), mechanisms
@@ -125,15 +126,17 @@ def _text(
     flavor = found.flavor
     if not found.extra_specs:
         yield f'Flavor {flavor} has no isolation: extra specs.'
-        for key, meant in found.near_misses.items():
-            yield (
-                f'  {key} is no extra spec of nova-isolation and is not '
-                f'enforced. Is {meant} meant?'
-            )
-        return
-    yield f'Flavor {flavor} asks for:'
+    else:
+        yield f'Flavor {flavor} asks for:'
     for key, value in found.extra_specs.items():
         yield f'  {key}={value}'
+    for key, meant in found.near_misses.items():
+        yield (
+            f'  {key} is no extra spec of nova-isolation and is not '
+            f'enforced. Is {meant} meant?'
+        )
+    if not found.extra_specs:
+        return
     if found.mode == 'audit':
         yield (
             'The mode is audit: the scheduler records the refusals below and '

@@ -18,6 +18,8 @@ what was asked. osc-lib itself would end with 1 where Keystone does not answer.
 """
 
 import argparse
+from collections.abc import Mapping
+import typing
 
 from cliff import help as cliff_help
 from osc_lib.command import command
@@ -91,6 +93,20 @@ class Command(command.Command):
                 f'{reason}. What is there is not part of the answer.'
             )
         return not self.service.unread
+
+    def is_current(self, answer: Mapping[str, typing.Any]) -> bool:
+        """Return whether an answer is about what the database has now.
+
+        Says how old it is otherwise.
+        """
+        age = answer.get('read_age_seconds')
+        if age is not None:
+            self.say(
+                "Nova's database does not answer the service isolation. What "
+                f'is shown was read {age} s ago; a later change is not part '
+                'of it.'
+            )
+        return age is None
 
     def library(self) -> library.Library:
         """Return the profiles."""

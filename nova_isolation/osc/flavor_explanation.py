@@ -97,7 +97,10 @@ class ShowFlavorIsolation(command.ShowOne):
         self, explanation: Mapping[str, typing.Any]
     ) -> tuple[typing.Sequence[str], typing.Sequence[typing.Any]]:
         complete = self.is_complete()
-        if not explanation['usable']:
+        current = self.is_current(explanation)
+        if not current:
+            self.status = command.CANNOT
+        elif not explanation['usable']:
             self.status = command.NO if complete else command.CANNOT
         if not explanation['extra_specs']:
             self.say(

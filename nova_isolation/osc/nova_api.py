@@ -23,6 +23,7 @@ from openstack import exceptions
 
 from nova_isolation.model import printable
 from nova_isolation.osc import errors
+from nova_isolation.osc import rights
 
 #: From this microversion on Nova validates extra specs. openstacksdk writes
 #: them with 2.61 at most, so that typing errors would be stored.
@@ -33,6 +34,18 @@ _READ = '2.53'
 
 #: Seconds to wait for an answer.
 _TIMEOUT = 60
+
+_FLAVORS = rights.Right('Nova', 'show flavors', 'the role reader')
+_WRITES = rights.Right('Nova', 'change extra specs', 'the role admin')
+_SERVERS = rights.Right(
+    'Nova',
+    'show servers',
+    'the role reader in the project of the server',
+    'give the ID of the server while the service isolation answers',
+)
+_HOSTS = rights.Right(
+    'Nova', 'list compute hosts', 'the role admin', rights.SERVICE
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +99,8 @@ class Nova:
         :param name: its ID or name
         """
         try:
-            found = self._compute.find_flavor(name, ignore_missing=False)
+            with rights.explained(_FLAVORS):
+                found = self._compute.find_flavor(name, ignore_missing=False)
         except exceptions.ResourceNotFound:
             raise errors.Failure(
                 f'There is no flavor with the ID or name {name!r}; see '
@@ -96,7 +110,8 @@ class Nova:
 
     def extra_specs(self, flavor: Flavor) -> dict[str, str]:
         """Return all extra specs of a flavor."""
-        answer = self._get(_url(flavor), VALIDATED)
+        with rights.explained(_FLAVORS):
+            answer = self._get(_url(flavor), VALIDATED)
         return dict(answer.get('extra_specs') or {})
 
     def add(self, flavor: Flavor, extra_specs: Mapping[str, str]) -> None:
@@ -125,7 +140,8 @@ class Nova:
         :param name: its ID or name
         """
         try:
-            return self._compute.find_server(name, ignore_missing=False)
+            with rights.explained(_SERVERS):
+                return self._compute.find_server(name, ignore_missing=False)
         except exceptions.ResourceNotFound:
             raise errors.Failure(
                 f'There is no server with the ID or name {name!r}. Give the '
@@ -136,7 +152,8 @@ class Nova:
         """Return all compute hosts."""
         params = {'limit': '1000'}
         while True:
-            answer = self._get('/os-hypervisors/detail', _READ, params)
+            with rights.explained(_HOSTS):
+                answer = self._get('/os-hypervisors/detail', _READ, params)
             found = answer.get('hypervisors') or []
             for one in found:
                 yield ComputeHost(
@@ -165,14 +182,17 @@ class Nova:
 
     def _write(self, method: str, url: str, **more: typing.Any) -> None:
         try:
-            answer = self._compute.request(
-                url,
-                method,
-                microversion=VALIDATED,
-                timeout=_TIMEOUT,
-                **more,
-            )
-            exceptions.raise_from_response(answer)
+            with rights.explained(_WRITES):
+                answer = self._compute.request(
+                    url,
+                    method,
+                    microversion=VALIDATED,
+                    timeout=_TIMEOUT,
+                    **more,
+                )
+                exceptions.raise_from_response(answer)
+        except errors.Failure as error:
+            raise Unwritten(str(error), True) from error
         except (exceptions.HttpException, keystone.ClientException) as error:
             status = getattr(error, 'status_code', None) or 0
             raise Unwritten(

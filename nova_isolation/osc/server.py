@@ -70,6 +70,8 @@ class ShowServerIsolation(command.ShowOne):
                 f'server event list {uuid}" has the results of verifications.'
             )
             return self._by_traits(uuid)
+        if not self.is_current(server):
+            self.status = command.CANNOT
         return self.dict2columns(
             {
                 key: _KINDS.get(key, columns.Nested)(value)

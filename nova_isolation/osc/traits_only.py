@@ -28,12 +28,17 @@ from nova_isolation.mechanisms import registry
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
 from nova_isolation.osc import nova_api
+from nova_isolation.osc import rights
 
 #: Resource providers by trait.
 _MICROVERSION = '1.18'
 
 #: Seconds to wait for an answer.
 _TIMEOUT = 60
+
+_TRAITS = rights.Right(
+    'Placement', 'show traits', 'the role admin', rights.SERVICE
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +109,12 @@ def look(api: nova_api.Nova, placement: typing.Any) -> Sight:
 def _get(
     placement: typing.Any, url: str, params: Mapping[str, str]
 ) -> dict[str, typing.Any]:
-    answer = placement.get(
-        url,
-        microversion=_MICROVERSION,
-        params=dict(params),
-        timeout=_TIMEOUT,
-    )
-    exceptions.raise_from_response(answer)
+    with rights.explained(_TRAITS):
+        answer = placement.get(
+            url,
+            microversion=_MICROVERSION,
+            params=dict(params),
+            timeout=_TIMEOUT,
+        )
+        exceptions.raise_from_response(answer)
     return dict(answer.json())

@@ -84,6 +84,7 @@ class Explanation:
     :ivar flavor: what is asked for, and the counts
     :ivar mode: the ``[isolation] mode`` of the scheduler
     :ivar refused: how many hosts refuse
+    :ivar read_age: how long ago the flavor was read, for people; '' for now
     :ivar answers: one for each host
     :ivar codes: reason code -> remedy and number of hosts, the most first
     """
@@ -91,6 +92,7 @@ class Explanation:
     flavor: Row
     mode: str
     refused: float | None
+    read_age: str
     answers: tuple[Answer, ...]
     codes: dict[str, tuple[str, int]]
 
@@ -117,6 +119,7 @@ def explanation(said: reading.Json, flavor: str = '') -> Explanation:
     """
     counts = reading.part(said, 'counts')
     answers = tuple(_answer(host) for host in reading.parts(said, 'hosts'))
+    read = reading.number(said, 'read_age_seconds')
     return Explanation(
         dataclasses.replace(
             _row(said, counts),
@@ -125,6 +128,7 @@ def explanation(said: reading.Json, flavor: str = '') -> Explanation:
         ),
         reading.text(said, 'mode', reading.UNKNOWN),
         reading.number(counts, 'refused'),
+        '' if read is None else reading.age(read),
         answers,
         refusals.codes(answer.unmet for answer in answers),
     )

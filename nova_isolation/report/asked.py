@@ -10,13 +10,23 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Questions about one server that are answered now, not from a picture."""
+"""Questions about one thing that are answered now, not from a picture."""
 
 import abc
+from collections.abc import Callable
 
 from nova_isolation.model import errors
 from nova_isolation.model import examination
+from nova_isolation.report import picture
 from nova_isolation.report import server
+
+#: Returns a flavor as Nova has it now, by its ID or name; an ID comes first.
+#: Raises NoSuchFlavor, or any exception where the database cannot be read.
+FindFlavor = Callable[[str], picture.Flavor]
+
+
+class NoSuchFlavor(errors.IsolationError):
+    """Nova has no flavor with this ID or name."""
 
 
 class NoSuchServer(errors.IsolationError):

@@ -172,19 +172,18 @@ def _of_server(
 def _flavors(cloud: Cloud) -> Iterator[Finding]:
     known = cloud.rules.mechanisms.vocabulary
     for flavor in cloud.seen.flavors:
-        for key in sorted(flavor.extra_specs):
-            meant = known.near_miss(key) or vocabulary.mistyped(
-                key, known.rows
+        misses = explanation.near_misses(
+            flavor.extra_specs, cloud.rules.mechanisms
+        )
+        for key, meant in misses.items():
+            yield Finding(
+                audit_kinds.FLAVOR_MISTYPED,
+                'flavor',
+                flavor.flavor_id,
+                flavor.name,
+                f'{key} is no extra spec of nova-isolation; {meant} may be '
+                'meant',
             )
-            if meant is not None:
-                yield Finding(
-                    audit_kinds.FLAVOR_MISTYPED,
-                    'flavor',
-                    flavor.flavor_id,
-                    flavor.name,
-                    f'{key} is no extra spec of nova-isolation; {meant} may '
-                    'be meant',
-                )
         for unmet in requirements.parse(flavor.extra_specs, known).problems:
             if vocabulary.is_ours(unmet.key):
                 yield Finding(

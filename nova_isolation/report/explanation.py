@@ -170,7 +170,7 @@ def near_misses(
     return {
         key: meant
         for key in sorted(extra_specs)
-        if (meant := mechanisms.vocabulary.near_miss(key)) is not None
+        if (meant := mechanisms.vocabulary.meant(key)) is not None
     }
 
 

@@ -38,6 +38,7 @@ from nova_isolation.model import traits
 from nova_isolation.model import vocabulary
 from nova_isolation.report import explanation
 from nova_isolation.report import picture
+from nova_isolation.report import server as servers
 
 #: How many kinds of hosts are kept between two calls.
 _MAX_KEPT = 4096
@@ -80,12 +81,26 @@ class HostReports:
     Not for several threads at once.
     """
 
-    def __init__(self, rules: explanation.Rules, wanted: Candidates) -> None:
+    def __init__(
+        self,
+        rules: explanation.Rules,
+        wanted: Candidates,
+        tagged: Iterable[servers.Server] = (),
+    ) -> None:
         """:param rules: by which the service decides that is asked
 
         :param wanted: see :func:`candidates`
+        :param tagged: the servers of tagged flavors
         """
         self._rules = rules
+        #: host -> its violating servers, with the events that say so
+        self._violating: dict[
+            str, list[tuple[servers.Server, servers.Event]]
+        ] = {}
+        for one in tagged:
+            since = one.violates_since
+            if since is not None:
+                self._violating.setdefault(one.host, []).append((one, since))
         self._own: list[tuple[str, str, published.PublishedDecision]] = []
         self._stated: list[tuple[str, str, published.PublishedDecision]] = []
         for key, words in wanted.items():
@@ -134,20 +149,55 @@ class HostReports:
             'offers': offers,
             'refuses': refuses,
             'attestation': self._attestation(said, confirmed),
-            'violations': [
-                {
-                    'server': None,
-                    'code': reasons.HOST_VIOLATED.code,
-                    'since': None,
-                    'mechanism': name,
-                }
-                for name, section in sorted(sections.items())
-                if facts.violated_by(section) is not None
-            ],
+            'violations': list(self._violations(node.host, sections)),
         }
         if with_facts:
             result['facts'] = dict(sections)
         return result
+
+    def _violations(
+        self, host: str, sections: Mapping[str, object]
+    ) -> Iterator[dict[str, object]]:
+        """Return which guests violate what, as JSON values.
+
+        The facts name no guests, so those are told whose newest event says
+        so. None is told where no event does, for example while the host
+        cannot write to the database.
+        """
+        for name, section in sorted(sections.items()):
+            if facts.violated_by(section) is None:
+                continue
+            found = [
+                (one.uuid, since.at or None)
+                for one, since in self._violating.get(host, ())
+                if name in self._violated_by(one, since)
+            ]
+            unknown: list[tuple[str | None, str | None]] = [(None, None)]
+            for server, at in sorted(found) or unknown:
+                yield {
+                    'server': server,
+                    'code': reasons.HOST_VIOLATED.code,
+                    'since': at,
+                    'mechanism': name,
+                }
+
+    def _violated_by(
+        self, server: servers.Server, event: servers.Event
+    ) -> set[str]:
+        """Return the mechanisms that a guest violates.
+
+        Reason codes of a mechanism have its name. Other codes, such as that
+        the verification has failed, may be about all that the server asks
+        for.
+        """
+        asked = {
+            item.mechanism
+            for item in requirements.parse(
+                server.extra_specs, self._rules.mechanisms.vocabulary
+            ).items
+        }
+        named = {code.split('.')[1] for code in event.codes}
+        return named if named and named <= asked else asked
 
     def _answers(
         self,

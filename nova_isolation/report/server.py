@@ -28,6 +28,9 @@ REVERIFY = 'isolation_reverify'
 EVENTS = ('isolation_decide', VERIFY, REVERIFY)
 
 _SUCCESS = 'Success'
+
+#: States in which Nova keeps a server on its host and the guest does not run.
+_NOT_RUNNING = ('stopped', 'suspended', 'shelved')
 _CODE = re.compile(r'\[(isolation(?:\.[a-z][a-z0-9_]*){2})\]')
 
 
@@ -110,6 +113,24 @@ class Server:
         return next(
             (e for e in self.events if e.event in (VERIFY, REVERIFY)), None
         )
+
+    @property
+    def violates_since(self) -> Event | None:
+        """The event by which the violation of the running guest was found.
+
+        :returns: None where the guest does not run, or violates nothing as
+            far as is known
+        """
+        if self.vm_state in _NOT_RUNNING or not self.violates:
+            return None
+        found = self.newest
+        for event in self.events:
+            if event.event == REVERIFY and not event.succeeded:
+                found = event
+            elif event.event in (VERIFY, REVERIFY):
+                # A start of the guest, or what was right again.
+                break
+        return found
 
     @property
     def violates(self) -> bool:

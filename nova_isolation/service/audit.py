@@ -90,4 +90,4 @@ async def _audit(call: endpoint.Call) -> bytes:
         cloud = audit.Cloud(seen, call.parts.rules, moment, call.parts.said)
         return {'audit': audit.as_json(cloud, audit.findings(cloud))}
 
-    return call.parts.kept.get('audit', seen, moment.now, make)
+    return await call.parts.kept.get('audit', seen, moment.now, make)

@@ -63,6 +63,7 @@ class Daemon:
         conf: cfg.ConfigOpts,
         read: Callable[[], picture.Picture],
         servers: asked.Servers,
+        find_flavor: asked.FindFlavor,
         said: audit.Configuration,
     ) -> None:
         """:param conf: the configuration
@@ -70,6 +71,7 @@ class Daemon:
         :param read: reads the cloud, see
             :class:`nova_isolation.service.picture_keeper.PictureKeeper`
         :param servers: answers about one server, now
+        :param find_flavor: answers about one flavor, now
         :param said: what the configuration says about the cloud
         :raises ConfigurationError: an option has a wrong value
         :raises nova_isolation.attestd.listener.ListenerError: the port cannot
@@ -106,6 +108,7 @@ class Daemon:
             ),
             attestation=self._attestation,
             servers=servers,
+            find_flavor=find_flavor,
             observe=self._answered.observe,
             said=said,
             clock=time.time,

@@ -31,6 +31,9 @@ from nova_isolation.service import errors
 from nova_isolation.service import keystone
 from nova_isolation.service import picture_keeper
 
+#: A picture of the cloud, and its age in seconds.
+_Aged = tuple[picture.Picture, float]
+
 
 def _unobserved(method: str, path: str, status: int, seconds: float) -> None:
     """Nobody is told: there are no metrics."""
@@ -46,6 +49,7 @@ class Parts:
     :ivar rules: by which rules hosts are decided about
     :ivar attestation: what third parties state about hosts
     :ivar servers: answers about one server, now
+    :ivar find_flavor: answers about one flavor, now
     :ivar clock: seconds since the epoch
     :ivar max_limit: how many items one answer has at most
     :ivar public_url: the address of the service in links, without a slash at
@@ -62,6 +66,7 @@ class Parts:
     rules: explanation.Rules
     attestation: attestation.Attestation
     servers: asked.Servers
+    find_flavor: asked.FindFlavor
     clock: Callable[[], float]
     max_limit: int = 1000
     public_url: str = ''
@@ -112,8 +117,15 @@ class Call:
 
         :raises nova_isolation.service.errors.ApiError: it is too old
         """
+        return self.aged_picture()[0]
+
+    def aged_picture(self) -> _Aged:
+        """Return the picture of the cloud, and its age in seconds.
+
+        :raises nova_isolation.service.errors.ApiError: it is too old
+        """
         try:
-            return self.parts.keeper.current()[0]
+            return self.parts.keeper.current()
         except picture_keeper.CloudUnread as error:
             raise errors.ApiError(
                 errors.CLOUD_UNREAD, str(error), {'Retry-After': '10'}

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import json
 
 from nova_isolation.decision import published
+from nova_isolation.report import asked
 from nova_isolation.report import explanation
 from nova_isolation.report import flavors
 from nova_isolation.report import picture
@@ -23,6 +24,7 @@ from nova_isolation.service import endpoint
 from nova_isolation.service import errors
 from nova_isolation.service import pages
 from nova_isolation.service import policies
+from nova_isolation.service import records
 from nova_isolation.service import unread
 from nova_isolation.service.endpoint import typed
 
@@ -51,6 +53,7 @@ EXPLANATION = typed(
     'object',
     properties={
         'flavor': typed(['string', 'null']),
+        'read_age_seconds': records.AGE,
         'mode': _TEXT,
         'extra_specs': _TEXTS,
         'near_misses': _TEXTS,
@@ -85,6 +88,7 @@ EXPLANATION = typed(
     },
     required=[
         'flavor',
+        'read_age_seconds',
         'mode',
         'extra_specs',
         'near_misses',
@@ -134,6 +138,9 @@ class Explain:
         self._deciders: collections.OrderedDict[
             frozenset[tuple[str, str]], published.PublishedDecision
         ] = collections.OrderedDict()
+        self._records: records.Records[picture.Flavor] = records.Records(
+            'flavor'
+        )
 
     def endpoints(self) -> list[endpoint.Endpoint]:
         """Return the calls."""
@@ -191,34 +198,46 @@ class Explain:
                 'unread_cells': unread.as_json(seen),
             }
 
-        return call.parts.kept.get('flavors', seen, moment.now, make)
+        return await call.parts.kept.get('flavors', seen, moment.now, make)
 
     async def flavor(self, call: endpoint.Call) -> bytes:
         """``GET /v1/flavors/{flavor}/explain``."""
         name = call.request.path_params['flavor']
-        seen = call.picture()
-        found = seen.flavor(name)
-        if found is None:
+        # Without hosts there is nothing to explain.
+        call.picture()
+        try:
+            found, age = await self._records.read(
+                call,
+                call.parts.find_flavor,
+                name,
+                asked.NoSuchFlavor,
+                lambda seen: seen.flavor(name),
+            )
+        except asked.NoSuchFlavor:
             raise errors.ApiError(
                 errors.NOT_FOUND,
                 f'there is no flavor with the ID or name {name!r}; see '
                 '"openstack flavor list --all"',
-            )
-        return self._answer(call, seen, name, found.extra_specs)
+            ) from None
+        return await self._answer(call, name, found.extra_specs, age)
 
     async def what_if(self, call: endpoint.Call) -> bytes:
         """``POST /v1/explain``."""
-        return self._answer(
-            call, call.picture(), None, await _extra_specs(call)
-        )
+        return await self._answer(call, None, await _extra_specs(call), None)
 
-    def _answer(
+    async def _answer(
         self,
         call: endpoint.Call,
-        seen: picture.Picture,
         name: str | None,
         extra_specs: Mapping[str, str],
+        age: float | None,
     ) -> bytes:
+        """Explain extra specs.
+
+        :param name: of the flavor; None for extra specs of none
+        :param age: how many seconds ago the flavor was read
+        """
+        seen = call.picture()
         page = pages.parse(call)
         refused_only = call.flag('refused_only')
         moment = call.moment()
@@ -237,6 +256,7 @@ class Explain:
                         found, call.parts.rules.mechanisms.reasons, shown
                     ),
                     'flavor': name,
+                    'read_age_seconds': age,
                     'hosts_links': pages.links(call, marker),
                     'unread_cells': unread.as_json(seen),
                 }
@@ -246,12 +266,13 @@ class Explain:
             'explain',
             name,
             frozenset(extra_specs.items()),
+            age,
             refused_only,
             page,
             call.request.url.path,
             call.base_url,
         )
-        return call.parts.kept.get(key, seen, moment.now, make)
+        return await call.parts.kept.get(key, seen, moment.now, make)
 
     def _explain(
         self,

@@ -155,6 +155,7 @@ class Hosts:
             reports = hosts.HostReports(
                 rules,
                 hosts.candidates(rules.mechanisms.vocabulary, seen.flavors),
+                seen.servers,
             )
             self._newest = _Reports(seen, reports)
             return reports
@@ -178,11 +179,11 @@ class Hosts:
                 'unread_cells': unread.as_json(seen),
             }
 
-        return call.parts.kept.get(
+        return await call.parts.kept.get(
             ('hosts', page, call.base_url), seen, moment.now, make
         )
 
-    async def show(self, call: endpoint.Call) -> Mapping[str, object]:
+    async def show(self, call: endpoint.Call) -> bytes:
         """``GET /v1/hosts/{host}``."""
         name = call.request.path_params['host']
         seen = call.picture()
@@ -193,5 +194,11 @@ class Hosts:
                 f'Nova knows no compute host {name!r}; see "openstack '
                 'compute service list"' + unread.hint(seen),
             )
-        reports = self._reports(call, seen)
-        return {'host': reports.of(node, call.moment())}
+        moment = call.moment()
+
+        def make() -> Mapping[str, object]:
+            return {'host': self._reports(call, seen).of(node, moment)}
+
+        return await call.parts.kept.get(
+            ('host', name), seen, moment.now, make
+        )

@@ -12,13 +12,9 @@
 
 """The calls of the API about servers."""
 
-from collections.abc import Callable
 from collections.abc import Mapping
-import logging
 import typing
 
-import anyio
-from anyio import to_thread
 from oslo_utils import uuidutils
 
 from nova_isolation.model import examination
@@ -30,19 +26,17 @@ from nova_isolation.service import endpoint
 from nova_isolation.service import errors
 from nova_isolation.service import pages
 from nova_isolation.service import policies
+from nova_isolation.service import questions
+from nova_isolation.service import records
 from nova_isolation.service import unread
 from nova_isolation.service.endpoint import typed
 
-LOG = logging.getLogger(__name__)
+#: How many hosts are asked at once.
+_EXAMINATIONS = 16
 
-T = typing.TypeVar('T')
-
-#: How many questions are asked at once of the databases, and of hosts.
-_FINDS, _EXAMINATIONS = 16, 16
-
-#: Seconds that the answer to one question may take. Nova waits for a host for
+#: Seconds that the answer of a host may take. Nova waits for a host for
 #: [DEFAULT] rpc_response_timeout, by default 60 s.
-_FIND_SECONDS, _EXAMINE_SECONDS = 15.0, 70.0
+_EXAMINE_SECONDS = 70.0
 
 _TEXT = typed('string')
 _MAYBE = typed(['string', 'null'])
@@ -95,6 +89,15 @@ SERVER = _object(
     host_standing=typed(['string', 'null'], enum=[*servers.STANDINGS, None]),
 )
 
+#: A server that was asked for by itself.
+_READ = {
+    **SERVER,
+    **_object(
+        **typing.cast(dict[str, object], SERVER['properties']),
+        read_age_seconds=records.AGE,
+    ),
+}
+
 _LIST_PARAMETERS = (
     endpoint.Parameter(
         'all_projects',
@@ -116,8 +119,12 @@ class Servers:
     """Answers the calls about servers."""
 
     def __init__(self) -> None:
-        self._finds = anyio.CapacityLimiter(_FINDS)
-        self._examinations = anyio.CapacityLimiter(_EXAMINATIONS)
+        self._records: records.Records[report_server.Server] = records.Records(
+            'server'
+        )
+        self._examinations: questions.Questions[examination.Examination] = (
+            questions.Questions(_EXAMINATIONS, _EXAMINE_SECONDS)
+        )
 
     def endpoints(self) -> list[endpoint.Endpoint]:
         """Return the calls."""
@@ -142,7 +149,7 @@ class Servers:
                 self.show,
                 'Show what the flavor of a server asks for, what was read '
                 'back, and the standing of its host.',
-                _object(server=SERVER),
+                _object(server=_READ),
                 (_NOW,),
             ),
         ]
@@ -182,31 +189,33 @@ class Servers:
             }
 
         key = ('servers', project, for_admins, page, call.base_url)
-        return call.parts.kept.get(key, seen, moment.now, make)
+        return await call.parts.kept.get(key, seen, moment.now, make)
 
     async def show(self, call: endpoint.Call) -> Mapping[str, object]:
         """``GET /v1/servers/{server}``."""
         uuid = call.request.path_params['server']
         now = call.flag('now')
-        found = await self._find(call, uuid)
-        seen = call.picture()
+        found, age = await self._find(call, uuid)
         examined = None
         if now:
             call.authorize(
                 policies.SERVERS_EXAMINE, {'project_id': found.project_id}
             )
             examined = await self._examine(call, found)
-        reports = servers.ServerReports(call.parts.rules, seen.nodes)
+        reports = servers.ServerReports(call.parts.rules, call.picture().nodes)
         return {
-            'server': reports.of(
-                found, call.moment().now, _reads_hosts(call), examined
-            )
+            'server': {
+                **reports.of(
+                    found, call.moment().now, _reads_hosts(call), examined
+                ),
+                'read_age_seconds': age,
+            }
         }
 
     async def _find(
         self, call: endpoint.Call, uuid: str
-    ) -> report_server.Server:
-        """Return the server, as Nova has it now.
+    ) -> tuple[report_server.Server, float | None]:
+        """Return the server, and how many seconds ago it was read.
 
         :raises nova_isolation.service.errors.ApiError: there is none, or the
             caller may not know of it; the two look alike
@@ -214,8 +223,14 @@ class Servers:
         try:
             if not uuidutils.is_uuid_like(uuid):
                 raise asked.NoSuchServer(uuid)
-            found = await _in_thread(
-                call.parts.servers.find, uuid, self._finds, _FIND_SECONDS
+            found, age = await self._records.read(
+                call,
+                call.parts.servers.find,
+                uuid,
+                asked.NoSuchServer,
+                lambda seen: next(
+                    (one for one in seen.servers if one.uuid == uuid), None
+                ),
             )
             target = {'project_id': found.project_id}
             if not call.may(policies.SERVERS_SHOW, target):
@@ -225,11 +240,7 @@ class Servers:
                 errors.NOT_FOUND,
                 f'there is no server {uuid!r}, or it is not yours',
             ) from None
-        except errors.ApiError:
-            raise
-        except Exception as error:
-            raise _unread(error) from error
-        return found
+        return found, age
 
     async def _examine(
         self, call: endpoint.Call, found: report_server.Server
@@ -244,11 +255,8 @@ class Servers:
                 f'the flavor of server {found.uuid} asks for no isolation',
             )
         try:
-            return await _in_thread(
-                call.parts.servers.examine,
-                found.uuid,
-                self._examinations,
-                _EXAMINE_SECONDS,
+            return await self._examinations.ask(
+                call.parts.servers.examine, found.uuid
             )
         except asked.NoSuchServer:
             kind, detail = errors.NOT_FOUND, 'the server is gone'
@@ -261,45 +269,11 @@ class Servers:
         except asked.NotExamined as error:
             kind, detail = errors.NOT_EXAMINED, str(error)
         except Exception as error:
-            raise _unread(error) from error
+            # The databases may be away in many ways.
+            raise records.unread('server', type(error).__name__) from error
         raise errors.ApiError(kind, detail)
-
-
-def _unread(error: Exception) -> errors.ApiError:
-    """Return the error that Nova's databases do not answer.
-
-    They may be away in many ways, and the words of a driver may hold
-    credentials.
-    """
-    LOG.warning(
-        "Nova's databases cannot be asked about a server: %s",
-        type(error).__name__,
-    )
-    return errors.ApiError(
-        errors.CLOUD_UNREAD,
-        "Nova's databases cannot be asked about the server: "
-        + type(error).__name__,
-        {'Retry-After': '10'},
-    )
 
 
 def _reads_hosts(call: endpoint.Call) -> bool:
     """Return whether the caller may read the name and words of a host."""
     return call.may(policies.HOSTS_SHOW, {})
-
-
-async def _in_thread(
-    ask: Callable[[str], T],
-    uuid: str,
-    places: anyio.CapacityLimiter,
-    seconds: float,
-) -> T:
-    """Ask on a thread, because the answer may take long.
-
-    :raises TimeoutError: the answer, or a free place, has not come in time.
-        The thread goes on until Nova's own limits end its question.
-    """
-    with anyio.fail_after(seconds):
-        return await to_thread.run_sync(
-            ask, uuid, abandon_on_cancel=True, limiter=places
-        )

@@ -50,6 +50,7 @@ class WheelTest(base.TestCase):
         self.assertEqual([], [n for n in names if n.startswith('nova/')])
         self.assertIn('nova_isolation/page/templates/report.html', names)
         self.assertIn('nova_isolation/page/static/page.css', names)
+        self.assertIn('nova_isolation/evidence/statement.schema.json', names)
         # For the tests of those who extend the product.
         for name in ('mechanism_contract', 'provider_contract', 'fakes'):
             self.assertIn(f'nova_isolation/testing/{name}.py', names)
@@ -67,6 +68,7 @@ class RequirementsTest(base.TestCase):
     OLDEST = types.MappingProxyType(
         {
             'anyio': '4.8.0',
+            'cryptography': '43.0.3',
             'Jinja2': '3.1.5',
             'keystoneauth1': '5.10.0',
             'keystonemiddleware': '10.9.1',
@@ -81,6 +83,7 @@ class RequirementsTest(base.TestCase):
             'prometheus-client': '0.21.1',
             'pyelftools': '0.32',
             'requests': '2.32.3',
+            'securesystemslib': '1.2.0',
             'starlette': '0.46.1',
             'stevedore': '5.4.1',
             'uvicorn': '0.32.0',
@@ -118,7 +121,7 @@ class RequirementsTest(base.TestCase):
     def test_nothing_is_upgraded_beside_the_oldest_nova(self):
         names = {
             name
-            for extra in ('', 'api', 'attestd', 'compute')
+            for extra in ('', 'api', 'attestd', 'compute', 'evidence')
             for name in self.names(extra)
             if name != 'libvirt-python'
         }

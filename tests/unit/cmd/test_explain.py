@@ -181,6 +181,28 @@ class ExplainTest(base.TestCase):
             self.assertIn('isolation:svirt', out.getvalue())
             self.assertNotIn('isolation_x', out.getvalue())
 
+    def test_near_miss_beside_a_requirement(self):
+        with mock.patch.object(
+            flavors,
+            'find',
+            return_value=picture.Flavor(
+                '1',
+                'm1',
+                {'isolation:svirt': 'any', 'isolatiom:certification': 'x'},
+            ),
+        ):
+            out = io.StringIO()
+            with (
+                mock.patch.object(
+                    reader,
+                    'compute_nodes_of_all_cells',
+                    return_value=[node('a')],
+                ),
+                contextlib.redirect_stdout(out),
+            ):
+                self.assertEqual(0, explain.run('m1', as_json=False))
+        self.assertIn('Is isolation:certification meant?', out.getvalue())
+
     def test_json(self):
         status, out = self.explain(
             node('a', 'is down'),

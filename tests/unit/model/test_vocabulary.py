@@ -110,6 +110,21 @@ class VocabularyTest(base.TestCase):
         self.refused('', row(example='A'))
         self.refused('', row(pattern=''))
 
+    def test_a_word_with_a_comma(self):
+        self.refused('with a comma', row(values=('a', 'b,c'), several=True))
+
+    def test_a_row_does_not_change(self):
+        one = row()
+        self.assertRaises(AttributeError, setattr, one, 'pattern', '.*')
+        self.assertEqual('[a-z]+', one.pattern)
+
+    def test_rows_are_compared_by_what_they_say(self):
+        self.assertEqual(row(), row())
+        self.assertEqual(1, len({row(), row()}))
+        self.assertNotEqual(row(), row(several=True))
+        self.assertNotEqual(row(), 'isolation:own')
+        self.assertIn("pattern='[a-z]+'", repr(row()))
+
     def test_a_row_whose_pattern_is_none(self):
         self.assertRaises(
             re.error, vocabulary.Vocabulary, {'own': [row(pattern='[a')]}
@@ -176,6 +191,19 @@ class VocabularyTest(base.TestCase):
             'isolationown',
         ):  # fmt: skip
             self.assertIsNone(known.near_miss(key), key)
+
+    def test_what_is_meant(self):
+        """One rule for whoever reports about flavors."""
+        known = vocabulary.Vocabulary({'own': [row('isolation:own')]})
+        for key, meant in (
+            ('isolation_own', 'isolation:own'),
+            ('isolatiom:own', 'isolation:own'),
+            ('Islation:onw', 'isolation:own'),
+            ('isolation:own', None),
+            ('isolation_foo:own', None),
+            ('hw:own', None),
+        ):
+            self.assertEqual(meant, known.meant(key), key)
 
     @hypothesis.given(st.text(), strategies.json_values)
     def test_any_row_is_taken_or_refused(self, key, pattern):

@@ -131,7 +131,11 @@ class SetTest(base.TestCase):
     def test_nova_refuses(self):
         self.cloud.broken['POST', 'os-extra_specs'] = 403
         text = self.fails(*_SET, '--profile', 'confined')
-        self.assertRegex(text, 'Nova did not take it.*Nothing was written')
+        self.assertRegex(
+            text,
+            'Nova refuses to change extra specs: HTTP 403. By default this is '
+            'for the role admin,.*Nothing was written',
+        )
 
     def test_the_answer_is_lost_before_nova_wrote(self):
         self.cloud.broken['POST', 'os-extra_specs'] = 502

@@ -53,6 +53,17 @@ class ExplanationTest(base.TestCase):
         # The counts come first.
         self.assertLess(out.index('hosts_accepted'), out.index('compute1'))
 
+    def test_a_database_that_does_not_answer(self):
+        self.more = {'read_age_seconds': 14.5}
+        result = self.openstack(*_SHOW, 'm1')
+        self.assertEqual(2, result.status)
+        self.assertIn('was read 14.5 s ago', result.stderr)
+        self.assertIn('compute1: accepted', result.stdout)
+        self.codes['compute1'] = _CODE
+        self.assertEqual(2, self.openstack(*_SHOW, 'm1').status)
+        self.more = {'read_age_seconds': None}
+        self.assertEqual(1, self.openstack(*_SHOW, 'm1').status)
+
     def test_no_host_would_do(self):
         self.codes['compute1'] = _CODE
         shown = self.json(*_SHOW, 'm1', status=1)

@@ -198,7 +198,35 @@ class AwayTest(base.TestCase):
         self.away()
         self.cloud.broken['GET', '^/placement/traits'] = 403
         text = self.fails(*_LIST)
-        self.assertRegex(text, 'does not answer.*403')
+        self.assertRegex(
+            text,
+            '(?s)does not answer.*Placement refuses to show traits: HTTP 403. '
+            'By default this is for the role admin',
+        )
+
+    def test_nova_refuses_as_well(self):
+        # An auditor's token of the system.
+        self.away()
+        self.cloud.broken['GET', '^/compute'] = 403
+        for command in (
+            _LIST,
+            _SHOW,
+            (
+                'flavor',
+                'isolation',
+                'show',
+                '--property',
+                'isolation:svirt=any',
+            ),
+        ):
+            text = self.fails(*command)
+            self.assertRegex(
+                text,
+                '(?s)does not answer.*Nova refuses to list compute hosts: '
+                'HTTP 403. By default this is for the role admin, with a '
+                'token of a project; .*or start nova-isolation-api',
+            )
+            self.assertNotIn('oops', text)
 
     def test_keystone_is_away(self):
         self.cloud.broken['POST', 'auth/tokens'] = 503

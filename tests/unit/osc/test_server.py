@@ -69,6 +69,23 @@ class ServerTest(base.TestCase):
         shown = self.json(*_SHOW, 'vm', '--now')
         self.assertEqual('true', shown['examined'])
 
+    def test_nova_refuses_its_name(self):
+        # An auditor's token of the system.
+        self.cloud.broken['GET', '^/compute'] = 403
+        self.assertRegex(
+            self.fails(*_SHOW, 'vm'),
+            'Nova refuses to show servers: HTTP 403. By default .* the role '
+            'reader in the project.*or give the ID',
+        )
+        self.json(*_SHOW, self.uuid)
+
+    def test_a_database_that_does_not_answer(self):
+        self.server['read_age_seconds'] = 14.5
+        result = self.openstack(*_SHOW, 'vm')
+        self.assertEqual(2, result.status)
+        self.assertIn('was read 14.5 s ago', result.stderr)
+        self.assertIn('isolation:svirt=selinux', result.stdout)
+
     def test_unknown(self):
         self.assertIn('no such server', self.fails(*_SHOW, fake_cloud.uuid(8)))
         self.assertIn('no server with', self.fails(*_SHOW, 'other'))

@@ -47,6 +47,7 @@ class PageTest(base.TestCase):
         super().setUp()
         self.keystone = Keystone()
         self.sessions = sessions.Sessions()
+        self.find_flavor = None
         self.browser = self.client()
 
     def client(self, url='http://page.example'):
@@ -57,7 +58,14 @@ class PageTest(base.TestCase):
         )
         page = routes.Page(self.keystone, self.sessions)
         return testclient.TestClient(
-            app.make(fakes.parts(seen, max_limit=1), page.routes()),
+            app.make(
+                fakes.parts(
+                    seen,
+                    max_limit=1,
+                    find_flavor=self.find_flavor or fakes.find_flavor(seen),
+                ),
+                page.routes(),
+            ),
             base_url=url,
             follow_redirects=False,
         )
@@ -193,6 +201,20 @@ class PageTest(base.TestCase):
         self.assertIn('>old</a>', text)
         self.assertIn('&lt;script&gt;', text)
         self.assertNotIn('<script>', text)
+
+    def test_a_database_that_does_not_answer(self):
+        def find(name):
+            raise ConnectionError('mysql://nova:PASSWORD@db')
+
+        self.find_flavor = find
+        browser = self.client()
+        self.log_in(browser=browser)
+        text = browser.get('/page/flavors/f%201').text
+        self.assertIn('the flavor is as it was read 0 s ago', text)
+        self.assertNotIn('PASSWORD', text)
+        self.log_in()
+        text = self.browser.get('/page/flavors/f%201').text
+        self.assertNotIn('as it was read', text)
 
     def test_what_if(self):
         self.log_in()

@@ -111,6 +111,18 @@ class Servers(asked.Servers):
         return self.examined
 
 
+def find_flavor(seen):
+    """What answers about the flavors of a picture."""
+
+    def find(name):
+        found = None if seen is None else seen.flavor(name)
+        if found is None:
+            raise asked.NoSuchFlavor(name)
+        return found
+
+    return find
+
+
 def parts(seen=None, **more):
     """The parts of a service.
 
@@ -130,6 +142,7 @@ def parts(seen=None, **more):
             'rules': rules(),
             'attestation': attestation.NoAttestation(),
             'servers': Servers(seen),
+            'find_flavor': find_flavor(seen),
             # What was measured before the picture does not grow old while
             # other tests run.
             'clock': time.time if seen is None else lambda: seen.read_at,

@@ -11,7 +11,12 @@
 # under the License.
 """The service's calls about hosts and flavors, and who may make them."""
 
+import time
+
+from starlette import testclient
+
 from nova_isolation.report import picture
+from nova_isolation.service import app
 from nova_isolation.service import request_id
 from tests.unit import base
 from tests.unit.service import fakes
@@ -26,6 +31,7 @@ _SEEN = fakes.cloud(
         fakes.flavor('1', svirt='any'),
         fakes.flavor('2'),
         picture.Flavor('3', 'near', {'isolation_svirt': 'any'}),
+        picture.Flavor('4', 'mistyped', {'isolatiom:svirt': 'any'}),
     ],
 )
 
@@ -245,15 +251,58 @@ class AppTest(base.TestCase):
                 fakes.client(_SEEN, token).post('/v1/explain', json=asked),
             )
 
+    def test_flavor_is_read_now(self):
+        """A flavor that changed since the picture was read."""
+        changed = fakes.cloud(
+            flavors=[
+                fakes.flavor('1', svirt='any', hypervisor='kvm'),
+                fakes.flavor('9', svirt='any'),
+            ]
+        )
+        client = fakes.client(_SEEN, find_flavor=fakes.find_flavor(changed))
+        for flavor in ('1', 'name-1'):
+            found = client.get(f'/v1/flavors/{flavor}/explain').json()
+            self.assertIn(
+                'isolation:hypervisor', found['explanation']['extra_specs']
+            )
+            self.assertIsNone(found['explanation']['read_age_seconds'])
+        # One that was made since, and one that is gone.
+        self.assertEqual(200, client.get('/v1/flavors/9/explain').status_code)
+        self.assertError(404, 'not_found', client.get('/v1/flavors/3/explain'))
+
+    def test_flavor_that_cannot_be_read(self):
+        def find(name):
+            raise ConnectionError('mysql://nova:PASSWORD@db')
+
+        parts = fakes.parts(_SEEN, find_flavor=find)
+        parts.keeper._clock = lambda: time.monotonic() + 7
+        client = testclient.TestClient(
+            app.make(parts), headers={'X-Auth-Token': 'admin'}
+        )
+        answer = client.get('/v1/flavors/1/explain')
+        self.assertEqual(200, answer.status_code, answer.text)
+        found = answer.json()['explanation']
+        self.assertEqual({'isolation:svirt': 'any'}, found['extra_specs'])
+        self.assertGreaterEqual(found['read_age_seconds'], 7)
+        # One that may have been made since.
+        answer = client.get('/v1/flavors/9/explain')
+        detail = self.assertError(503, 'cloud_unread', answer)
+        self.assertIn('ConnectionError', detail)
+        self.assertNotIn('PASSWORD', answer.text)
+
     def test_flavors(self):
         found = fakes.client(_SEEN).get('/v1/flavors').json()['flavors']
-        self.assertEqual(['1', '3'], [one['id'] for one in found])
+        self.assertEqual(['1', '3', '4'], [one['id'] for one in found])
         self.assertEqual(
             (3, 1, 1),
             tuple(found[0][k] for k in ('hosts', 'accepted', 'usable')),
         )
         self.assertEqual(
             {'isolation_svirt': 'isolation:svirt'}, found[1]['near_misses']
+        )
+        # The audit finds it by the same rule.
+        self.assertEqual(
+            {'isolatiom:svirt': 'isolation:svirt'}, found[2]['near_misses']
         )
 
     def test_unread_cell(self):

@@ -38,7 +38,11 @@ conf.set_override('port', int(sys.argv[1]), 'isolation_api')
 conf.set_override('metrics_listen', sys.argv[2], 'isolation_api')
 seen = fakes.cloud([fakes.node('a')])
 daemon.Daemon(
-    conf, lambda: seen, fakes.Servers(seen), audit.Configuration()
+    conf,
+    lambda: seen,
+    fakes.Servers(seen),
+    fakes.find_flavor(seen),
+    audit.Configuration(),
 ).run()
 """
 

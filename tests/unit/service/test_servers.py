@@ -14,11 +14,15 @@
 
 import dataclasses
 import json
+import time
+
+from starlette import testclient
 
 from nova_isolation.model import examination
 from nova_isolation.model import reasons
 from nova_isolation.report import asked
 from nova_isolation.report import server as servers
+from nova_isolation.service import app
 from tests.unit import base
 from tests.unit.service import fakes
 
@@ -193,9 +197,34 @@ class OwnerTest(TestCase):
             def find(self, uuid):
                 raise ConnectionError('mysql://nova:PASSWORD@db')
 
-        answer = self.show(servers=Away(None))
+        # What was read last is told with its age; it names every server of a
+        # tagged flavor.
+        seen = cloud()
+        parts = fakes.parts(seen, servers=Away(None))
+        parts.keeper._clock = lambda: time.monotonic() + 7
+        client = testclient.TestClient(app.make(parts))
+        for token, status in (('admin', 200), ('owner', 200), ('other', 404)):
+            answer = client.get(
+                f'/v1/servers/{A}', headers={'X-Auth-Token': token}
+            )
+            self.assertEqual(status, answer.status_code, answer.text)
+            self.assertNotIn('PASSWORD', answer.text)
+            if status == 200:
+                age = answer.json()['server']['read_age_seconds']
+                self.assertGreaterEqual(age, 7)
+        # Others may be there or not.
+        answer = self.show(uuid=NONE, servers=Away(None))
         self.assertError(503, 'cloud_unread', answer)
         self.assertNotIn('PASSWORD', answer.text)
+
+    def test_read_now(self):
+        """A server that changed since the picture was read."""
+        changed = fakes.Servers(cloud(host='another-host'))
+        found = self.show(servers=changed).json()['server']
+        self.assertEqual('another-host', found['host'])
+        self.assertIsNone(found['read_age_seconds'])
+        gone = fakes.Servers(fakes.cloud())
+        self.assertError(404, 'not_found', self.show(servers=gone))
 
 
 class StandingTest(TestCase):
