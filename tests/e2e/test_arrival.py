@@ -19,6 +19,7 @@ memory is slowed down where something is to happen meanwhile.
 import re
 from typing import Any
 from typing import ClassVar
+import uuid
 
 from lab.cloud import cloud as clouds
 from lab.daemons import nova
@@ -51,6 +52,19 @@ class TestCase(test_live_migration.TestCase):
         cls._cloud = cls.use_cloud()
         cls.addClassCleanup(cls._cloud.restart, _PLAIN)
         cls._cloud.restart(_PLAIN, _OPTION)
+
+    def flavor(self, specs: dict[str, str] | None = None) -> Any:
+        """A flavor whose disk is as small as the image.
+
+        The disk is copied before the memory, at the speed that was set when
+        the copy began.
+        """
+        flavor = self.api.compute.create_flavor(
+            name=f'arrival-{uuid.uuid4().hex[:8]}', ram=128, vcpus=1, disk=0
+        )
+        self.addCleanup(self.api.compute.delete_flavor, flavor)
+        self.api.compute.create_flavor_extra_specs(flavor, specs or {})
+        return flavor
 
     def speed(self, server: Any, speed: str) -> None:
         """How fast the memory of a guest leaves cpu-hardened."""
