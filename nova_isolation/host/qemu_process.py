@@ -90,24 +90,6 @@ class QemuProcess:
             )
         return int(match[1])
 
-    def started(self) -> str:
-        """Return when the process was started, in clock ticks since the boot.
-
-        Together with the process id it tells the process from each other one
-        of the host. It is field 22 of proc(5); the name in field 2 may
-        contain blanks and parentheses.
-
-        :raises ValueError: the kernel does not report it
-        """
-        text = self._read('stat')
-        fields = text.rpartition(')')[2].split()
-        if len(fields) < 20 or not fields[19].isdecimal():
-            raise ValueError(
-                f'{self._proc}/{self.pid}/stat contains {text[:200]!r}, which '
-                'names no start of the process'
-            )
-        return fields[19]
-
     def executable(self) -> program.Identity:
         """Return the identity of the file that the process runs."""
         return privileged.executable(self.pid, self._proc)
@@ -118,6 +100,16 @@ class QemuProcess:
         libvirt gives each QEMU a mount namespace of its own.
         """
         return privileged.identities(self.pid, paths, self._proc)
+
+    def started(self) -> int:
+        """Return when the process began, in clock ticks after the boot.
+
+        :raises ValueError: the kernel does not say
+        """
+        # Field 22 of stat (proc(5)). The second is the name of the program in
+        # parentheses, which may contain anything.
+        fields = self._read('stat').rpartition(')')[2].split()
+        return int(fields[19]) if len(fields) > 19 else int('')
 
     def _read(self, name: str) -> str:
         return privileged.read_process(self.pid, name, self._proc)

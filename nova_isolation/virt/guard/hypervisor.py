@@ -39,21 +39,16 @@ class Run:
     executes: bool
 
 
-#: What tells a process from each other one of the host: the process id, and
-#: the moment of its start as the kernel states it.
-ProcessId = tuple[int, str]
-
-
 @dataclasses.dataclass(frozen=True)
 class Arrival:
     """How far a guest has come that another host sends.
 
-    :ivar process: the process of the guest on this host
+    :ivar boot: the run of the guest on this host, see :meth:`Hypervisor.boot`
     :ivar complete: whether all of the guest is here, and it is paused as it
         came; otherwise its memory is still copied
     """
 
-    process: ProcessId
+    boot: str
     complete: bool
 
 
@@ -166,6 +161,18 @@ class Hypervisor(abc.ABC):
         :raises Exception: the hypervisor or the process cannot be asked now
         """
         return None
+
+    def boot(self, guest: base.Guest) -> str:
+        """Name this run of a guest as no other run is ever named.
+
+        For evidence (:class:`nova_isolation.evidence.statement.Subject`).
+
+        :param guest: what :meth:`guest` returned
+        :returns: 32 hexadecimal digits, which say nothing about the host
+        :raises Exception: the guest has ended, or this stack cannot name its
+            runs; there is no evidence then
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def pause(self, handle: typing.Any) -> None:

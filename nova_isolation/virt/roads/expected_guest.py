@@ -180,7 +180,7 @@ class ExpectedGuest:
         if not self._closed and self._is_accepted(
             handle, self._recent(measured), shared
         ):
-            self._resume(handle, incoming.process)
+            self._resume(handle, incoming.boot)
 
     def _recent(
         self, measured: measurement.Measurement
@@ -197,17 +197,15 @@ class ExpectedGuest:
             return measured
         return self._guard.measure()
 
-    def _resume(
-        self, handle: typing.Any, process: hypervisor.ProcessId
-    ) -> None:
+    def _resume(self, handle: typing.Any, boot: str) -> None:
         """Resume the guest, which was verified just now.
 
-        :param process: the process that was there at the beginning. If it is
-            there now, it is the one that was verified.
+        :param boot: the run that was there at the beginning. If it is there
+            now, it is the one that was verified.
         """
         with self._lock:
             if self._guard.hypervisor.arrival(handle) != hypervisor.Arrival(
-                process, complete=True
+                boot, complete=True
             ):
                 LOG.warning(
                     'Guest that arrives is not as it was while its memory was '

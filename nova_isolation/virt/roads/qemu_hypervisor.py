@@ -16,7 +16,6 @@ import typing
 
 from nova_isolation.host import bounded_calls
 from nova_isolation.host import process_labels
-from nova_isolation.host import qemu_process
 from nova_isolation.host import running_guest
 from nova_isolation.mechanisms import base
 from nova_isolation.virt.guard import hypervisor
@@ -64,16 +63,14 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             libvirt.VIR_DOMAIN_PAUSED_USER,
         ):
             return None
-        process = qemu_process.QemuProcess.find(
-            self._options.qemu_run_dir,
-            str(handle._domain.name()),
-            self.uuid(handle),
-            self._options.process_root,
-        )
         return hypervisor.Arrival(
-            (process.pid, process.started()),
+            self.boot(self.guest(handle)),
             complete=reason == libvirt.VIR_DOMAIN_PAUSED_USER,
         )
+
+    def boot(self, guest: base.Guest) -> str:
+        """See the base class."""
+        return typing.cast(running_guest.RunningGuest, guest).boot()
 
     def shared(self) -> process_labels.ProcessLabels:
         """See the base class."""

@@ -120,7 +120,7 @@ class QemuProcessTest(base.TestCase):
     def test_started(self):
         first, second = self.child(), self.child()
         found = [
-            int(qemu_process.QemuProcess(one.pid).started())
+            qemu_process.QemuProcess(one.pid).started()
             for one in (first, first, second)
         ]
         self.assertEqual(found[0], found[1])
@@ -139,7 +139,7 @@ class QemuProcessTest(base.TestCase):
         for name in ('qemu', 'a) S 1 2 (b', ') )'):
             with open(os.path.join(self.run_dir, '1', 'stat'), 'w') as stream:
                 stream.write(f'1 ({name}) {fields}\n')
-            self.assertEqual('22', process.started())
+            self.assertEqual(22, process.started())
         for text in ('', '1 (qemu) S', f'1 (qemu) {"x " * 30}'):
             with open(os.path.join(self.run_dir, '1', 'stat'), 'w') as stream:
                 stream.write(text)

@@ -34,8 +34,8 @@ from tests.unit import fakes as unit_fakes
 from tests.unit.virt import fakes
 
 UUID = unit_fakes.UUID
-COPIED = hypervisor.Arrival((7, '99'), complete=False)
-HERE = hypervisor.Arrival((7, '99'), complete=True)
+COPIED = hypervisor.Arrival('7 99', complete=False)
+HERE = hypervisor.Arrival('7 99', complete=True)
 STARTED = virtevent.EVENT_LIFECYCLE_STARTED
 PAUSED = virtevent.EVENT_LIFECYCLE_PAUSED
 RESUMED = virtevent.EVENT_LIFECYCLE_RESUMED
@@ -205,8 +205,7 @@ class ExpectedGuestTest(TestCase):
         for found in (
             None,
             COPIED,
-            hypervisor.Arrival((8, '99'), complete=True),
-            hypervisor.Arrival((7, '98'), complete=True),
+            hypervisor.Arrival('8 99', complete=True),
             OSError('gone'),
         ):
             with self.subTest(found=found):

@@ -78,14 +78,12 @@ class QemuHypervisorTest(base.TestCase):
 
     def test_arrival(self):
         handle = mock.Mock(uuid='a')
-        process = mock.Mock(pid=7, **{'started.return_value': '99'})
-        with mock.patch(
-            'nova_isolation.host.qemu_process.QemuProcess.find',
-            return_value=process,
-        ):
+        with mock.patch.object(
+            running_guest.RunningGuest, 'boot', return_value='run'
+        ) as boot:
             for state, reason, wanted in (
-                (PAUSED, 2, hypervisor.Arrival((7, '99'), complete=False)),
-                (PAUSED, 1, hypervisor.Arrival((7, '99'), complete=True)),
+                (PAUSED, 2, hypervisor.Arrival('run', complete=False)),
+                (PAUSED, 1, hypervisor.Arrival('run', complete=True)),
                 # After an I/O error, and what runs.
                 (PAUSED, 5, None),
                 (RUNNING, 1, None),
@@ -94,10 +92,9 @@ class QemuHypervisorTest(base.TestCase):
             ):
                 handle._domain.state.return_value = [state, reason]
                 self.assertEqual(wanted, self.hypervisor.arrival(handle))
-        # The process cannot be found.
-        handle._domain.state.return_value = [PAUSED, 1]
-        handle._domain.name.return_value = 'x'
-        self.assertRaises(OSError, self.hypervisor.arrival, handle)
+            handle._domain.state.return_value = [PAUSED, 1]
+            boot.side_effect = OSError
+            self.assertRaises(OSError, self.hypervisor.arrival, handle)
 
     def test_libvirt_that_hangs(self):
         hang = self.useFixture(test_bounded_calls.Hang())
