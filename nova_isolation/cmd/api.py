@@ -40,6 +40,10 @@ CONF = nova.conf.CONF
 #: Seconds that placement may take, unless [placement] timeout says otherwise.
 _PLACEMENT_SECONDS = 10
 
+#: The reading of a cell may take this part of [isolation_api]
+#: picture_max_age, so that a cell that hangs makes no picture too old.
+_CELL_PART = 4
+
 _PROG = 'nova-isolation-api'
 _CONFIG = '/etc/nova-isolation-api/api.conf'
 
@@ -89,7 +93,9 @@ def main(arguments: list[str] | None = None) -> int:
         cell_connection = options.cell_connection
         daemon.Daemon(
             CONF,
-            reader.CloudReader(cell_connection).read,
+            reader.CloudReader(
+                cell_connection, options.picture_max_age / _CELL_PART
+            ).read,
             live_servers.LiveServers(lambda: cells.every(cell_connection)),
             flavors.find,
             audit.Configuration(_filters()),

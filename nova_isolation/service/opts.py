@@ -120,7 +120,8 @@ example whether the facts of a host are too old, is decided at each request.
 Seconds after which a reading of Nova's databases is not answered from.
 
 If the databases cannot be read for longer, the service answers 503. Must be
-more than refresh_interval.
+more than refresh_interval. A cell that has not been read within a quarter of
+this counts as a cell that cannot be read.
 """,
     ),
     cfg.IntOpt(
