@@ -26,14 +26,17 @@ from nova_isolation.attestation import opts
 from nova_isolation.scheduler import filter as isolation_filter
 from tools import attestation_stand
 from tools import bench_filter
+from tools import bench_report
 
 _ROUNDS = 7
 #: Seconds until the filter has a snapshot.
 _PATIENCE = 60.0
 
 
-def bench(stand: attestation_stand.Stand, attested: dict[str, str]) -> None:
-    """Print the filter's tables: the daemon answers, and it is black-holed.
+def bench(
+    stand: attestation_stand.Stand, attested: dict[str, str]
+) -> list[bench_report.Row]:
+    """Measure the filter: the daemon answers, and it is black-holed.
 
     :param attested: the extra specs of a flavor
     """
@@ -56,9 +59,9 @@ def bench(stand: attestation_stand.Stand, attested: dict[str, str]) -> None:
     warm().attestation.start()
     _wait(case, states)
     cases = (*bench_filter.common(warm), case)
-    title = f'{stand.hosts} hosts of {stand.kinds} kinds'
+    title = f'{stand.hosts} hosts'
     try:
-        bench_filter.compare(title, states, cases, _ROUNDS)
+        found = bench_filter.compare(title, states, cases, _ROUNDS)
         # It accepts connections and never answers.
         os.kill(pid, signal.SIGSTOP)
         old = bench_filter.Case(
@@ -67,8 +70,8 @@ def bench(stand: attestation_stand.Stand, attested: dict[str, str]) -> None:
             {**attested, 'isolation:attested_max_age': '1'},
             refused=True,
         )
-        bench_filter.compare(
-            f'{title}, the daemon black-holed', states, (*cases, old), _ROUNDS
+        return found + bench_filter.compare(
+            f'{title}, no answer', states, (*cases, old), _ROUNDS
         )
     finally:
         os.kill(pid, signal.SIGCONT)

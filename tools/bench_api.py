@@ -51,6 +51,7 @@ from nova_isolation.attestd import listener
 from nova_isolation.service import app
 from nova_isolation.service import keystone
 from nova_isolation.service import picture_keeper
+from tools import bench_report
 
 # They are untyped, as all tests are.
 _fakes: typing.Any = importlib.import_module('tests.unit.service.fakes')
@@ -271,6 +272,7 @@ def main() -> int:
     parser.add_argument('--flavors', type=int, default=10)
     parser.add_argument('--seconds', type=float, default=60)
     parser.add_argument('--max-p99', type=float, default=300)
+    bench_report.add_argument(parser)
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -302,6 +304,21 @@ def main() -> int:
         f'memory {quarter[0]:.0f} MiB after a quarter, {max(quarter):.0f} MiB '
         f'at most; {used / len(seconds) * 1000:.1f} ms of a core for each '
         'answer'
+    )
+    bench_report.finish(
+        given.json,
+        [
+            bench_report.row('api', case, unit, values)
+            for case, unit, values in (
+                ('an answer', 'ms', [1000 * one for one in seconds]),
+                (
+                    '99 of 100 answers within',
+                    'ms',
+                    [1000 * centiles[98]],
+                ),
+                ('memory of the service', 'MiB', quarter),
+            )
+        ],
     )
     slow = centiles[98] * 1000 > given.max_p99
     grown = max(quarter) > quarter[0] * _GROWTH

@@ -11,8 +11,6 @@
 # under the License.
 """Measure the cost of attestation, and how fast a revocation arrives.
 
-Run from the checkout: .venv/bin/python -m tools.bench_attestation [PART ...]
-
 Goals: a snapshot of 10,000 hosts is parsed and swapped in 0.5 s and takes
 50 MB; a webhook becomes a refusal within 1 s; in the scheduler's filter
 attestation keeps to the goal of tools/bench_filter.py. Absolute times are
@@ -25,8 +23,6 @@ from collections.abc import Callable
 import functools
 import gc
 import multiprocessing
-import os
-import statistics
 import time
 import tracemalloc
 import typing
@@ -40,6 +36,7 @@ from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
 from nova_isolation.model import requirements
 from tools import attestation_stand
+from tools import bench_report
 
 _FORK = multiprocessing.get_context('fork')
 _ATTESTED = {'isolation:attested': 'true', 'isolation:attested_pcrs': '17'}
@@ -51,13 +48,18 @@ def _source(asked: provider.Provider) -> refresher.Refresher:
     )
 
 
-def _in_child(run: Callable[[], None]) -> None:
+def _in_child(
+    run: Callable[[], list[bench_report.Row]],
+) -> list[bench_report.Row]:
     """Run in a process of its own, to measure its memory and time."""
-    child = _FORK.Process(target=run)
+    told = _FORK.Queue()
+    child = _FORK.Process(target=lambda: told.put(run()))
     child.start()
+    found: list[bench_report.Row] = told.get(
+        timeout=attestation_stand.PATIENCE
+    )
     child.join(attestation_stand.PATIENCE)
-    if child.exitcode != 0:
-        raise RuntimeError(f'{run} ended with {child.exitcode}')
+    return found
 
 
 def _kilobytes(field: str) -> int:
@@ -66,8 +68,10 @@ def _kilobytes(field: str) -> int:
     return int(line.split()[1])
 
 
-def _refresh(name: str, make: Callable[[], provider.Provider]) -> None:
-    """Print time and memory of a refresh."""
+def _refresh(
+    name: str, make: Callable[[], provider.Provider]
+) -> list[bench_report.Row]:
+    """Measure time and memory of a refresh: receive, parse and swap."""
     gc.collect()
     with open('/proc/self/clear_refs', 'w') as file:
         # This resets VmHWM, which is the peak from here on.
@@ -92,19 +96,20 @@ def _refresh(name: str, make: Callable[[], provider.Provider]) -> None:
     held.refresh()
     gc.collect()
     kept = tracemalloc.get_traced_memory()[0]
-    print(
-        f'{name}: {len(held.snapshot.verdicts)} hosts; receive, parse and '
-        f'swap: processor min {min(taken):.3f}, median '
-        f'{statistics.median(taken):.3f} s (elapsed, the answer of the '
-        f'other side included, {statistics.median(elapsed):.3f} s); '
-        f'memory: {kept / 1e6:.1f} MB kept, {peak / 1e3:.1f} MB more at the '
-        'peak'
-    )
+    return [
+        bench_report.row('attestation', f'{name}, {what}', unit, values)
+        for what, unit, values in (
+            ('cpu', 's', taken),
+            ('elapsed', 's', elapsed),
+            ('kept', 'MB', [kept / 1e6]),
+            ('at the peak', 'MB', [peak / 1e3]),
+        )
+    ]
 
 
-def bench_snapshot(stand: attestation_stand.Stand) -> None:
+def bench_snapshot(stand: attestation_stand.Stand) -> list[bench_report.Row]:
     """A snapshot: as the daemon makes it, and as a scheduler gets it."""
-    _in_child(
+    found = _in_child(
         lambda: _refresh(
             'verifier to daemon',
             lambda: keylime_provider.KeylimeProvider(
@@ -113,7 +118,7 @@ def bench_snapshot(stand: attestation_stand.Stand) -> None:
         )
     )
     pid = stand.start()
-    _in_child(
+    found += _in_child(
         lambda: _refresh(
             'daemon to scheduler',
             lambda: attestd_client.AttestdProvider(
@@ -121,10 +126,14 @@ def bench_snapshot(stand: attestation_stand.Stand) -> None:
             ),
         )
     )
-    print(f'daemon: {attestation_stand.resident(pid):.0f} MB resident')
+    resident = attestation_stand.resident(pid)
+    return [
+        *found,
+        bench_report.row('attestation', 'daemon, resident', 'MB', [resident]),
+    ]
 
 
-def bench_webhook(stand: attestation_stand.Stand) -> None:
+def bench_webhook(stand: attestation_stand.Stand) -> list[bench_report.Row]:
     """From a verifier's message to a refusal in another process."""
     stand.start()
     mechanisms = registry.get()
@@ -159,12 +168,15 @@ def bench_webhook(stand: attestation_stand.Stand) -> None:
             elapsed.append(time.perf_counter() - start)
     finally:
         client.stop()
-    print(
-        'webhook to refusal, the connection of the verifier included: '
-        f'min {min(elapsed) * 1e3:.0f}, median '
-        f'{statistics.median(elapsed) * 1e3:.0f}, max '
-        f'{max(elapsed) * 1e3:.0f} ms, {stand.hosts} hosts'
-    )
+    # The connection of the verifier included.
+    return [
+        bench_report.row(
+            'attestation',
+            'webhook to refusal',
+            'ms',
+            [1e3 * one for one in elapsed],
+        )
+    ]
 
 
 def _scheduler(
@@ -177,8 +189,14 @@ def _scheduler(
     client.stop()
 
 
-def bench_schedulers(stand: attestation_stand.Stand, number: int) -> None:
-    """One daemon, many schedulers, each a process."""
+def bench_schedulers(
+    stand: attestation_stand.Stand, number: int
+) -> list[bench_report.Row]:
+    """One daemon, many schedulers, each a process.
+
+    The last of them has a change when all have parsed it, on the processors
+    of this machine.
+    """
     pid = stand.start()
     told, ended = _FORK.Queue(), _FORK.Event()
     children = [
@@ -204,14 +222,13 @@ def bench_schedulers(stand: attestation_stand.Stand, number: int) -> None:
         ended.set()
         for child in children:
             child.join(attestation_stand.PATIENCE)
-    print(
-        f'{number} schedulers, {stand.hosts} hosts: the last of them has a '
-        f'change after min {min(elapsed):.2f}, median '
-        f'{statistics.median(elapsed):.2f}, max {max(elapsed):.2f} s, with '
-        f'the parsing of all of them on {os.cpu_count()} processors; daemon: '
-        f'{statistics.median(taken):.2f} s of processor a change, '
-        f'{attestation_stand.resident(pid):.0f} MB resident'
-    )
+    return [
+        bench_report.row('attestation', f'{number} {what}', 's', values)
+        for what, values in (
+            ('schedulers have a change', elapsed),
+            ('schedulers, the daemon, cpu', taken),
+        )
+    ]
 
 
 def _all(told: typing.Any, number: int) -> float:
@@ -231,11 +248,11 @@ def _wait(is_so: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
-def _bench_filter(stand: attestation_stand.Stand) -> None:
+def _bench_filter(stand: attestation_stand.Stand) -> list[bench_report.Row]:
     # Here: it imports Nova, which the others need not.
     from tools import attested_filter
 
-    attested_filter.bench(stand, _ATTESTED)
+    return attested_filter.bench(stand, _ATTESTED)
 
 
 def main() -> None:
@@ -250,15 +267,20 @@ def main() -> None:
     parser.add_argument('--hosts', type=int, default=10_000)
     parser.add_argument('--kinds', type=int, default=10)
     parser.add_argument('--schedulers', type=int, default=50)
+    bench_report.add_argument(parser)
     options = parser.parse_args()
-    print('load average:', *os.getloadavg())
+    found: list[bench_report.Row] = []
     for part in options.parts or _PARTS:
         with attestation_stand.Stand(options.hosts, options.kinds) as stand:
-            _PARTS[part](stand, options)
+            found += _PARTS[part](stand, options)
+    bench_report.finish(options.json, found)
 
 
 _PARTS: dict[
-    str, Callable[[attestation_stand.Stand, argparse.Namespace], None]
+    str,
+    Callable[
+        [attestation_stand.Stand, argparse.Namespace], list[bench_report.Row]
+    ],
 ] = {
     'snapshot': lambda stand, _: bench_snapshot(stand),
     'webhook': lambda stand, _: bench_webhook(stand),

@@ -12,9 +12,10 @@
 
 """Measure the cost of the libvirt hook, when it runs as libvirt runs it.
 
-Goal: less than 100 ms each time on a quiet machine. For the start of a guest
-libvirt runs it twice with something to judge (prepare, start). The time of
-the processor is printed too: it says more where the machine is busy.
+For the start of a guest libvirt runs it twice with something to check
+(prepare, start). Goals, both together, on a quiet machine: 60 ms for a tagged
+guest, 5 ms for an untagged one. The time of the processor is printed too: it
+says more where the machine is busy.
 """
 
 import argparse
@@ -22,7 +23,6 @@ from collections.abc import Sequence
 import os
 from pathlib import Path
 import resource
-import statistics
 import subprocess  # nosec B404: a hook is a program
 import sys
 import tempfile
@@ -30,6 +30,7 @@ import time
 
 from nova_isolation.hook import script
 from nova_isolation.host import domain_metadata
+from tools import bench_report
 
 _DOMAIN = """<domain type='kvm'>
   <name>instance-00000001</name>
@@ -58,6 +59,9 @@ _DOMAIN = """<domain type='kvm'>
 _DEVICES = '<!-- one of the devices, with its address and alias -->' * 200
 
 
+_LABEL = '<label>system_u:system_r:svirt_t:s0:c1,c2</label>'
+
+
 def _domain(**specs: str) -> bytes:
     return _DOMAIN.format(
         namespace=domain_metadata.NAMESPACE,
@@ -69,49 +73,68 @@ def _domain(**specs: str) -> bytes:
     ).encode()
 
 
-def _measure(
-    name: str, command: Sequence[str | Path], text: bytes, rounds: int
-) -> None:
-    """Run a command often, and print its times."""
-    wall, cpu = [], []
+def _run(command: Sequence[str | Path], text: bytes) -> tuple[float, float]:
+    """Run a command.
+
+    :returns: the time that has elapsed and that of the processor, ms
+    """
     environment = {'LC_ALL': 'C', 'PATH': os.environ['PATH']}
-    for _ in range(rounds):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        start = time.perf_counter()
-        subprocess.run(  # noqa: S603  # nosec B603: our own script
-            command, input=text, check=True, env=environment, timeout=60
-        )
-        wall.append(time.perf_counter() - start)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu.append(
-            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        )
-    print(
-        f'{name:21}'
-        + ''.join(
-            f' {kind}: min {min(values) * 1e3:5.1f},'
-            f' median {statistics.median(values) * 1e3:5.1f} ms;'
-            for kind, values in (('elapsed', wall), ('processor', cpu))
-        )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    subprocess.run(  # noqa: S603  # nosec B603: our own script
+        command, input=text, check=True, env=environment, timeout=60
     )
+    elapsed = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return 1e3 * elapsed, 1e3 * used
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rounds', type=int, default=100)
-    rounds = parser.parse_args().rounds
-    print('load average:', *os.getloadavg())
+    parser.add_argument('--rounds', type=int, default=50)
+    bench_report.add_argument(parser)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = script.Script(Path(folder, 'hooks'))
         file.install()
-        start: list[str | Path] = [file.path, 'guest', 'start', 'begin', '-']
         tagged = _domain(svirt='selinux', svirt_type='svirt_t')
-        empty: list[str | Path] = [sys.executable, '-I', '-c', '']
-        _measure('empty shell script', ['/bin/sh', '-c', ':'], b'', rounds)
-        _measure('empty Python program', empty, b'', rounds)
-        _measure('hook, untagged guest', start, _domain(), rounds)
-        _measure('hook, tagged guest', start, tagged, rounds)
+        before = tagged.replace(_LABEL.encode(), b'')
+        cases: dict[str, list[tuple[list[str | Path], bytes]]] = {
+            'untagged, both calls': [
+                (_hook(file, 'prepare'), _domain()),
+                (_hook(file, 'start'), _domain()),
+            ],
+            'tagged, both calls': [
+                (_hook(file, 'prepare'), before),
+                (_hook(file, 'start'), tagged),
+            ],
+            'an empty Python program': [
+                ([sys.executable, '-I', '-S', '-c', ''], b'')
+            ],
+            'an empty shell script': [(['/bin/sh', '-c', ':'], b'')],
+        }
+        elapsed: dict[str, list[float]] = {name: [] for name in cases}
+        used: dict[str, list[float]] = {f'{name}, cpu': [] for name in cases}
+        # In turns, so that a machine that slows down slows all alike.
+        for _ in range(options.rounds):
+            for name, calls in cases.items():
+                times = [_run(*call) for call in calls]
+                elapsed[name].append(sum(one for one, _ in times))
+                used[f'{name}, cpu'].append(sum(one for _, one in times))
+    untagged = 'untagged, both calls'
+    bench_report.finish(
+        options.json,
+        [
+            *bench_report.rows('hook', 'ms', elapsed, untagged),
+            *bench_report.rows('hook', 'ms', used, f'{untagged}, cpu'),
+        ],
+    )
+
+
+def _hook(file: script.Script, operation: str) -> list[str | Path]:
+    return [file.path, 'guest', operation, 'begin', '-']
 
 
 if __name__ == '__main__':

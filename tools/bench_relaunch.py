@@ -22,7 +22,6 @@ project's. Goal: a difference under 1 s.
 import argparse
 import concurrent.futures
 from pathlib import Path
-import statistics
 import tempfile
 import time
 
@@ -39,6 +38,7 @@ from lab.run import processes
 from lab.run import progress as progresses
 from lab.run import signals
 from lab.run import supervisor as supervisors
+from tools import bench_report
 
 _HOST = 'host1'
 _GOOD, _OTHER = 'an approved hypervisor', 'another one'
@@ -50,6 +50,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=20)
+    bench_report.add_argument(parser)
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix='nova-isolation-') as folder,
@@ -59,17 +60,18 @@ def main() -> None:
         layout.make()
         supervisor = supervisors.Supervisor(layout)
         try:
-            _run(layout, supervisor, options.rounds)
+            found = _run(layout, supervisor, options.rounds)
         finally:
             with signals.ignored():
                 supervisor.resume()
                 supervisor.stop(list(supervisor.daemons()), 10)
                 processes.kill(list(processes.belonging(layout)), 10)
+    bench_report.finish(options.json, found)
 
 
 def _run(
     layout: layouts.Layout, supervisor: supervisors.Supervisor, rounds: int
-) -> None:
+) -> list[bench_report.Row]:
     site, progress = sites.Site.make(layout), progresses.Progress()
     attestation = attestations.Attestation(supervisor, site, progress, [_HOST])
     attestation.make()
@@ -96,15 +98,12 @@ def _run(
             found.append((verdict.result() - since, refused))
             attestation.launch(_HOST, _GOOD)
             attestation.reactivate(_HOST)
-    for what, values in (
-        ("the verifier's verdict", [verdict for verdict, _ in found]),
-        ('refused', [refused for _, refused in found]),
-        ('refused after the verdict', [r - v for v, r in found]),
-    ):
-        print(
-            f'{what:26} median {statistics.median(values):6.2f} s, '
-            f'least {min(values):6.2f} s, most {max(values):6.2f} s'
-        )
+    cases = {
+        "the verifier's verdict": [verdict for verdict, _ in found],
+        'refused': [refused for _, refused in found],
+        'refused after the verdict': [r - v for v, r in found],
+    }
+    return bench_report.rows('relaunch', 's', cases)
 
 
 def _verdict_at(attestation: attestations.Attestation) -> float:

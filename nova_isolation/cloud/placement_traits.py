@@ -35,7 +35,7 @@ Held = Mapping[str, frozenset[str]] | None
 _KEPT = 60.0
 
 #: Seconds for which the reading of the cloud waits for placement.
-_PATIENCE = 2.0
+PATIENCE = 2.0
 
 #: The microversion that knows filters by traits (1.18).
 _VERSION = '1.18'
@@ -56,7 +56,7 @@ class KeptTraits:
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        patience: float = _PATIENCE,
+        patience: float = PATIENCE,
     ) -> None:
         """:param clock: seconds; never set back
 

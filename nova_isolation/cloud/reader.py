@@ -66,19 +66,24 @@ class CloudReader:
     """
 
     def __init__(
-        self, cell_connection: str = '', cell_seconds: float = _CELL_SECONDS
+        self,
+        cell_connection: str = '',
+        cell_seconds: float = _CELL_SECONDS,
+        placement_patience: float = placement_traits.PATIENCE,
     ) -> None:
         """:param cell_connection: see
             :func:`nova_isolation.cloud.cells.connection`
 
         :param cell_seconds: how long the reading of a cell may take
+        :param placement_patience: for how many seconds a reading waits for
+            placement; whoever reads once only has no later answer to hope for
         """
         self._connection = cell_connection
         self._cell_seconds = cell_seconds
         self._calls = bounded_calls.BoundedCalls(cell_seconds)
         #: UUID of a cell -> what it held when it was last read
         self._last: dict[str, _Cell] = {}
-        self._traits = placement_traits.KeptTraits()
+        self._traits = placement_traits.KeptTraits(patience=placement_patience)
 
     def read(self) -> picture.Picture:
         """Read everything. For one thread at a time.

@@ -41,8 +41,11 @@ from nova_isolation.report import explanation
 
 CONF = nova.conf.CONF
 
-#: Seconds that placement may take to answer.
+#: Seconds that placement may take for one answer.
 _PLACEMENT_SECONDS = 30
+
+#: Seconds that placement may take for all answers, some hundred.
+_ALL_PLACEMENT_SECONDS = 120.0
 
 #: The most findings that one check names.
 _MOST = 20
@@ -119,7 +122,7 @@ def findings() -> list[audit.Finding]:
 
     :raises Exception: a database cannot be read
     """
-    seen = reader.CloudReader().read()
+    seen = reader.CloudReader(placement_patience=_ALL_PLACEMENT_SECONDS).read()
     rules = explanation.Rules(
         CONF.isolation.mode, opts.freshness(CONF.isolation), registry.get()
     )

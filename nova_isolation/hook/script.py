@@ -67,7 +67,6 @@ case "$2" in
 {passed_over}) exit 0 ;;
 esac
 LC_ALL=C
-blanks=$(printf '\\t\\r')
 shown() {{ printf '%s' "$1" | tr -c '[:print:]' '?'; }}
 seems_tagged() {{
     case "$xml" in
@@ -78,15 +77,13 @@ seems_tagged() {{
     set -f
     IFS='<'
     for part in $xml; do
-        name=${{part%%["$blanks
- />"]*}}
+        name=${{part%%[[:space:]/>]*}}
         case "$name" in
         *extraSpec) ;;
         *) continue ;;
         esac
         case "$part" in
-        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[!"$blanks
- "-~]*)
+        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[![:space:]!-~]*)
             unset IFS
             return 0
             ;;
@@ -95,21 +92,25 @@ seems_tagged() {{
     return 1
 }}
 # Writes the details of a failure, which standard input has, for the admin.
+# Where there are none, it starts no program.
 tell_admin() {{
-    details=$(tr -c '[:print:]\\n' '?')
-    if [ -z "$details" ]; then
-        return
-    elif [ "$verbose" = verbose ]; then
+    IFS= read -r first || [ -n "$first" ] || return 0
+    details=$({{
+        printf '%s\\n' "$first"
+        cat
+    }} | tr -c '[:print:]\\n' '?')
+    if [ "$verbose" = verbose ]; then
         printf '%s\\n' "$details" >&2
     else
-        printf '%s\\n' "$guest: $details" |
+        printf '%s\\n' "$(shown "$guest"): $details" |
             timeout 10 logger -t nova-isolation-hook >/dev/null 2>&1
     fi
 }}
-guest=$(shown "$1")
+guest=$1
 verbose=$5
 xml=$(cat) || exit 1
 if [ -z "$xml" ]; then
+    guest=$(shown "$guest")
     printf '%s\\n' "nova-isolation: libvirt gave no XML of the guest \
 $guest" >&2
     exit 1
@@ -117,6 +118,7 @@ fi
 seems_tagged || exit 0
 python={python}
 if [ ! -x "$python" ]; then
+    guest=$(shown "$guest")
     printf '%s\\n' "the interpreter $python is gone" | tell_admin
     printf '%s\\n' "{refusal} the tagged guest $guest start: the Python that \
 would check the guest is gone. Install nova-isolation again on the host and \
@@ -134,6 +136,7 @@ case "$verdict" in
 {go}) exit 0 ;;
 '{refusal}'*) printf '%s\\n' "$verdict" >&2 ;;
 *)
+    guest=$(shown "$guest")
     printf '%s\\n' "{refusal} the tagged guest $guest start: the guest could \
 not be checked. The admin of the host finds the cause with journalctl -t \
 nova-isolation-hook, or with nova-isolation-hook status." >&2

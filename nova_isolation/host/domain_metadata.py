@@ -10,20 +10,29 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The flavor's extra specs that Nova writes into the XML of a domain."""
+"""The flavor's extra specs that Nova writes into the XML of a domain.
 
-import typing
+The libvirt hook reads this module, so it imports nothing that takes long.
+"""
 
-from nova_isolation.model import requirements
 from nova_isolation.model import vocabulary
-from nova_isolation.probes import libvirt_xml
 
-if typing.TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from lxml import etree
 
 #: The same as nova.virt.libvirt.config.NOVA_NS. The namespace is part of the
 #: XML that libvirt stores.
 NAMESPACE = 'http://openstack.org/xmlns/libvirt/nova/1.1'
+
+#: Where the extra specs are, below ``<domain>``.
+_PATH = (
+    'metadata',
+    *(
+        f'{{{NAMESPACE}}}{name}'
+        for name in ('instance', 'flavor', 'extraSpecs', 'extraSpec')
+    ),
+)
 
 
 def may_be_tagged(xml: str) -> bool:
@@ -35,6 +44,10 @@ def may_be_tagged(xml: str) -> bool:
 
     :returns: True also for a text that is not XML
     """
+    # The libvirt hook reads the XML in another way.
+    from nova_isolation.model import requirements
+    from nova_isolation.probes import libvirt_xml
+
     hints = ('extraSpec', vocabulary.NAMESPACE, '<!DOCTYPE')
     if not any(hint in xml for hint in hints):
         return False
@@ -52,11 +65,10 @@ def of(domain: 'etree._Element') -> tuple[str, dict[str, str]]:
     :returns: the UUID, '' where there is none; the extra specs, empty where
         Nova wrote none
     """
-    specs = domain.iterfind(
-        'metadata/nova:instance/nova:flavor/nova:extraSpecs/nova:extraSpec',
-        {'nova': NAMESPACE},
-    )
+    found = [domain]
+    for tag in _PATH:
+        found = [child for one in found for child in one if child.tag == tag]
     return (
         domain.findtext('uuid') or '',
-        {spec.get('name', ''): spec.text or '' for spec in specs},
+        {spec.get('name', ''): spec.text or '' for spec in found},
     )

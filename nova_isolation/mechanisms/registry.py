@@ -19,12 +19,12 @@ import functools
 import importlib
 import inspect
 import logging
-import os
 import re
 import types
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import built_in
 from nova_isolation.mechanisms import entry_points
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
@@ -37,21 +37,9 @@ LOG = logging.getLogger(__name__)
 #: The entry-point group.
 ENTRY_POINTS = 'nova_isolation.mechanisms'
 
-_HERE = __name__.rpartition('.')[0]
-
-
-def _packages() -> frozenset[str]:
-    with os.scandir(os.path.dirname(__file__)) as found:
-        return frozenset(
-            entry.name
-            for entry in found
-            if os.path.exists(os.path.join(entry.path, 'mechanism.py'))
-        )
-
-
-#: The mechanisms of this tree: the packages beside this module. Where one of
-#: them is not loaded, the installation is broken and an error is logged.
-BUILT_IN = _packages()
+#: The mechanisms of this tree. Where one of them is not loaded, the
+#: installation is broken and an error is logged.
+BUILT_IN = built_in.NAMES
 
 # In the facts document each mechanism has a key, and 'v' is the key of the
 # schema.
@@ -176,7 +164,9 @@ def _instance(name: str, cls: object) -> AnyMechanism:
     if not _NAME.fullmatch(name):
         raise ValueError(f'the name {name!r} does not match {_NAME.pattern}')
     _check_name(name)
-    if name in BUILT_IN and cls.__module__ != _module_of(name):
+    if name in BUILT_IN and cls.__module__ != built_in.module(
+        name, 'mechanism'
+    ):
         raise ValueError(
             'another package uses the name of a built-in mechanism'
         )
@@ -350,14 +340,9 @@ def owning(keys: Iterable[str]) -> Mechanisms:
     return build(found, failed)
 
 
-def _module_of(name: str) -> str:
-    """Return the name of the module of a built-in mechanism's class."""
-    return f'{_HERE}.{name}.mechanism'
-
-
 def _built_in_class(name: str) -> object:
     """Return the class of a built-in mechanism, the only one of its module."""
-    module = importlib.import_module(_module_of(name))
+    module = importlib.import_module(built_in.module(name, 'mechanism'))
     (found,) = (
         value
         for value in vars(module).values()

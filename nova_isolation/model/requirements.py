@@ -213,14 +213,15 @@ def _conflicts(
     """Return the pairs of extra specs that no host can meet together."""
     found = []
     present = {r.key: r for r in wanted.items}
+    words = {r.key: r.values for r in wanted.items}
     # An invalid companion is in the problems already.
     broken = {p.key for p in wanted.problems}
     for item in wanted.items:
         row = known.rows[item.key]
-        for key, value in row.requires:
-            other = present.get(key)
-            if key in broken or (other and other.value == value):
+        for key, value in row.missing(words):
+            if key in broken:
                 continue
+            other = present.get(key)
             found.append(
                 item.unmet(
                     reasons.SPEC_CONFLICT,
@@ -228,15 +229,13 @@ def _conflicts(
                     f'{key}={value} beside {item.key}={item.value}',
                 )
             )
-        for key, words in row.compatible:
-            other = present.get(key)
-            if other and not set(words) & set(other.values):
-                found.append(
-                    item.unmet(
-                        reasons.SPEC_CONFLICT,
-                        f'{key}={other.value}',
-                        f'{key} with one of {", ".join(words)} beside '
-                        f'{item.key}={item.value}',
-                    )
-                )
+        found += [
+            item.unmet(
+                reasons.SPEC_CONFLICT,
+                f'{key}={present[key].value}',
+                f'{key} with one of {", ".join(allowed)} beside '
+                f'{item.key}={item.value}',
+            )
+            for key, allowed in row.clashing(words)
+        ]
     return found

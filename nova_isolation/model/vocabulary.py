@@ -21,15 +21,21 @@ the validators of Nova's API and the documentation are made from the
 The key names its owner: every key of the mechanism NAME is ``isolation:NAME``
 or begins with ``isolation:NAME_``. So the owner is known even where the
 mechanism failed to load and its rows are missing.
+
+The libvirt hook reads the rows without the rest of this package: a module that
+takes long to import is imported here by the function that needs it, and a row
+is no dataclass.
 """
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-import dataclasses
-import functools
-import re
+from __future__ import annotations
+
 import types
-import unicodedata
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 #: The prefix of every extra spec of this project.
 NAMESPACE = 'isolation:'
@@ -63,9 +69,8 @@ RESERVED = ('isolation:xsm',)
 MAX_VALUE = 255
 
 
-@dataclasses.dataclass(frozen=True)
 class ExtraSpec:
-    """One row of the vocabulary.
+    """One row of the vocabulary. It does not change.
 
     :ivar key: the extra spec, with its namespace
     :ivar condition: a clause that completes "the guest runs only where ..."
@@ -83,11 +88,49 @@ class ExtraSpec:
     key: str
     condition: str
     example: str
-    values: tuple[str, ...] = ()
-    pattern: str = ''
-    several: bool = False
-    requires: tuple[tuple[str, str], ...] = ()
-    compatible: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    values: tuple[str, ...]
+    pattern: str
+    several: bool
+    requires: tuple[tuple[str, str], ...]
+    compatible: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def __init__(
+        self,
+        key: str,
+        condition: str,
+        example: str,
+        values: tuple[str, ...] = (),
+        pattern: str = '',
+        several: bool = False,
+        requires: tuple[tuple[str, str], ...] = (),
+        compatible: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    ) -> None:
+        """See the class. :class:`Vocabulary` checks the values."""
+        vars(self).update(
+            key=key,
+            condition=condition,
+            example=example,
+            values=values,
+            pattern=pattern,
+            several=several,
+            requires=requires,
+            compatible=compatible,
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f'a row does not change: {name}')
+
+    def __repr__(self) -> str:
+        own = ', '.join(f'{k}={v!r}' for k, v in vars(self).items())
+        return f'ExtraSpec({own})'
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @property
     def is_boolean(self) -> bool:
@@ -104,6 +147,8 @@ class ExtraSpec:
         if self.is_boolean:
             return '(?:[Tt][Rr][Uu][Ee])'
         if self.values:
+            import re
+
             return '(?:' + '|'.join(map(re.escape, self.values)) + ')'
         return f'(?:{self.pattern})'
 
@@ -132,12 +177,53 @@ class ExtraSpec:
         if (
             not isinstance(text, str)
             or len(text) > MAX_VALUE
-            or not re.fullmatch(self.expression, text)
+            or not self._allows(text)
         ):
             raise ValueError(self.allowed)
         if self.is_boolean:
             text = text.lower()
         return tuple(sorted(set(text.split(','))))
+
+    def _allows(self, text: str) -> bool:
+        """Whether :attr:`expression` matches the whole text."""
+        if not self.values:
+            import re
+
+            return re.fullmatch(self.expression, text) is not None
+        # The same without a regular expression, whose module and compilation
+        # take longer than a whole check of the libvirt hook.
+        if self.is_boolean and text.isascii():
+            text = text.lower()
+        words = text.split(',') if self.several else [text]
+        return all(word in self.values for word in words)
+
+    def missing(
+        self, present: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, str]]:
+        """List what the flavor must have beside this extra spec and has not.
+
+        :param present: key -> words, of the flavor's valid extra specs
+        :returns: (key, value) pairs
+        """
+        return [
+            (key, value)
+            for key, value in self.requires
+            if key not in present or ','.join(present[key]) != value
+        ]
+
+    def clashing(
+        self, present: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, tuple[str, ...]]]:
+        """List what the flavor has that no host can meet beside this one.
+
+        :param present: key -> words, of the flavor's valid extra specs
+        :returns: (key, the words of which the flavor must have one)
+        """
+        return [
+            (key, words)
+            for key, words in self.compatible
+            if key in present and not set(words) & set(present[key])
+        ]
 
 
 class Vocabulary:
@@ -186,6 +272,8 @@ class Vocabulary:
         # A malformed regular expression is found here, before a flavor is
         # parsed.
         spec.parse(spec.example)
+        if any(',' in word for word in spec.values):
+            raise ValueError(f'{spec.key!r} allows a word with a comma')
         # So are companions that are no texts.
         companions = [*spec.requires]
         for key, words in spec.compatible:
@@ -222,9 +310,11 @@ class Vocabulary:
         :returns: the extra spec, e.g. ``isolation:svirt``; None where the
             key is in a namespace, or is like no extra spec of ours
         """
-        plain = ' '.join(_plain(key).split())
-        if ':' in plain or not plain.startswith(_NAME):
+        plain = without_colon(key)
+        if not plain:
             return None
+        import re
+
         return next(
             (k for k in self.rows if re.fullmatch(misspelling(k), plain)), None
         )
@@ -272,7 +362,17 @@ def is_reserved(key: str) -> bool:
     return key.startswith(RESERVED)
 
 
-@functools.cache
+def without_colon(key: str) -> str:
+    """Return a key that begins like the namespace and has no colon.
+
+    :returns: the key in lower case with single blanks, or '' where the key
+        is another one. Only such a key may be a near miss
+        (:meth:`Vocabulary.near_miss`).
+    """
+    plain = ' '.join(_plain(key).split())
+    return '' if ':' in plain or not plain.startswith(_NAME) else plain
+
+
 def misspelling(name: str) -> str:
     """Return a regular expression for spellings of a name.
 
@@ -330,6 +430,8 @@ def _plain(key: str) -> str:
     """Return a key in lower case, as ASCII where its characters allow."""
     if key.isascii() and key.isprintable():
         return key.lower()
+    import unicodedata
+
     text = unicodedata.normalize('NFKD', key.translate(_ALIKE)).casefold()
     return ''.join(
         letter

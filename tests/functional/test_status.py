@@ -14,9 +14,12 @@
 
 import contextlib
 import io
+import time
+from unittest import mock
 
 from oslo_upgradecheck import upgradecheck
 
+from nova_isolation.cloud import placement_traits
 from nova_isolation.cmd import status
 from tests.functional import base
 from tests.functional import fixtures
@@ -53,6 +56,19 @@ class StatusTest(base.TestCase):
         code, out = self.check()
         self.assertEqual(upgradecheck.Code.FAILURE, code, out)
         self.assertIn('Check: Traits without driver Result: Failure', out)
+
+    def test_placement_takes_its_time(self):
+        """The command reads once, so it waits longer than the service."""
+        self.start(fixtures.Machine())
+        of_all_nodes = placement_traits.of_all_nodes
+
+        def slow():
+            time.sleep(placement_traits.PATIENCE + 1)
+            return of_all_nodes()
+
+        with mock.patch.object(placement_traits, 'of_all_nodes', slow):
+            code, out = self.check()
+        self.assertEqual(upgradecheck.Code.SUCCESS, code, out)
 
     def test_scheduler_without_the_filter(self):
         self.flags(enabled_filters=['ComputeFilter'], group='filter_scheduler')

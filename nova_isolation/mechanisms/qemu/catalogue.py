@@ -28,10 +28,11 @@ The order is part of the schema of the facts, because a host sends one bit for
 each component. Only append components; never insert or remove one.
 """
 
-from collections.abc import Set
-import fnmatch
-import re
 import types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Set
 
 #: Component -> the QOM types that reveal the component; ``*`` stands for any
 #: characters. Where QEMU has a core or an abstract type, it is named first.
@@ -108,19 +109,23 @@ CATALOGUE = types.MappingProxyType(
     }
 )  # fmt: skip
 
-_PATTERNS = {
-    component: re.compile('|'.join(map(fnmatch.translate, names)))
-    for component, names in CATALOGUE.items()
-}
 
-
-def present(known: Set[str]) -> frozenset[str]:
+def present(known: 'Set[str]') -> frozenset[str]:
     """Return the components that an emulator has.
 
     :param known: all QOM types that the emulator knows
     """
+    # The libvirt hook reads the names of the components, and no patterns.
+    import fnmatch
+    import re
+
     return frozenset(
         component
-        for component, pattern in _PATTERNS.items()
-        if any(map(pattern.match, known))
+        for component, names in CATALOGUE.items()
+        if any(
+            map(
+                re.compile('|'.join(map(fnmatch.translate, names))).match,
+                known,
+            )
+        )
     )

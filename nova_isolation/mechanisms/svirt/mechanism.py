@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.svirt import definition
 from nova_isolation.mechanisms.svirt import extra_specs
 from nova_isolation.mechanisms.svirt import reason_codes
 from nova_isolation.mechanisms.svirt import seclabel_xml
@@ -33,8 +34,8 @@ if typing.TYPE_CHECKING:
     from lxml import etree
     from oslo_config import cfg
 
-_MODEL = 'isolation:svirt'
-_TYPE = 'isolation:svirt_type'
+_MODEL = definition.MODEL
+_TYPE = definition.TYPE
 
 
 class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
@@ -110,7 +111,7 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
                     else 'no allowed type',
                 )
             return
-        if facts.model not in _candidates(requirement):
+        if facts.model not in definition.models(requirement.values):
             yield requirement.unmet(
                 reason_codes.NO_MODEL,
                 f'only {facts.model}' if facts.model else 'no security model',
@@ -149,7 +150,7 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
         if model is None:
             return
         for old in domain.findall('seclabel'):
-            if old.get('model') in (None, *svirt_facts.MODELS):
+            if old.get('model') in (None, *definition.MODELS):
                 domain.remove(old)
         from lxml import etree
 
@@ -167,9 +168,7 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
         """Accept only a ``<seclabel>`` as :meth:`confine` writes it."""
         model, type_ = wanted.get(_MODEL), wanted.get(_TYPE)
         if model is not None:
-            yield from seclabel_xml.check(
-                domain, _candidates(model), model, type_
-            )
+            yield from seclabel_xml.check(domain, model, type_)
 
     def verify(
         self,
@@ -228,15 +227,6 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
                 yield base.Proof(item.key, f'{process}, enforcing')
 
 
-def _candidates(requirement: requirements.Requirement) -> tuple[str, ...]:
-    """Return the models that meet the requirement."""
-    return (
-        svirt_facts.MODELS
-        if requirement.value == 'any'
-        else requirement.values
-    )
-
-
 def _chosen(
     wanted: requirements.Requirements, facts: svirt_facts.SvirtFacts
 ) -> str | None:
@@ -245,7 +235,7 @@ def _chosen(
     if requirement is None:
         return None
     model = facts.enforced
-    return model if model in _candidates(requirement) else None
+    return model if model in definition.models(requirement.values) else None
 
 
 def _type_beside(requirement: requirements.Requirement) -> str | None:

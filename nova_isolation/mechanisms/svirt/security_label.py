@@ -14,18 +14,23 @@
 
 A label of SELinux is ``user:role:type:sensitivity:categories``. A label of
 AppArmor is the name of a profile.
+
+The libvirt hook reads this module, so it imports nothing that takes long.
 """
 
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Mapping
-import dataclasses
+from __future__ import annotations
+
 import functools
 import re
 
-from nova_isolation.mechanisms.svirt import reason_codes
-from nova_isolation.model import reasons
-from nova_isolation.model import requirements
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from collections.abc import Iterator
+    from collections.abc import Mapping
+
+    from nova_isolation.model import reasons
+    from nova_isolation.model import requirements
 
 _LABEL = re.compile(
     r'(?P<user>[^:\s]+):(?P<role>[^:\s]+):(?P<type>[^:\s]+):'
@@ -51,7 +56,6 @@ def profile(uuid: str) -> str:
     return f'libvirt-{uuid}'
 
 
-@dataclasses.dataclass(frozen=True)
 class Label:
     """A parsed label of SELinux.
 
@@ -63,9 +67,14 @@ class Label:
         gives one to a guest that it confines.
     """
 
-    type: str
-    categories: frozenset[int]
-    is_range: bool
+    __slots__ = ('categories', 'is_range', 'type')
+
+    def __init__(
+        self, type_: str, categories: frozenset[int], is_range: bool
+    ) -> None:
+        self.type = type_
+        self.categories = categories
+        self.is_range = is_range
 
 
 # The result is cached because each guest is compared with all other guests of
@@ -127,6 +136,9 @@ def check(
     :param types: the allowed types
     :param others: name -> label of every other running guest
     """
+    # The hook needs no words.
+    from nova_isolation.mechanisms.svirt import reason_codes
+
     wanted = f'type {" or ".join(types) or "(none allowed)"}, own categories'
     if label != process:
         yield requirement.unmet(

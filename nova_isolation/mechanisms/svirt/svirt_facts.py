@@ -18,6 +18,7 @@ import dataclasses
 import logging
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms.svirt import definition
 from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import facts
 from nova_isolation.model import printable
@@ -29,10 +30,6 @@ from nova_isolation.probes import selinux
 
 LOG = logging.getLogger(__name__)
 
-#: The models that ``any`` means. libvirt's third driver, dac, is plain Unix
-#: ownership, which no flavor needs to require.
-MODELS = ('selinux', 'apparmor')
-
 ENFORCING = 'enforcing'
 
 
@@ -41,8 +38,8 @@ class SvirtFacts:
     """The facts about libvirt's confinement.
 
     :ivar models: the model of libvirt's first driver; empty where that is
-        none of :data:`MODELS`. libvirt reports the label of its first driver
-        alone, so no other model can be verified.
+        none of ``definition.MODELS``. libvirt reports the label of its first
+        driver alone, so no other model can be verified.
     :ivar selinux: enforcing, permissive, disabled, unmounted; None: unknown
     :ivar policy: mls, mcs, plain; None: unknown or no SELinux
     :ivar apparmor: enforcing, complain, disabled; None: unknown
@@ -98,7 +95,7 @@ def measure(host: base.Host, allowed: Iterable[Iterable[str]]) -> SvirtFacts:
     drivers = libvirt_xml.security_models(host.capabilities())
     # libvirt adds dac by itself, after the drivers that it is told to use.
     first = next((m for m in drivers if m != 'dac'), None)
-    models = (first,) if first in MODELS else ()
+    models = (first,) if first in definition.MODELS else ()
     mode = _state(selinux.mode, host, first == 'selinux')
     on = mode in (ENFORCING, 'permissive')
     has_types = on and 'selinux' in models

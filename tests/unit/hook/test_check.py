@@ -22,6 +22,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from nova_isolation.hook import check
+from nova_isolation.hook import objections
 from nova_isolation.hook import script
 from nova_isolation.hook import trial
 from nova_isolation.mechanisms import registry
@@ -94,22 +95,22 @@ class ObjectionsTest(base.TestCase):
             + '">]>'
             + domain(SVIRT, '&e;')
         )
-        error = self.assertRaises(ValueError, check.objections, text)
+        error = self.assertRaises(ValueError, objections.of, text)
         self.assertIn('document type', str(error))
 
     def test_good(self):
         for name, xml in GOOD.items():
-            self.assertEqual([], check.objections(xml), name)
+            self.assertEqual([], objections.of(xml), name)
 
     def test_bad(self):
         for name, (xml, words) in BAD.items():
             if words == 'cannot be read':
-                self.assertRaises(ValueError, check.objections, xml)
+                self.assertRaises(ValueError, objections.of, xml)
             else:
-                self.assertIn(words, '\n'.join(check.objections(xml)), name)
+                self.assertIn(words, '\n'.join(objections.of(xml)), name)
 
     def test_the_way_out_of_each(self):
-        lines = check.objections(
+        lines = objections.of(
             domain({**SVIRT, 'isolation:x': 'y'}, FITTING.replace('own', 'a'))
         )
         self.assertEqual(
@@ -375,31 +376,106 @@ class ProgramTest(base.TestCase):
         self.passed(GOOD['untagged'])
         self.vetoed('could not be checked', GOOD['with its label'])
 
-    def test_no_nova_is_imported(self):
+    def imported(self, call):
+        """What a new Python process has imported after a call of the hook.
+
+        :returns: the names of modules and packages
+        """
         code = (
-            'import sys; from nova_isolation.hook import check; '
-            f'assert check.objections({BAD["no label"][0]!r}); '
-            'print(sorted({m.partition(".")[0] for m in sys.modules}))'
+            'import sys; sys.path += '
+            f'{[p for p in sys.path if p]!r}; {call}; print(*sys.modules)'
         )
         result = subprocess.run(
-            [sys.executable, '-c', code],
+            [sys.executable, '-I', '-S', '-c', code],
             capture_output=True,
             text=True,
             timeout=60,
         )
         self.assertEqual('', result.stderr)
-        self.assertIn("'nova_isolation'", result.stdout)
-        for name in (
-            'elftools',
-            'libvirt',
+        names = set(result.stdout.split())
+        self.assertIn('nova_isolation', names)
+        return names
+
+    def test_no_nova_is_imported(self):
+        self.assertFalse(
+            {
+                'elftools',
+                'libvirt',
+                'lxml',
+                'nova',
+                'oslo_config',
+                'oslo_log',
+                'requests',
+                'stevedore',
+            }
+            & self.imported(
+                'from nova_isolation.hook import objections; '
+                f'assert objections.of({BAD["no label"][0]!r})'
+            )
+        )
+
+    def test_nothing_slow_is_imported_for_a_guest_that_fits(self):
+        call = (
+            'from nova_isolation.hook import check; '
+            'assert check._objections({!r}) == []'
+        )
+        slow = {
+            'dataclasses',
+            'inspect',
+            'logging',
             'lxml',
-            'nova',
-            'oslo_config',
-            'oslo_log',
-            'requests',
-            'stevedore',
+            'nova_isolation.hook.objections',
+            'nova_isolation.mechanisms.registry',
+            'nova_isolation.model.requirements',
+            'typing',
+            'unicodedata',
+            'xml.etree',
+        }
+        everything = {
+            **SVIRT,
+            'isolation:hypervisor': 'kvm,qemu',
+            'isolation:qemu_absent': 'floppy',
+            'isolation:qemu_hardening': 'pie,nx',
+            'isolation:qemu_sandbox': 'True',
+            'isolation:certification': 'LSPP',
+            'isolation:attested': 'true',
+            'isolation:attested_pcrs': '17,18',
+        }
+        for label in ('', LABEL):
+            xml = domain(everything, FITTING.format(label=label))
+            self.assertFalse(slow & self.imported(call.format(xml)))
+        # Without a pattern or a label, nor these.
+        for key in ('type', '_pcrs', 'cert'):
+            everything = {k: v for k, v in everything.items() if key not in k}
+        xml = domain(everything, '<seclabel type="dynamic" model="selinux"/>')
+        names = self.imported(call.format(xml))
+        self.assertFalse((slow | {'re', 'enum', 'functools'}) & names)
+
+    def test_a_part_that_does_not_load(self):
+        # Whatever it is: the full check decides, and where that cannot, the
+        # guest does not start.
+        log = self.broken('import sys; from nova_isolation.hook import')
+        text = self.hook.read_text()
+        for gone, status in (
+            ('nova_isolation.hook.domain_tree', 1),
+            ('nova_isolation.mechanisms.svirt.definition', 1),
+            ('nova_isolation.mechanisms.svirt.extra_specs', 1),
+            ('nova_isolation.mechanisms.qemu.definition', 0),
         ):
-            self.assertNotIn(f"'{name}'", result.stdout)
+            self.hook.write_text(
+                text.replace(
+                    'from nova_isolation.hook import',
+                    f'sys.modules["{gone}"] = None; '
+                    'from nova_isolation.hook import',
+                )
+            )
+            specs = {**SVIRT, 'isolation:qemu_sandbox': 'true'}
+            xml = domain(specs, FITTING.format(label=LABEL))
+            found, error = self.run_hook(xml)
+            self.assertEqual(status, found, f'{gone}: {error}')
+            self.passed(GOOD['untagged'])
+            self.assertEqual(1, self.run_hook(BAD['no label'][0])[0], gone)
+        self.assertIn('domain_tree', log())
 
     @hypothesis.settings(max_examples=40)
     @hypothesis.given(

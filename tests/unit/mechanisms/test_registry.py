@@ -12,7 +12,6 @@
 
 """Tests of nova_isolation.mechanisms.registry."""
 
-import dataclasses
 import json
 import logging
 import os
@@ -269,8 +268,9 @@ class BuildTest(base.TestCase):
             {'compatible': (('a',),)}, {'compatible': (('a', 5),)},
             {'compatible': (('a', (5,)),)}, {'compatible': ((5, ('b',)),)},
         ):  # fmt: skip
+            changed = vocabulary.ExtraSpec(**{**vars(row), **members})
             self.refused(
-                variant(extra_specs=(dataclasses.replace(row, **members),)),
+                variant(extra_specs=(changed,)),
                 'Error: ',
             )
 
@@ -615,11 +615,13 @@ class EntryPointsTest(base.TestCase):
 
     def test_claims_a_reserved_key(self):
         module = """
-            import dataclasses
+            from nova_isolation.model import vocabulary
             from tests.unit.mechanisms import examples
             class Mechanism(examples.LockdownMechanism):
                 extra_specs = tuple(
-                    dataclasses.replace(s, key='isolation:xsm_boot')
+                    vocabulary.ExtraSpec(
+                        **{**vars(s), 'key': 'isolation:xsm_boot'}
+                    )
                     for s in examples.LockdownMechanism.extra_specs
                 )
             """

@@ -110,6 +110,21 @@ class VocabularyTest(base.TestCase):
         self.refused('', row(example='A'))
         self.refused('', row(pattern=''))
 
+    def test_a_word_with_a_comma(self):
+        self.refused('with a comma', row(values=('a', 'b,c'), several=True))
+
+    def test_a_row_does_not_change(self):
+        one = row()
+        self.assertRaises(AttributeError, setattr, one, 'pattern', '.*')
+        self.assertEqual('[a-z]+', one.pattern)
+
+    def test_rows_are_compared_by_what_they_say(self):
+        self.assertEqual(row(), row())
+        self.assertEqual(1, len({row(), row()}))
+        self.assertNotEqual(row(), row(several=True))
+        self.assertNotEqual(row(), 'isolation:own')
+        self.assertIn("pattern='[a-z]+'", repr(row()))
+
     def test_a_row_whose_pattern_is_none(self):
         self.assertRaises(
             re.error, vocabulary.Vocabulary, {'own': [row(pattern='[a')]}

@@ -106,11 +106,10 @@ class ParseTest(base.TestCase):
     """Labels taken apart."""
 
     def test_labels(self):
-        for text, (type_, categories, is_range) in LABELS.items():
+        for text, wanted in LABELS.items():
+            found = security_label.parse(text)
             self.assertEqual(
-                security_label.Label(type_, frozenset(categories), is_range),
-                security_label.parse(text),
-                text,
+                wanted, (found.type, found.categories, found.is_range), text
             )
 
     def test_no_labels(self):

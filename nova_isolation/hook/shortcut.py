@@ -1,0 +1,80 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The shortcut of the check: does this domain plainly fit its flavor?
+
+It asks the same functions that decide elsewhere, and asks them for a yes
+alone. Whatever is no plain yes is left to the full check, which also knows
+mechanisms of other packages and has the words of a refusal. Unit tests compare
+the two on generated domains.
+
+This module and what it imports must not import typing, dataclasses, logging
+and the like: each of them takes as long as Python takes to start.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from nova_isolation.hook import domain_tree
+from nova_isolation.host import domain_metadata
+from nova_isolation.mechanisms import built_in
+from nova_isolation.model import vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def fits(xml: str) -> bool:
+    """Return whether a domain plainly has what its flavor asks for.
+
+    :param xml: the domain's XML
+    :returns: True where the full check has no objection; False where it may
+        have one
+    :raises Exception: the XML cannot be read, a value is not allowed, or a
+        mechanism does not load; the full check has the words
+    """
+    if '<!DOCTYPE' in xml:
+        return False
+    domain: Any = domain_tree.parse(xml)
+    _, extra_specs = domain_metadata.of(domain)
+    ours = {
+        key: value
+        for key, value in extra_specs.items()
+        if vocabulary.is_ours(key)
+    }
+    if not ours:
+        return True
+    if any(map(vocabulary.without_colon, extra_specs)):
+        return False
+    owners = {vocabulary.named_after(key, built_in.NAMES) for key in ours}
+    rows: dict[str, vocabulary.ExtraSpec] = {}
+    for owner in owners:
+        if owner is None:
+            # A mechanism of another package may own the key.
+            return False
+        found = _import(owner, 'extra_specs').ROWS
+        rows.update({row.key: row for row in found})
+    words = {key: rows[key].parse(value) for key, value in ours.items()}
+    if any(
+        rows[key].missing(words) or rows[key].clashing(words) for key in words
+    ):
+        return False
+    return all(
+        _import(owner, 'definition').fits(domain, words) is True
+        for owner in owners
+    )
+
+
+def _import(mechanism: str | None, part: str) -> Any:
+    return importlib.import_module(built_in.module(str(mechanism), part))
