@@ -470,12 +470,16 @@ class Processes:
         for pid, domain in self._domains.items():
             if path == f'{RUN_DIR}/{domain.name()}.pid':
                 return f'{pid}\n'
+        if path == '/proc/sys/kernel/random/boot_id':
+            return '00000000-0000-4000-8000-00000000b007\n'
         raise FileNotFoundError(path)
 
     def read_process(self, pid: int, name: str, proc: str = '/proc') -> str:
         """In place of privileged.read_process."""
         if pid not in self._domains:
             raise FileNotFoundError(f'{proc}/{pid}/{name}')
+        if name == 'stat':
+            return f'{pid} (qemu-kvm) S ' + ' '.join(map(str, range(4, 30)))
         return _proc(self._domains[pid], name)
 
     def executable(self, pid: int, proc: str = '/proc') -> program.Identity:

@@ -140,6 +140,18 @@ class Hypervisor(abc.ABC):
         :raises Exception: the hypervisor cannot be asked now
         """
 
+    def boot(self, guest: base.Guest) -> str:
+        """Name this run of a guest as no other run is ever named.
+
+        For evidence (:class:`nova_isolation.evidence.statement.Subject`).
+
+        :param guest: what :meth:`guest` returned
+        :returns: 32 hexadecimal digits, which say nothing about the host
+        :raises Exception: the guest has ended, or this stack cannot name its
+            runs; there is no evidence then
+        """
+        raise NotImplementedError
+
     @abc.abstractmethod
     def pause(self, handle: typing.Any) -> None:
         """Pause a running guest.

@@ -47,6 +47,10 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             shared or self.shared(),
         )
 
+    def boot(self, guest: base.Guest) -> str:
+        """See the base class."""
+        return typing.cast(running_guest.RunningGuest, guest).boot()
+
     def shared(self) -> process_labels.ProcessLabels:
         """See the base class."""
         return process_labels.ProcessLabels(
