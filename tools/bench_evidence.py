@@ -235,10 +235,11 @@ def _run(options: argparse.Namespace, folder: pathlib.Path) -> int:
     for one in answered[:: max(len(answered) // 100, 1)]:
         receipts.loads(one).open([signer.public_key])
     rate = len(answered) / took
+    each = busy / max(len(answered), 1) * 1e3
     print(
-        f'{len(answered)} statements of {options.hosts} hosts in {took:.1f} s: '
-        f'{rate:.0f}/s; {busy / max(len(answered), 1) * 1e3:.2f} ms of processor '
-        f'time each; load {os.getloadavg()[0]:.1f}'
+        f'{len(answered)} statements of {options.hosts} hosts in '
+        f'{took:.1f} s: {rate:.0f}/s; {each:.2f} ms of processor time each; '
+        f'load {os.getloadavg()[0]:.1f}'
     )
     if not options.database:
         stored.close()
