@@ -277,7 +277,7 @@ def main() -> int:
     given = parser.parse_args()
     if _ARENAS not in os.environ:
         # As the unit of the service has it; read when a process begins.
-        os.execve(
+        os.execve(  # noqa: S606  # nosec B606
             sys.executable,
             [sys.executable, *sys.argv],
             {**os.environ, _ARENAS: '2'},
