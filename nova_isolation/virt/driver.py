@@ -121,6 +121,8 @@ class IsolationDriver(
     @signatures.override
     def emit_event(self, event: typing.Any) -> None:
         """See Nova's driver. Runs on the thread of libvirt's events."""
+        # Nova's compute manager asks the database on this thread.
+        self._arrivals.handle(event)
         if self._watch is not None and watch_thread.is_start(event):
             self._watch.wake(event.get_instance_uuid())
         super().emit_event(event)

@@ -372,19 +372,23 @@ class Guard:
         return subject
 
     def examine(
-        self, handle: typing.Any, request: guest_request.GuestRequest
+        self,
+        handle: typing.Any,
+        request: guest_request.GuestRequest,
+        measured: measurement.Measurement | None = None,
+        shared: typing.Any = None,
     ) -> verification.Verification:
-        """Verify a guest that runs, for somebody who asks. Reports nothing.
-
-        The host is measured after the question: what is answered is true
-        now.
+        """Verify a guest. Reports nothing.
 
         :param handle: the guest
         :param request: what is asked for the guest
+        :param measured: the facts that count; None: the host is measured
+            after the question, so that what is answered is true now
+        :param shared: see :meth:`.hypervisor.Hypervisor.guest`
         :raises Exception: the hypervisor cannot be asked
         """
-        guest = self.hypervisor.guest(handle)
-        return self.verify(guest, request, self.measure())
+        guest = self.hypervisor.guest(handle, shared)
+        return self.verify(guest, request, measured or self.measure())
 
     def power_off(
         self, handle: typing.Any, request: guest_request.GuestRequest
