@@ -126,7 +126,7 @@ def _run(name: str, state: Path | None) -> list[bench_report.Row]:
         ).returncode
         if not file.exists():
             raise RuntimeError(f'it ended with {status} and no figures')
-        return bench_report.read(name, file)
+        return bench_report.read(file)
 
 
 if __name__ == '__main__':
