@@ -97,6 +97,8 @@ class Guard:
         self._mechanisms = mechanisms
         self._calls = bounded_calls.BoundedCalls(options.measure_timeout)
         self._newest = newest_measurement.NewestMeasurement(self.measure)
+        #: why the subject of a guest could not be read last; '': it could
+        self._subject_failure = ''
 
     @property
     def enforces(self) -> bool:
@@ -350,16 +352,24 @@ class Guard:
             )
 
         try:
-            return self._calls.call(('subject', guest.uuid), read)
-        except base.FAILURES:
-            # The guest runs all the same, and nothing is stated of it.
-            LOG.warning(
+            subject = self._calls.call(('subject', guest.uuid), read)
+        except base.FAILURES as error:
+            # The guest runs all the same, and nothing is stated of it. What
+            # ails all guests is said once.
+            failure = type(error).__name__
+            LOG.log(
+                logging.DEBUG
+                if failure == self._subject_failure
+                else logging.WARNING,
                 'There is no statement about the guest, because its run or '
                 'its XML cannot be read',
                 exc_info=True,
                 instance_uuid=guest.uuid,
             )
+            self._subject_failure = failure
             return None
+        self._subject_failure = ''
+        return subject
 
     def examine(
         self,
