@@ -54,9 +54,10 @@ def main() -> None:
     parser.add_argument('--virt-type', default='qemu')
     parser.add_argument('--rounds', type=int, default=100)
     options = parser.parse_args()
+    opts.register(nova.conf.CONF)
     host = compute_host.ComputeHost(
         Connection(bench_lab.uri(options)),
-        opts.register(nova.conf.CONF),
+        nova.conf.CONF,
         options.virt_type,
         dict,
     )

@@ -33,11 +33,13 @@ from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors
+from nova_isolation.virt.guard import late_reports
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
@@ -55,6 +57,7 @@ class Guard:
     :ivar options: the ``[isolation]`` group
     :ivar hypervisor: the virtualization stack of this host
     :ivar reporter: gives the outcomes to the sinks
+    :ivar late_reports: does so for guests that were accepted and run
     :ivar attestation: what verifiers state of this and of other hosts
     :ivar deferred_power_off: guests that could not be powered off yet
     :ivar unended_starts: guests whose start is over, which could not be
@@ -82,6 +85,7 @@ class Guard:
         self.options = options
         self.hypervisor = hypervisor
         self.reporter = reporter
+        self.late_reports = late_reports.LateReports(reporter)
         self.attestation = attestation
         self.requests = guest_request.GuestRequests(mechanisms.vocabulary)
         self.deferred_power_off = deferred_power_off.DeferredPowerOff(
@@ -93,6 +97,7 @@ class Guard:
         self._host = host
         self._mechanisms = mechanisms
         self._calls = bounded_calls.BoundedCalls(options.measure_timeout)
+        self._admissions = admissions.Admissions()
         self._newest = newest_measurement.NewestMeasurement(self.measure)
 
     @property
@@ -158,9 +163,11 @@ class Guard:
             meet a requirement
         """
         started = timeutils.utcnow()
-        measured = self.offer(self.measure(), request.uuid)
+        fresh = self.measure()
+        measured = self.offer(fresh, request.uuid)
         unmet = self.decide(request, measured)
         if not unmet:
+            self._admissions.keep(request.uuid, fresh)
             return measured
         self._conclude(
             self._outcome(
@@ -187,7 +194,7 @@ class Guard:
             meet a requirement, or the XML cannot be changed as needed
         """
         started = timeutils.utcnow()
-        measured = self.admit(request)
+        measured = self._admitted(request) or self.admit(request)
         if measured is None or not self.enforces:
             return xml.text
         text, found = confinement.confine(
@@ -200,6 +207,20 @@ class Guard:
                 )
             )
         return text
+
+    def _admitted(
+        self, request: guest_request.GuestRequest
+    ) -> measurement.Measurement | None:
+        """The facts on which a guest was admitted moments ago.
+
+        :returns: None where there are none, or the guest is not to be admitted
+            on them now
+        """
+        kept = self._admissions.take(request.uuid)
+        if kept is None:
+            return None
+        measured = self.offer(kept, request.uuid)
+        return None if self.decide(request, measured) else measured
 
     def launch(
         self,
@@ -242,8 +263,9 @@ class Guard:
         except BaseException:
             self.power_off(handle, request)
             raise
-        # After the guest runs: sinks ask the conductor, which can be slow.
-        self.reporter.report(verified)
+        # After the guest runs, and Nova does not wait for it: sinks ask the
+        # conductor, which can be slow.
+        self.late_reports.add(verified)
         return result
 
     def resume(
@@ -264,7 +286,7 @@ class Guard:
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
         self.end_start(handle, request)
-        self.reporter.report(verified)
+        self.late_reports.add(verified)
 
     def _begin_start(
         self, handle: typing.Any, request: guest_request.GuestRequest

@@ -23,6 +23,7 @@ from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
 from nova_isolation.model import traits
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import outcome
@@ -66,12 +67,15 @@ class TestCase(base.TestCase):
         self.handle.state = 'running'
 
     def launch(self, pause=False):
-        return self.guard.launch(
+        result = self.guard.launch(
             self.handle, self.request, pause, self.start, self.go_on
         )
+        self.guard.late_reports.wait(60)
+        return result
 
     def resume(self):
         self.guard.resume(self.handle, self.request, self.go_on)
+        self.guard.late_reports.wait(60)
 
 
 class NovaConfigTest(base.TestCase):
@@ -229,6 +233,100 @@ class ConfineTest(TestCase):
         )
         self.assertEqual((('qemu', error),), found.failures)
         self.assertEqual([('decide', 'refused')], self.sink.results)
+
+
+class AdmittedTest(TestCase):
+    """Facts that two decisions share, and what changes between them."""
+
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        clock = mock.Mock(monotonic=lambda: self.now)
+        patch = mock.patch.object(admissions, 'time', clock)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.measured = 0
+        self.host = fakes.host()
+        self.make(a_host=self.host)
+        fresh = self.guard.measure
+
+        def measure():
+            self.measured += 1
+            return fresh()
+
+        self.guard.measure = measure
+
+    def confine(self):
+        return self.guard.confine(domain_xml.DomainXml(XML), self.request)
+
+    def weaken(self):
+        """Let the host be one that meets nothing, from now on."""
+        self.host._emulator = fakes.host(emulator=None)._emulator
+
+    def test_one_measurement_before_the_start_and_one_after_it(self):
+        self.guard.admit(self.request)
+        self.assertEqual(XML, self.confine())
+        self.assertEqual(1, self.measured)
+        self.launch()
+        self.assertEqual(2, self.measured)
+        self.assertEqual('running', self.handle.state)
+
+    def test_each_definition_has_an_admission_of_its_own(self):
+        self.guard.admit(self.request)
+        self.confine()
+        self.confine()
+        self.assertEqual(2, self.measured)
+        self.request = fakes.request('f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0002')
+        self.confine()
+        self.assertEqual(3, self.measured)
+
+    def test_facts_that_are_too_old(self):
+        self.guard.admit(self.request)
+        self.now += 5.1
+        self.weaken()
+        self.assertRaises(exception.GuestRefused, self.confine)
+        self.assertEqual(2, self.measured)
+
+    def test_the_host_changes_after_the_admission(self):
+        self.guard.admit(self.request)
+        self.weaken()
+        self.confine()
+        # It is found before the guest has executed an instruction.
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
+        self.assertEqual([('verify', 'refused')], self.sink.results)
+
+    def test_the_host_changes_while_the_guest_is_started(self):
+        self.guard.admit(self.request)
+        self.confine()
+        start = self.start
+
+        def start_and_change(paused):
+            self.weaken()
+            return start(paused)
+
+        self.start = start_and_change
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
+
+    def test_another_guest_violates_after_the_admission(self):
+        self.guard.admit(self.request)
+        self.guard.violations.add(
+            mock.Mock(uuid='another', unmet=(), mechanisms=frozenset({'qemu'}))
+        )
+        self.assertRaises(exception.GuestRefused, self.confine)
+        # The refusal is based on facts that were measured for it.
+        self.assertEqual(2, self.measured)
+
+    def test_nothing_is_left_behind(self):
+        for number in range(100):
+            self.guard.admit(fakes.request(f'guest-{number}'))
+        self.assertEqual(100, len(self.guard._admissions._kept))
+        self.now += 5.1
+        self.guard.admit(self.request)
+        self.assertEqual([self.request.uuid], [*self.guard._admissions._kept])
 
 
 class LaunchTest(TestCase):
