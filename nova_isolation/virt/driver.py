@@ -56,9 +56,6 @@ attestation_opts.register(CONF)
 _FIRST_STATEMENTS = 5.0
 
 #: Seconds that Nova's periodic task waits for a measurement of the host.
-#: Seconds for which the end of the service waits for its last reports.
-_LAST_REPORTS = 5.0
-
 _MEASUREMENT = 5.0
 
 
@@ -115,7 +112,6 @@ class IsolationDriver(
         if self._watch is not None:
             self._watch.stop()
         self._attestation.stop()
-        self.guard.late_reports.wait(_LAST_REPORTS)
         super().cleanup_host(host)
 
     @signatures.override

@@ -126,7 +126,6 @@ class TestCase(base.ServersTestBase):
         if hasattr(driver, 'guard'):
             for pending in (driver._late_faults, self.power_offs(hostname)):
                 self.addCleanup(pending.work.stop)
-            self.addCleanup(driver.guard.late_reports.wait, 60)
         return hostname
 
     def driver(self, host: str) -> typing.Any:
@@ -232,7 +231,6 @@ class TestCase(base.ServersTestBase):
         self, server: dict[str, typing.Any], name: str
     ) -> list[dict[str, typing.Any]]:
         """The instance action events of a name, the oldest first."""
-        self.wait_reported()
         return [
             event
             for action in self.api.get_instance_actions(server['id'])
@@ -243,12 +241,6 @@ class TestCase(base.ServersTestBase):
             )
             if event['event'] == name
         ]
-
-    def wait_reported(self) -> None:
-        """Wait until each host has reported what runs there."""
-        for host in self.computes:
-            if hasattr(self.driver(host), 'guard'):
-                self.guard(host).late_reports.wait(60)
 
     def assertEvent(
         self, event: dict[str, typing.Any], result: str, host: str

@@ -39,7 +39,6 @@ from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors
-from nova_isolation.virt.guard import late_reports
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
@@ -49,6 +48,9 @@ from nova_isolation.virt.guard import violations
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds for which the start of a guest waits until it is reported.
+_REPORT = 5.0
+
 
 class Guard:
     """Guards the guests of one compute host.
@@ -57,7 +59,6 @@ class Guard:
     :ivar options: the ``[isolation]`` group
     :ivar hypervisor: the virtualization stack of this host
     :ivar reporter: gives the outcomes to the sinks
-    :ivar late_reports: does so for guests that were accepted and run
     :ivar attestation: what verifiers state of this and of other hosts
     :ivar deferred_power_off: guests that could not be powered off yet
     :ivar unended_starts: guests whose start is over, which could not be
@@ -85,7 +86,6 @@ class Guard:
         self.options = options
         self.hypervisor = hypervisor
         self.reporter = reporter
-        self.late_reports = late_reports.LateReports(reporter)
         self.attestation = attestation
         self.requests = guest_request.GuestRequests(mechanisms.vocabulary)
         self.deferred_power_off = deferred_power_off.DeferredPowerOff(
@@ -259,13 +259,15 @@ class Guard:
             verified = self._verify(handle, request, outcome.POWER_OFF)
             if not pause:
                 resume()
-                self.end_start(handle, request)
         except BaseException:
             self.power_off(handle, request)
             raise
-        # After the guest runs, and Nova does not wait for it: sinks ask the
-        # conductor, which can be slow.
-        self.late_reports.add(verified)
+        self._report_beside(
+            verified,
+            (lambda: None)
+            if pause
+            else lambda: self.end_start(handle, request),
+        )
         return result
 
     def resume(
@@ -285,8 +287,24 @@ class Guard:
         """
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
-        self.end_start(handle, request)
-        self.late_reports.add(verified)
+        self._report_beside(verified, lambda: self.end_start(handle, request))
+
+    def _report_beside(
+        self, verified: outcome.Outcome, note: Callable[[], None]
+    ) -> None:
+        """Report a guest that was accepted, and do something meanwhile.
+
+        Only after the guest runs: some sinks ask the conductor, which can be
+        slow. Neither waits for the other, and Nova goes on when both are
+        done, so the event is there when the server is shown as active. A
+        conductor that is away is not waited for longer than some seconds.
+
+        :param verified: the outcome
+        :param note: what else is to be done, which raises nothing
+        """
+        reporting = self.reporter.begin(verified)
+        note()
+        reporting.wait(_REPORT)
 
     def _begin_start(
         self, handle: typing.Any, request: guest_request.GuestRequest

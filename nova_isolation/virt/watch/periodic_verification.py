@@ -24,9 +24,9 @@ from oslo_utils import timeutils
 from nova_isolation.host import measurement
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome
-from nova_isolation.virt.guard import report_queue
 from nova_isolation.virt.guard import violations
 from nova_isolation.virt.watch import reaction
+from nova_isolation.virt.watch import report_queue
 from nova_isolation.virt.watch import running_guests
 
 LOG = logging.getLogger(__name__)

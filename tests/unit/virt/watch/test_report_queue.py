@@ -15,8 +15,8 @@
 from unittest import mock
 
 from nova_isolation.virt.guard import outcome
-from nova_isolation.virt.guard import report_queue
 from nova_isolation.virt.guard import sink
+from nova_isolation.virt.watch import report_queue
 from tests.unit import base
 from tests.unit.virt import fakes
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Outcomes that wait until what is more urgent is done."""
+"""Outcomes that wait until the watch has done what is more urgent."""
 
 import collections
 
