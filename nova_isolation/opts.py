@@ -206,6 +206,37 @@ Services: nova-compute.
     ),
 ]
 
+_ARRIVAL = [
+    cfg.BoolOpt(
+        'resume_at_arrival',
+        default=False,
+        help="""
+Resume a tagged guest as soon as it arrives by live migration.
+
+With False a tagged guest that arrives stays paused until Nova on the source
+has ended the migration, which takes a second or two.
+
+With True this host verifies the guest while its memory is copied, verifies it
+again when it has arrived, and resumes it at once. The guest then stands still
+about as long as an untagged one. If that cannot be done, the guest is verified
+and resumed as with False.
+
+False is the safer value. If the connection between the two libvirt daemons
+breaks in the moment in which the destination answers that the guest has
+arrived, the libvirt of the source takes the migration for failed and lets the
+guest run there again. A guest that waits paused on the destination then does
+not run twice. With True it may run on both hosts, as an untagged guest may in
+any case, and damage a disk that both hosts use. Set True where such a break is
+acceptable, or where a lock manager of libvirt (``lock_manager`` in qemu.conf)
+protects the disks.
+
+The value on the destination counts.
+
+Services: nova-compute.
+""",
+    ),
+]
+
 _WATCH = [
     cfg.IntOpt(
         'verify_interval',
@@ -291,7 +322,7 @@ Services: nova-compute.
     ),
 ]
 
-_ALL = _DECIDING + _SCHEDULER + _COMPUTE + _WATCH
+_ALL = _DECIDING + _SCHEDULER + _COMPUTE + _ARRIVAL + _WATCH
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:

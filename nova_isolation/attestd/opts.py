@@ -16,6 +16,8 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation.attestd import listener_opts
+
 GROUP = cfg.OptGroup(
     'attestd',
     title='Options of nova-isolation-attestd',
@@ -28,38 +30,23 @@ group of its provider.
 )
 
 _SNAPSHOT = [
-    cfg.HostAddressOpt(
-        'bind',
-        default='127.0.0.1',
-        help="""
-Address on which the daemon listens.
-""",
-    ),
-    cfg.PortOpt(
-        'port',
-        default=8899,
-        min=1,
-        help="""
-Port for schedulers and compute services. The port always uses TLS.
-""",
-    ),
-    cfg.StrOpt(
-        'cert_file',
-        default='',
-        help="""
-File with the certificate (PEM) of the daemon, followed by the intermediate
-CAs.
-""",
-    ),
-    cfg.StrOpt(
-        'key_file',
-        default='',
-        help="""
-File with the private key (PEM, without a passphrase) of cert_file.
+    *listener_opts.make(
+        'daemon',
+        8899,
+        'Port for schedulers and compute services. The port always uses TLS.',
+        1000,
+        """\
+Each nova-scheduler process and each nova-compute that uses this daemon is
+connected all the time. If all places are taken, the client with most
+connections gives way: the connections of one address with one certificate
+count together. A further connection of that client is refused (503).
 
-The key is used only if nobody but the user of the daemon, or root, can read
-the file: with this key anybody could send false verdicts to the schedulers.
-""",
+The daemon needs about 460 file descriptors more than this value, or 330 and a
+quarter of this value if that is more. It does not start if its limit
+(``LimitNOFILE`` of a systemd unit) is lower.""",
+        key_help=(
+            'with this key anybody could send false verdicts to the schedulers'
+        ),
     ),
     cfg.StrOpt(
         'client_ca_file',
@@ -69,23 +56,6 @@ File with the CA certificates (PEM) that sign the certificates of clients.
 
 Empty: each client that can connect may read the snapshot. The snapshot
 contains which hosts are attested, and no secret.
-""",
-    ),
-    cfg.IntOpt(
-        'max_clients',
-        default=1000,
-        min=2,
-        help="""
-How many clients may be connected at once.
-
-Each nova-scheduler process and each nova-compute that uses this daemon is
-connected all the time. If all places are taken, the client with most
-connections gives way: the connections of one address with one certificate
-count together. A further connection of that client is refused (503).
-
-The daemon needs about 460 file descriptors more than this value, or 330 and a
-quarter of this value if that is more. It does not start if its limit
-(``LimitNOFILE`` of a systemd unit) is lower.
 """,
     ),
 ]

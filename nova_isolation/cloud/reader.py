@@ -12,9 +12,13 @@
 
 """Reads the whole cloud from Nova's databases: API database and all cells."""
 
+from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent import futures
 import dataclasses
 import logging
 import time
+import typing
 
 from oslo_db import exception as db_exception
 from oslo_utils import strutils
@@ -24,12 +28,19 @@ from nova_isolation.cloud import compute_nodes
 from nova_isolation.cloud import flavors
 from nova_isolation.cloud import placement_traits
 from nova_isolation.cloud import servers
+from nova_isolation.host import bounded_calls
 from nova_isolation.model import errors
 from nova_isolation.model import printable
 from nova_isolation.report import picture
 from nova_isolation.report import server
 
 LOG = logging.getLogger(__name__)
+
+#: How many cells are read at once.
+_CELLS_AT_ONCE = 8
+
+#: Seconds that the reading of a cell may take by default.
+_CELL_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,20 +60,27 @@ class CloudReader:
 
     A cell that cannot be read does not hide the others: its hosts of the last
     reading are kept, in a state that says that Nova cannot use them, as the
-    scheduler does not use a cell that does not answer.
+    scheduler does not use a cell that does not answer. The cells are read at
+    the same time, so one whose database hangs does not delay the others for
+    longer than the limit, and it occupies one thread until its reading ends.
     """
 
     def __init__(
         self,
         cell_connection: str = '',
+        cell_seconds: float = _CELL_SECONDS,
         placement_patience: float = placement_traits.PATIENCE,
     ) -> None:
         """:param cell_connection: see
-        :func:`nova_isolation.cloud.cells.connection`
+            :func:`nova_isolation.cloud.cells.connection`
+
+        :param cell_seconds: how long the reading of a cell may take
         :param placement_patience: for how many seconds a reading waits for
             placement; whoever reads once only has no later answer to hope for
         """
         self._connection = cell_connection
+        self._cell_seconds = cell_seconds
+        self._calls = bounded_calls.BoundedCalls(cell_seconds)
         #: UUID of a cell -> what it held when it was last read
         self._last: dict[str, _Cell] = {}
         self._traits = placement_traits.KeptTraits(patience=placement_patience)
@@ -86,17 +104,12 @@ class CloudReader:
         nodes: list[picture.ComputeNode] = []
         tagged: list[server.Server] = []
         unread = []
-        for cell in mappings:
-            try:
-                read = _Cell(
-                    compute_nodes.of_cell(cell), servers.of_cell(cell)
-                )
+        for cell, read in zip(mappings, self._read_all(mappings), strict=True):
+            if isinstance(read, _Cell):
                 self._last[cell.uuid] = read
                 nodes += read.nodes
-            except Exception as error:
-                # The database of one cell may be away in many ways.
-                name = compute_nodes.cell_name(cell)
-                reason = why(error)
+            else:
+                name, reason = compute_nodes.cell_name(cell), read
                 LOG.warning(
                     'Cell %(cell)s cannot be read, so its hosts count as '
                     'unusable: %(reason)s',
@@ -122,6 +135,39 @@ class CloudReader:
             held,
             trouble,
         )
+
+    def _read_all(
+        self, mappings: Sequence[typing.Any]
+    ) -> Iterable[_Cell | str]:
+        """Read cells.
+
+        :returns: for each cell what it holds, or why it cannot be read
+        """
+        if not mappings:
+            return []
+        # Each of these threads ends in time, because none waits for longer
+        # than the limit for the thread that reads.
+        with futures.ThreadPoolExecutor(
+            min(len(mappings), _CELLS_AT_ONCE), 'isolation-cell'
+        ) as pool:
+            return list(pool.map(self._read_one, mappings))
+
+    def _read_one(self, cell: typing.Any) -> _Cell | str:
+        try:
+            return self._calls.call(
+                f'cell {cell.uuid}',
+                lambda: _Cell(
+                    compute_nodes.of_cell(cell), servers.of_cell(cell)
+                ),
+            )
+        except TimeoutError:
+            return (
+                'its database has not answered within '
+                f'{self._cell_seconds:g} s'
+            )
+        except Exception as error:
+            # The database of one cell may be away in many ways.
+            return why(error)
 
 
 def compute_nodes_of_all_cells() -> list[picture.ComputeNode]:

@@ -16,7 +16,7 @@ calls the decision that the scheduler calls. Its configuration is a file of its
 own, because nova.conf has accounts that may write.
 """
 
-import sys
+from collections.abc import Callable
 
 from nova import config as nova_config
 from nova import objects
@@ -24,14 +24,12 @@ from nova import rpc
 import nova.conf
 from nova.db.api import api as api_database
 from nova.db.main import api as main_database
-from oslo_config import cfg
-from oslo_log import log
 
 from nova_isolation.cloud import cells
 from nova_isolation.cloud import flavors
 from nova_isolation.cloud import live_servers
 from nova_isolation.cloud import reader
-from nova_isolation.model import errors
+from nova_isolation.cmd import daemon_command
 from nova_isolation.report import audit
 from nova_isolation.service import opts
 
@@ -40,8 +38,13 @@ CONF = nova.conf.CONF
 #: Seconds that placement may take, unless [placement] timeout says otherwise.
 _PLACEMENT_SECONDS = 10
 
-_PROG = 'nova-isolation-api'
-_CONFIG = '/etc/nova-isolation-api/api.conf'
+#: The reading of a cell may take this part of [isolation_api]
+#: picture_max_age, so that a cell that hangs makes no picture too old.
+_CELL_PART = 4
+
+_PROGRAM = daemon_command.Program(
+    'nova-isolation-api', '/etc/nova-isolation-api/api.conf', 'api'
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,33 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
     :returns: 0 after SIGTERM or SIGINT; 2 if the service cannot work as
         configured
     """
-    log.register_options(CONF)
     nova_config.set_lib_defaults()
-    log.set_defaults(
-        default_log_levels=[
-            *log.get_default_log_levels(),
-            'uvicorn=WARNING',
-            'asyncio=WARNING',
-        ]
-    )
-    try:
-        # Here and not above, to report a missing package like other errors.
-        from nova_isolation.service import daemon
-    except ImportError as error:
-        return _fail(
-            f'{error}. Install nova-isolation[api], which requires the '
-            'packages of this service.'
-        )
-    try:
-        CONF(
-            sys.argv[1:] if arguments is None else arguments,
-            project='nova-isolation',
-            prog=_PROG,
-            default_config_files=[_CONFIG],
-            # Not those of Nova, whose files have accounts that may write.
-            default_config_dirs=[],
-        )
-        log.setup(CONF, _PROG)
+    return daemon_command.run(_PROGRAM, CONF, arguments, _load)
+
+
+def _load() -> Callable[[], None]:
+    from nova_isolation.service import daemon
+
+    def serve() -> None:
         # A placement that hangs must not keep the cloud from being read.
         CONF.set_default('timeout', _PLACEMENT_SECONDS, 'placement')
         # Also registers options that Nova's cell mappings need.
@@ -89,18 +73,15 @@ def main(arguments: list[str] | None = None) -> int:
         cell_connection = options.cell_connection
         daemon.Daemon(
             CONF,
-            reader.CloudReader(cell_connection).read,
+            reader.CloudReader(
+                cell_connection, options.picture_max_age / _CELL_PART
+            ).read,
             live_servers.LiveServers(lambda: cells.every(cell_connection)),
             flavors.find,
             audit.Configuration(_filters()),
         ).run()
-    except (
-        cfg.Error,
-        errors.IsolationError,
-        log.LogConfigError,
-    ) as error:
-        return _fail(' '.join(str(error).split()))
-    return 0
+
+    return serve
 
 
 def _filters() -> tuple[str, ...] | None:
@@ -112,8 +93,3 @@ def _filters() -> tuple[str, ...] | None:
     if not location.location.is_user_controlled:
         return None
     return tuple(CONF.filter_scheduler.enabled_filters)
-
-
-def _fail(why: str) -> int:
-    print(f'{_PROG}: {why}', file=sys.stderr)
-    return 2

@@ -16,15 +16,15 @@ and compute services, so that only the daemon needs the key that the verifiers
 accept. The daemon needs neither Nova nor the configuration of Nova.
 """
 
-import sys
+from collections.abc import Callable
 
 from oslo_config import cfg
-from oslo_log import log
 
-from nova_isolation.model import errors
+from nova_isolation.cmd import daemon_command
 
-_PROG = 'nova-isolation-attestd'
-_CONFIG = '/etc/nova-isolation/attestd.conf'
+_PROGRAM = daemon_command.Program(
+    'nova-isolation-attestd', '/etc/nova-isolation/attestd.conf', 'attestd'
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,41 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         configured
     """
     conf = cfg.ConfigOpts()
-    log.register_options(conf)
-    log.set_defaults(
-        default_log_levels=[
-            *log.get_default_log_levels(),
-            'uvicorn=WARNING',
-            'asyncio=WARNING',
-        ]
-    )
-    try:
-        # Here and not above, to report a missing package like other errors.
+
+    def load() -> Callable[[], None]:
         from nova_isolation.attestd import daemon
-    except ImportError as error:
-        return _fail(
-            f'{error}. Install nova-isolation[attestd], which requires the '
-            'packages of this daemon.'
-        )
-    try:
-        conf(
-            sys.argv[1:] if arguments is None else arguments,
-            project='nova-isolation',
-            prog=_PROG,
-            default_config_files=[_CONFIG],
-            default_config_dirs=[],
-        )
-        log.setup(conf, _PROG)
-        daemon.Daemon(conf).run()
-    except (
-        cfg.Error,
-        errors.IsolationError,
-        log.LogConfigError,
-    ) as error:
-        return _fail(' '.join(str(error).split()))
-    return 0
 
+        return lambda: daemon.Daemon(conf).run()
 
-def _fail(why: str) -> int:
-    print(f'{_PROG}: {why}', file=sys.stderr)
-    return 2
+    return daemon_command.run(_PROGRAM, conf, arguments, load)

@@ -29,6 +29,7 @@ from oslo_config import cfg
 from nova_isolation import opts
 from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.cmd import error
+from nova_isolation.cmd import evidence_key
 from nova_isolation.cmd import explain
 from nova_isolation.cmd import metadefs
 from nova_isolation.mechanisms import registry
@@ -38,7 +39,7 @@ CONF = nova.conf.CONF
 #: The commands. Each is a module with ``add(subparsers)``, which adds a parser
 #: whose default ``run`` takes the parsed arguments and returns the exit
 #: status. It may raise CommandError.
-COMMANDS = (explain, metadefs)
+COMMANDS = (evidence_key, explain, metadefs)
 
 
 def _add_commands(subparsers: typing.Any) -> None:

@@ -31,9 +31,6 @@ from nova_isolation.model import requirements
 #: Name of a mechanism -> what a third party reports about a host.
 Evidence = Mapping[str, evidences.Evidence]
 
-#: What is wanted where the facts as a whole cannot be read.
-_READABLE = f'facts of schema {facts.VERSION}'
-
 
 def decide(
     wanted: requirements.Requirements,
@@ -98,7 +95,8 @@ def at_age(
 
 def _is_unreadable(unmet: reasons.Unmet) -> bool:
     """Whether the facts as a whole could not be read."""
-    return not unmet.key and unmet.wanted == _READABLE
+    # A mechanism that cannot read its own section names an extra spec.
+    return not unmet.key and unmet.code in facts.UNREADABLE
 
 
 def _unmet(
@@ -116,7 +114,7 @@ def _unmet(
         yield reasons.Unmet(
             error.reason.code,
             '',
-            _READABLE,
+            f'facts of schema {facts.VERSION}',
             error.found,
         )
         return

@@ -70,7 +70,7 @@ DAEMON_FILE = 'driver.pid'
 Sent = Sequence[tuple[str, Sequence[int] | None]]
 
 #: What is read of a process.
-_OF_PROCESS = ('attr/current', 'cmdline', 'comm', 'status')
+_OF_PROCESS = ('attr/current', 'cmdline', 'comm', 'stat', 'status')
 
 #: Seconds after which an entry point counts as one that hangs although it has
 #: a limit of its own.
@@ -124,7 +124,7 @@ def read_process(pid: int, name: str, proc: str = procfs.PROC) -> str:
     """Return the text of a file about a process.
 
     :param pid: the process id
-    :param name: attr/current, cmdline, comm or status
+    :param name: attr/current, cmdline, comm, stat or status
     :param proc: where /proc is mounted
     :raises nova_isolation.model.sight.Unseen: /proc hides the process, and
         there is no helper

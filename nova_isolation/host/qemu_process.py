@@ -101,5 +101,15 @@ class QemuProcess:
         """
         return privileged.identities(self.pid, paths, self._proc)
 
+    def started(self) -> int:
+        """Return when the process began, in clock ticks after the boot.
+
+        :raises ValueError: the kernel does not say
+        """
+        # Field 22 of stat (proc(5)). The second is the name of the program in
+        # parentheses, which may contain anything.
+        fields = self._read('stat').rpartition(')')[2].split()
+        return int(fields[19]) if len(fields) > 19 else int('')
+
     def _read(self, name: str) -> str:
         return privileged.read_process(self.pid, name, self._proc)

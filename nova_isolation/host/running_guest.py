@@ -13,8 +13,10 @@
 """A started guest, as the mechanisms verify it."""
 
 import functools
+import hashlib
 import typing
 
+from nova_isolation.host import privileged
 from nova_isolation.host import process_labels
 from nova_isolation.host import qemu_process
 from nova_isolation.mechanisms import base
@@ -67,6 +69,22 @@ class RunningGuest(base.Guest):
         :raises OSError, ValueError: the process cannot be found
         """
         return self._process
+
+    def boot(self) -> str:
+        """Name this run of the guest as no other run is ever named.
+
+        The kernel numbers its own boot at random, and does not start two
+        processes of one number within one tick.
+
+        :returns: 32 hexadecimal digits, which say nothing about the host
+        :raises OSError, ValueError: the process has ended
+        """
+        kernel = privileged.read(
+            f'{self._proc}/sys/kernel/random/boot_id'
+        ).strip()
+        process = self._process
+        name = f'{kernel} {self.uuid} {process.pid} {process.started()}'
+        return hashlib.sha256(name.encode()).hexdigest()[:32]
 
     @functools.cached_property
     def _process(self) -> qemu_process.QemuProcess:

@@ -65,6 +65,13 @@ class Answer(typing.NamedTuple):
     at: float
 
 
+class _Request(typing.NamedTuple):
+    method: str
+    url: str
+    headers: Mapping[str, str] | None
+    body: bytes | None = None
+
+
 class Client:
     """Sends requests to one server.
 
@@ -133,17 +140,37 @@ class Client:
             usable answer: the certificate is not trusted, the answer is
             incomplete, too long or too late, or the clocks differ
         """
+        return self._send(_Request('GET', url, headers), timeout)
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Send a POST request that does nothing more when it comes twice.
+
+        It is repeated as :meth:`get` is, so the server may have carried it
+        out before.
+
+        :param url: https://...
+        :param body: what is sent
+        :param headers: additional headers
+        :param timeout: see :meth:`get`
+        :returns: see :meth:`get`
+        :raises nova_isolation.https.https_error.HttpsError: see :meth:`get`
+        """
+        return self._send(_Request('POST', url, headers, body), timeout)
+
+    def _send(self, request: '_Request', timeout: float | None) -> Answer:
         if timeout is None:
             timeout = self._timeout
         with self._limit.within(timeout):
-            return self._repeated(self._usable(), url, headers, timeout)
+            return self._repeated(self._usable(), request, timeout)
 
     def _repeated(
-        self,
-        session: requests.Session,
-        url: str,
-        headers: Mapping[str, str] | None,
-        timeout: float,
+        self, session: requests.Session, request: '_Request', timeout: float
     ) -> Answer:
         for tried in itertools.count():
             wait = random.uniform(0.1, 0.3) * 2**tried  # noqa: S311  # nosec B311
@@ -153,13 +180,13 @@ class Client:
                 or self._limit.closed
             )
             try:
-                answer = self._once(session, url, headers)
+                answer = self._once(session, request)
                 if is_last or answer.status not in _TEMPORARY:
                     return answer
             except (requests.RequestException, OSError) as error:
                 if is_last or not _is_temporary(error):
                     raise https_error.HttpsError(
-                        f'{url}: {self._words(error, timeout)}'
+                        f'{request.url}: {self._words(error, timeout)}'
                     ) from error
             self._limit.wait(wait)
         raise AssertionError  # Not reached: the last try returns or raises.
@@ -171,17 +198,15 @@ class Client:
         """
         self._limit.close()
 
-    def _once(
-        self,
-        session: requests.Session,
-        url: str,
-        headers: Mapping[str, str] | None,
-    ) -> Answer:
+    def _once(self, session: requests.Session, request: '_Request') -> Answer:
         sent = time.time()
         left = self._limit.left()
-        with session.get(
+        url = request.url
+        with session.request(
+            request.method,
             url,
-            headers=headers,
+            headers=request.headers,
+            data=request.body,
             # Without it requests would load the CA store of certifi.
             verify=self._ca,
             timeout=(min(left, _CONNECT), left),

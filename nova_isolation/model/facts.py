@@ -146,13 +146,24 @@ def dumps(sections: Mapping[str, object]) -> str:
     return text
 
 
+#: The codes with which :func:`loads` refuses a document.
+UNREADABLE = frozenset(
+    reason.code
+    for reason in (
+        reasons.FACTS_MISSING,
+        reasons.FACTS_MALFORMED,
+        reasons.FACTS_NEWER,
+    )
+)
+
+
 def loads(text: object) -> Facts:
     """Read a facts document.
 
     :param text: the document as it was received; None where the host
         published no document
     :raises FactsError: the document is missing, malformed, or has a newer
-        schema
+        schema; the code is one of :data:`UNREADABLE`
     """
     if text is None or text == '':
         raise FactsError(reasons.FACTS_MISSING, 'no facts')

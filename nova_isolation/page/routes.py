@@ -28,6 +28,7 @@ from starlette import requests
 from starlette import responses
 from starlette import routing
 
+from nova_isolation.page import contents
 from nova_isolation.page import identity
 from nova_isolation.page import inner
 from nova_isolation.page import sessions
@@ -65,11 +66,6 @@ _HEADERS = {
 }
 _TYPES = {'page.css': 'text/css', 'page.js': 'text/javascript'}
 
-_Show = Callable[
-    [requests.Request, inner.Api, sessions.Session, views.Views],
-    Awaitable[Callable[[], str]],
-]
-
 
 class Page:
     """Answers the requests of browsers."""
@@ -94,15 +90,6 @@ class Page:
 
     def routes(self) -> list[routing.BaseRoute]:
         """Return the routes, for the application of the API."""
-        shown: dict[str, _Show] = {
-            '/hosts': _hosts,
-            '/hosts/{name}': _host,
-            '/flavors': _flavors,
-            '/flavors/{name}': _explain,
-            '/explain': _what_if,
-            '/servers': _servers,
-            '/findings': _findings,
-        }
         return [
             routing.Route(PATH, self._start),
             routing.Mount(
@@ -115,7 +102,7 @@ class Page:
                     routing.Route('/static/{name}', _static),
                     *(
                         routing.Route(path, self._view(show))
-                        for path, show in shown.items()
+                        for path, show in contents.BY_PATH.items()
                     ),
                 ],
             ),
@@ -222,7 +209,7 @@ class Page:
         )
 
     def _view(
-        self, show: _Show
+        self, show: contents.Show
     ) -> Callable[[requests.Request], Awaitable[responses.Response]]:
         """Return the function that Starlette calls for a view."""
 
@@ -253,97 +240,6 @@ class Page:
             return _html(await to_thread.run_sync(render, limiter=self._views))
 
         return answer
-
-
-async def _hosts(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    said, unread = await api.all('hosts', session.login.token)
-    return lambda: shown.hosts(said, unread)
-
-
-async def _host(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    said = await api.get(
-        'hosts', session.login.token, request.path_params['name']
-    )
-    return lambda: shown.host(said['host'])
-
-
-async def _flavors(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    said, unread = await api.all('flavors', session.login.token)
-    return lambda: shown.flavors(said, unread)
-
-
-async def _explain(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    flavor = request.path_params['name']
-    said = await api.explain(session.login.token, flavor, {})
-    return lambda: shown.explanation(said, flavor)
-
-
-async def _what_if(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    asked = request.query_params.get('extra_specs', '')
-    specs = {}
-    for line in asked.splitlines():
-        key, found, value = line.partition('=')
-        if found:
-            specs[key.strip()] = value.strip()
-        elif line.strip():
-            raise inner.Failed(
-                400, f'{line.strip()!r} is not of the form KEY=VALUE.', ''
-            )
-    said = await api.explain(session.login.token, '', specs)
-    return lambda: shown.explanation(said, asked=asked)
-
-
-async def _servers(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    token = session.login.token
-    try:
-        on, unread = await api.all('hosts', token)
-    except inner.Failed as error:
-        if error.status != 403:
-            raise
-        said, unread = await api.all('servers', token)
-        return lambda: shown.servers(said, None, unread)
-    said, unread = await api.all('servers', token, {'all_projects': 'true'})
-    return lambda: shown.servers(said, on, unread)
-
-
-async def _findings(
-    request: requests.Request,
-    api: inner.Api,
-    session: sessions.Session,
-    shown: views.Views,
-) -> Callable[[], str]:
-    said = await api.get('audit', session.login.token)
-    return lambda: shown.findings(said['audit'])
 
 
 async def _static(request: requests.Request) -> responses.Response:

@@ -16,6 +16,8 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation.attestd import listener_opts
+
 GROUP = cfg.OptGroup(
     'isolation_api',
     title='Options of nova-isolation-api',
@@ -29,52 +31,17 @@ the ``mode``, ``facts_max_age`` and ``clock_skew`` of nova-scheduler.
 )
 
 _LISTENER = [
-    cfg.HostAddressOpt(
-        'bind',
-        default='127.0.0.1',
-        help="""
-Address on which the service listens.
-""",
-    ),
-    cfg.PortOpt(
-        'port',
-        default=8897,
-        min=1,
-        help="""
-Port on which the service listens.
-""",
-    ),
-    cfg.StrOpt(
-        'cert_file',
-        default='',
-        help="""
-File with the certificate (PEM) of the service, followed by the intermediate
-CAs.
-
-Empty: the service speaks plain HTTP. Tokens are then readable on the way, so
-bind it to an address that only a proxy with TLS reaches.
-""",
-    ),
-    cfg.StrOpt(
-        'key_file',
-        default='',
-        help="""
-File with the private key (PEM, without a passphrase) of cert_file.
-
-The key is used only if nobody but the user of the service, or root, can read
-the file.
-""",
-    ),
-    cfg.IntOpt(
-        'max_clients',
-        default=500,
-        min=2,
-        help="""
-How many clients may be connected at once.
-
+    *listener_opts.make(
+        'service',
+        8897,
+        'Port on which the service listens.',
+        500,
+        """\
 If all places are taken, the client with most connections gives way. The
-connections of one address count together, so those of one proxy do.
-""",
+connections of one address count together, so those of one proxy do.""",
+        cert_help="""\
+Empty: the service speaks plain HTTP. Tokens are then readable on the way, so
+bind it to an address that only a proxy with TLS reaches.""",
     ),
     cfg.StrOpt(
         'metrics_listen',
@@ -120,7 +87,8 @@ example whether the facts of a host are too old, is decided at each request.
 Seconds after which a reading of Nova's databases is not answered from.
 
 If the databases cannot be read for longer, the service answers 503. Must be
-more than refresh_interval.
+more than refresh_interval. A cell that has not been read within a quarter of
+this counts as a cell that cannot be read.
 """,
     ),
     cfg.IntOpt(

@@ -29,6 +29,7 @@ from oslo_log import log as logging
 
 from nova_isolation import opts
 from nova_isolation.attestation import opts as attestation_opts
+from nova_isolation.attester import opts as attester_opts
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import facts
 from nova_isolation.model import traits
@@ -50,6 +51,7 @@ LOG = logging.getLogger(__name__)
 
 opts.register(CONF)
 attestation_opts.register(CONF)
+attester_opts.register(CONF)
 
 #: Seconds that the start of the service waits for the first statements of
 #: verifiers: guests may be started right after it.
@@ -111,12 +113,16 @@ class IsolationDriver(
         """See Nova's driver."""
         if self._watch is not None:
             self._watch.stop()
+        if self._evidence is not None:
+            self._evidence.stop()
         self._attestation.stop()
         super().cleanup_host(host)
 
     @signatures.override
     def emit_event(self, event: typing.Any) -> None:
         """See Nova's driver. Runs on the thread of libvirt's events."""
+        # Nova's compute manager asks the database on this thread.
+        self._arrivals.handle(event)
         if self._watch is not None and watch_thread.is_start(event):
             self._watch.wake(event.get_instance_uuid())
         super().emit_event(event)

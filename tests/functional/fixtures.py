@@ -48,6 +48,9 @@ MIGRATE_POSTCOPY = fakelibvirt.VIR_MIGRATE_POSTCOPY
 
 RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
 
+#: Why a domain is paused: somebody wants it, or its memory still arrives.
+PAUSED_USER, PAUSED_MIGRATION = 1, 2
+
 #: of libvirt's calls for metadata
 ELEMENT = fakelibvirt.VIR_DOMAIN_METADATA_ELEMENT
 AFFECT_LIVE = fakelibvirt.VIR_DOMAIN_AFFECT_LIVE
@@ -94,6 +97,8 @@ class Machine:
         where it is not as asked; an exception is raised
     :ivar unseen: what the host cannot see of its guests' processes -> why
     :ivar on_start: called with each domain that was just started
+    :ivar on_copy: called with each domain that another host sends, while its
+        memory is copied
     :ivar calls: what was done to guests, in order
     :ivar measured: how often the emulator was asked for
     """
@@ -114,6 +119,7 @@ class Machine:
     broken: dict[str, Exception] = dataclasses.field(default_factory=dict)
     lies: dict[str, object] = dataclasses.field(default_factory=dict)
     on_start: typing.Callable[[typing.Any], None] = lambda domain: None
+    on_copy: typing.Callable[[typing.Any], None] = lambda domain: None
     unseen: dict[sight.Sight, reasons.Reason] = dataclasses.field(
         default_factory=dict
     )
@@ -209,6 +215,7 @@ class Domain(fakelibvirt.Domain):
         domain is gone when its guest stops
     :ivar saved: the XML in its save image; None: there is none
     :ivar started: the flags of each start
+    :ivar reason: why it is paused, if it is
     """
 
     def __init__(self, connection, xml, **kwargs):
@@ -217,6 +224,7 @@ class Domain(fakelibvirt.Domain):
         self.saved: str | None = None
         self.machine = connection.machine
         self.started: list[int] = []
+        self.reason = PAUSED_USER
         self.notes: dict[str, str] = {}
         self.live_notes: dict[str, str] = {}
         super().__init__(connection, xml, **kwargs)
@@ -281,6 +289,9 @@ class Domain(fakelibvirt.Domain):
         self._connection._mark_not_running(self)
         if self.defined is not None:
             self.xml = self.defined
+
+    def state(self, flags=0):
+        return [self._state, self.reason]
 
     def isActive(self):
         return int(self._state in (RUNNING, fakelibvirt.VIR_DOMAIN_PAUSED))
@@ -405,8 +416,17 @@ class Connection(fakelibvirt.Connection):
         domain = Domain(self, xml)
         domain.check_models(xml)
         self._vms[domain.name()] = domain
+        domain.reason = PAUSED_MIGRATION
+        domain.begin(xml, True)
         self._mark_running(domain)
-        domain.begin(xml, paused)
+        self.machine.on_copy(domain)
+        domain.reason = PAUSED_USER
+        if paused:
+            event = fakelibvirt.VIR_DOMAIN_EVENT_SUSPENDED
+        else:
+            event = fakelibvirt.VIR_DOMAIN_EVENT_RESUMED
+            domain._state = RUNNING
+        self._emit_lifecycle(domain, event, 0)
 
     def getCapabilities(self):
         self.machine.check('capabilities')
@@ -467,15 +487,21 @@ class Processes:
 
     def read(self, path: str) -> str:
         """In place of privileged.read."""
-        for pid, domain in self._domains.items():
+        # While a guest migrates it has a process on both hosts, and is looked
+        # at where it arrives.
+        for pid, domain in reversed(self._domains.items()):
             if path == f'{RUN_DIR}/{domain.name()}.pid':
                 return f'{pid}\n'
+        if path == '/proc/sys/kernel/random/boot_id':
+            return '00000000-0000-4000-8000-00000000b007\n'
         raise FileNotFoundError(path)
 
     def read_process(self, pid: int, name: str, proc: str = '/proc') -> str:
         """In place of privileged.read_process."""
         if pid not in self._domains:
             raise FileNotFoundError(f'{proc}/{pid}/{name}')
+        if name == 'stat':
+            return f'{pid} (qemu-kvm) S ' + ' '.join(map(str, range(4, 30)))
         return _proc(self._domains[pid], name)
 
     def executable(self, pid: int, proc: str = '/proc') -> program.Identity:
@@ -547,6 +573,8 @@ class IsolationFixture(fixtures.Fixture):
         # Nova does not use it, so its fake does not have it.
         for name, value in (
             ('VIR_MIGRATE_PAUSED', MIGRATE_PAUSED),
+            ('VIR_DOMAIN_PAUSED_USER', PAUSED_USER),
+            ('VIR_DOMAIN_PAUSED_MIGRATION', PAUSED_MIGRATION),
             ('VIR_ERR_NO_DOMAIN_METADATA', NO_DOMAIN_METADATA),
             ('VIR_ERR_HOOK_SCRIPT_FAILED', HOOK_SCRIPT_FAILED),
         ):

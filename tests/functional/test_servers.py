@@ -48,7 +48,8 @@ class TestCase(road.TestCase):
 
     def read(self):
         """A picture of the cloud."""
-        return reader.CloudReader().read()
+        # Placement may be slow beside other tests.
+        return reader.CloudReader(placement_patience=60).read()
 
     def server(self, server):
         """A server as a picture has it."""

@@ -96,6 +96,7 @@ class EventletTest(base.TestCase):
     @ddt.data(
         'tests.unit.https.test_https_client.DeadlineTest',
         'tests.unit.https.test_https_client.RetryTest',
+        'tests.unit.attester.test_outbox.OutboxTest',
     )
     def test_limits_hold(self, name):
         modes.run_tests('eventlet', name)

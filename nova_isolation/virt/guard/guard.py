@@ -19,13 +19,16 @@ as parameters.
 """
 
 from collections.abc import Callable
+import dataclasses
 import datetime
+import hashlib
 import typing
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.attestation import service
+from nova_isolation.evidence import statement
 from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.host import newest_measurement
@@ -364,7 +367,7 @@ class Guard:
         :param request: what is asked for the guest
         :param measured: the host, measured after the guest was started
         """
-        return verification.verify(
+        found = verification.verify(
             guest,
             request,
             measured,
@@ -372,21 +375,50 @@ class Guard:
             self._mechanisms,
             self._calls,
         )
+        if not self.reporter.needs_subject:
+            return found
+        return dataclasses.replace(found, subject=self._subject(guest))
+
+    def _subject(self, guest: base.Guest) -> statement.Subject | None:
+        """What a statement about a guest is about. Raises nothing."""
+
+        def read() -> statement.Subject:
+            return statement.Subject(
+                guest.uuid,
+                self.hypervisor.boot(guest),
+                hashlib.sha256(guest.domain_xml().encode()).hexdigest(),
+            )
+
+        try:
+            return self._calls.call(('subject', guest.uuid), read)
+        except base.FAILURES:
+            # The guest runs all the same, and nothing is stated of it.
+            LOG.warning(
+                'There is no statement about the guest, because its run or '
+                'its XML cannot be read',
+                exc_info=True,
+                instance_uuid=guest.uuid,
+            )
+            return None
 
     def examine(
-        self, handle: typing.Any, request: guest_request.GuestRequest
+        self,
+        handle: typing.Any,
+        request: guest_request.GuestRequest,
+        measured: measurement.Measurement | None = None,
+        shared: typing.Any = None,
     ) -> verification.Verification:
-        """Verify a guest that runs, for somebody who asks. Reports nothing.
-
-        The host is measured after the question: what is answered is true
-        now.
+        """Verify a guest. Reports nothing.
 
         :param handle: the guest
         :param request: what is asked for the guest
+        :param measured: the facts that count; None: the host is measured
+            after the question, so that what is answered is true now
+        :param shared: see :meth:`.hypervisor.Hypervisor.guest`
         :raises Exception: the hypervisor cannot be asked
         """
-        guest = self.hypervisor.guest(handle)
-        return self.verify(guest, request, self.measure())
+        guest = self.hypervisor.guest(handle, shared)
+        return self.verify(guest, request, measured or self.measure())
 
     def power_off(
         self, handle: typing.Any, request: guest_request.GuestRequest
@@ -516,6 +548,7 @@ class Guard:
             failures=found.failures,
             facts=measured.document,
             evidence=measured.evidence,
+            subject=found.subject,
             started=started,
             finished=timeutils.utcnow(),
             action=action if refused else outcome.NO_ACTION,

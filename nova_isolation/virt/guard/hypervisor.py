@@ -39,6 +39,19 @@ class Run:
     executes: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """How far a guest has come that another host sends.
+
+    :ivar boot: the run of the guest on this host, see :meth:`Hypervisor.boot`
+    :ivar complete: whether all of the guest is here, and it is paused as it
+        came; otherwise its memory is still copied
+    """
+
+    boot: str
+    complete: bool
+
+
 class Hypervisor(abc.ABC):
     """The virtualization stack of one compute host."""
 
@@ -139,6 +152,27 @@ class Hypervisor(abc.ABC):
 
         :raises Exception: the hypervisor cannot be asked now
         """
+
+    def arrival(self, handle: typing.Any) -> Arrival | None:
+        """How far a guest has come that another host sends.
+
+        :returns: None: it is no such guest, it runs, or this stack does not
+            tell
+        :raises Exception: the hypervisor or the process cannot be asked now
+        """
+        return None
+
+    def boot(self, guest: base.Guest) -> str:
+        """Name this run of a guest as no other run is ever named.
+
+        For evidence (:class:`nova_isolation.evidence.statement.Subject`).
+
+        :param guest: what :meth:`guest` returned
+        :returns: 32 hexadecimal digits, which say nothing about the host
+        :raises Exception: the guest has ended, or this stack cannot name its
+            runs; there is no evidence then
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def pause(self, handle: typing.Any) -> None:

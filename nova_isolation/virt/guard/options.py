@@ -27,6 +27,10 @@ class Options(typing.Protocol):
         """Whether a violation closes the host to new guests."""
 
     @property
+    def resume_at_arrival(self) -> bool:
+        """Whether a guest that is sent here is resumed when it arrives."""
+
+    @property
     def on_violation(self) -> str:
         """What is done about a violation: report, pause or stop."""
 

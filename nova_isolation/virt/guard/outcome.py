@@ -27,6 +27,7 @@ import typing
 
 from oslo_utils import timeutils
 
+from nova_isolation.evidence import statement
 from nova_isolation.mechanisms import base
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import examination
@@ -112,6 +113,8 @@ class Outcome:
         not decided on facts of this host
     :ivar evidence: name of a mechanism -> what a third party stated of the
         host at that time
+    :ivar subject: which run of the guest was verified, with which XML; None
+        where no sink needs it, or that could not be read
     :ivar started: when the decision or verification began, UTC, naive
     :ivar finished: when it ended
     :ivar action: what is done about the guest
@@ -133,6 +136,7 @@ class Outcome:
     evidence: Mapping[str, evidences.Evidence] = dataclasses.field(
         default_factory=dict
     )
+    subject: statement.Subject | None = None
     started: datetime.datetime = dataclasses.field(
         default_factory=timeutils.utcnow
     )

@@ -47,10 +47,13 @@ class Sink(abc.ABC):
 
     :cvar name: what the sink writes, for the log
     :cvar needs: what the sink uses
+    :cvar needs_subject: whether the sink needs the subject of an outcome,
+        which is read for it after each verification
     """
 
     name: typing.ClassVar[str]
     needs: typing.ClassVar[Needs] = Needs.TIME
+    needs_subject: typing.ClassVar[bool] = False
 
     @abc.abstractmethod
     def takes(self, result: outcome.Outcome) -> bool:
@@ -72,11 +75,13 @@ class Reporter:
     """Gives outcomes to all sinks, in the order of the sinks.
 
     :ivar sinks: the sinks
+    :ivar needs_subject: whether one of them needs the subject of outcomes
     """
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
         """:param sinks: the sinks"""
         self.sinks = tuple(sinks)
+        self.needs_subject = any(one.needs_subject for one in self.sinks)
 
     def report(self, result: outcome.Outcome) -> None:
         """Give an outcome to all sinks, now. Raises nothing.

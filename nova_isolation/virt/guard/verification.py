@@ -17,6 +17,7 @@ import dataclasses
 import functools
 
 from nova_isolation.decision import host_facts
+from nova_isolation.evidence import statement
 from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import base
@@ -40,11 +41,13 @@ class Verification:
     :ivar proofs: what was read back; for every requirement at least one,
         where nothing is unmet
     :ivar failures: name of a mechanism that failed, and its exception
+    :ivar subject: see :class:`nova_isolation.virt.guard.outcome.Outcome`
     """
 
     unmet: Unmet = ()
     proofs: tuple[base.Proof, ...] = ()
     failures: tuple[tuple[str, BaseException], ...] = ()
+    subject: statement.Subject | None = None
 
 
 def decide(

@@ -109,6 +109,14 @@ class GuardedGuest(guest_migrate.SentGuest):
         else:
             super().resume()
 
+    @classmethod
+    def resume_verified(cls, guest: 'GuardedGuest') -> None:
+        """Resume a guest that the caller has just verified.
+
+        :param guest: the guest
+        """
+        super(cls, guest).resume()
+
     def _flags_to_send(self, flags: int) -> int:
         """See the base class. A tagged guest arrives paused, so that the
         destination verifies it before it runs there.

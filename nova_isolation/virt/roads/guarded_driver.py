@@ -21,11 +21,13 @@ import typing
 
 import nova.conf
 from nova.virt import node
+from oslo_log import log as logging
 
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
 from nova_isolation.host import compute_host
 from nova_isolation.mechanisms import registry
+from nova_isolation.model import errors
 from nova_isolation.model import evidence
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import guard
@@ -42,7 +44,11 @@ from nova_isolation.virt.sinks import log
 from nova_isolation.virt.sinks import notification
 from nova_isolation.virt.watch import watch_thread
 
+if typing.TYPE_CHECKING:
+    from nova_isolation.virt.sinks import evidence as evidence_sink
+
 CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
 
 
 class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
@@ -92,9 +98,29 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
         """What the guard needs from the virtualization stack."""
         return qemu_hypervisor.QemuHypervisor(self._host, CONF.isolation)
 
+    @functools.cached_property
+    def _evidence(self) -> 'evidence_sink.EvidenceSink | None':
+        """What states the outcomes; None: this host makes no statements."""
+        if not CONF.isolation_evidence.signing_key:
+            return None
+        try:
+            # Hosts that make no statements need not have its libraries.
+            from nova_isolation.virt.sinks import evidence as evidence_sink
+
+            return evidence_sink.make(CONF)
+        except (ImportError, errors.IsolationError) as error:
+            # No guest depends on it.
+            LOG.error(
+                'This host makes no statements about its guests, although '
+                '[isolation_evidence] signing_key is set: %s',
+                error,
+            )
+            return None
+
     def _sinks(self) -> Iterable[sink.Sink]:
         """What reports the outcomes, in this order: what can be slow last."""
         return (
+            *filter(None, [self._evidence]),
             log.LogSink(),
             notification.NotificationSink(
                 CONF.host, CONF.isolation.notification_topics

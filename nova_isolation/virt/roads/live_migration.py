@@ -12,9 +12,11 @@
 
 """Live migration: the methods of the driver, on both hosts."""
 
+import functools
 import typing
 
 from nova_isolation.virt import signatures
+from nova_isolation.virt.roads import arrivals
 from nova_isolation.virt.roads import choke_points
 from nova_isolation.virt.roads import guarded_driver
 from nova_isolation.virt.roads import migration_steps
@@ -22,6 +24,10 @@ from nova_isolation.virt.roads import migration_steps
 
 class GuardedLiveMigration(guarded_driver.GuardedDriver):
     """Decides on both hosts before memory moves, verifies at arrival."""
+
+    @functools.cached_property
+    def _arrivals(self) -> arrivals.Arrivals:
+        return arrivals.Arrivals(self.guard, self._host)
 
     @signatures.override
     def check_can_live_migrate_destination(
@@ -69,12 +75,35 @@ class GuardedLiveMigration(guarded_driver.GuardedDriver):
         # Audit mode has recorded the same decision a moment ago.
         if request.wanted and self.guard.enforces:
             migration_steps.check_destination(self.guard, request)
-        return super().pre_live_migration(
+        result = super().pre_live_migration(
             context,
             instance,
             block_device_info,
             network_info,
             disk_info,
+            migrate_data,
+        )
+        self._arrivals.expect(instance, request)
+        return result
+
+    @signatures.override
+    def rollback_live_migration_at_destination(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any,
+        destroy_disks: bool = True,
+        migrate_data: typing.Any = None,
+    ) -> None:
+        """See Nova's driver. The guest is no longer expected."""
+        self._arrivals.forget(instance.uuid)
+        super().rollback_live_migration_at_destination(
+            context,
+            instance,
+            network_info,
+            block_device_info,
+            destroy_disks,
             migrate_data,
         )
 
@@ -143,18 +172,21 @@ class GuardedLiveMigration(guarded_driver.GuardedDriver):
         block_migration: typing.Any = False,
         block_device_info: typing.Any = None,
     ) -> None:
-        """See Nova's driver. The guest has arrived, paused if it is tagged.
+        """See Nova's driver. The guest has arrived, paused if it is tagged;
+        or it was verified and resumed already (:mod:`.expected_guest`).
 
         :raises nova_isolation.virt.exception.GuestRefused: the guest does
             not meet its requirements; it stays paused
         """
-        request = migration_steps.request_for_arrival(
-            self.guard, self._host, instance, context
-        )
         try:
+            # From here on only this thread resumes the guest.
+            resumed = self._arrivals.settle(instance.uuid)
+            request = migration_steps.request_for_arrival(
+                self.guard, self._host, instance, context
+            )
             if request.wanted:
                 migration_steps.arrive(
-                    self.guard, self._host, instance, request
+                    self.guard, self._host, instance, request, resumed
                 )
         finally:
             super().post_live_migration_at_destination(

@@ -10,13 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Live migration: both hosts decide before memory moves, one verifies after.
+"""Live migration: both hosts decide before memory moves, one verifies it.
 
 A migrating guest is started by the libvirtd of the destination and not by
 Nova's ``launch``, and where the destination is forced, the scheduler is not
 asked. So a tagged guest arrives paused
 (:mod:`nova_isolation.virt.roads.choke_points`) and runs when the destination
-has verified it.
+has verified it: at the end of the migration, or as soon as it arrives
+(:mod:`nova_isolation.virt.roads.arrivals`).
 """
 
 from collections.abc import Callable
@@ -240,13 +241,18 @@ def arrive(
     host: typing.Any,
     instance: typing.Any,
     request: guest_request.GuestRequest,
+    resumed: bool = False,
 ) -> None:
     """Verify a guest that has arrived, and resume it.
+
+    A guest that was verified and resumed at its arrival is verified once
+    more; whether it runs now is not changed.
 
     :param host_guard: the guard of the destination
     :param host: Nova's Host of the destination
     :param instance: Nova's instance
     :param request: what is asked for the guest
+    :param resumed: whether the guest was verified and resumed at its arrival
     :raises nova_isolation.virt.exception.GuestRefused: the guest does not
         meet its requirements; it is paused and keeps its memory
     """
@@ -254,17 +260,20 @@ def arrive(
     state = None
     try:
         state = guest.get_power_state(host)
-        if state != power_state.PAUSED and host_guard.enforces:
+        if state != power_state.PAUSED and host_guard.enforces and not resumed:
             # The source runs another driver, or took this host for one in
             # audit mode.
             _pause(guest, instance)
             state = guest.get_power_state(host)
-        if state == power_state.PAUSED and instance.vm_state != (
-            vm_states.PAUSED
+        if (
+            state == power_state.PAUSED
+            and instance.vm_state != vm_states.PAUSED
+            and not resumed
         ):
             guest.resume()
         else:
-            # Its user has paused the guest, or audit mode lets it run.
+            # Its user has paused the guest, audit mode lets it run, or it was
+            # resumed at its arrival: if it is paused now, somebody wants that.
             host_guard.resume(guest, request, lambda: None)
     except BaseException:
         if state != power_state.PAUSED:

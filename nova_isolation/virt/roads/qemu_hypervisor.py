@@ -18,6 +18,7 @@ from nova_isolation.host import bounded_calls
 from nova_isolation.host import process_labels
 from nova_isolation.host import running_guest
 from nova_isolation.mechanisms import base
+from nova_isolation.virt.guard import hypervisor
 from nova_isolation.virt.roads import libvirt_hypervisor
 
 #: Seconds that the reading of one guest's label may take. It is less than
@@ -46,6 +47,30 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             self._options.process_root,
             shared or self.shared(),
         )
+
+    def arrival(self, handle: typing.Any) -> hypervisor.Arrival | None:
+        """See the base class.
+
+        libvirt shows the state PAUSED_MIGRATION while QEMU receives memory,
+        and PAUSED_USER when the last step of the migration is over here
+        (``qemuMigrationDstComplete``).
+        """
+        import libvirt
+
+        state, reason = handle._domain.state()
+        if state != libvirt.VIR_DOMAIN_PAUSED or reason not in (
+            libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
+            libvirt.VIR_DOMAIN_PAUSED_USER,
+        ):
+            return None
+        return hypervisor.Arrival(
+            self.boot(self.guest(handle)),
+            complete=reason == libvirt.VIR_DOMAIN_PAUSED_USER,
+        )
+
+    def boot(self, guest: base.Guest) -> str:
+        """See the base class."""
+        return typing.cast(running_guest.RunningGuest, guest).boot()
 
     def shared(self) -> process_labels.ProcessLabels:
         """See the base class."""

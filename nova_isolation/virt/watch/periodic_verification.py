@@ -133,6 +133,7 @@ class PeriodicVerification:
             failures=found.failures,
             facts=measured.document,
             evidence=measured.evidence,
+            subject=found.subject,
             started=started,
             finished=timeutils.utcnow(),
             instance=tagged.instance,

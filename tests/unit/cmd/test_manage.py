@@ -38,7 +38,8 @@ class CommandsTest(base.TestCase):
             before = set(subparsers.choices)
             command.add(subparsers)
             (name,) = set(subparsers.choices) - before
-            self.assertEqual(command.__name__.rpartition('.')[2], name)
+            module = command.__name__.rpartition('.')[2]
+            self.assertEqual(module.replace('_', '-'), name)
             parser = subparsers.choices[name]
             self.assertTrue(callable(parser.get_default('run')))
             self.assertTrue(parser.description)

@@ -117,6 +117,34 @@ class QemuProcessTest(base.TestCase):
         process = qemu_process.QemuProcess(self.child('a b', '', 'c').pid)
         self.assertEqual(['a b', '', 'c', ''], process.arguments()[-4:])
 
+    def test_started(self):
+        first, second = self.child(), self.child()
+        found = [
+            qemu_process.QemuProcess(one.pid).started()
+            for one in (first, first, second)
+        ]
+        self.assertEqual(found[0], found[1])
+        self.assertLessEqual(found[1], found[2])
+        # Clock ticks since the boot: not in the future.
+        with open('/proc/uptime') as stream:
+            uptime = float(stream.read().split()[0])
+        ticks = os.sysconf('SC_CLK_TCK')
+        self.assertLess(uptime - 600, found[0] / ticks)
+        self.assertLessEqual(found[0] / ticks, uptime)
+
+    def test_started_of_a_name_with_parentheses(self):
+        process = qemu_process.QemuProcess(1, self.run_dir)
+        os.mkdir(os.path.join(self.run_dir, '1'))
+        fields = ' '.join(['S', *map(str, range(4, 40))])
+        for name in ('qemu', 'a) S 1 2 (b', ') )'):
+            with open(os.path.join(self.run_dir, '1', 'stat'), 'w') as stream:
+                stream.write(f'1 ({name}) {fields}\n')
+            self.assertEqual(22, process.started())
+        for text in ('', '1 (qemu) S', f'1 (qemu) {"x " * 30}'):
+            with open(os.path.join(self.run_dir, '1', 'stat'), 'w') as stream:
+                stream.write(text)
+            self.assertRaises(ValueError, process.started)
+
     def test_executable(self):
         process = qemu_process.QemuProcess(self.child().pid)
         self.assertEqual(

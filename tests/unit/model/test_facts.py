@@ -123,6 +123,7 @@ class LoadsTest(base.TestCase):
             facts.loads(value)
         except facts.FactsError as error:
             self.assertTrue(error.reason.remedy)
+            self.assertIn(error.reason.code, facts.UNREADABLE)
 
 
 class DumpsTest(base.TestCase):

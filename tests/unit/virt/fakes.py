@@ -167,6 +167,7 @@ def options(**values):
             'violation_closes_host': True,
             'on_violation': 'report',
             'verify_interval': 60,
+            'resume_at_arrival': False,
             'measure_timeout': 30.0,
         }
         | values

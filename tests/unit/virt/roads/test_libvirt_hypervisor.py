@@ -52,6 +52,8 @@ class QemuHypervisorTest(base.TestCase):
             VIR_DOMAIN_AFFECT_LIVE=LIVE,
             VIR_DOMAIN_METADATA_ELEMENT=ELEMENT,
             VIR_DOMAIN_PAUSED=PAUSED,
+            VIR_DOMAIN_PAUSED_USER=1,
+            VIR_DOMAIN_PAUSED_MIGRATION=2,
             VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
             VIR_ERR_HOOK_SCRIPT_FAILED=HOOK,
@@ -73,6 +75,26 @@ class QemuHypervisorTest(base.TestCase):
                 measure_timeout=LIMIT,
             ),
         )
+
+    def test_arrival(self):
+        handle = mock.Mock(uuid='a')
+        with mock.patch.object(
+            running_guest.RunningGuest, 'boot', return_value='run'
+        ) as boot:
+            for state, reason, wanted in (
+                (PAUSED, 2, hypervisor.Arrival('run', complete=False)),
+                (PAUSED, 1, hypervisor.Arrival('run', complete=True)),
+                # After an I/O error, and what runs.
+                (PAUSED, 5, None),
+                (RUNNING, 1, None),
+                (RUNNING, 2, None),
+                (SHUTOFF, 1, None),
+            ):
+                handle._domain.state.return_value = [state, reason]
+                self.assertEqual(wanted, self.hypervisor.arrival(handle))
+            handle._domain.state.return_value = [PAUSED, 1]
+            boot.side_effect = OSError
+            self.assertRaises(OSError, self.hypervisor.arrival, handle)
 
     def test_libvirt_that_hangs(self):
         hang = self.useFixture(test_bounded_calls.Hang())

@@ -1,0 +1,249 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One guest that another host sends, verified while its memory is copied.
+
+libvirt starts the QEMU process of such a guest before the memory is copied,
+and says so. That process is what a verification looks at, so the guest is
+verified then. When the guest has arrived, it is verified once more, on facts
+that are some seconds old at most, and is resumed at once. Nova's step at the
+end of the migration, a second or two later, finds the guest running
+(:func:`nova_isolation.virt.roads.migration_steps.arrive`).
+
+A guest that is not exactly as expected stays paused, and that step verifies
+and resumes it.
+"""
+
+import threading
+import time
+import typing
+
+from oslo_log import log as logging
+
+from nova_isolation.host import measurement
+from nova_isolation.virt.guard import guard
+from nova_isolation.virt.guard import guest_request
+from nova_isolation.virt.guard import hypervisor
+from nova_isolation.virt.guard import verification
+from nova_isolation.virt.roads import choke_points
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that the source has until it begins to send: Nova waits there for
+#: the network, 300 s by default.
+_BEGINS_WITHIN = 900.0
+#: Seconds that the copy of the memory may take from then on.
+_ARRIVES_WITHIN = 6 * 3600.0
+#: How long it is waited after a look at the host, as a multiple of the time
+#: that the look has taken; and the least and the most of it, in seconds.
+_SHARE, _LEAST, _MOST = 20.0, 2.0, 10.0
+#: Seconds after which facts do not count any more when the guest arrives.
+_RECENT = 15.0
+#: Seconds that Nova's step waits for a resume that is under way. libvirt
+#: itself gives up after 30 s if it is busy with the guest.
+_RESUME = 40.0
+
+
+class ExpectedGuest:
+    """Verifies one guest, on a thread of its own, and resumes it once.
+
+    Whoever ends this (:meth:`close`) knows afterwards that the guest was
+    resumed, or that it is not going to be: both are decided under one lock.
+    """
+
+    def __init__(
+        self,
+        host_guard: guard.Guard,
+        host: typing.Any,
+        instance: typing.Any,
+        request: guest_request.GuestRequest,
+    ) -> None:
+        """:param host_guard: the guard of this host
+        :param host: Nova's Host
+        :param instance: Nova's instance
+        :param request: what is asked for the guest
+        """
+        self._guard = host_guard
+        self._host = host
+        self._instance = instance
+        self._request = request
+        self._until = time.monotonic() + _BEGINS_WITHIN
+        self._thread: threading.Thread | None = None
+        #: Set when the guest has arrived, and when there is nothing to wait
+        #: for any more.
+        self._moved = threading.Event()
+        self._arrived = 0.0
+        self._closed = False
+        #: Held while it is decided whether the guest is resumed, and while
+        #: it is.
+        self._lock = threading.Lock()
+        self._resumed = False
+        #: Whether somebody has given up waiting for the lock.
+        self._given_up = False
+
+    @property
+    def expired(self) -> bool:
+        """Whether the guest should be here since long."""
+        return time.monotonic() > self._until
+
+    def begin(self) -> None:
+        """The QEMU process is there. Does not block.
+
+        :raises RuntimeError: a thread cannot be started
+        """
+        if self._thread is not None or self._closed or self.expired:
+            return
+        self._until = time.monotonic() + _ARRIVES_WITHIN
+        self._thread = threading.Thread(
+            target=self._run, name='isolation-arrival', daemon=True
+        )
+        self._thread.start()
+
+    def arrive(self) -> None:
+        """The guest seems to be here. Does not block."""
+        self._arrived = time.monotonic()
+        self._moved.set()
+
+    def dismiss(self) -> None:
+        """Do not begin to resume the guest from now on. Does not block."""
+        self._closed = True
+        self._moved.set()
+
+    def close(self) -> bool:
+        """End this.
+
+        :returns: whether the guest was verified here, and then resumed. If
+            not, it is not going to be.
+        :raises TimeoutError: the hypervisor has not answered for long whether
+            it has resumed the guest. If it does so later, the guest is
+            paused again.
+        """
+        self.dismiss()
+        if not self._lock.acquire(timeout=_RESUME):
+            self._given_up = True
+            if not self._lock.acquire(blocking=False):
+                raise TimeoutError(
+                    f'the resume of guest {self._request.uuid} at its arrival '
+                    f'has not ended within {_RESUME:g} s'
+                )
+        try:
+            return self._resumed
+        finally:
+            self._lock.release()
+
+    def _run(self) -> None:
+        try:
+            self._follow(self._host.get_guest(self._instance))
+        except Exception:
+            LOG.exception(
+                'Guest that arrives could not be resumed at its arrival; it '
+                'is verified and resumed at the end of the migration',
+                instance_uuid=self._request.uuid,
+            )
+
+    def _follow(self, handle: typing.Any) -> None:
+        """Verify the guest while its memory is copied, and at its arrival.
+
+        The host is measured again now and then, so that there are recent
+        facts at the arrival.
+        """
+        incoming = self._guard.hypervisor.arrival(handle)
+        if incoming is None or incoming.complete:
+            LOG.debug(
+                'Guest is not about to arrive; if it does, it is verified at '
+                'the end of the migration',
+                instance_uuid=self._request.uuid,
+            )
+            return
+        while True:
+            begun = time.monotonic()
+            measured = self._guard.measure()
+            # The labels of the other guests. One that starts later is itself
+            # compared with this guest.
+            shared = self._guard.hypervisor.shared()
+            if not self._is_accepted(handle, measured, shared):
+                return
+            pause = _SHARE * (time.monotonic() - begun)
+            if self._moved.wait(min(max(pause, _LEAST), _MOST)):
+                break
+            if self.expired:
+                return
+        if not self._closed and self._is_accepted(
+            handle, self._recent(measured), shared
+        ):
+            self._resume(handle, incoming.boot)
+
+    def _recent(
+        self, measured: measurement.Measurement
+    ) -> measurement.Measurement:
+        """Facts that count at the arrival of the guest.
+
+        What third parties state of the host is always asked for.
+
+        :param measured: the last ones
+        """
+        age = time.time() - measured.time
+        stated = measured.evidence.keys() & verification.owners(self._request)
+        if 0 <= age <= _RECENT and not stated:
+            return measured
+        return self._guard.measure()
+
+    def _resume(self, handle: typing.Any, boot: str) -> None:
+        """Resume the guest, which was verified just now.
+
+        :param boot: the run that was there at the beginning. If it is there
+            now, it is the one that was verified.
+        """
+        with self._lock:
+            if self._guard.hypervisor.arrival(handle) != hypervisor.Arrival(
+                boot, complete=True
+            ):
+                LOG.warning(
+                    'Guest that arrives is not as it was while its memory was '
+                    'copied; it is verified again at the end of the migration',
+                    instance_uuid=self._request.uuid,
+                )
+                return
+            if self._closed or not self._guard.enforces:
+                return
+            choke_points.GuardedGuest.resume_verified(handle)
+            if self._given_up:
+                handle.pause()
+                return
+            self._resumed = True
+        LOG.info(
+            'Guest was verified while its memory was copied, and verified '
+            'again and resumed within %.0f ms of its arrival',
+            1e3 * (time.monotonic() - self._arrived),
+            instance_uuid=self._request.uuid,
+        )
+
+    def _is_accepted(
+        self,
+        handle: typing.Any,
+        measured: measurement.Measurement,
+        shared: typing.Any,
+    ) -> bool:
+        """Whether the guest meets its requirements.
+
+        What is unmet is reported by Nova's step, which verifies it again.
+        """
+        found = self._guard.examine(handle, self._request, measured, shared)
+        if found.unmet:
+            LOG.warning(
+                'Guest that arrives does not meet its requirements; it stays '
+                'paused, and is verified again at the end of the migration: '
+                '%s',
+                '; '.join(map(str, found.unmet)),
+                instance_uuid=self._request.uuid,
+            )
+        return not found.unmet
