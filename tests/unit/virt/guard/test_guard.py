@@ -14,6 +14,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from unittest import mock
 
@@ -26,7 +27,9 @@ from nova_isolation.virt import exception
 from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
+from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome
+from nova_isolation.virt.guard import sink
 from nova_isolation.virt.guard import unended_starts
 from tests.unit import base
 from tests.unit.host import test_bounded_calls
@@ -88,6 +91,7 @@ assert guard.admit(fakes.request())
 periodic_verification.PeriodicVerification('host1', guard, lambda c: None)
 assert 'isolation' not in nova.conf.CONF
 import sys
+import threading
 assert 'libvirt' not in sys.modules
 assert 'nova.virt.libvirt.driver' not in sys.modules
 print('built')
@@ -413,12 +417,26 @@ class LaunchTest(TestCase):
         self.assertRaises(exception.GuestRefused, self.launch)
         self.assertFalse(self.handle.starting)
 
+    def test_a_conductor_that_is_away_does_not_hold_a_start(self):
+        answers = threading.Event()
+        self.addCleanup(answers.set)
+        slow = fakes.Sink(sink.Needs.DATABASE)
+        slow.report = lambda result: answers.wait(60)
+        self.make([slow])
+        with mock.patch.object(guard, '_REPORT', 0.05):
+            self.launch()
+        self.assertEqual('running', self.handle.state)
+        # What is not the conductor's is done.
+        self.assertEqual('end_start', self.hypervisor.calls[-1])
+        self.assertFalse(self.handle.starting)
+
     def test_reported_when_the_guest_runs(self):
         self.sink.report = lambda result: self.hypervisor.calls.append(
             f'report {self.handle.state}'
         )
         self.launch()
-        self.assertEqual('report running', self.hypervisor.calls[-1])
+        calls = self.hypervisor.calls
+        self.assertLess(calls.index('resume'), calls.index('report running'))
 
     def test_refused(self):
         self.hypervisor.options['seccomp'] = 0
@@ -442,7 +460,8 @@ class LaunchTest(TestCase):
         )
         self.launch()
         self.assertEqual('running', self.handle.state)
-        self.assertEqual('recorded running', self.hypervisor.calls[-1])
+        calls = self.hypervisor.calls
+        self.assertLess(calls.index('resume'), calls.index('recorded running'))
 
     def test_guest_that_cannot_be_shown(self):
         with mock.patch.object(
