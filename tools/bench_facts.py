@@ -55,6 +55,9 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=100)
     options = parser.parse_args()
     opts.register(nova.conf.CONF)
+    nova.conf.CONF.set_override(
+        'qemu_run_dir', bench_lab.run_dir(options), 'isolation'
+    )
     host = compute_host.ComputeHost(
         Connection(bench_lab.uri(options)),
         nova.conf.CONF,

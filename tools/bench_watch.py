@@ -83,6 +83,7 @@ def main() -> None:
     mechanisms = registry.get()
     calls = bounded_calls.BoundedCalls(30)
     opts.register(nova.conf.CONF)
+    nova.conf.CONF.set_override('qemu_run_dir', run_dir, 'isolation')
     host = compute_host.ComputeHost(
         libvirt_host, nova.conf.CONF, options.virt_type, dict
     )
