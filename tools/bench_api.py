@@ -279,7 +279,7 @@ def main() -> int:
         # As the unit of the service has it; read when a process begins.
         os.execve(  # noqa: S606  # nosec B606
             sys.executable,
-            [sys.executable, *sys.argv],
+            [sys.executable, '-m', 'tools.bench_api', *sys.argv[1:]],
             {**os.environ, _ARENAS: '2'},
         )
     with contextlib.ExitStack() as stack:

@@ -20,13 +20,12 @@ Prints the rate, the processor time of the server, the size of an entry in the
 database, and the time of proofs. Ends with 1 where a statement was not taken,
 a receipt does not hold, or the rate is below the limit.
 
-usage: PYTHONPATH=. .venv/bin/python tools/bench_evidence.py [--statements N]
-       [--hosts N] [--batch N] [--database URL] [--min-rate N]
+usage: .venv/bin/python -m tools.bench_evidence [--statements N] [--hosts N]
+       [--batch N] [--database URL] [--min-rate N] [--json FILE]
 """
 
 import argparse
 import asyncio
-import contextlib
 import importlib
 import multiprocessing
 import os
@@ -55,6 +54,7 @@ from nova_isolation.evidence import envelope
 from nova_isolation.evidence import receipt as receipts
 from nova_isolation.evidence import statement as statements
 from nova_isolation.evidence import strict_json
+from tools import bench_report
 
 # They are untyped, as all tests are.
 _hosts: typing.Any = importlib.import_module(
@@ -141,13 +141,19 @@ def _cpu(process: int) -> float:
 
 
 def _timed(
-    name: str, count: int, call: typing.Callable[[int], object]
-) -> None:
-    start = time.perf_counter()
+    case: str, count: int, call: typing.Callable[[int], object]
+) -> bench_report.Row:
+    """The time of a call, for each of some numbers."""
+    took = []
     for number in range(count):
+        start = time.perf_counter()
         call(number)
-    took = (time.perf_counter() - start) / count
-    print(f'{name}: {took * 1e6:.0f} us')
+        took.append((time.perf_counter() - start) * 1e6)
+    return _row(case, 'us', *took)
+
+
+def _row(case: str, unit: str, *values: float) -> bench_report.Row:
+    return bench_report.row('evidence', case, unit, values)
 
 
 def main() -> int:
@@ -158,6 +164,7 @@ def main() -> int:
     parser.add_argument('--batch', type=int, default=100)
     parser.add_argument('--database', default='')
     parser.add_argument('--min-rate', type=float, default=1000.0)
+    bench_report.add_argument(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         return _run(options, pathlib.Path(folder))
@@ -236,30 +243,40 @@ def _run(options: argparse.Namespace, folder: pathlib.Path) -> int:
         receipts.loads(one).open([signer.public_key])
     rate = len(answered) / took
     each = busy / max(len(answered), 1) * 1e3
-    print(
-        f'{len(answered)} statements of {options.hosts} hosts in '
-        f'{took:.1f} s: {rate:.0f}/s; {each:.2f} ms of processor time each; '
-        f'load {os.getloadavg()[0]:.1f}'
-    )
+    rows = [
+        _row('statements taken', '1/s', rate),
+        _row('processor time of one', 'ms', each),
+    ]
     if not options.database:
         stored.close()
-        size = sum(one.stat().st_size for one in folder.glob('log.sqlite'))
-        print(f'{size / max(len(answered), 1):.0f} bytes each in SQLite')
+        size = (folder / 'log.sqlite').stat().st_size
+        rows.append(
+            _row('size of one in SQLite', 'bytes', size / options.statements)
+        )
     start = time.perf_counter()
     kept = log.Log(store.Store(url), signer)
-    print(f'opened in {time.perf_counter() - start:.2f} s')
-    size = len(answered)
-    with contextlib.suppress(ZeroDivisionError):
-        _timed(
-            'consistency', 200, lambda n: kept.consistency(1 + n * 37 % size)
-        )
-        _timed(
-            'newest bundle',
-            200,
-            lambda n: kept.newest(_samples.OPERATOR.subject.uuid, 'operator'),
-        )
+    rows.append(_row('log opened', 's', time.perf_counter() - start))
+    if answered:
+        rows += [
+            _timed(
+                'proof of consistency',
+                200,
+                lambda n: kept.consistency(1 + n * 37 % len(answered)),
+            ),
+            _timed(
+                'newest bundle of a server',
+                200,
+                lambda n: kept.newest(
+                    _samples.OPERATOR.subject.uuid, 'operator'
+                ),
+            ),
+        ]
+    bench_report.finish(options.json, rows)
     if bad or len(answered) < options.statements or rate < options.min_rate:
-        print('FAILED', bad[:1])
+        print(
+            f'{len(answered)} answers, {len(bad)} of them refusals; '
+            f'{rate:.0f}/s, wanted {options.min_rate:.0f}/s'
+        )
         return 1
     return 0
 
