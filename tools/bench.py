@@ -57,6 +57,7 @@ BENCHES = {
     ),
     'attestation': Bench('snapshots, webhooks, the filter', 1800),
     'api': Bench('explain in nova-isolation-api', 400),
+    'evidence': Bench('the log of statements', 900),
     'relaunch': Bench('from a changed PCR to a refusal', 1800),
     'facts': Bench('the measurement of a host', 300, in_cloud=True),
     'watch': Bench('the verification of running guests', 600, in_cloud=True),
@@ -125,7 +126,7 @@ def _run(name: str, state: Path | None) -> list[bench_report.Row]:
         ).returncode
         if not file.exists():
             raise RuntimeError(f'it ended with {status} and no figures')
-        return bench_report.read(name, file)
+        return bench_report.read(file)
 
 
 if __name__ == '__main__':

@@ -22,10 +22,7 @@ the untagged one.
 
 import argparse
 import contextlib
-import json
-import os
 from pathlib import Path
-import statistics
 import tempfile
 import threading
 import time
@@ -38,6 +35,7 @@ from lab.daemons import nova
 from lab.guests import guests
 from lab.run import errors
 from lab.run import signals
+from tools import bench_report
 
 _SPECS = ('isolation:hypervisor=qemu', 'isolation:qemu_hardening=pie')
 _MICROVERSION = '2.96'
@@ -193,7 +191,7 @@ def main() -> None:
         help='with [isolation] resume_at_arrival = False, the default of '
         'nova-compute',
     )
-    parser.add_argument('--json', type=Path, help='write the figures there')
+    bench_report.add_argument(parser)
     parser.add_argument('specs', nargs='*', default=_SPECS)
     options = parser.parse_args()
     with contextlib.ExitStack() as cleanup:
@@ -210,19 +208,9 @@ def main() -> None:
         found = Bench(cloud).run(
             options.pairs, dict(spec.split('=', 1) for spec in options.specs)
         )
-    result = _result(found, not options.paused_arrival)
-    for kind in found:
-        row = result[kind]
-        print(
-            f'{kind:9} median {row["median"]:7.1f} ms, '
-            f'least {row["least"]:7.1f} ms, most {row["most"]:7.1f} ms'
-        )
-    print(
-        f'tagged - untagged {result["difference"]:.1f} ms, ratio '
-        f'{result["ratio"]:.2f}, load of the machine {result["load"]:.1f}'
+    bench_report.finish(
+        options.json, bench_report.rows('migration', 'ms', found, 'untagged')
     )
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + '\n')
 
 
 def _cloud(cleanup: contextlib.ExitStack, state: Path | None) -> clouds.Cloud:
@@ -232,29 +220,6 @@ def _cloud(cleanup: contextlib.ExitStack, state: Path | None) -> clouds.Cloud:
         tempfile.TemporaryDirectory(prefix='nova-isolation-')
     )
     return cleanup.enter_context(clouds.Cloud(Path(folder) / 'lab'))
-
-
-def _result(
-    found: dict[str, list[float]], resume_at_arrival: bool
-) -> dict[str, typing.Any]:
-    medians = {kind: statistics.median(ms) for kind, ms in found.items()}
-    return {
-        'bench': 'migration',
-        'unit': 'ms',
-        'resume_at_arrival': resume_at_arrival,
-        'load': os.getloadavg()[1],
-        **{
-            kind: {
-                'median': medians[kind],
-                'least': min(ms),
-                'most': max(ms),
-                'all': ms,
-            }
-            for kind, ms in found.items()
-        },
-        'difference': medians['tagged'] - medians['untagged'],
-        'ratio': medians['tagged'] / medians['untagged'],
-    }
 
 
 if __name__ == '__main__':

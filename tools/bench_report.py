@@ -126,20 +126,9 @@ def write(file: Path, found: Iterable[Row]) -> None:
     file.write_text(json.dumps(document, indent=2) + '\n', encoding='utf-8')
 
 
-def read(bench: str, file: Path) -> list[Row]:
-    """Read what a benchmark has written.
-
-    :param bench: its name
-    """
+def read(file: Path) -> list[Row]:
+    """Read what a benchmark has written."""
     document: dict[str, typing.Any] = json.loads(
         file.read_text(encoding='utf-8')
     )
-    if 'rows' in document:
-        return [Row(**one) for one in document['rows']]
-    # One figure for a tagged and for an untagged guest.
-    return rows(
-        bench,
-        document['unit'],
-        {kind: document[kind]['all'] for kind in ('untagged', 'tagged')},
-        'untagged',
-    )
+    return [Row(**one) for one in document['rows']]

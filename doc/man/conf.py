@@ -44,6 +44,13 @@ man_pages = [
         8,
     ),
     (
+        'nova-isolation-evidence',
+        'nova-isolation-evidence',
+        'verify statements about guests, and audit the log of them',
+        [],
+        1,
+    ),
+    (
         'nova-isolation-hook',
         'nova-isolation-hook',
         'install, check and remove the libvirt hook of nova-isolation',

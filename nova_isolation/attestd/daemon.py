@@ -31,6 +31,10 @@ from nova_isolation.attestd import monitored_provider
 from nova_isolation.attestd import opts
 from nova_isolation.attestd import publisher
 from nova_isolation.attestd import webhook
+from nova_isolation.attestd.evidence import opts as evidence_opts
+
+if typing.TYPE_CHECKING:
+    from nova_isolation.attestd.evidence import service as evidence_service
 
 LOG = logging.getLogger(__name__)
 
@@ -55,17 +59,30 @@ class Daemon:
         """
         options = opts.register(conf)
         attestation = attestation_opts.register(conf)
-        for group in (options, attestation):
+        evidence = evidence_opts.register(conf)
+        for group in (options, attestation, evidence):
             for name in group:
                 # A value of a wrong type is found now, not when it is needed.
                 group[name]
-        if options.port == options.webhook_port:
+        ports = [
+            one
+            for one in (options.port, options.webhook_port, evidence.port)
+            if one
+        ]
+        if len(set(ports)) != len(ports):
             raise listener.ListenerError(
-                f'[attestd] port and webhook_port are both {options.port}; '
-                'they must differ'
+                '[attestd] port and webhook_port and [evidence] port are '
+                f'{", ".join(map(str, ports))}; they must differ'
+            )
+        if evidence.port and not options.client_ca_file:
+            raise listener.ListenerError(
+                f'[evidence] port is {evidence.port}, but [attestd] '
+                'client_ca_file is not set; wanted the CAs of clients, '
+                'because statements are not for everybody'
             )
         self._options = options
         self._attestation = attestation
+        self._evidence = evidence
         self._provider = monitored_provider.MonitoredProvider(
             service.load(conf)
         )
@@ -111,6 +128,8 @@ class Daemon:
         ports = [self._options.max_clients]
         if self._webhook_context:
             ports.append(_MAX_VERIFIERS)
+        if self._evidence.port:
+            ports.append(self._evidence.max_clients)
         wanted = _OTHER_FILES + sum(map(door.descriptors, ports))
         if allowed != resource.RLIM_INFINITY and allowed < wanted:
             raise listener.ListenerError(
@@ -136,6 +155,14 @@ class Daemon:
         )
         listeners = self._listeners(publications, refreshed)
         with contextlib.ExitStack() as stack:
+            evidence = self._evidence_service(refreshed)
+            if evidence is not None:
+                stack.callback(evidence.close)
+                listeners[self._evidence.port] = listener.Listener(
+                    evidence.app(),
+                    self._context,
+                    self._evidence.max_clients,
+                )
             served = [
                 (
                     one,
@@ -156,6 +183,11 @@ class Daemon:
                 asyncio.create_task(one.serve(sockets))
                 for one, sockets in served
             ]
+            maintenance = (
+                None
+                if evidence is None
+                else asyncio.create_task(evidence.run())
+            )
             LOG.info(
                 'Daemon listens on %s, ports %s',
                 self._options.bind,
@@ -169,10 +201,30 @@ class Daemon:
                 LOG.info('Daemon ends')
             finally:
                 end.cancel()
+                if maintenance is not None:
+                    maintenance.cancel()
                 publications.close()
                 for one in listeners.values():
                     one.should_exit = True
                 await asyncio.gather(asyncio.to_thread(refreshed.stop), *tasks)
+
+    def _evidence_service(
+        self, refreshed: refresher.Refresher
+    ) -> 'evidence_service.EvidenceService | None':
+        """Return the log of statements; None: none is configured."""
+        if not self._evidence.port:
+            return None
+        # Only here: a daemon without a log needs no database.
+        try:
+            from nova_isolation.attestd.evidence import service
+        except ImportError as error:
+            raise listener.ListenerError(
+                f'[evidence] port is {self._evidence.port}, but {error}; '
+                'install nova-isolation[attestd,evidence]'
+            ) from error
+        return service.EvidenceService(
+            self._evidence, self._attestation, refreshed
+        )
 
     def _listeners(
         self,

@@ -117,6 +117,8 @@ class _Protocol(h11_impl.H11Protocol):
         if not self._visit.enter(transport):
             # The answer of uvicorn to each request is then 503.
             self.limit_concurrency = 0
+        # For applications that give each client a share.
+        self.app_state = {**self.app_state, 'peer': self._visit.peer}
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         super().connection_made(transport)

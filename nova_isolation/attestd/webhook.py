@@ -28,6 +28,7 @@ from starlette import responses
 from starlette import routing
 
 from nova_isolation.attestation import provider
+from nova_isolation.attestd import body
 from nova_isolation.mechanisms import entry_points
 from nova_isolation.model import printable
 
@@ -35,9 +36,6 @@ LOG = logging.getLogger(__name__)
 
 #: Size limit of a message in bytes.
 MAX_BODY = 2**20
-
-#: Seconds in which the body of a message must have arrived.
-_PATIENCE = 10.0
 
 
 class Webhook:
@@ -68,36 +66,25 @@ class Webhook:
 
     async def _post(self, request: requests.Request) -> responses.Response:
         try:
-            body = await asyncio.wait_for(_body(request), _PATIENCE)
-        # TimeoutError is another name of it since Python 3.11.
-        except asyncio.TimeoutError:
-            return _refused(
-                request, 408, f'the body took more than {_PATIENCE:g} s'
-            )
-        except requests.ClientDisconnect:
-            # Nobody reads this answer. Otherwise uvicorn would log a
-            # traceback of the exception.
-            return _refused(request, 400, 'the body has not arrived')
-        if body is None:
-            return _refused(
-                request, 413, f'the body has more than {MAX_BODY} bytes'
-            )
+            message = await body.read(request, MAX_BODY)
+        except body.BodyError as error:
+            return _refused(request, error.status, str(error))
         # One after the other: the threads of many messages would take turns
         # with the thread that serves the snapshot.
         async with self._turn:
-            error = await concurrency.run_in_threadpool(self._take, body)
-        if error:
-            return _refused(request, 400, error)
+            why = await concurrency.run_in_threadpool(self._take, message)
+        if why:
+            return _refused(request, 400, why)
         return responses.PlainTextResponse('')
 
-    def _take(self, body: bytes) -> str:
+    def _take(self, message: bytes) -> str:
         """Read a message and revoke what it revokes, on a thread.
 
         :returns: why the message is refused; '' if it is not
         """
         try:
             # The code of a provider, which may raise and return anything.
-            revocation = self._read(body)
+            revocation = self._read(message)
             if revocation is None:
                 LOG.info('Webhook received a message that revokes no agent')
                 return ''
@@ -132,13 +119,3 @@ def _refused(
     return responses.PlainTextResponse(
         f'{why}\n', status, {'Connection': 'close'}
     )
-
-
-async def _body(request: requests.Request) -> bytes | None:
-    """Return the body; None if it is too long."""
-    parts = bytearray()
-    async for part in request.stream():
-        parts += part
-        if len(parts) > MAX_BODY:
-            return None
-    return bytes(parts)

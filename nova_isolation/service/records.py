@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 T = typing.TypeVar('T')
 
 #: How many records are read at once, of a kind.
-_THREADS = 16
+_THREADS = 8
 #: Seconds that the reading of a record may take.
 _SECONDS = 5.0
 

@@ -200,6 +200,10 @@ class FaultTest(TestCase):
         there.start(self.cloud.supervisor)
         status, _ = self.wait_migration(server)
         self.assertIn(status, ('error', 'failed'))
+        # Nova rolls back, and then takes the failed call of libvirt for a
+        # failure of the server. The guest runs on.
+        self.guests.wait_status(server, ('ERROR',))
+        self.api.compute.reset_server_state(server, 'active')
         self.assertStayed(server)
         self.assertFalse(self.resumed_at_arrival(server))
         self.cloud.supervisor.wait('Nova', self.enabled, 400)

@@ -13,7 +13,9 @@
 """The commands of ``openstack`` against nova-isolation-api, or without it."""
 
 import json
+from pathlib import Path
 import subprocess
+import tempfile
 
 from lab.cloud import openstack_command
 from lab.config import site as sites
@@ -74,6 +76,66 @@ class AuditTest(CommandTest):
         self.assertIn('isolatiom:svirt', finding['Detail'])
         self.assertTrue(finding['Remedy'])
 
+    def test_a_file_that_can_be_mailed(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        file = Path(folder.name, 'audit.html')
+        result = self.run_openstack(
+            sites.AUDITOR, 'isolation', 'audit', '--html', str(file)
+        )
+        self.assertIn(result.returncode, (0, _NO), result.stderr)
+        self.assertEqual(0o600, file.stat().st_mode & 0o777)
+        text = file.read_text('utf-8')
+        for word in (base.HARDENED, base.PLAIN, 'isolation.qemu.no_sandbox'):
+            self.assertIn(word, text)
+        # It needs no network: nothing of it is at another address.
+        self.assertNotRegex(text, r'(?i)(src|href)="?(https?:)?//')
+        # Who may not ask writes nothing.
+        other = Path(folder.name, 'owner.html')
+        self.assertSays(
+            _CANNOT, sites.OWNER, f'isolation audit --html {other}', 'HTTP 403'
+        )
+        self.assertFalse(other.exists())
+
+
+class ChangeTest(CommandTest):
+    """What is shown right after a change."""
+
+    def test_a_flavor_that_was_just_changed(self) -> None:
+        # Longer than the test takes.
+        self.restart(
+            isolation_api.NAME,
+            'isolation_api',
+            refresh_interval='600',
+            picture_max_age='1200',
+        )
+        flavor = self.flavor()
+        self.wait_ok('/v1/hosts')
+        show = f'flavor isolation show {flavor.name}'
+        for user, command, status, said in (
+            (
+                sites.ADMIN,
+                f'set {flavor.name} --property isolation:qemu_sandbox=true',
+                0,
+                ('isolation:qemu_sandbox=true', 'isolation.qemu.no_sandbox'),
+            ),
+            (
+                sites.ADMIN,
+                f'set {flavor.name} --property isolation:svirt=selinux',
+                _NO,
+                ('isolation:svirt=selinux', 'isolation.svirt.no_model'),
+            ),
+            (sites.ADMIN, f'unset {flavor.name} --all', 0, ('refuses it no',)),
+        ):
+            with self.subTest(command):
+                self.assertSays(0, user, f'flavor isolation {command}')
+                self.assertSays(status, sites.AUDITOR, show, *said)
+        # A server that the last reading did not have, by its ID.
+        server = self.boot(operators.SANDBOX)
+        self.assertSays(
+            0, sites.AUDITOR, f'server isolation show {server.id}', 'active'
+        )
+
 
 class ServiceDownTest(CommandTest):
     """Without the service, commands say so and tell what Placement knows."""
@@ -110,4 +172,21 @@ class ServiceDownTest(CommandTest):
                     command,
                     'service isolation',
                     *said,
+                )
+
+    def test_an_auditor_is_told_what_is_missing(self) -> None:
+        """Nova and placement take no token of the system."""
+        for command in (
+            'isolation host list',
+            f'flavor isolation show {self.tagged.name}',
+            f'server isolation show {self.server.id}',
+            'isolation audit',
+        ):
+            with self.subTest(command):
+                self.assertSays(
+                    _CANNOT,
+                    sites.AUDITOR,
+                    command,
+                    'service isolation',
+                    'HTTP 403. By default this is for the role',
                 )

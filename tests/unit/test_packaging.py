@@ -84,6 +84,7 @@ class RequirementsTest(base.TestCase):
             'pyelftools': '0.32',
             'requests': '2.32.3',
             'securesystemslib': '1.2.0',
+            'SQLAlchemy': '2.0.38',
             'starlette': '0.46.1',
             'stevedore': '5.4.1',
             'uvicorn': '0.32.0',

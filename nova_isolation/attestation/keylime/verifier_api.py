@@ -146,7 +146,9 @@ class Verifier:
         the verifier began it.
         """
         until = time.monotonic() + self._timeout
-        version = self._version(self._get('/version', until))
+        version = newest_version(
+            self.url, self._results(self._get('/version', until))
+        )
         answer = self._get(f'/v{version}/agents/?bulk=true', until)
         agents = self._results(answer)
         if agents and not any(map(agent_record.is_status, agents.values())):
@@ -207,23 +209,29 @@ class Verifier:
             ) from None
         return results
 
-    def _version(self, answer: https_client.Answer) -> str:
-        """Return the newest version of the API that both sides know."""
-        offered = self._results(answer).get('supported_versions')
-        minors = [
-            int(found[2])
-            for one in (offered if isinstance(offered, list) else ())
-            if isinstance(one, str)
-            and (found := _VERSION.fullmatch(one))
-            and int(found[1]) == _MAJOR
-            and int(found[2]) <= _NEWEST
-        ]
-        if not minors:
-            raise provider.ProviderError(
-                f'{self.url}: wanted API {_MAJOR}.0 to {_MAJOR}.{_NEWEST}, '
-                f'found {str(offered)[:200]}; install Keylime 7.14'
-            )
-        return f'{_MAJOR}.{max(minors)}'
+
+def newest_version(url: str, results: Mapping[str, typing.Any]) -> str:
+    """Return the newest version of the API that both sides know.
+
+    :param url: of the server, for messages
+    :param results: of its answer about ``/version``
+    :raises nova_isolation.attestation.provider.ProviderError: there is none
+    """
+    offered = results.get('supported_versions')
+    minors = [
+        int(found[2])
+        for one in (offered if isinstance(offered, list) else ())
+        if isinstance(one, str)
+        and (found := _VERSION.fullmatch(one))
+        and int(found[1]) == _MAJOR
+        and int(found[2]) <= _NEWEST
+    ]
+    if not minors:
+        raise provider.ProviderError(
+            f'{url}: wanted API {_MAJOR}.0 to {_MAJOR}.{_NEWEST}, '
+            f'found {str(offered)[:200]}; install Keylime 7.14'
+        )
+    return f'{_MAJOR}.{max(minors)}'
 
 
 def _pausing(function: Callable[..., T]) -> Callable[..., T]:

@@ -202,17 +202,18 @@ class Log:
             'receipt': receipts.dumps(receipt),
         }
 
-    def consistency(self, old: int) -> list[str]:
-        """Return the proof that the newest head contains an older one.
+    def consistency(self, old: int) -> dict[str, typing.Any]:
+        """Return the newest head, and the proof that it has an older one.
 
         :param old: how many entries the older head has
+        :returns: JSON values, ``{"head": ..., "path": [...]}``
         :raises ValueError: the log has fewer
         """
         tree = self._usable()
         if not 0 <= old <= len(tree):
             raise ValueError(f'{old} of {len(tree)} entries')
         path = tree.consistency(old) if old else []
-        return [one.hex() for one in path]
+        return {'head': self._head, 'path': [one.hex() for one in path]}
 
     def entries(self, first: int, count: int) -> list[dict[str, typing.Any]]:
         """Return entries, for somebody who computes the head himself.

@@ -28,6 +28,7 @@ import math
 import struct
 import typing
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from nova_isolation.attestd.evidence import refusal
@@ -127,6 +128,14 @@ def judge(
         public,
         struct.pack('>H', SHA256) + hashlib.sha256(data[2:]).digest(),
     )
+
+
+def pem(public: ec.EllipticCurvePublicKey) -> str:
+    """Return a public key as PEM."""
+    return public.public_bytes(
+        serialization.Encoding.PEM,
+        serialization.PublicFormat.SubjectPublicKeyInfo,
+    ).decode()
 
 
 def point(data: bytes) -> ec.EllipticCurvePublicKey:

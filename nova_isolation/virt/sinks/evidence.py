@@ -96,14 +96,12 @@ class Writer:
         result: outcome.Outcome,
         audience: statements.Audience,
         occasion: statements.Occasion,
-        nonce: str | None = None,
     ) -> statements.Statement:
         """State an outcome.
 
         :param result: the outcome, with a subject
         :param audience: for whom
         :param occasion: why the guest was verified
-        :param nonce: what the asker wants to find in the statement
         :raises ValueError: the outcome has no subject
         """
         if result.subject is None:
@@ -125,7 +123,8 @@ class Writer:
             mode=statements.Mode(self._options.mode),
             started=_time(result.started),
             finished=_time(result.finished),
-            nonce=nonce,
+            # Nobody can ask yet.
+            nonce=None,
             request_id=_request_id(result) if full else None,
             key=self._kind,
             version=self._version,

@@ -115,6 +115,8 @@ class Attestd(fixtures.Fixture):
         #: Of ``[isolation_attestation]``, and of the provider's own group.
         self.common = {'provider': 'fixture'}
         self.own = {'file': self.verdicts}
+        #: Of ``[evidence]``; none: there is no log.
+        self.evidence = {}
         self.config = self.folder / 'attestd.conf'
         self.arguments = ['--config-file', str(self.config)]
 
@@ -131,6 +133,7 @@ class Attestd(fixtures.Fixture):
             ('attestd', self.options),
             ('isolation_attestation', self.common),
             (f'isolation_attestation_{self.common["provider"]}', self.own),
+            ('evidence', self.evidence),
         ):
             text += f'[{group}]\n' + ''.join(
                 f'{name} = {value}\n'

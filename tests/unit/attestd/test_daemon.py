@@ -396,7 +396,7 @@ class ConfigurationTest(base.TestCase):
 
     def test_one_port_for_both(self):
         self.daemon.options['webhook_port'] = self.daemon.port
-        self.assertWrong('both', self.daemon.port)
+        self.assertWrong('must differ', self.daemon.port)
 
     def test_address_that_is_not_ours(self):
         self.daemon.options['bind'] = '192.0.2.1'

@@ -18,6 +18,7 @@ import httpx
 
 from nova_isolation.attestation import provider
 from nova_isolation.attestation.keylime import revocation_message
+from nova_isolation.attestd import body
 from nova_isolation.attestd import webhook
 from tests.unit import base
 from tests.unit.attestation.keylime import messages
@@ -97,7 +98,7 @@ class AppTest(base.TestCase):
 
     def test_body_that_never_ends(self):
         self.useFixture(
-            process.fixtures.MockPatchObject(webhook, '_PATIENCE', 0.05)
+            process.fixtures.MockPatchObject(body, '_PATIENCE', 0.05)
         )
 
         async def slow():

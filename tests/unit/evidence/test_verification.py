@@ -16,6 +16,7 @@ import copy
 import dataclasses
 import json
 import os
+import pathlib
 import random
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from nova_isolation.cmd import evidence as command
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import errors
 from nova_isolation.evidence import head as heads
+from nova_isolation.evidence import kept_head
 from nova_isolation.evidence import merkle
 from nova_isolation.evidence import receipt as receipts
 from nova_isolation.evidence import statement as statements
@@ -429,3 +431,64 @@ class CommandTest(TestCase):
         for name in ('oslo_config', 'nova', 'requests', 'lxml', 'sqlalchemy'):
             self.assertNotIn(name, names)
         self.assertIn('securesystemslib', names)
+
+
+class KeptHeadTest(TestCase):
+    """The head that an auditor keeps."""
+
+    def setUp(self):
+        super().setUp()
+        folder = self.useFixture(fixtures.TempDir()).path
+        self.path = pathlib.Path(folder) / 'head'
+
+    def ask(self, path):
+        name, _, query = path.removeprefix('/v1/evidence/').partition('?')
+        answer = {'head': self.log.head}
+        if name == 'consistency':
+            old = int(query.removeprefix('from='))
+            if old > len(self.log.tree):
+                return 400, b'{}'
+            proof = self.log.tree.consistency(old) if old else []
+            answer['path'] = [one.hex() for one in proof]
+        return 200, strict_json.dumps(answer)
+
+    def renew(self):
+        return kept_head.renew(self.path, self.ask, self.log.trust)
+
+    def test_a_log_that_grows(self):
+        self.assertIn('nothing was compared', self.renew())
+        self.assertIn('all of the 10', self.renew())
+        self.log.add(b'more')
+        self.assertIn('has 11 entries, and all of the 10', self.renew())
+        self.assertIn('all of the 11', self.renew())
+
+    def test_a_fork_and_a_shorter_log(self):
+        self.renew()
+        kept = self.path.read_bytes()
+        signer = self.log.signer
+        for size in (10, 12, 3):
+            self.log = Log()
+            self.log.signer = signer
+            for number in range(size):
+                self.log.add(b'other %d' % number)
+            error = self.assertRaises(errors.BadEvidence, self.renew)
+            self.assertIs(errors.Code.FORK, error.code)
+            # It is the proof, so it stays.
+            self.assertEqual(kept, self.path.read_bytes())
+
+    def test_other_answers(self):
+        for answer in (
+            (500, b'{}'),
+            (200, b'[]'),
+            (200, b'{}'),
+            (200, b'{"head":{},"path":[]}'),
+            (400, b'{}'),
+        ):
+            self.assertRaises(
+                errors.BadEvidence,
+                kept_head.renew,
+                self.path,
+                lambda path, answer=answer: answer,
+                self.log.trust,
+            )
+        self.assertFalse(self.path.exists())

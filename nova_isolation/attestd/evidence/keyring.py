@@ -1,0 +1,445 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The keys of hosts: enrolment, replacement, revocation and loss."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import enum
+import hmac
+import logging
+import secrets
+import threading
+import time
+import typing
+
+import sqlalchemy as sa
+
+from nova_isolation.attestation import provider
+from nova_isolation.attestation.keylime import registrar_api
+from nova_isolation.attestd.evidence import credential
+from nova_isolation.attestd.evidence import refusal
+from nova_isolation.attestd.evidence import standing
+from nova_isolation.attestd.evidence import store as stores
+from nova_isolation.attestd.evidence import tpm_key
+from nova_isolation.evidence import envelope
+from nova_isolation.evidence import errors as bad
+from nova_isolation.evidence import statement as statements
+from nova_isolation.model import printable
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds in which a challenge must be answered.
+CHALLENGE_SECONDS = 60
+_SECRET_BYTES = 32
+#: How many challenges may be open, and of them how many of one client.
+_MAX_CHALLENGES = (1000, 8)
+_MAX_WORDS = 255
+_MAX_NAME = 255
+
+_KEYS = stores.KEYS.c
+
+
+class State(enum.Enum):
+    """Whether a key may sign."""
+
+    ACTIVE = 'active'
+    #: The host has enrolled another one since then.
+    REPLACED = 'replaced'
+    #: An administrator has revoked it. It is never taken again.
+    REVOKED = 'revoked'
+    #: The verifier found that its host has failed. It can be enrolled again.
+    LOST = 'lost'
+
+
+class Key(typing.NamedTuple):
+    """A key of a host; see the columns of
+    :data:`nova_isolation.attestd.evidence.store.KEYS`.
+    """
+
+    key_id: str
+    kind: statements.KeyKind
+    public: str
+    host: str
+    agent: str
+    state: State
+    since: int
+    why: str
+
+
+class Challenge(typing.NamedTuple):
+    """A challenge that only the TPM with both keys can answer.
+
+    :ivar name: of the challenge
+    :ivar credential: what ``tpm2_activatecredential -i`` reads
+    """
+
+    name: str
+    credential: bytes
+
+
+class _Open(typing.NamedTuple):
+    """What is known of a challenge that is not answered yet."""
+
+    key: Key
+    tpm: registrar_api.TpmKeys
+    secret: bytes
+    until: float
+    client: object
+
+
+class Keyring:
+    """The keys in the storage, which other processes may change as well."""
+
+    def __init__(self, store: stores.Store) -> None:
+        """:param store: where they are"""
+        self._store = store
+
+    def all(self) -> list[Key]:
+        """Return all keys, those of one host together."""
+        return self._read(
+            sa.select(stores.KEYS).order_by(_KEYS.host, _KEYS.since)
+        )
+
+    def find(self, key_ids: Iterable[str]) -> dict[str, Key]:
+        """Return the keys that are known, by their ids."""
+        return {
+            one.key_id: one
+            for one in self._read(
+                sa.select(stores.KEYS).where(_KEYS.key_id.in_(set(key_ids)))
+            )
+        }
+
+    def add_file(self, host: str, pem: str) -> str:
+        """Take a key in a file, which the administrator has brought.
+
+        :param host: the name of the compute service
+        :param pem: the public key
+        :returns: the id of the key
+        :raises nova_isolation.attestd.evidence.refusal.Refused: it is no key,
+            or was revoked
+        """
+        try:
+            found = envelope.trusted(pem.encode())
+        except bad.BadEvidence as error:
+            raise refusal.Refused(refusal.Code.KEY_FORM, str(error)) from error
+        if not host or len(host) > _MAX_NAME:
+            raise refusal.Refused(
+                refusal.Code.MALFORMED, f'the name of a host: {host!r}'
+            )
+        self.enrol(
+            Key(
+                found.keyid,
+                statements.KeyKind.FILE,
+                found.keyval['public'],
+                host,
+                '',
+                State.ACTIVE,
+                int(time.time()),
+                'added by an administrator',
+            )
+        )
+        return found.keyid
+
+    def enrol(
+        self, key: Key, tpm: registrar_api.TpmKeys | None = None
+    ) -> None:
+        """Store a key, in place of the other ones of its host.
+
+        :param tpm: the keys to which the agent is pinned from now on
+        :raises nova_isolation.attestd.evidence.refusal.Refused: the key was
+            revoked, or belongs to another host
+        """
+        with self._store.begin() as connection:
+            known = self._row(connection, key.key_id)
+            if known is not None and known.state is State.REVOKED:
+                raise refusal.Refused(
+                    refusal.Code.KEY_REVOKED,
+                    f'key {key.key_id} was revoked: {known.why}; make '
+                    'another one',
+                )
+            if known is not None and (known.kind, known.agent, known.host) != (
+                key.kind,
+                key.agent,
+                key.host,
+            ):
+                raise refusal.Refused(
+                    refusal.Code.KEY_FORM,
+                    f'key {key.key_id} belongs to {known.kind.value} '
+                    f'{known.host} {known.agent}',
+                )
+            owner = (
+                _KEYS.agent == key.agent
+                if key.agent
+                else (_KEYS.host == key.host)
+            )
+            connection.execute(
+                sa.update(stores.KEYS)
+                .where(
+                    owner,
+                    _KEYS.kind == key.kind.value,
+                    _KEYS.state == State.ACTIVE.value,
+                )
+                .values(
+                    state=State.REPLACED.value,
+                    since=key.since,
+                    why=f'replaced by {key.key_id}',
+                )
+            )
+            connection.execute(
+                sa.delete(stores.KEYS).where(_KEYS.key_id == key.key_id)
+            )
+            connection.execute(
+                sa.insert(stores.KEYS).values(
+                    **key._asdict()
+                    | {'kind': key.kind.value, 'state': key.state.value}
+                )
+            )
+            if tpm is not None and self._pin(connection, key.agent) is None:
+                connection.execute(
+                    sa.insert(stores.PINS).values(
+                        agent=key.agent, ek=tpm.ek, ak=tpm.ak
+                    )
+                )
+        LOG.info(
+            'Key %s (%s) of host %s, agent %s, is taken: %s',
+            key.key_id,
+            key.kind.value,
+            printable.one_line(key.host),
+            printable.one_line(key.agent),
+            key.why,
+        )
+
+    def revoke(self, key_id: str, why: str) -> bool:
+        """Revoke a key for ever, whatever its state.
+
+        :returns: whether there is such a key
+        """
+        with self._store.begin() as connection:
+            return bool(
+                connection.execute(
+                    sa.update(stores.KEYS)
+                    .where(_KEYS.key_id == key_id)
+                    .values(
+                        state=State.REVOKED.value,
+                        since=int(time.time()),
+                        why=printable.one_line(why)[:_MAX_WORDS],
+                    )
+                ).rowcount
+            )
+
+    def lose(self, fallen: Mapping[str, str]) -> None:
+        """End the keys of hosts that have failed.
+
+        :param fallen: agent -> why
+        """
+        for agent, why in fallen.items():
+            with self._store.begin() as connection:
+                lost = connection.execute(
+                    sa.update(stores.KEYS)
+                    .where(
+                        _KEYS.agent == agent,
+                        _KEYS.state == State.ACTIVE.value,
+                    )
+                    .values(
+                        state=State.LOST.value,
+                        since=int(time.time()),
+                        why=printable.one_line(why)[:_MAX_WORDS],
+                    )
+                ).rowcount
+            if lost:
+                LOG.warning(
+                    'The key of agent %s is lost, because the host has '
+                    'failed: %s. The host must enrol its key again when it '
+                    'is in good standing',
+                    printable.one_line(agent),
+                    printable.one_line(why),
+                )
+
+    def forget(self, agent: str) -> bool:
+        """Forget the keys of a TPM to which an agent is pinned.
+
+        :returns: whether it was pinned
+        """
+        with self._store.begin() as connection:
+            return bool(
+                connection.execute(
+                    sa.delete(stores.PINS).where(stores.PINS.c.agent == agent)
+                ).rowcount
+            )
+
+    def check_pin(self, agent: str, tpm: registrar_api.TpmKeys) -> None:
+        """Refuse other keys of a TPM than at the first enrolment.
+
+        :raises nova_isolation.attestd.evidence.refusal.Refused: they differ
+        """
+        with self._store.begin() as connection:
+            pinned = self._pin(connection, agent)
+        if pinned is None or pinned == tpm:
+            return
+        which = 'endorsement' if pinned.ek != tpm.ek else 'attestation'
+        raise refusal.Refused(
+            refusal.Code.PIN,
+            f'agent {agent}: wanted the {which} key of its first enrolment, '
+            'found that the registrar has another one. If the TPM or the '
+            'agent was replaced, run nova-isolation-evidence keys forget '
+            f'{agent}',
+        )
+
+    def _pin(
+        self, connection: sa.Connection, agent: str
+    ) -> registrar_api.TpmKeys | None:
+        row = connection.execute(
+            sa.select(stores.PINS.c.ek, stores.PINS.c.ak).where(
+                stores.PINS.c.agent == agent
+            )
+        ).one_or_none()
+        return None if row is None else registrar_api.TpmKeys(*row)
+
+    def _row(self, connection: sa.Connection, key_id: str) -> Key | None:
+        row = connection.execute(
+            sa.select(stores.KEYS).where(_KEYS.key_id == key_id)
+        ).one_or_none()
+        return None if row is None else _key(row)
+
+    def _read(self, query: sa.Select[typing.Any]) -> list[Key]:
+        with self._store.begin() as connection:
+            return [_key(row) for row in connection.execute(query).all()]
+
+
+class Enrolment:
+    """Takes keys that are in a TPM, by a challenge."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        standings: standing.Standings,
+        registrar: registrar_api.Registrar | None,
+        pcrs: Sequence[int],
+    ) -> None:
+        """:param keyring: takes the keys
+
+        :param standings: of the hosts
+        :param registrar: knows the endorsement keys; None: no key in a TPM is
+            taken
+        :param pcrs: the registers to which each key must be bound
+        """
+        self._keyring = keyring
+        self._standings = standings
+        self._registrar = registrar
+        self._pcrs = pcrs
+        self._open: dict[str, _Open] = {}
+        self._lock = threading.Lock()
+
+    def challenge(
+        self, agent: str, public: bytes, client: object
+    ) -> Challenge:
+        """Judge a key, and make a challenge for it. Asks the registrar.
+
+        :param agent: the agent of the host
+        :param public: the key's TPM2B_PUBLIC
+        :param client: who asks; each client has a share
+        :raises nova_isolation.attestd.evidence.refusal.Refused: the key or
+            the host is not as it must be
+        """
+        if self._registrar is None:
+            raise refusal.Refused(
+                refusal.Code.REGISTRAR,
+                'wanted [evidence] registrar, the address of a registrar of '
+                'Keylime; found none, so no key in a TPM is taken',
+            )
+        good = self._standings.of(agent)
+        key = tpm_key.judge(public, self._pcrs, good.approved)
+        try:
+            tpm = self._registrar.keys(agent)
+        except provider.ProviderError as error:
+            raise refusal.Refused(
+                refusal.Code.REGISTRAR, str(error)
+            ) from error
+        self._keyring.check_pin(agent, tpm)
+        ek = credential.endorsement_key(tpm.ek)
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        pem = tpm_key.pem(key.public)
+        opened = _Open(
+            Key(
+                envelope.trusted(pem.encode()).keyid,
+                statements.KeyKind.TPM,
+                pem,
+                good.host,
+                agent,
+                State.ACTIVE,
+                int(time.time()),
+                'enrolled by credential activation',
+            ),
+            tpm,
+            secret,
+            time.monotonic() + CHALLENGE_SECONDS,
+            client,
+        )
+        name = secrets.token_hex(16)
+        self._remember(name, opened)
+        return Challenge(name, credential.make(ek, key.name, secret))
+
+    def answer(self, name: str, secret: bytes) -> str:
+        """Take the key of a challenge, if the secret is the right one.
+
+        Each challenge can be answered once.
+
+        :returns: the id of the key
+        :raises nova_isolation.attestd.evidence.refusal.Refused: the secret is
+            wrong, or the host has lost its standing meanwhile
+        """
+        with self._lock:
+            opened = self._open.pop(name, None)
+        if opened is None or opened.until < time.monotonic():
+            raise refusal.Refused(
+                refusal.Code.CHALLENGE,
+                'wanted the answer to an open challenge within '
+                f'{CHALLENGE_SECONDS} s, found no such challenge',
+            )
+        if not hmac.compare_digest(secret, opened.secret):
+            raise refusal.Refused(
+                refusal.Code.CHALLENGE,
+                'wanted the secret that the TPM decrypts, found another one',
+            )
+        self._standings.of(opened.key.agent)
+        self._keyring.enrol(opened.key, opened.tpm)
+        return opened.key.key_id
+
+    def _remember(self, name: str, opened: _Open) -> None:
+        most, share = _MAX_CHALLENGES
+        now = time.monotonic()
+        with self._lock:
+            for old in [
+                key for key, one in self._open.items() if one.until < now
+            ]:
+                del self._open[old]
+            theirs = sum(
+                one.client == opened.client for one in self._open.values()
+            )
+            if theirs >= share or len(self._open) >= most:
+                raise refusal.Refused(
+                    refusal.Code.BUSY,
+                    f'wanted at most {share} open challenges of one client '
+                    f'and {most} of all, found {theirs} and '
+                    f'{len(self._open)}; try again in '
+                    f'{CHALLENGE_SECONDS} s',
+                )
+            self._open[name] = opened
+
+
+def _key(row: typing.Any) -> Key:
+    found = Key(*row)
+    return found._replace(
+        kind=statements.KeyKind(found.kind), state=State(found.state)
+    )
