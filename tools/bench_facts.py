@@ -54,9 +54,13 @@ def main() -> None:
     parser.add_argument('--virt-type', default='qemu')
     parser.add_argument('--rounds', type=int, default=100)
     options = parser.parse_args()
+    opts.register(nova.conf.CONF)
+    nova.conf.CONF.set_override(
+        'qemu_run_dir', bench_lab.run_dir(options), 'isolation'
+    )
     host = compute_host.ComputeHost(
         Connection(bench_lab.uri(options)),
-        opts.register(nova.conf.CONF),
+        nova.conf.CONF,
         options.virt_type,
         dict,
     )

@@ -82,8 +82,10 @@ def main() -> None:
     libvirt_host = Host(bench_lab.uri(options))
     mechanisms = registry.get()
     calls = bounded_calls.BoundedCalls(30)
+    opts.register(nova.conf.CONF)
+    nova.conf.CONF.set_override('qemu_run_dir', run_dir, 'isolation')
     host = compute_host.ComputeHost(
-        libvirt_host, opts.register(nova.conf.CONF), options.virt_type, dict
+        libvirt_host, nova.conf.CONF, options.virt_type, dict
     )
     wanted = requirements.parse(
         dict(spec.split('=', 1) for spec in options.specs),

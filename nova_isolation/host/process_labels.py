@@ -59,8 +59,7 @@ class ProcessLabels:
             read, so that guest might have any label
         """
         labels = {}
-        for domain in self._domains:
-            other = domain.UUIDString()
+        for other, name, domain in self._domains:
             if other == uuid:
                 continue
             if other not in self._labels:
@@ -69,12 +68,18 @@ class ProcessLabels:
             if isinstance(label, Exception):
                 raise label
             if label is not None:
-                labels[domain.name()] = label
+                labels[name] = label
         return labels
 
     @functools.cached_property
-    def _domains(self) -> list[typing.Any]:
-        return list(self._libvirt.list_instance_domains(only_running=True))
+    def _domains(self) -> list[tuple[str, str, typing.Any]]:
+        """UUID, name and domain; each guest is compared with all others."""
+        return [
+            (str(domain.UUIDString()), str(domain.name()), domain)
+            for domain in self._libvirt.list_instance_domains(
+                only_running=True
+            )
+        ]
 
     def _bounded(
         self, domain: typing.Any, uuid: str
