@@ -48,7 +48,7 @@ man_pages = [
         'nova-isolation-evidence',
         'verify statements about guests, and audit the log of them',
         [],
-        1,
+        8,
     ),
     (
         'nova-isolation-hook',
