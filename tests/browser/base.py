@@ -105,6 +105,7 @@ class BrowserTest(base.TestCase):
         path = shutil.which('chromium')
         if path is None:
             raise AssertionError('the Debian package chromium is missing')
+        sync_api.expect.set_options(timeout=_TIMEOUT)
         playwright = sync_api.sync_playwright().start()
         cls.addClassCleanup(playwright.stop)
         cls.browser = playwright.chromium.launch(

@@ -17,6 +17,7 @@ import pathlib
 import sys
 
 import fixtures
+from playwright import sync_api
 
 from nova_isolation.page import report
 from nova_isolation.report import picture
@@ -91,6 +92,10 @@ class ServedTest(base.BrowserTest):
     def shown(self, table):
         return self.window.locator(f'#{table} tbody tr:not([hidden])')
 
+    def assertShown(self, count, table):
+        """So many rows are shown, or soon will be."""
+        sync_api.expect(self.shown(table)).to_have_count(count)
+
     def row(self, host):
         return self.window.locator('#hosts tbody tr').filter(
             has=self.window.get_by_role('rowheader', name=host)
@@ -133,7 +138,7 @@ class PageTest(ServedTest):
 
     def test_hosts(self):
         self.log_in()
-        self.assertEqual(51, self.shown('hosts').count())
+        self.assertShown(51, 'hosts')
         text = self.row('compute-0001').inner_text()
         self.assertIn('good', text)
         self.assertIn('offered', text)
@@ -151,21 +156,21 @@ class PageTest(ServedTest):
         self.log_in()
         status = self.window.locator('output')
         self.window.get_by_label('Standing').select_option('stale')
-        self.assertEqual('5 of 51 hosts shown', status.inner_text())
-        self.assertEqual(5, self.shown('hosts').count())
+        sync_api.expect(status).to_have_text('5 of 51 hosts shown')
+        self.assertShown(5, 'hosts')
         self.window.get_by_label('Name or text').fill('compute-0018')
-        self.assertEqual('1 of 51 hosts shown', status.inner_text())
+        sync_api.expect(status).to_have_text('1 of 51 hosts shown')
         # The address keeps what is chosen.
         self.window.reload()
-        self.assertEqual('1 of 51 hosts shown', status.inner_text())
+        sync_api.expect(status).to_have_text('1 of 51 hosts shown')
         self.window.get_by_role('button', name='Show all').click()
-        self.assertEqual(51, self.shown('hosts').count())
+        self.assertShown(51, 'hosts')
         self.window.get_by_role('combobox', name='Requirement').select_option(
             'svirt_type-refused'
         )
         self.assertIn('compute-0003', self.shown('hosts').first.inner_text())
         self.window.get_by_label('Nova').select_option('unused')
-        self.assertEqual(0, self.shown('hosts').count())
+        self.assertShown(0, 'hosts')
 
     def test_words_of_a_host_stay_text(self):
         self.log_in()
@@ -198,7 +203,7 @@ class PageTest(ServedTest):
         self.assertIn('no host', rows.first.inner_text())
         self.assertAccessible()
         self.window.get_by_role('link', name='name-1').click()
-        self.assertEqual(51, self.shown('answers').count())
+        self.assertShown(51, 'answers')
         self.window.get_by_role('combobox', name='Reason').select_option(
             'isolation.svirt.no_model'
         )
@@ -229,7 +234,7 @@ class PageTest(ServedTest):
         self.window.get_by_role('combobox', name='Read back').select_option(
             'verified'
         )
-        self.assertEqual(1, self.shown('servers').count())
+        self.assertShown(1, 'servers')
         text = self.shown('servers').first.inner_text()
         self.assertIn('Seccomp: 2', text)
         self.assertIn('compute-0001', text)
@@ -238,7 +243,7 @@ class PageTest(ServedTest):
     def test_an_owner_sees_own_servers_and_no_host(self):
         self.log_in('owner')
         self.window.get_by_role('link', name='Servers').click()
-        self.assertEqual(1, self.shown('servers').count())
+        self.assertShown(1, 'servers')
         text = self.window.locator('main').inner_text()
         self.assertIn('verified', text)
         for secret in ('compute-', test_servers.SECRET, 'Violations'):
@@ -265,7 +270,7 @@ class PageTest(ServedTest):
         )
         self.window.keyboard.press('Tab')
         self.window.keyboard.type('compute-0003')
-        self.assertEqual(1, self.shown('hosts').count())
+        self.assertShown(1, 'hosts')
         style = self.window.evaluate(
             'getComputedStyle(document.activeElement).outlineStyle'
         )
@@ -291,7 +296,7 @@ class PageTest(ServedTest):
         self.assertTrue(
             self.row('compute-0003').get_by_text('no confinement').is_visible()
         )
-        self.assertEqual(9, self.shown('hosts').count())
+        self.assertShown(9, 'hosts')
         self.window.evaluate('dispatchEvent(new Event("afterprint"))')
         self.assertFalse(
             self.row('compute-0003').get_by_text('no confinement').is_visible()
@@ -363,8 +368,8 @@ class ReportTest(base.BrowserTest):
         self.window.locator('[data-table=hosts]').get_by_label(
             'Standing'
         ).select_option('violated')
-        self.assertEqual(
-            1, self.window.locator('#hosts tbody tr:not([hidden])').count()
-        )
+        sync_api.expect(
+            self.window.locator('#hosts tbody tr:not([hidden])')
+        ).to_have_count(1)
         self.assertEqual(0, self.window.locator('main img').count())
         self.assertIn('Audit of RegionOne', self.window.title())
