@@ -32,6 +32,8 @@ _MISTYPED = 'demo.mistyped'
 _GOOD, _PLAIN = 'cpu-hardened', 'cpu-plain'
 #: Exit statuses of the commands: the answer is "no", and there is no answer.
 _NO, _CANNOT = 1, 2
+#: Seconds until the service has read the cloud again, which it does every two.
+_READ_SECONDS = 120.0
 _PROGRAM = Path(__file__).with_name('picture.py')
 #: The profile of this cloud's administrator. The hosts of the lab have no
 #: security module, which the shipped profiles want.
@@ -181,6 +183,7 @@ class OperatorScenes(stage.Stage):
             microversion='2.1',
             json={'extra_specs': {'isolatiom:svirt': 'selinux'}},
         ).raise_for_status()
+        self._wait_for_audit(_NO)
         self._openstack(
             sites.AUDITOR,
             'isolation audit',
@@ -188,7 +191,24 @@ class OperatorScenes(stage.Stage):
             words=('isolation.audit.', _MISTYPED, 'isolatiom:svirt'),
         )
         self._api.compute.delete_flavor(flavor)
+        self._wait_for_audit(0)
         self._openstack(sites.AUDITOR, 'isolation audit')
+
+    def _wait_for_audit(self, status: int) -> None:
+        """Wait until the service has read the cloud anew.
+
+        :param status: with which the audit ends then
+        """
+        self._cloud.supervisor.wait(
+            'the next reading of the cloud',
+            lambda: (
+                openstack_command.run(
+                    self._cloud, sites.AUDITOR, 'isolation', 'audit'
+                ).returncode
+                == status
+            ),
+            _READ_SECONDS,
+        )
 
     def _looked_at(self, server: Any) -> None:
         self._title('The page, in a browser')
