@@ -21,8 +21,6 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 
-from nova_isolation.host import compute_host
-from nova_isolation.mechanisms import base
 from nova_isolation.virt import base_driver
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import hypervisor
@@ -39,15 +37,6 @@ class IsolationDriver(base_driver.BaseIsolationDriver):
     def _hypervisor(self) -> hypervisor.Hypervisor:
         """See the base class."""
         return qemu_hypervisor.QemuHypervisor(self._host, CONF.isolation)
-
-    def _measured_host(self) -> base.Host:
-        """See the base class."""
-        return compute_host.ComputeHost(
-            self._host,
-            CONF,
-            CONF.libvirt.virt_type,
-            self._evidence_of_this_host,
-        )
 
 
 # Nova imports its driver when the service starts: a Nova that does not fit

@@ -25,6 +25,7 @@ from oslo_log import log as logging
 
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
+from nova_isolation.host import compute_host
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
@@ -54,8 +55,8 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
     """Makes the guard of this host and everything that the guard needs.
 
     The guests that Nova's Host hands out are guarded from then on. What is
-    particular to the hypervisor is in :meth:`_hypervisor`,
-    :meth:`_measured_host` and :attr:`_guarded_host`.
+    particular to the hypervisor is in :meth:`_hypervisor`, :meth:`_xen` and
+    :attr:`_guarded_host`.
     """
 
     #: What Nova's Host becomes.
@@ -78,7 +79,13 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
         return guard.Guard(
             CONF.isolation,
             self._hypervisor(),
-            self._measured_host(),
+            compute_host.ComputeHost(
+                self._host,
+                CONF,
+                CONF.libvirt.virt_type,
+                self._evidence_of_this_host,
+                self._xen(),
+            ),
             registry.get(),
             sink.Reporter(self._sinks()),
             self._attestation,
@@ -96,9 +103,9 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
         """What the guard needs from the virtualization stack."""
         raise NotImplementedError
 
-    def _measured_host(self) -> base.Host:
-        """This host, as the mechanisms measure it."""
-        raise NotImplementedError
+    def _xen(self) -> base.Xen | None:
+        """The hypervisor of this host where it is Xen."""
+        return None
 
     @functools.cached_property
     def _evidence(self) -> 'evidence_sink.EvidenceSink | None':
