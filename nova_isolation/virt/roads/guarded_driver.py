@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
 from nova_isolation.host import compute_host
+from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
 from nova_isolation.model import evidence
@@ -80,6 +81,7 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
                 CONF,
                 CONF.libvirt.virt_type,
                 self._evidence_of_this_host,
+                self._xen(),
             ),
             registry.get(),
             sink.Reporter(self._sinks()),
@@ -97,6 +99,10 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
     def _hypervisor(self) -> hypervisor.Hypervisor:
         """What the guard needs from the virtualization stack."""
         return qemu_hypervisor.QemuHypervisor(self._host, CONF.isolation)
+
+    def _xen(self) -> base.Xen | None:
+        """The hypervisor of this host where it is Xen."""
+        return None
 
     @functools.cached_property
     def _evidence(self) -> 'evidence_sink.EvidenceSink | None':
