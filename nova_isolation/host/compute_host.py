@@ -90,6 +90,7 @@ class ComputeHost(base.Host):
         conf: typing.Any,
         virt_type: str,
         third_party: Callable[[], Mapping[str, evidence.Evidence]],
+        xen: base.Xen | None = None,
     ) -> None:
         """:param libvirt_host: Nova's Host; all libvirt calls go through the
             connection of this object, which may be a proxy
@@ -98,7 +99,9 @@ class ComputeHost(base.Host):
         :param virt_type: ``[libvirt] virt_type``
         :param third_party: returns name of a mechanism -> what a third party
             reports about this host now
+        :param xen: the hypervisor where it is Xen; None: another one
         """
+        self._xen = xen
         self._third_party = third_party
         self._libvirt = libvirt_host
         self._conf = conf
@@ -189,6 +192,10 @@ class ComputeHost(base.Host):
     def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
         """See the base class."""
         return self._self.examine()
+
+    def xen(self) -> base.Xen | None:
+        """See the base class."""
+        return self._xen
 
     def _examine(
         self, root: str, path: str, others: tuple[str, ...]

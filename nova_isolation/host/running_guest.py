@@ -54,6 +54,10 @@ class RunningGuest(base.Guest):
         """See the base class."""
         return str(self._domain.name())
 
+    def domain_id(self) -> int:
+        """See the base class."""
+        return int(self._domain.ID())
+
     def domain_xml(self) -> str:
         """See the base class."""
         return str(self._domain.XMLDesc(0))

@@ -41,6 +41,7 @@ from nova_isolation.model import sight
 from nova_isolation.model import typed_section
 from nova_isolation.model import vocabulary
 from nova_isolation.probes import program
+from nova_isolation.probes.xen import answers
 
 if typing.TYPE_CHECKING:
     # The libvirt hook passes elements of xml.etree and never imports lxml,
@@ -85,6 +86,28 @@ class Observation:
 
     section: object = None
     evidence: evidences.Evidence | None = None
+
+
+class Xen(typing.Protocol):
+    """The hypervisor of a Xen host, asked from dom0.
+
+    Every method may raise OSError or ValueError. What is asked is then
+    unknown.
+    """
+
+    def ask(self, question: answers.Question) -> answers.Answer:
+        """Ask the hypervisor, and xenstore for the devices of a domain.
+
+        :raises OSError: the hypervisor, or its library, is none that this
+            release knows, or it does not answer in time
+        :raises ValueError: the answer makes no sense
+        """
+
+    def processes(self) -> tuple[answers.Process, ...]:
+        """Return the processes of dom0 that belong to Xen's tools.
+
+        These are xenstore, the consoles, libvirt and all device models.
+        """
 
 
 class Host(typing.Protocol):
@@ -154,6 +177,12 @@ class Host(typing.Protocol):
             a guest
         """
 
+    def xen(self) -> Xen | None:
+        """Return the hypervisor where Xen runs the guests of Nova.
+
+        :returns: None on a host whose guests another hypervisor runs
+        """
+
 
 class Process(typing.Protocol):
     """The process on the host that runs a guest.
@@ -190,6 +219,12 @@ class Guest(typing.Protocol):
     @property
     def name(self) -> str:
         """The name of the domain."""
+
+    def domain_id(self) -> int:
+        """Return libvirt's number of the running domain.
+
+        With Xen it is the hypervisor's own number of the domain.
+        """
 
     def domain_xml(self) -> str:
         """Return the XML of the running domain."""

@@ -70,6 +70,7 @@ class FakeHost(base.Host):
         evidence: Mapping[str, evidences.Evidence] | None = None,
         answers: Callable[[str, str], str] | None = None,
         unseen: Mapping[sight.Sight, reasons.Reason] | None = None,
+        xen: base.Xen | None = None,
     ) -> None:
         """:param files: see the class; where a path is missing or has the
             value None, the file does not exist
@@ -83,6 +84,7 @@ class FakeHost(base.Host):
         :param answers: the function that :meth:`ask` calls
         :param unseen: what the host cannot see of its guests' processes ->
             why not
+        :param xen: the hypervisor of a Xen host; None: another one
         """
         self.files = dict(files or {})
         self._options = dict(options or {})
@@ -94,6 +96,7 @@ class FakeHost(base.Host):
         self._evidence = dict(evidence or {})
         self._answers = answers
         self._unseen = dict(unseen or {})
+        self._xen = xen
 
     def declare(self, mechanism: type[registry.AnyMechanism]) -> None:
         """Register the options of a mechanism that is not installed.
@@ -162,6 +165,10 @@ class FakeHost(base.Host):
         """See the base class."""
         return self._unseen
 
+    def xen(self) -> base.Xen | None:
+        """See the base class."""
+        return self._xen
+
     def hide(self, unseen: Mapping[sight.Sight, reasons.Reason]) -> None:
         """Make things unseen from now on.
 
@@ -216,6 +223,10 @@ class BrokenHost(FakeHost):
         """Raise the error."""
         raise self._error
 
+    def xen(self) -> base.Xen | None:
+        """Raise the error."""
+        raise self._error
+
 
 @dataclasses.dataclass
 class FakeGuest:
@@ -223,6 +234,7 @@ class FakeGuest:
 
     :ivar uuid: the UUID of the domain
     :ivar name: the name of the domain
+    :ivar id: the number of the domain
     :ivar type: the domain type in the XML
     :ivar label: the label that libvirt reports
     :ivar enforced: whether libvirt reports that the label is enforced
@@ -239,6 +251,7 @@ class FakeGuest:
 
     uuid: str = UUID
     name: str = 'instance-00000001'
+    id: int = 1
     type: str = 'kvm'
     label: str = 'system_u:system_r:svirt_t:s0:c1,c2'
     enforced: bool = True
@@ -250,6 +263,10 @@ class FakeGuest:
     modules: program.Fingerprint = MODULES
     has_process: bool = True
     read: set[sight.Sight] = dataclasses.field(default_factory=set)
+
+    def domain_id(self) -> int:
+        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        return self.id
 
     def domain_xml(self) -> str:
         """See :class:`nova_isolation.mechanisms.base.Guest`."""
@@ -311,6 +328,10 @@ class BrokenGuest:
     def __init__(self, error: Exception) -> None:
         """:param error: the error that every method raises"""
         self._error = error
+
+    def domain_id(self) -> int:
+        """Raise the error."""
+        raise self._error
 
     def domain_xml(self) -> str:
         """Raise the error."""
