@@ -25,7 +25,7 @@ from lab.cloud import connection as connections
 from lab.cloud import guest_image
 from lab.cloud import placement
 from lab.cloud import seed
-from lab.config import host_specs
+from lab.cloud import xen_guest_image
 from lab.config import site as sites
 from lab.daemons import isolation_api
 from lab.daemons import mariadb
@@ -33,6 +33,7 @@ from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
 from lab.hosts import compute_host
+from lab.hosts import xen_host
 from lab.keylime import attestation as attestations
 from lab.run import layout as layouts
 from lab.run import plan as plans
@@ -228,9 +229,13 @@ class Assembly:
         seed.operators(connections.connect(self._site), self._site)
 
     def _images(self) -> None:
-        guest_image.upload(
-            connections.connect(self._site), guest_image.make(self._supervisor)
-        )
+        cloud = connections.connect(self._site)
+        files = guest_image.make(self._supervisor)
+        guest_image.upload(cloud, files)
+        for host in self._hosts:
+            if isinstance(host, xen_host.XenHost):
+                xen_guest_image.upload(cloud, host.image, files)
+                break
 
     def _mapped(self) -> None:
         """Wait until the scheduler can choose each compute host.
@@ -239,11 +244,7 @@ class Assembly:
         """
         cloud = connections.connect(self._site)
         names = {host.spec.name for host in self._hosts}
-        guarded = [
-            host.spec.name
-            for host in self._hosts
-            if host.spec.driver == host_specs.OUR_DRIVER
-        ]
+        guarded = [host.spec.name for host in self._hosts if host.spec.guarded]
 
         def ready() -> bool:
             up = {

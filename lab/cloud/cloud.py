@@ -31,14 +31,13 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.hosts import choice
 from lab.hosts import compute_host
 from lab.hosts import machine_host
-from lab.hosts import namespaced_host
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
 from lab.machine import cache as machine_cache
-from lab.machine import confined
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
@@ -122,11 +121,7 @@ class Cloud:
     def hosts(self) -> dict[str, compute_host.ComputeHost]:
         """The compute hosts of the cloud, by name."""
         return {
-            spec.name: (
-                namespaced_host.NamespacedHost(self.site, spec, index)
-                if spec.machine is None
-                else machine_host.MachineHost(self.site, spec, index)
-            )
+            spec.name: choice.host(self.site, spec, index)
             for index, spec in enumerate(self._computes)
         }
 
@@ -175,9 +170,13 @@ class Cloud:
                 f'{len(running)} processes of the lab in {self.layout.state} '
                 'are running: stop that lab first'
             )
-        if any(spec.machine for spec in self._computes):
-            # Build the machine before anything runs that would wait for it.
-            machine_cache.image(confined.KIND, self.supervisor, self.progress)
+        # Build the machines before anything runs that would wait for them.
+        for kind in {
+            choice.machine(spec).KIND
+            for spec in self._computes
+            if spec.machine is not None
+        }:
+            machine_cache.image(kind, self.supervisor, self.progress)
         if self.attested:
             environments.environment(self.supervisor, self.progress)
         try:
@@ -267,7 +266,7 @@ class Cloud:
         if compute is None:
             raise errors.LabError(f'the lab has no daemon {daemon}')
         nova.start_compute(self.supervisor, compute)
-        if compute.spec.driver == host_specs.OUR_DRIVER:
+        if compute.spec.guarded:
             api = self.connect()
             self.supervisor.wait(
                 f'{compute.spec.name} to be measured',

@@ -98,11 +98,11 @@ def make(supervisor: supervisors.Supervisor) -> GuestFiles:
 
 def upload(cloud: connection.Connection, files: GuestFiles) -> None:
     """Upload the guest to Glance, as the image called IMAGE."""
-    kernel = _image(cloud, f'{IMAGE}-kernel', files.kernel, 'aki', 'aki')
-    initramfs = _image(
+    kernel = upload_file(cloud, f'{IMAGE}-kernel', files.kernel, 'aki', 'aki')
+    initramfs = upload_file(
         cloud, f'{IMAGE}-initramfs', files.initramfs, 'ari', 'ari'
     )
-    _image(
+    upload_file(
         cloud,
         IMAGE,
         files.disk,
@@ -114,7 +114,7 @@ def upload(cloud: connection.Connection, files: GuestFiles) -> None:
     )
 
 
-def _image(
+def upload_file(
     cloud: connection.Connection,
     name: str,
     path: Path,
@@ -122,6 +122,12 @@ def _image(
     container: str,
     **properties: str,
 ) -> str:
+    """Upload a file to Glance, for all projects.
+
+    :param disk: its disk_format
+    :param container: its container_format
+    :returns: the id of the image
+    """
     image = cloud.image.create_image(
         name,
         filename=str(path),

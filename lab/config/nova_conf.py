@@ -154,7 +154,7 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
 
 def _contained(spec: host_specs.HostSpec) -> ini.Settings:
     """What a deployer of containers adds, for this project, to nova.conf."""
-    if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
+    if spec.layout == 'host' or not spec.guarded:
         return {}
     if spec.machine is None:
         return kolla.nova_compute()

@@ -60,11 +60,19 @@ class Guests:
     """The guests of one cloud."""
 
     def __init__(
-        self, cloud: clouds.Cloud, api: connection.Connection | None = None
+        self,
+        cloud: clouds.Cloud,
+        api: connection.Connection | None = None,
+        image: str = guest_image.IMAGE,
     ) -> None:
-        """:param api: the connection to use; by default a new one"""
+        """Describe the guests.
+
+        :param api: the connection to use; by default a new one
+        :param image: the name of their image
+        """
         self._cloud = cloud
         self.api = api or cloud.connect()
+        self._image_name = image
         self._image: str | None = None
 
     def flavor(self, name: str, specs: dict[str, str] | None = None) -> Any:
@@ -295,7 +303,7 @@ class Guests:
         if self._image is None:
             self._image = str(
                 self.api.image.find_image(
-                    guest_image.IMAGE, ignore_missing=False
+                    self._image_name, ignore_missing=False
                 ).id
             )
         return self._image
