@@ -21,6 +21,7 @@ from typing import Literal
 
 from lab.config import ini
 from lab.run import errors
+from lab.xen import recipe as xen
 
 STOCK_DRIVER = 'libvirt.LibvirtDriver'
 OUR_DRIVER = 'isolation.IsolationDriver'
@@ -131,7 +132,14 @@ KNOWN = {
             'cpu-xen',
             machine='xen',
             driver=XEN_DRIVER,
-            isolation={'isolation': _SLOW},
+            isolation={
+                # Its guests are verified again soon after a change.
+                'isolation': {**_SLOW, 'verify_interval': 20},
+                'isolation_xsm': {
+                    'labels': f'domU_t,isolated_domU_t,{xen.GUEST_TYPE}',
+                    'backends': xen.DRIVER_DOMAIN_TYPE,
+                },
+            },
             # Xen overcommits no memory.
             settings={
                 'DEFAULT': {
