@@ -19,6 +19,7 @@ demonstration, with an exit status other than 0.
 import argparse
 from pathlib import Path
 import sys
+from typing import Final
 
 from lab.cloud import cloud as clouds
 from lab.config import host_specs
@@ -27,6 +28,7 @@ from lab.demo import scenes_attested
 from lab.demo import scenes_confined
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
+from lab.demo import scenes_xen
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
@@ -34,6 +36,7 @@ from lab.run import signals
 
 #: The choices that are not security modules.
 _ATTESTATION, _OPERATOR = 'attestation', 'operator'
+_XEN: Final = 'xen'
 
 
 def main() -> int:
@@ -57,9 +60,10 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR),
+        choices=(*recipe.MODULES, _XEN, _ATTESTATION, _OPERATOR),
         help='show guests that this security module confines, on a virtual '
-        'machine (which is built the first time; that takes long); or hosts '
+        'machine (which is built the first time; that takes long); or guests '
+        'that Xen isolates, on another such machine; or hosts '
         'that Keylime attests; or what nova-isolation-api and the openstack '
         'command tell those who run a cloud',
     )
@@ -72,7 +76,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in (*recipe.MODULES, _OPERATOR)
+        arguments.module in (*recipe.MODULES, _XEN, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -84,7 +88,7 @@ def main() -> int:
             module = arguments.module
             _run(
                 arguments.state,
-                module if module in recipe.MODULES else None,
+                module if module in (*recipe.MODULES, _XEN) else None,
                 module == _ATTESTATION,
                 module == _OPERATOR,
                 arguments.layout,
@@ -101,7 +105,7 @@ def main() -> int:
 
 def _run(
     state: Path,
-    module: recipe.Module | None,
+    module: host_specs.Machine | None,
     attested: bool,
     operator: bool,
     layout: host_specs.Layout,
@@ -110,7 +114,11 @@ def _run(
     computes = list(host_specs.DEFAULT)
     if module is not None:
         # A second host has no security module.
-        host = scenes_confined.SCRIPTS[module].host
+        host = (
+            scenes_xen.HOST
+            if module == _XEN
+            else scenes_confined.SCRIPTS[module].host
+        )
         computes = [host_specs.DEFAULT[0], host]
     cloud = clouds.Cloud(
         state,
@@ -132,7 +140,7 @@ def _run(
         _usage(cloud, flavor)
 
 
-def _perform(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+def _perform(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
     """Start the cloud and show the scenes; stop the cloud when that fails.
 
     :returns: see _show()
@@ -153,7 +161,7 @@ def _perform(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
         raise
 
 
-def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+def _show(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
     """Show the scenes.
 
     :returns: the name of a flavor that they left in the cloud
@@ -167,6 +175,9 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
     if module is None:
         scenes_hardened.HardenedScenes(cloud).run()
         return scenes_hardened.HARDENED
+    if module == _XEN:
+        scenes_xen.XenScenes(cloud).run()
+        return scenes_xen.FLAVOR
     confined = scenes_confined.ConfinedScenes(cloud, module)
     confined.run()
     return confined.flavor

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 import re
 
-from lab.hosts import xen_host
+from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import supervisor as supervisors
 from lab.xen import recipe
@@ -32,15 +32,16 @@ class Domain:
     def __init__(
         self,
         supervisor: supervisors.Supervisor,
-        host: xen_host.XenHost,
+        ssh: connections.Ssh,
         name: str,
     ) -> None:
         """Describe it.
 
+        :param ssh: the connection to dom0
         :param name: libvirt's and Xen's name of it
         """
         self._supervisor = supervisor
-        self._host = host
+        self._ssh = ssh
         self.name = name
 
     @property
@@ -113,10 +114,7 @@ class Domain:
             words = line.split()
             if words[0] == self.name:
                 return words
-        raise errors.LabError(f'{self._host.spec.name} has no {self.name}')
+        raise errors.LabError(f'Xen has no {self.name}')
 
     def _dom0(self, *command: str) -> str:
-        result = self._host.run(self._supervisor, command)
-        if result.returncode:
-            raise errors.LabError(f'{" ".join(command)}: {result.stderr}')
-        return result.stdout.strip()
+        return self._ssh.check(command).strip()

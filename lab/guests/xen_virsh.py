@@ -13,8 +13,10 @@
 
 """Guests that virsh makes on a host with Xen, without Nova."""
 
+import shlex
+
 from lab.guests import xen_domain
-from lab.hosts import xen_host
+from lab.machine import ssh as connections
 from lab.run import supervisor as supervisors
 from lab.xen import driver_domain
 from lab.xen import recipe
@@ -47,17 +49,19 @@ _DISK = f"""<disk type='file' device='disk'>
       <target dev='xvda' bus='xen'/>
     </disk>"""
 _SECONDS = 600
+_VIRSH = ('virsh', '-q', '-c', 'xen:///system')
 
 
 def create(
     supervisor: supervisors.Supervisor,
-    host: xen_host.XenHost,
+    ssh: connections.Ssh,
     name: str,
     type_: str,
     served: bool = False,
 ) -> xen_domain.Domain:
     """Start a guest with ``virsh create``, which nobody verifies.
 
+    :param ssh: the connection to dom0
     :param type_: the type of its FLASK label
     :param served: whether it has a disk, from the driver domain
     :raises LabError: when virsh refuses
@@ -69,16 +73,14 @@ def create(
         label=f'system_u:system_r:{type_}',
         devices=_DISK if served else '',
     )
-    host.ssh(supervisor).check(
-        ['sh', '-c', f'cat >{path} && virsh -q -c {host.URI} create {path}'],
+    ssh.check(
+        ['sh', '-c', f'cat >{path} && {shlex.join(_VIRSH)} create {path}'],
         _SECONDS,
         text,
     )
-    return xen_domain.Domain(supervisor, host, name)
+    return xen_domain.Domain(supervisor, ssh, name)
 
 
-def destroy(
-    supervisor: supervisors.Supervisor, host: xen_host.XenHost, name: str
-) -> None:
+def destroy(ssh: connections.Ssh, name: str) -> None:
     """End such a guest."""
-    host.virsh(supervisor, 'destroy', name)
+    ssh.check([*_VIRSH, 'destroy', name])
