@@ -23,11 +23,10 @@ from openstack import connection
 
 from lab.run import errors
 from lab.run import layout as layouts
+from lab.run import marks
 from lab.run import supervisor as supervisors
 
 IMAGE = 'lab-guest'
-#: The guest prints this on its console once its kernel runs a program.
-CONSOLE_MARK = 'LAB-GUEST-UP'
 _META_PACKAGE = 'linux-image-cloud-amd64'
 _BUSYBOX = Path('/bin/busybox')
 _DISK_BYTES = 1 << 20
@@ -36,7 +35,7 @@ b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
-echo "{CONSOLE_MARK} $($b uname -r)"
+echo "{marks.GUEST_UP} $($b uname -r)"
 while :; do
     $b sleep 5
     echo "LAB-GUEST-TICK $($b cut -d ' ' -f 1 /proc/uptime)"

@@ -24,6 +24,7 @@ from openstack import exceptions
 from lab.cloud import cloud as clouds
 from lab.cloud import guest_image
 from lab.run import errors
+from lab.run import marks
 
 T = TypeVar('T')
 #: Emulated guests on a busy machine are slow, but never this slow.
@@ -208,13 +209,13 @@ class Guests:
                 (
                     str(line).strip()
                     for line in output.splitlines()
-                    if guest_image.CONSOLE_MARK in line
+                    if marks.GUEST_UP in line
                 ),
                 '',
             )
 
         return self._wait(
-            f'{guest_image.CONSOLE_MARK} on the console of {server.name}',
+            f'{marks.GUEST_UP} on the console of {server.name}',
             printed,
             seconds,
         )

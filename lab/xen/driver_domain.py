@@ -37,7 +37,6 @@ _SECONDS = 900
 _MODULES = (
     'xen-blkfront',
     'crc16',
-    'libcrc32c',
     'crc32c_generic',
     'jbd2',
     'mbcache',

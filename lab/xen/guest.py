@@ -22,13 +22,11 @@ from pathlib import Path
 
 from lab.machine import tree as trees
 from lab.run import errors
+from lab.run import marks
 from lab.run import supervisor as supervisors
 from lab.xen import image as images
 from lab.xen import initramfs
 
-#: The guest prints this on its console once its kernel runs a program; see
-#: lab.cloud.guest_image.
-CONSOLE_MARK = 'LAB-GUEST-UP'
 #: The program with which a guest reaches for another one.
 _SOURCE = Path(__file__).with_name('peer.c')
 _SECONDS = 300
@@ -47,7 +45,7 @@ $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
 for module in $($b cat /modules); do $b insmod /lib/$module.ko; done
-echo "{CONSOLE_MARK} $($b uname -r) $($b cat /sys/hypervisor/guest_type)"
+echo "{marks.GUEST_UP} $($b uname -r) $($b cat /sys/hypervisor/guest_type)"
 (
     while :; do
         $b sleep 5

@@ -23,6 +23,7 @@ from lab.machine import restore
 from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import layout as layouts
+from lab.run import marks
 from lab.run import processes
 from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
@@ -79,7 +80,7 @@ class XenMachineTest(unittest.TestCase):
             cls.supervisor.wait(
                 f'the guest {domain.name}',
                 lambda domain=domain: (
-                    'LAB-GUEST-UP'  # type: ignore
+                    marks.GUEST_UP  # type: ignore
                     in cls.ssh.run(['cat', domain.console]).stdout
                 ),
                 _SECONDS,
