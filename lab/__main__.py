@@ -63,7 +63,7 @@ def main() -> int:
     up.add_argument(
         '--attested',
         action='store_true',
-        help='add Keylime, and a TPM for each host that is not a machine',
+        help='add Keylime, and a TPM for each host without a security module',
     )
     up.add_argument(
         '--operator',

@@ -35,6 +35,7 @@ from lab.daemons import wsgi
 from lab.hosts import compute_host
 from lab.hosts import xen_host
 from lab.keylime import attestation as attestations
+from lab.keylime import attestd
 from lab.run import layout as layouts
 from lab.run import plan as plans
 from lab.run import progress as progresses
@@ -75,7 +76,7 @@ class Assembly:
         plan.add('mariadb', lambda: mariadb.start(supervisor, site))
         plan.add('rabbitmq', lambda: rabbitmq.start(supervisor, site))
         for host in self._hosts:
-            plan.add(host.daemon, functools.partial(host.start, supervisor))
+            plan.add(host.daemon, functools.partial(self._start_host, host))
         plan.add('guest-files', lambda: guest_image.make(supervisor))
         plan.add('nova-db', self._nova_database, ['mariadb'])
         plan.add('keystone-db', self._keystone_database, ['mariadb'])
@@ -98,6 +99,12 @@ class Assembly:
             ['guest-files', 'glance-api', 'keystone-seed'],
         )
         plan.run()
+
+    def _start_host(self, host: compute_host.ComputeHost) -> None:
+        host.start(self._supervisor)
+        # A host that is no virtual machine has them already.
+        if self._attestation is not None and host.spec.machine is not None:
+            host.give(self._supervisor, attestd.client_files(host.site.layout))
 
     def _add_service(
         self, plan: plans.Plan, service: wsgi.Service, *after: str

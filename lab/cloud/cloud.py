@@ -38,7 +38,6 @@ from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
 from lab.machine import cache as machine_cache
-from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import processes
@@ -73,7 +72,7 @@ class Cloud:
         :param computes: the compute hosts; by default host_specs.DEFAULT
         :param control: more options for nova.conf of the control plane
         :param attested: whether to add Keylime, and a TPM for each host that
-            is not a virtual machine
+            has no security module
         :param operator: whether to add nova-isolation-api, and the users who
             ask it
         """
@@ -140,7 +139,7 @@ class Cloud:
             self.supervisor,
             self.site,
             self.progress,
-            [spec.name for spec in self._computes if spec.machine is None],
+            [spec.name for spec in self._computes if spec.has_tpm],
         )
 
     def __enter__(self) -> 'Cloud':
@@ -294,19 +293,15 @@ class Cloud:
         for host in hosts.values():
             host.make(self.supervisor)
         attested: ini.Settings = {}
-        host_attested: ini.Settings = {}
         if self.attested:
             self.attestation.make()
             attested = attestd.client(site)
-            host_attested = attestd.client(site, recipe.CONFIGURATION)
             for host in hosts.values():
                 if host.spec.machine is None:
                     host.give(
                         self.supervisor, attestd.client_files(self.layout)
                     )
-        configuration_files.write(
-            site, hosts, self._control, attested, host_attested
-        )
+        configuration_files.write(site, hosts, self._control, attested)
 
     def _stop(self, patience: float) -> None:
         supervisor = self.supervisor

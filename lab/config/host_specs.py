@@ -77,6 +77,11 @@ class HostSpec:
         """Whether its driver is one of this project."""
         return self.driver in (OUR_DRIVER, XEN_DRIVER)
 
+    @property
+    def has_tpm(self) -> bool:
+        """Whether it has a TPM in a lab with attestation."""
+        return self.machine in (None, 'xen')
+
     def stock(self) -> 'HostSpec':
         """The same host, with stock Nova instead of this project."""
         return dataclasses.replace(self, driver=STOCK_DRIVER, isolation={})

@@ -89,7 +89,7 @@ def main() -> int:
             _run(
                 arguments.state,
                 module if module in (*recipe.MODULES, _XEN) else None,
-                module == _ATTESTATION,
+                module in (_ATTESTATION, _XEN),
                 module == _OPERATOR,
                 arguments.layout,
                 arguments.keep,
@@ -166,6 +166,9 @@ def _show(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
 
     :returns: the name of a flavor that they left in the cloud
     """
+    if module == _XEN:
+        scenes_xen.XenScenes(cloud).run()
+        return scenes_xen.FLAVOR
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
@@ -175,9 +178,6 @@ def _show(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
     if module is None:
         scenes_hardened.HardenedScenes(cloud).run()
         return scenes_hardened.HARDENED
-    if module == _XEN:
-        scenes_xen.XenScenes(cloud).run()
-        return scenes_xen.FLAVOR
     confined = scenes_confined.ConfinedScenes(cloud, module)
     confined.run()
     return confined.flavor

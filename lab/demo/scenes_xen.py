@@ -18,13 +18,16 @@ from typing import Any
 from lab.cloud import cloud as clouds
 from lab.cloud import explain
 from lab.cloud import xen_guest_image
+from lab.cloud import xen_launch
 from lab.demo import stage
 from lab.guests import guests as guest_api
 from lab.guests import xen_domain
 from lab.guests import xen_virsh
 from lab.hosts import xen_host
+from lab.keylime import tpm
 from lab.xen import driver_domain
 from lab.xen import recipe
+from nova_isolation.mechanisms.attested import attestation_result
 
 HOST = 'cpu-xen'
 FLAVOR = 'demo.alice'
@@ -35,6 +38,8 @@ _SPECS = {
     'isolation:xsm_device_model': 'none',
     'isolation:xsm_backend': 'dom0',
     'isolation:xsm_dom0': 'selinux',
+    'isolation:attested': 'true',
+    'isolation:attested_pcrs': str(tpm.LAUNCH),
 }
 _PLAIN = 'demo.plain'
 _UNKNOWN = 'demo.unknown'
@@ -66,6 +71,7 @@ class XenScenes(stage.Stage):
         :raises LabError: at the first claim that is false
         """
         self._hosts()
+        self._launched()
         first, second = self._alice()
         plain, other = self._plain()
         self._apart(first, second, plain, other)
@@ -87,6 +93,7 @@ class XenScenes(stage.Stage):
             ('xl', 'setenforce', '1'),
             'isolation.xsm.not_enforcing',
         )
+        self._launched_again()
         self._guests.delete(first, _DELETE_SECONDS)
 
     def _hosts(self) -> None:
@@ -104,6 +111,36 @@ class XenScenes(stage.Stage):
             and self._dom0('getenforce') == 'Enforcing',
             'both enforce',
         )
+
+    def _launched(self) -> None:
+        self._title('Its launch is measured into PCR 17 of its TPM')
+        print(
+            "  the hypervisor's file, which has the policy in it, its command\n"
+            "  line, dom0's kernel with its command line, and its initramfs\n"
+            '  (simulated: swtpm is told of it as the chipset would tell a TPM)'
+        )
+        launch = xen_launch.text(self._host.image)
+        attestation = self._cloud.attestation
+        attestation.launch(HOST, launch)
+        attestation.enroll(HOST, {tpm.LAUNCH: [tpm.measured(launch)]})
+        attestation.verdicts.wait_at_verifier(HOST, 'PASS')
+        attestation.verdicts.wait_at_attestd(HOST, attestation_result.GOOD)
+        print(f'  {HOST}: {attestation.pcr(HOST)}: attested')
+
+    def _launched_again(self) -> None:
+        other = recipe.HYPERVISOR_COMMAND_LINE.replace(
+            'flask=enforcing', 'flask=permissive'
+        )
+        self._title('Another launch, with flask=permissive: refused')
+        attestation = self._cloud.attestation
+        attestation.launch(HOST, xen_launch.text(self._host.image, other))
+        attestation.verdicts.wait_at_attestd(HOST, attestation_result.FAILED)
+        print(f'  {HOST}: {attestation.pcr(HOST)}')
+        server = self._guests.boot('alice-4', FLAVOR, seconds=_BOOT_SECONDS)
+        self._check(server.status == 'ERROR', f'{server.name} is refused')
+        print(f'  {server.name}: {server.status}: {self._fault(server)}')
+        self._explained(FLAVOR, 'isolation.attested.')
+        self._guests.delete(server, _DELETE_SECONDS)
 
     def _alice(self) -> tuple[Any, Any]:
         self._title("Alice's flavor lands only there, with her label")
