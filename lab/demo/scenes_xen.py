@@ -115,9 +115,9 @@ class XenScenes(stage.Stage):
     def _launched(self) -> None:
         self._title('Its launch is measured into PCR 17 of its TPM')
         print(
-            "  the hypervisor's file, with the policy in it; its command line;\n"
-            "  dom0's kernel with its command line; its initramfs (simulated:\n"
-            '  swtpm is told of it as the chipset would tell a TPM)'
+            "  the hypervisor's file, with the policy in it; its command\n"
+            "  line; dom0's kernel with its command line; its initramfs\n"
+            '  (simulated: swtpm is told of it as a chipset would tell a TPM)'
         )
         launch = xen_launch.text(self._host.image)
         attestation = self._cloud.attestation
