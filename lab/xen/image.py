@@ -29,7 +29,7 @@ class Image(images.Image):
     @property
     def hypervisor(self) -> Path:
         """Xen itself, which boots :attr:`kernel` as dom0's."""
-        return self.folder / 'xen'
+        return self.folder / 'hypervisor'
 
     @property
     def guest_kernel(self) -> Path:
