@@ -25,10 +25,9 @@ PROGRAM = 'qemu-system-x86_64'
 
 #: What Debian's packages the build needs beside QEMU's sources.
 PACKAGES = (
-    'flex', 'bison', 'gcc', 'libaio-dev', 'libc6-dev', 'libfdt-dev',
-    'libglib2.0-dev', 'libnuma-dev', 'libpixman-1-dev', 'libseccomp-dev',
-    'make', 'meson', 'ninja-build', 'pkg-config', 'python3-venv',
-    'zlib1g-dev',
+    'gcc', 'libaio-dev', 'libc6-dev', 'libfdt-dev', 'libglib2.0-dev',
+    'libnuma-dev', 'libpixman-1-dev', 'libseccomp-dev', 'make', 'meson',
+    'ninja-build', 'pkg-config', 'python3-venv', 'zlib1g-dev',
 )  # fmt: skip
 
 _DEVICES = 'devices.mak'
