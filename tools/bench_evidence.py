@@ -101,7 +101,7 @@ def _serve(
     answers = api.Api(
         kept,
         intake.Intake(kept, ring, standings, max_delay=3600, clock_skew=5),
-        keyring.Enrolment(ring, standings, None, [17]),
+        keyring.Enrollment(ring, standings, None, [17]),
     )
     certificate, ca_file = pki
     context = listener.tls(
@@ -181,7 +181,7 @@ def _run(options: argparse.Namespace, folder: pathlib.Path) -> int:
         key, made = _sealed(
             number, options.statements // options.hosts, options.batch
         )
-        ring.enrol(key)
+        ring.enroll(key)
         bodies.append(made)
     certificates = [
         authority.issue(f'client{number}') for number in range(_CLIENTS)

@@ -80,7 +80,7 @@ def _run(
     attestation.add_steps(plan)
     plan.run()
     attestation.launch(_HOST, _GOOD)
-    attestation.enrol(_HOST, {tpm.LAUNCH: [tpm.measured(_GOOD)]})
+    attestation.enroll(_HOST, {tpm.LAUNCH: [tpm.measured(_GOOD)]})
     found = []
     with (
         deciders.Decider(layout) as decider,

@@ -12,7 +12,7 @@
 
 """Alter envelopes at random; none of them may be accepted.
 
-Usage: python tools/fuzz_evidence.py [NUMBER] [SEED]
+Usage: python -m tools.fuzz_evidence [NUMBER] [SEED]
 
 An envelope is altered as bytes, as JSON, and inside of what is signed. Bytes
 that still are the same JSON values do not count as altered. The exit status
@@ -24,15 +24,13 @@ import base64
 import collections
 from collections.abc import Callable
 import dataclasses
+import importlib
 import json
 import random
 import sys
 import typing
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import utils
-from securesystemslib import signer as signers
 
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import errors
@@ -40,38 +38,16 @@ from nova_isolation.evidence import statement as statements
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
+_samples: typing.Any = importlib.import_module('tests.unit.evidence.samples')
+
 #: An alteration of the bytes of an envelope.
 Alteration = Callable[[random.Random, bytes], bytes]
 
 
-def make(*, requirement: str = 'isolation:svirt') -> tuple[bytes, typing.Any]:
+def make() -> tuple[bytes, typing.Any]:
     """Return an envelope, and the key that opens it."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    key = envelope.trusted(
-        private.public_key().public_bytes(
-            serialization.Encoding.PEM,
-            serialization.PublicFormat.SubjectPublicKeyInfo,
-        )
-    )
-    stated = statements.Statement(
-        subject=statements.Subject(
-            '5d0c3a6e-0000-4000-8000-000000000001', '5d' * 16, '0c' * 32
-        ),
-        audience=statements.Audience.OPERATOR,
-        occasion=statements.Occasion.START,
-        requirements={requirement: 'selinux'},
-        proofs=(statements.Proof(requirement, 'svirt_t:s0:c1,c2, enforcing'),),
-        unmet=(),
-        host=statements.Host('compute-1', 'fa' * 32, 'agent-1', 3),
-        mode=statements.Mode.ENFORCE,
-        started='2026-11-26T12:00:00Z',
-        finished='2026-11-26T12:00:01Z',
-        nonce='a-nonce-of-somebody',
-        request_id='req-1',
-        key=statements.KeyKind.FILE,
-        version='1.0',
-    )
-    return envelope.seal(stated, signers.CryptoSigner(private, key)), key
+    signer = _samples.signer()
+    return envelope.seal(_samples.OPERATOR, signer), signer.public_key
 
 
 def _flip(rng: random.Random, data: bytes) -> bytes:

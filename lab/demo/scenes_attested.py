@@ -81,7 +81,7 @@ class AttestedScenes(stage.Stage):
             print(f'  {host:13} {text}:\n  {self._attestation.pcr(host):>79}')
         print("  Keylime's policy for both: PCR 17 of the approved one")
         for host, status in ((_GOOD, 'PASS'), (_OTHER, 'FAIL')):
-            self._attestation.enrol(host, self._policy)
+            self._attestation.enroll(host, self._policy)
             self._verdict(host, status)
 
     def _verdict(self, host: str, status: str) -> None:

@@ -111,7 +111,7 @@ class Attestation:
         """The value of a register of a host's TPM."""
         return self._agents[host].tpm.read(self._supervisor, index)
 
-    def enrol(self, host: str, policy: tenants.Policy) -> None:
+    def enroll(self, host: str, policy: tenants.Policy) -> None:
         """Let the verifier attest a host by this policy from now on."""
         agent = self._agents[host]
         if self.verdicts.at_verifier(host) is not None:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The tenant, Keylime's command of the admin, which enrols hosts."""
+"""The tenant, Keylime's command of the admin, which enrolls hosts."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument('reason', help='why, for those who read the list')
     revoke.set_defaults(run=_revoke_key)
     forget = actions.add_parser(
-        'forget', help='let an agent enrol with another TPM'
+        'forget', help='let an agent enroll with another TPM'
     )
     forget.add_argument('agent')
     forget.set_defaults(run=_forget_agent)

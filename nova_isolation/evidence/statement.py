@@ -34,8 +34,12 @@ from nova_isolation.model import printable
 STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 
 #: The type of the predicate, with its version. A release that changes the
-#: meaning or the set of the members counts the version up.
-PREDICATE_TYPE = 'https://example.org/nova-isolation/confinement/v1'
+#: meaning or the set of the members counts the version up. A UUID (RFC 9562)
+#: is a name that nobody has to register, and that nobody else can come to own.
+PREDICATE_TYPE = (
+    'urn:uuid:31ec205b-a367-45d2-9f17-c166d88aae7a'
+    '#nova-isolation/confinement/v1'
+)
 
 #: The largest size of a statement, in bytes.
 MAX_BYTES = 32 * 1024

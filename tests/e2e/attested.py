@@ -83,7 +83,7 @@ class TestCase(base.TestCase):
             for key, value in json.loads(found['tpm_policy']).items()
             if key != 'mask'
         }:
-            attestation.enrol(host, POLICY)
+            attestation.enroll(host, POLICY)
         elif found['attestation_status'] == 'FAIL':
             attestation.reactivate(host)
 

@@ -148,7 +148,7 @@ class AttestedTest(attested.TestCase):
     def test_never_launched(self) -> None:
         self.attestation.power_cycle(base.PLAIN)
         self.assertEqual(tpm.NEVER_LAUNCHED, self.attestation.pcr(base.PLAIN))
-        self.attestation.enrol(base.PLAIN, {tpm.LAUNCH: [tpm.NEVER_LAUNCHED]})
+        self.attestation.enroll(base.PLAIN, {tpm.LAUNCH: [tpm.NEVER_LAUNCHED]})
         self.verdicts.wait_at_verifier(base.PLAIN, 'PASS')
         self.wait_fresh(base.PLAIN)
         self.assertRefused(
@@ -159,7 +159,7 @@ class AttestedTest(attested.TestCase):
 
     def test_policy_without_the_pcr(self) -> None:
         value = self.attestation.pcr(base.PLAIN, 0)
-        self.attestation.enrol(base.PLAIN, {0: [value]})
+        self.attestation.enroll(base.PLAIN, {0: [value]})
         self.verdicts.wait_at_verifier(base.PLAIN, 'PASS')
         self.wait_fresh(base.PLAIN)
         self.assertRefused(

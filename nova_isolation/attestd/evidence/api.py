@@ -68,20 +68,20 @@ class Api:
         self,
         log: logs.Log,
         intake: intakes.Intake,
-        enrolment: keyrings.Enrolment,
+        enrollment: keyrings.Enrollment,
     ) -> None:
         """:param log: is read
 
         :param intake: takes statements
-        :param enrolment: takes keys
+        :param enrollment: takes keys
         """
         self._log = log
         self._intake = intake
-        self._enrolment = enrolment
-        # The log belongs to one thread. Enrolment waits for the registrar,
+        self._enrollment = enrollment
+        # The log belongs to one thread. Enrollment waits for the registrar,
         # so it has one of its own.
         self._writer = futures.ThreadPoolExecutor(1, 'isolation-log')
-        self._enroller = futures.ThreadPoolExecutor(1, 'isolation-enrolment')
+        self._enroller = futures.ThreadPoolExecutor(1, 'isolation-enrollment')
         self._under_way: Counter[Hashable] = Counter()
 
     def app(self) -> applications.Starlette:
@@ -181,7 +181,7 @@ class Api:
             raise refusal.Refused(refusal.Code.MALFORMED, 'agent: no text')
         peer = getattr(request.state, 'peer', None)
         made = await self.on_enroller(
-            lambda: self._enrolment.challenge(agent, public, peer)
+            lambda: self._enrollment.challenge(agent, public, peer)
         )
         return {
             'id': made.name,
@@ -195,7 +195,7 @@ class Api:
         secret = _bytes((await _object(request, 'secret'))['secret'])
         name = request.path_params['name']
         key_id = await self.on_enroller(
-            lambda: self._enrolment.answer(name, secret)
+            lambda: self._enrollment.answer(name, secret)
         )
         return {'keyid': key_id}
 

@@ -160,7 +160,7 @@ def _check_key(key_id: str, key: keyrings.Key | None) -> None:
     if key is None:
         raise refusal.Refused(
             refusal.Code.KEY_UNKNOWN,
-            f'wanted a key that is enrolled, found {key_id}; enrol it',
+            f'wanted a key that is enrolled, found {key_id}; enroll it',
         )
     if key.state is not keyrings.State.ACTIVE:
         raise refusal.Refused(

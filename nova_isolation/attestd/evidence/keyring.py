@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The keys of hosts: enrolment, replacement, revocation and loss."""
+"""The keys of hosts: enrollment, replacement, revocation and loss."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -137,7 +137,7 @@ class Keyring:
             raise refusal.Refused(
                 refusal.Code.MALFORMED, f'the name of a host: {host!r}'
             )
-        self.enrol(
+        self.enroll(
             Key(
                 found.keyid,
                 statements.KeyKind.FILE,
@@ -151,7 +151,7 @@ class Keyring:
         )
         return found.keyid
 
-    def enrol(
+    def enroll(
         self, key: Key, tpm: registrar_api.TpmKeys | None = None
     ) -> None:
         """Store a key, in place of the other ones of its host.
@@ -260,7 +260,7 @@ class Keyring:
             if lost:
                 LOG.warning(
                     'The key of agent %s is lost, because the host has '
-                    'failed: %s. The host must enrol its key again when it '
+                    'failed: %s. The host must enroll its key again when it '
                     'is in good standing',
                     printable.one_line(agent),
                     printable.one_line(why),
@@ -279,7 +279,7 @@ class Keyring:
             )
 
     def check_pin(self, agent: str, tpm: registrar_api.TpmKeys) -> None:
-        """Refuse other keys of a TPM than at the first enrolment.
+        """Refuse other keys of a TPM than at the first enrollment.
 
         :raises nova_isolation.attestd.evidence.refusal.Refused: they differ
         """
@@ -290,7 +290,7 @@ class Keyring:
         which = 'endorsement' if pinned.ek != tpm.ek else 'attestation'
         raise refusal.Refused(
             refusal.Code.PIN,
-            f'agent {agent}: wanted the {which} key of its first enrolment, '
+            f'agent {agent}: wanted the {which} key of its first enrollment, '
             'found that the registrar has another one. If the TPM or the '
             'agent was replaced, run nova-isolation-evidence keys forget '
             f'{agent}',
@@ -317,7 +317,7 @@ class Keyring:
             return [_key(row) for row in connection.execute(query).all()]
 
 
-class Enrolment:
+class Enrollment:
     """Takes keys that are in a TPM, by a challenge."""
 
     def __init__(
@@ -413,7 +413,7 @@ class Enrolment:
                 'wanted the secret that the TPM decrypts, found another one',
             )
         self._standings.of(opened.key.agent)
-        self._keyring.enrol(opened.key, opened.tpm)
+        self._keyring.enroll(opened.key, opened.tpm)
         return opened.key.key_id
 
     def _remember(self, name: str, opened: _Open) -> None:

@@ -38,7 +38,7 @@ class Code(enum.Enum):
     KEY_POLICY = 'key-policy'
     #: the registrar has no usable endorsement key of this agent
     REGISTRAR = 'registrar'
-    #: the registrar has other keys of this agent than at its first enrolment
+    #: the registrar has other keys of this agent than at its first enrollment
     PIN = 'pin'
     #: no such challenge, or the answer to it is wrong or late
     CHALLENGE = 'challenge'

@@ -80,7 +80,7 @@ class EvidenceService:
                 max_delay=options.max_delay,
                 clock_skew=attestation.clock_skew,
             ),
-            keyrings.Enrolment(
+            keyrings.Enrollment(
                 self._keyring,
                 self._standings,
                 _registrar(options.registrar, attestation),

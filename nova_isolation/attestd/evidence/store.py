@@ -72,7 +72,7 @@ KEYS = sa.Table(
     sa.Index('evidence_keys_agent', 'agent'),
 )
 
-#: The keys of a TPM that an agent had at its first enrolment.
+#: The keys of a TPM that an agent had at its first enrollment.
 PINS = sa.Table(
     'evidence_pins',
     _METADATA,

@@ -17,7 +17,7 @@ from nova_isolation.model import reasons
 UNKNOWN = reasons.Reason(
     'isolation.attested.unknown_host',
     'No verifier knows an agent of the host.',
-    'Enrol the host with the verifier, and check that host_map in '
+    'Enroll the host with the verifier, and check that host_map in '
     '[isolation_attestation_keylime] of the service that asks the verifiers '
     'names the agent of the host.',
     uncertain=True,
@@ -73,7 +73,7 @@ NOT_JUDGED = reasons.Reason(
     'isolation.attested.pcr_not_judged',
     "The verifier's policy for the host does not cover the PCR, so a good "
     'quote proves nothing about the PCR.',
-    'Enrol the host with a policy for the PCR: keylime_tenant -c update '
+    'Enroll the host with a policy for the PCR: keylime_tenant -c update '
     '--tpm_policy.',
 )
 NEVER_LAUNCHED = reasons.Reason(
@@ -93,12 +93,12 @@ RESETTABLE = reasons.Reason(
 NO_BOOT = reasons.Reason(
     'isolation.attested.no_boot',
     "The verifier's policy for the host does not cover measured boot.",
-    'Enrol the host with a reference state: keylime_tenant --mb-policy.',
+    'Enroll the host with a reference state: keylime_tenant --mb-policy.',
 )
 NO_RUNTIME = reasons.Reason(
     'isolation.attested.no_runtime',
     "The verifier's policy for the host does not cover run-time integrity.",
-    'Enrol the host with a run-time policy: keylime_tenant --runtime-policy.',
+    'Enroll the host with a run-time policy: keylime_tenant --runtime-policy.',
 )
 
 #: All codes of this module.

@@ -162,6 +162,7 @@ class Hypervisor(abc.ABC):
         """
         return None
 
+    @abc.abstractmethod
     def boot(self, guest: base.Guest) -> str:
         """Name this run of a guest as no other run is ever named.
 
@@ -172,7 +173,6 @@ class Hypervisor(abc.ABC):
         :raises Exception: the guest has ended, or this stack cannot name its
             runs; there is no evidence then
         """
-        raise NotImplementedError
 
     @abc.abstractmethod
     def pause(self, handle: typing.Any) -> None:

@@ -132,7 +132,7 @@ class Hosts(fixtures.Fixture):
             clock_skew=5.0,
         )
         self.signer = samples.signer()
-        self.keyring.enrol(key(self.signer))
+        self.keyring.enroll(key(self.signer))
 
     def say(self, **verdicts):
         """What the verifier says from now on."""

@@ -163,18 +163,18 @@ class KeyTest(TestCase):
 
     def test_replaced(self):
         newer = samples.signer()
-        self.keyring.enrol(hosts.key(newer))
+        self.keyring.enroll(hosts.key(newer))
         self.assertRefused(_CODES.KEY_REVOKED, self.hosts.seal())
         self.assertTaken(self.hosts.seal(signer=newer))
         # The older one can come back: it is in the TPM still.
-        self.keyring.enrol(hosts.key(self.hosts.signer))
+        self.keyring.enroll(hosts.key(self.hosts.signer))
         self.assertTaken(self.hosts.seal())
 
     def test_revoked_for_ever(self):
         key = hosts.key(self.hosts.signer)
         self.assertTrue(self.keyring.revoke(key.key_id, 'stolen'))
         self.assertRefused(_CODES.KEY_REVOKED, self.hosts.seal())
-        error = self.assertRaises(refusal.Refused, self.keyring.enrol, key)
+        error = self.assertRaises(refusal.Refused, self.keyring.enroll, key)
         self.assertIs(_CODES.KEY_REVOKED, error.code)
         self.assertFalse(self.keyring.revoke('0' * 64, 'unknown'))
 
@@ -184,7 +184,7 @@ class KeyTest(TestCase):
         self.keyring.lose({hosts.AGENT: 'another hypervisor'})
         # Good standing alone does not give it back.
         self.assertRefused(_CODES.KEY_LOST, self.hosts.seal())
-        self.keyring.enrol(hosts.key(self.hosts.signer))
+        self.keyring.enroll(hosts.key(self.hosts.signer))
         self.assertTaken(self.hosts.seal())
 
     def test_a_revoked_key_is_not_merely_lost(self):
@@ -196,7 +196,7 @@ class KeyTest(TestCase):
         for changed in ({'host': 'compute-2'}, {'agent': 'another'}):
             error = self.assertRaises(
                 refusal.Refused,
-                self.keyring.enrol,
+                self.keyring.enroll,
                 hosts.key(self.hosts.signer, **changed),
             )
             self.assertIs(_CODES.KEY_FORM, error.code)
@@ -227,11 +227,11 @@ class KeyTest(TestCase):
 
 
 class PinTest(TestCase):
-    """The keys of the TPM at the first enrolment."""
+    """The keys of the TPM at the first enrollment."""
 
     def test_other_keys_are_refused_until_forgotten(self):
         self.keyring.check_pin(hosts.AGENT, _TPM)
-        self.keyring.enrol(hosts.key(self.hosts.signer), _TPM)
+        self.keyring.enroll(hosts.key(self.hosts.signer), _TPM)
         self.keyring.check_pin(hosts.AGENT, _TPM)
         for other in (
             _TPM._replace(ek=b'another'),

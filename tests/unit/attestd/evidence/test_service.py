@@ -170,7 +170,7 @@ class TpmTest(TestCase):
             status,
         )
 
-    def enrol(self):
+    def enroll(self):
         made = self.challenge()
         secret = self.tpm.activate('key', base64.b64decode(made['credential']))
         return self.post(
@@ -188,7 +188,7 @@ class TpmTest(TestCase):
 
     def test_from_the_key_to_the_verified_statement(self):
         self.tpm_value = self.tpm.pcr()
-        key_id = self.enrol()
+        key_id = self.enroll()
         # The registrar was asked by whom it knows.
         self.assertEqual(
             [
@@ -254,7 +254,7 @@ class TpmTest(TestCase):
                 ).ok
             )
         )
-        self.assertEqual(key_id, self.enrol())
+        self.assertEqual(key_id, self.enroll())
         self.assertIn('entry', self.take(old)[0])
 
     def test_what_is_no_answer_to_a_challenge(self):
@@ -302,7 +302,7 @@ class TpmTest(TestCase):
         self.assertEqual(200, answer.status_code)
 
     def test_other_keys_at_the_registrar(self):
-        self.enrol()
+        self.enroll()
         self.registrar.results['aik_tpm'] = 'AAAA'
         self.assertEqual('pin', self.challenge(400)['code'])
         self.registrar.status = 404
@@ -361,7 +361,7 @@ class LimitTest(TestCase):
     def test_an_administrator_revokes_while_the_daemon_runs(self):
         signer = samples.signer()
         keys = keyring.Keyring(store.Store(self.database))
-        keys.enrol(hosts.key(signer))
+        keys.enroll(hosts.key(signer))
         sealed = json.loads(envelope.seal(hosts.statement(), signer))
         self.assertIn('entry', self.take(sealed)[0])
         keys.revoke(signer.public_key.keyid, 'stolen')
@@ -436,7 +436,7 @@ class LimitTest(TestCase):
             )
 
         signer = samples.signer()
-        keyring.Keyring(store.Store(self.database)).enrol(hosts.key(signer))
+        keyring.Keyring(store.Store(self.database)).enroll(hosts.key(signer))
         self.take(json.loads(envelope.seal(hosts.statement(), signer)))
         self.assertIn('nothing was compared', check()[1])
         self.assertEqual(0, check()[0])
@@ -453,7 +453,7 @@ class LimitTest(TestCase):
 
     def test_the_log_stays_over_a_restart(self):
         signer = samples.signer()
-        keyring.Keyring(store.Store(self.database)).enrol(hosts.key(signer))
+        keyring.Keyring(store.Store(self.database)).enroll(hosts.key(signer))
         self.take(json.loads(envelope.seal(hosts.statement(), signer)))
         before = self.get('/head')
         self.attestd.process.terminate()
