@@ -31,6 +31,7 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.emulator import cache as emulators
 from lab.hosts import choice
 from lab.hosts import compute_host
 from lab.hosts import machine_host
@@ -176,6 +177,8 @@ class Cloud:
             if spec.machine is not None
         }:
             machine_cache.image(kind, self.supervisor, self.progress)
+        if any(spec.emulator == 'stripped' for spec in self._computes):
+            emulators.emulator(self.supervisor, self.progress)
         if self.attested:
             environments.environment(self.supervisor, self.progress)
         try:
