@@ -140,8 +140,12 @@ KNOWN = {
             machine='xen',
             driver=XEN_DRIVER,
             isolation={
-                # Its guests are verified again soon after a change.
-                'isolation': {**_SLOW, 'verify_interval': 20},
+                'isolation': {
+                    **_SLOW,
+                    'qemu_run_dir': '/run/libvirt/libxl',
+                    # Its guests are verified again soon after a change.
+                    'verify_interval': 20,
+                },
                 'isolation_xsm': {
                     'labels': f'domU_t,isolated_domU_t,{xen.GUEST_TYPE}',
                     'backends': xen.DRIVER_DOMAIN_TYPE,
