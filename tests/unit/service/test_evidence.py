@@ -226,18 +226,19 @@ class NewestTest(TestCase):
         self.assertNotIn('payload', answer.text)
 
 
-class VendordataTest(TestCase):
-    #: What Nova sends.
-    BODY = {
-        'project-id': 'p1',
-        'instance-id': A,
-        'image-id': B,
-        'user-data': None,
-        'hostname': 'vm',
-        'metadata': {},
-        'boot-roles': 'member,reader',
-    }
+#: What Nova sends.
+BODY = {
+    'project-id': 'p1',
+    'instance-id': A,
+    'image-id': B,
+    'user-data': None,
+    'hostname': 'vm',
+    'metadata': {},
+    'boot-roles': 'member,reader',
+}
 
+
+class VendordataTest(TestCase):
     def post(self, token='service', body=BODY, **more):
         client = fakes.client(self.seen, token, **more)
         return client.post('/v1/vendordata', json=body)
@@ -307,5 +308,5 @@ class VendordataTest(TestCase):
         self.assertError(
             413,
             'too_large',
-            self.post(body=dict(self.BODY, metadata={'a': 'x' * 2**20})),
+            self.post(body=dict(BODY, metadata={'a': 'x' * 2**20})),
         )
