@@ -37,6 +37,25 @@ if TYPE_CHECKING:
 #: The module that Nova imports for compute_driver = isolation.IsolationDriver.
 MODULE = 'nova.virt.isolation'
 
+#: A driver of that module -> the module that it comes from. Only the one that
+#: Nova asks for is imported.
+DRIVERS = {
+    'IsolationDriver': 'nova_isolation.virt.driver',
+}
+
+
+def _driver(name: str) -> type:
+    """A driver, now that Nova has read its configuration.
+
+    :raises AttributeError: there is no driver of this name
+    """
+    import importlib
+
+    if name not in DRIVERS:
+        raise AttributeError(f'module {MODULE!r} has no driver {name!r}')
+    driver: type = getattr(importlib.import_module(DRIVERS[name]), name)
+    return driver
+
 
 class DriverFinder:
     """Finds the module of the driver, and fills it when Nova imports it."""
@@ -65,10 +84,11 @@ class DriverFinder:
 
     @staticmethod
     def exec_module(module: 'types.ModuleType') -> None:
-        """Import the driver, now that Nova has read its configuration."""
-        from nova_isolation.virt import driver
+        """Have the module import a driver when it is asked for it."""
+        # A Nova that is too old is refused here.
+        import nova_isolation.virt  # noqa: F401
 
-        module.__dict__['IsolationDriver'] = driver.IsolationDriver
+        module.__dict__['__getattr__'] = _driver
 
 
 def register() -> None:

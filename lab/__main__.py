@@ -21,6 +21,7 @@ from lab.cloud import connection as connections
 from lab.config import host_specs
 from lab.config import site as sites
 from lab.machine import cache as machine_cache
+from lab.machine import confined
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import ports
@@ -153,7 +154,9 @@ def _ps(arguments: argparse.Namespace) -> int:
 
 def _machine(arguments: argparse.Namespace) -> int:
     cloud = clouds.Cloud(arguments.state)
-    image = machine_cache.image(cloud.supervisor, cloud.progress)
+    image = machine_cache.image(
+        confined.KIND, cloud.supervisor, cloud.progress
+    )
     print(f'the machine is in {image.folder}')
     return 0
 

@@ -29,6 +29,7 @@ import time
 
 from lab.cloud import guest_image
 from lab.machine import cache
+from lab.machine import confined
 from lab.machine import image as images
 from lab.machine import recipe
 from lab.machine import restore
@@ -110,7 +111,7 @@ class Soak:
         :param nice: the niceness of the processes that make the load
         :returns: how many restores were lost
         """
-        source = cache.image(self._supervisor, self._progress)
+        source = cache.image(confined.KIND, self._supervisor, self._progress)
         guest = guest_image.make(self._supervisor)
         losses = 0
         try:
@@ -157,6 +158,7 @@ class Soak:
         start = time.monotonic()
         with restore.restored(
             self._supervisor,
+            confined.KIND,
             source,
             self._module,
             self._layout.state / restore.NAME,

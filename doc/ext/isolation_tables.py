@@ -20,6 +20,8 @@ Directives, all without content:
     the names that are refused until a later release
 ``isolation-catalogue``
     the components of QEMU (:mod:`nova_isolation.mechanisms.qemu.catalogue`)
+``isolation-groups``
+    their groups (:mod:`nova_isolation.mechanisms.qemu.groups`)
 ``isolation-certifications``
     what certifications presuppose
     (:mod:`nova_isolation.mechanisms.certification.mechanism`)
@@ -48,6 +50,7 @@ from sphinx.util import typing as sphinx_typing
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.certification import mechanism
 from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import groups
 from nova_isolation.model import reasons
 from nova_isolation.model import vocabulary
 from nova_isolation.report import audit_kinds
@@ -141,8 +144,8 @@ class VocabularyTable(_Table):
 def _value(spec: vocabulary.ExtraSpec) -> Cell:
     """What a value may be, in words."""
     start = 'comma list of ' if spec.several else ''
-    if spec.values == tuple(catalogue.CATALOGUE):
-        return _text(f'{start}components, see below')
+    if spec.values == groups.WORDS:
+        return _text(f'{start}components and groups, see below')
     if not spec.values:
         return [*_text(f'{start}text that matches '), *_words([spec.pattern])]
     if not spec.several and len(spec.values) > 1:
@@ -178,14 +181,33 @@ class ReservedTable(_Table):
 class CatalogueTable(_Table):
     """``isolation-catalogue``"""
 
-    head = ('Component', 'QOM types that reveal it')
-    widths = (30, 70)
+    head = (
+        'Component',
+        'QOM types that reveal it',
+        'What builds it: symbols of Kconfig, features of configure',
+    )
+    widths = (18, 50, 32)
     sources = (catalogue,)
 
     def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
         """See the base class."""
-        for component, qom_types in catalogue.CATALOGUE.items():
-            yield '', (_words([component]), _words(qom_types))
+        for component, row in catalogue.CATALOGUE.items():
+            built = [*row.kconfig, *filter(None, [row.feature])]
+            yield '', (_words([component]), _words(row.types), _words(built))
+
+
+class GroupTable(_Table):
+    """``isolation-groups``"""
+
+    head = ('Group', 'Components')
+    widths = (20, 80)
+    sources = (groups,)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Cell]]]:
+        """See the base class."""
+        for group, members in groups.GROUPS.items():
+            yield '', (_words([group]), _words(members))
+        yield '', (_words([groups.ALL]), _text('every component'))
 
 
 class CertificationTable(_Table):
@@ -288,6 +310,7 @@ def setup(app: application.Sphinx) -> sphinx_typing.ExtensionMetadata:
     app.add_directive('isolation-vocabulary', VocabularyTable)
     app.add_directive('isolation-reserved', ReservedTable)
     app.add_directive('isolation-catalogue', CatalogueTable)
+    app.add_directive('isolation-groups', GroupTable)
     app.add_directive('isolation-certifications', CertificationTable)
     app.add_directive('isolation-reasons', ReasonTable)
     app.add_directive('isolation-api-calls', CallTable)

@@ -38,6 +38,7 @@ from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
 from lab.machine import cache as machine_cache
+from lab.machine import confined
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
@@ -176,7 +177,7 @@ class Cloud:
             )
         if any(spec.machine for spec in self._computes):
             # Build the machine before anything runs that would wait for it.
-            machine_cache.image(self.supervisor, self.progress)
+            machine_cache.image(confined.KIND, self.supervisor, self.progress)
         if self.attested:
             environments.environment(self.supervisor, self.progress)
         try:

@@ -26,6 +26,7 @@ from lab.hosts import compute_host
 from lab.hosts import container
 from lab.hosts import virtqemud
 from lab.machine import cache
+from lab.machine import confined
 from lab.machine import image as images
 from lab.machine import qemu
 from lab.machine import recipe
@@ -97,6 +98,10 @@ class MachineHost:
         return self.site.layout.host(self.spec.name).root
 
     @property
+    def _image(self) -> images.Image:
+        return confined.Image(self.folder)
+
+    @property
     def daemon(self) -> str:
         """The name of the machine's process."""
         return f'machine-{self.spec.name}'
@@ -124,7 +129,7 @@ class MachineHost:
     def make(self, supervisor: supervisors.Supervisor) -> None:
         """Copy the snapshot from which the machine starts."""
         self.folder.mkdir(parents=True)
-        image = cache.image(supervisor, progresses.Progress())
+        image = cache.image(confined.KIND, supervisor, progresses.Progress())
         cache.copy(supervisor, image, self.module, self.folder)
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
@@ -134,13 +139,13 @@ class MachineHost:
         """
         machine = qemu.Machine(
             supervisor,
-            images.Image(self.folder),
+            self._image,
             self.module,
             self.daemon,
             self.folder,
         )
         daemon = machine.start(
-            self.folder / images.Image(self.folder).snapshot(self.module).name,
+            self._image.snapshot(self.module),
             self.site.ports.ssh(self.index),
             restore=True,
         )
@@ -247,7 +252,7 @@ class MachineHost:
         """The connection to the machine."""
         return connections.Ssh(
             supervisor,
-            images.Image(self.folder),
+            self._image,
             self.connection,
             self.site.ports.ssh(self.index),
             self.folder,

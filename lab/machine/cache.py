@@ -20,7 +20,7 @@ import shutil
 import tempfile
 
 from lab.machine import image as images
-from lab.machine import recipe
+from lab.machine import kind as kinds
 from lab.machine import snapshot
 from lab.run import errors
 from lab.run import layout as layouts
@@ -37,21 +37,23 @@ _BUILDING = 'building-'
 
 
 def image(
-    supervisor: supervisors.Supervisor, progress: progresses.Progress
+    kind: kinds.Kind,
+    supervisor: supervisors.Supervisor,
+    progress: progresses.Progress,
 ) -> images.Image:
     """The machine with its snapshots; it is built if it does not exist.
 
     :raises LabError: when the machine cannot be built
     """
-    folder = _folder()
-    found = images.Image(folder / recipe.key(supervisor))
+    folder = layouts.cache() / kind.name
+    found = kind.image(folder / kind.key(supervisor))
     if found.folder.exists():
         return found
     folder.mkdir(parents=True, exist_ok=True)
-    with lock.held(folder, _LOCK_SECONDS, 'the machine', progress):
+    with lock.held(folder, _LOCK_SECONDS, kind.title, progress):
         # Another lab may have built it while we waited.
         if not found.folder.exists():
-            _build(found, progress)
+            _build(kind, found, progress)
             _prune(folder, found)
     return found
 
@@ -59,7 +61,7 @@ def image(
 def copy(
     supervisor: supervisors.Supervisor,
     image: images.Image,
-    module: recipe.Module,
+    boot: str,
     folder: Path,
 ) -> images.Image:
     """Copy the files that a machine needs to start from a snapshot.
@@ -67,25 +69,20 @@ def copy(
     The disk below the snapshot is not copied; a running machine keeps it
     open.
 
+    :param boot: one of the boots of its kind
     :param folder: where to put the copies
     :returns: the image in that folder
     :raises LabError: when a file cannot be copied
     """
-    target = images.Image(folder)
-    for source in (
-        image.kernel,
-        image.initramfs,
-        image.key,
-        image.known_hosts,
-        image.snapshot(module),
-    ):
+    target = type(image)(folder)
+    for source in (*image.needed, image.snapshot(boot)):
         result = supervisor.output(
             ['cp', '-p', '--reflink=auto', '--sparse=always', source, folder],
             900,
         )
         if result.returncode:
             raise errors.LabError(f'{source}: {result.stderr}')
-    disk = target.snapshot(module)
+    disk = target.snapshot(boot)
     snapshot.image_tool(
         supervisor,
         ['rebase', '-q', '-u', '-F', 'raw', '-b', image.disk, disk],
@@ -93,15 +90,13 @@ def copy(
     return target
 
 
-def _folder() -> Path:
-    return layouts.cache() / 'machine'
-
-
-def _build(wanted: images.Image, progress: progresses.Progress) -> None:
+def _build(
+    kind: kinds.Kind, wanted: images.Image, progress: progresses.Progress
+) -> None:
     """Build in another folder and rename it: no half image has the name."""
     if os.geteuid() != 0:
         raise errors.LabError(
-            "only root can build the lab's machine: run this as root"
+            f'only root can build {kind.title}: run this as root'
         )
     for old in wanted.folder.parent.glob(f'{_BUILDING}*'):
         shutil.rmtree(old)
@@ -111,38 +106,39 @@ def _build(wanted: images.Image, progress: progresses.Progress) -> None:
     for folder in (layout.log, layout.run):
         folder.mkdir()
     progress.say(
-        "building the lab's machine, once: 10 minutes, more on a busy "
-        f'machine; logs in {layout.log}'
+        f'building {kind.title}, once: 10 minutes, more on a busy machine; '
+        f'logs in {layout.log}'
     )
     supervisor = supervisors.Supervisor(layout)
-    built = images.Image(layout.state)
+    built = kind.image(layout.state)
     try:
         with signals.termination_raises():
-            images.Builder(supervisor, progress, built).build()
-            _boot(supervisor, progress, built)
+            kind.build(supervisor, progress, built)
+            _boot(kind, supervisor, progress, built)
     except BaseException:
         with signals.ignored():
             processes.kill(list(processes.belonging(layout)), 20)
             _remove_all_but(layout.log)
         raise
-    if recipe.key(supervisor) != wanted.folder.name:
+    if kind.key(supervisor) != wanted.folder.name:
         _remove_all_but(layout.log)
         raise errors.LabError(
-            "an input of the lab's machine was changed while the machine was "
-            'built: try again'
+            f'an input of {kind.title} was changed while it was built: try '
+            'again'
         )
     layout.state.rename(wanted.folder)
 
 
 def _boot(
+    kind: kinds.Kind,
     supervisor: supervisors.Supervisor,
     progress: progresses.Progress,
     built: images.Image,
 ) -> None:
     plan = plans.Plan(supervisor, progress)
-    booter = snapshot.Booter(supervisor, built)
-    for module in recipe.MODULES:
-        plan.add(f'boot-{module}', functools.partial(booter.make, module))
+    booter = snapshot.Booter(kind, supervisor, built)
+    for boot in kind.boots:
+        plan.add(f'boot-{boot}', functools.partial(booter.make, boot))
     plan.run()
 
 

@@ -19,7 +19,6 @@ import socket
 from typing import TextIO
 
 from lab.machine import image as images
-from lab.machine import recipe
 from lab.run import errors
 from lab.run import records
 from lab.run import supervisor as supervisors
@@ -28,7 +27,6 @@ from lab.run import supervisor as supervisors
 #: patches its code while it runs (static keys, ftrace) then dies now and then
 #: of QEMU's translation of the old code: "Oops: int3", seen with QEMU 7.2.
 _CPUS = 1
-_MEMORY_MIB = 2048
 #: MiB for translated code, more than QEMU's default for such a machine.
 _CODE_CACHE_MIB = 512
 #: The snapshot's name in its qcow2 file.
@@ -42,18 +40,19 @@ class Machine:
         self,
         supervisor: supervisors.Supervisor,
         image: images.Image,
-        module: recipe.Module,
+        boot: str,
         name: str,
         folder: Path,
     ) -> None:
         """Describe the machine; nothing happens yet.
 
+        :param boot: one of the boots of lab.machine.kind.Kind
         :param name: the name of the QEMU process
         :param folder: where the monitor's socket will be
         """
         self._supervisor = supervisor
         self._image = image
-        self._module = module
+        self._boot = boot
         self._name = name
         self._monitor = folder / 'monitor'
         #: What the kernel prints follows what QEMU prints.
@@ -76,12 +75,11 @@ class Machine:
             'q35',
             '-accel',
             f'tcg,tb-size={_CODE_CACHE_MIB}',
-            '-cpu',
-            'max',
+            *self._image.options(self._boot),
             '-smp',
             str(_CPUS),
             '-m',
-            str(_MEMORY_MIB),
+            str(self._image.MEMORY_MIB),
             '-nodefaults',
             # A panic reboots: lab.machine.recipe.kernel_command_line.
             '-no-reboot',
@@ -93,12 +91,6 @@ class Machine:
             'chardev:console',
             '-qmp',
             f'unix:{self._monitor},server=on,wait=off',
-            '-kernel',
-            self._image.kernel,
-            '-initrd',
-            self._image.initramfs,
-            '-append',
-            recipe.kernel_command_line(self._module),
             '-drive',
             f'file={disk},if=virtio,format=qcow2,cache=unsafe,discard=unmap',
             '-netdev',

@@ -13,6 +13,7 @@
 
 """The contents of the machine as data, and the key of these contents."""
 
+from collections.abc import Iterable
 import hashlib
 from pathlib import Path
 from typing import Literal
@@ -152,7 +153,15 @@ PERMISSIVE_POLICY = Path('/var/lib/selinux-other/permissive')
 PERMISSIVE_TYPE = 'svirt_offline_t'
 UNASSISTED_POLICY = Path('/var/lib/selinux-other/unassisted')
 #: Modules of this package that do not influence the build.
-_NOT_BUILDING = ('__init__.py', 'cache.py', 'pins.py', 'restore.py')
+_NOT_BUILDING = (
+    '__init__.py',
+    'cache.py',
+    'kind.py',
+    'pins.py',
+    'restore.py',
+)
+#: Modules of the policy for dom0 of a Xen host (lab.xen).
+_OF_XEN = 'xen_'
 
 
 def kernel_command_line(module: Module) -> str:
@@ -161,8 +170,12 @@ def kernel_command_line(module: Module) -> str:
 
 
 def policy_modules() -> list[Path]:
-    """This project's SELinux policy modules."""
-    return sorted(POLICY.glob('*.cil'))
+    """This project's SELinux policy modules for hosts with QEMU guests."""
+    return sorted(
+        path
+        for path in POLICY.glob('*.cil')
+        if not path.name.startswith(_OF_XEN)
+    )
 
 
 def key(supervisor: supervisors.Supervisor) -> str:
@@ -176,29 +189,44 @@ def key(supervisor: supervisors.Supervisor) -> str:
 
     :raises LabError: when QEMU does not run
     """
-    digest = hashlib.sha256()
-    sources = [
+    return digest(
+        supervisor,
+        [
+            *sources(Path(__file__).parent),
+            DOMAIN_MODULE,
+            *policy_modules(),
+        ],
+    )
+
+
+def sources(folder: Path) -> list[Path]:
+    """The Python modules of a folder that influence what is built."""
+    return [
         path
-        for path in sorted(Path(__file__).parent.glob('*.py'))
+        for path in sorted(folder.glob('*.py'))
         if path.name not in _NOT_BUILDING
     ]
-    for path in (
-        *sources,
-        DOMAIN_MODULE,
-        *policy_modules(),
-        REQUIREMENTS,
-    ):
-        digest.update(f'{path.name}\0'.encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    digest.update(
-        '\n'.join(pins.needed(_text(CONSTRAINTS), _roots())).encode()
-    )
+
+
+def digest(supervisor: supervisors.Supervisor, paths: Iterable[Path]) -> str:
+    """A name for a machine that is built from these files.
+
+    What this project and Nova require, in which versions, and the version of
+    QEMU count too.
+
+    :raises LabError: when QEMU does not run
+    """
+    found = hashlib.sha256()
+    for path in (*paths, REQUIREMENTS):
+        found.update(f'{path.name}\0'.encode())
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    found.update('\n'.join(pins.needed(_text(CONSTRAINTS), _roots())).encode())
     # Another version of QEMU may not be able to read the snapshot.
     version = supervisor.output(['qemu-system-x86_64', '--version'])
     if version.returncode:
         raise errors.LabError(f'qemu-system-x86_64: {version.stderr}')
-    digest.update(version.stdout.encode())
-    return digest.hexdigest()[:16]
+    found.update(version.stdout.encode())
+    return found.hexdigest()[:16]
 
 
 def _roots() -> list[str]:

@@ -21,9 +21,8 @@ import time
 
 from lab.machine import cache
 from lab.machine import image as images
+from lab.machine import kind as kinds
 from lab.machine import qemu
-from lab.machine import recipe
-from lab.machine import security
 from lab.machine import ssh as connections
 from lab.run import ports
 from lab.run import supervisor as supervisors
@@ -37,30 +36,33 @@ _STOP_SECONDS = 20.0
 @contextlib.contextmanager
 def restored(
     supervisor: supervisors.Supervisor,
+    kind: kinds.Kind,
     source: images.Image,
-    module: recipe.Module,
+    boot: str,
     folder: Path,
 ) -> Iterator[connections.Ssh]:
     """Run a machine from its snapshot during the body of the ``with``.
 
     :param source: the machine; see lab.machine.cache.image
+    :param boot: one of the boots of the kind
     :param folder: a folder for its files, which is made and removed
-    :returns: the connection to the machine, whose security module enforces
+    :returns: the connection to the machine, which has been checked
     :raises DiedError: when the machine dies
-    :raises LabError: when the machine does not answer or does not enforce
+    :raises LabError: when the machine does not answer, or is not what it
+        should be
     """
     folder.mkdir()
     try:
-        image = cache.copy(supervisor, source, module, folder)
+        image = cache.copy(supervisor, source, boot, folder)
         port = ports.find().base
-        daemon = qemu.Machine(supervisor, image, module, NAME, folder).start(
-            image.snapshot(module), port, restore=True
+        daemon = qemu.Machine(supervisor, image, boot, NAME, folder).start(
+            image.snapshot(boot), port, restore=True
         )
         ssh = connections.Ssh(supervisor, image, f'{NAME}-ssh', port, folder)
         ssh.open(_SECONDS, daemon)
         # The clock of the machine still shows when the snapshot was taken.
         ssh.check(['date', '--set', f'@{time.time():.3f}'])
-        security.check(ssh, module)
+        kind.check(ssh, boot)
         yield ssh
     finally:
         supervisor.stop([f'{NAME}-ssh', NAME], _STOP_SECONDS)

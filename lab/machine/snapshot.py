@@ -16,9 +16,8 @@
 from pathlib import Path
 
 from lab.machine import image as images
+from lab.machine import kind as kinds
 from lab.machine import qemu
-from lab.machine import recipe
-from lab.machine import security
 from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import ports
@@ -26,36 +25,35 @@ from lab.run import supervisor as supervisors
 
 #: A boot takes one or two minutes on two idle cores.
 _BOOT_SECONDS = 3000
-_WARM_SECONDS = 2400
-#: Lets Python compile, and the kernel read, what nova-compute needs.
-_IMPORT = (
-    'import nova.cmd.compute, nova.compute.manager, '
-    'nova.virt.libvirt.driver, oslo_messaging._drivers.impl_rabbit, '
-    'libvirt, elftools.elf.elffile, nova.network.neutron'
-)
 
 
 class Booter:
     """Makes the snapshots of an image."""
 
     def __init__(
-        self, supervisor: supervisors.Supervisor, image: images.Image
+        self,
+        kind: kinds.Kind,
+        supervisor: supervisors.Supervisor,
+        image: images.Image,
     ) -> None:
+        self._kind = kind
         self._supervisor = supervisor
         self._image = image
 
-    def make(self, module: recipe.Module) -> None:
-        """Boot with this module, check that it enforces, and save.
+    def make(self, boot: str) -> None:
+        """Boot in this way, check the machine, and save it.
+
+        :param boot: one of the boots of the kind
 
         :raises LabError: when a step failed
         """
-        supervisor, name = self._supervisor, f'machine-{module}'
-        disk = self._image.snapshot(module)
+        supervisor, name = self._supervisor, f'machine-{boot}'
+        disk = self._image.snapshot(boot)
         # A relative path remains valid when the folder is renamed.
         overlay(supervisor, Path(self._image.disk.name), disk)
-        folder = self._image.folder / module
+        folder = self._image.folder / boot
         folder.mkdir()
-        machine = qemu.Machine(supervisor, self._image, module, name, folder)
+        machine = qemu.Machine(supervisor, self._image, boot, name, folder)
         port = ports.find().base
         daemon = machine.start(disk, port)
         ssh = connections.Ssh(
@@ -63,24 +61,12 @@ class Booter:
         )
         try:
             ssh.open(_BOOT_SECONDS, daemon)
-            security.check(ssh, module)
-            self._warm(ssh)
+            self._kind.check(ssh, boot)
+            self._kind.warm(ssh)
             supervisor.stop([f'{name}-ssh'], 20)
             machine.save()
         finally:
             supervisor.stop([f'{name}-ssh', name], 20)
-
-    @staticmethod
-    def _warm(ssh: connections.Ssh) -> None:
-        """Do once what is slow the first time."""
-        # The exit status is 1 when any unit failed, which does not matter.
-        ssh.run(['systemctl', 'is-system-running', '--wait'], _WARM_SECONDS)
-        ssh.check(
-            ['virsh', '-q', '-c', 'qemu:///system', 'domcapabilities'],
-            _WARM_SECONDS,
-        )
-        ssh.check([recipe.VENV / 'bin/python', '-c', _IMPORT], _WARM_SECONDS)
-        ssh.check(['sync'])
 
 
 def overlay(

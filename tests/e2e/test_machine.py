@@ -22,6 +22,7 @@ from typing import ClassVar
 import unittest
 
 from lab.machine import cache
+from lab.machine import confined
 from lab.machine import image as images
 from lab.machine import restore
 from lab.run import errors
@@ -55,7 +56,9 @@ class MachineTest(unittest.TestCase):
             )
         cls.layout.make()
         cls.supervisor = supervisors.Supervisor(cls.layout)
-        cls.source = cache.image(cls.supervisor, progresses.Progress())
+        cls.source = cache.image(
+            confined.KIND, cls.supervisor, progresses.Progress()
+        )
 
     def setUp(self) -> None:
         super().setUp()
@@ -65,6 +68,7 @@ class MachineTest(unittest.TestCase):
         self.ssh = self.enterContext(
             restore.restored(
                 self.supervisor,
+                confined.KIND,
                 self.source,
                 'selinux',
                 self.layout.state / restore.NAME,

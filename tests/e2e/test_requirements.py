@@ -19,6 +19,7 @@ import unittest
 
 from lab.hosts import executable_stack
 from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import groups
 from tests.e2e import base
 from tests.e2e import emulator
 
@@ -124,8 +125,8 @@ class AbsentTest(base.TestCase):
         there = emulator.types(self.cloud.hosts[base.HARDENED].emulator())
         self.present: list[str] = []
         self.absent: list[str] = []
-        for component, patterns in catalogue.CATALOGUE.items():
-            found = any(fnmatch.filter(there, one) for one in patterns)
+        for component, row in catalogue.CATALOGUE.items():
+            found = any(fnmatch.filter(there, one) for one in row.types)
             (self.present if found else self.absent).append(component)
 
     def test_what_it_lacks(self) -> None:
@@ -142,6 +143,13 @@ class AbsentTest(base.TestCase):
         self.assertNoValidHost(self.boot_flavor(flavor))
         self.assertExplained(
             flavor, 'isolation.qemu.component_present', component
+        )
+
+    def test_all(self) -> None:
+        flavor = self.flavor({'isolation:qemu_absent': groups.ALL})
+        self.assertNoValidHost(self.boot_flavor(flavor))
+        self.assertExplained(
+            flavor, 'isolation.qemu.component_present', self.present[-1]
         )
 
 

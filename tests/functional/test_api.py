@@ -127,7 +127,7 @@ class ExtraSpecsTest(base.TestCase):
             ({'svrit': 'selinux'}, 'isolation.spec.unknown'),
             ({'everything': 'true'}, 'isolation.spec.unknown'),
             ({'svirt': ''}, 'isolation.spec.invalid_value'),
-            ({'qemu_absent': 'all'}, 'isolation.spec.invalid_value'),
+            ({'qemu_absent': 'everything'}, 'isolation.spec.invalid_value'),
             ({'xsm': 'true'}, 'isolation.spec.reserved'),
             ({'svirt_type': 'svirt_t'}, 'isolation.spec.conflict'),
             (

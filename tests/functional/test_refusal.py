@@ -143,7 +143,7 @@ class RefusalTest(base.TestCase):
         )
         machine = self.machines['host1']
         machine.types = frozenset(
-            kind for name in names for kind in catalogue.CATALOGUE[name]
+            kind for name in names for kind in catalogue.CATALOGUE[name].types
         )
         machine.sandbox = False
         server = self.refused(

@@ -54,7 +54,7 @@ HARDENING = frozenset(
     {'pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'}
 )
 ALL_TYPES = frozenset(
-    name for names in catalogue.CATALOGUE.values() for name in names
+    name for row in catalogue.CATALOGUE.values() for name in row.types
 )
 
 

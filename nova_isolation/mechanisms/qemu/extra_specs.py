@@ -12,7 +12,7 @@
 
 """The extra specs of the mechanism qemu."""
 
-from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import groups
 from nova_isolation.model import vocabulary
 
 #: Only these hypervisors run guests in a QEMU that libvirt confines.
@@ -40,13 +40,13 @@ ROWS = (
     ),
     vocabulary.ExtraSpec(
         'isolation:qemu_absent',
-        values=tuple(catalogue.CATALOGUE),
+        values=groups.WORDS,
         several=True,
         compatible=_KVM,
         condition=(
-            'the emulator was built without any of these components (a '
-            'smaller attack surface)'
+            'the emulator was built without any of these components and of '
+            'the components of these groups (a smaller attack surface)'
         ),
-        example='floppy,cirrus',
+        example='floppy,cirrus,usb',
     ),
 )

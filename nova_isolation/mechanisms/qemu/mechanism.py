@@ -21,6 +21,7 @@ import re
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.mechanisms.qemu import extra_specs
+from nova_isolation.mechanisms.qemu import groups
 from nova_isolation.mechanisms.qemu import reason_codes
 from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
@@ -128,26 +129,42 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     def traits(self, facts: QemuFacts) -> frozenset[str]:
         """Return a trait for each hardening and each absent component.
 
-        Where the sandbox is used, the host has a trait for the sandbox too.
+        A group has a trait of its own, so that placement does not name hosts
+        of a release that refuses the word. Where the sandbox is used, the
+        host has a trait for the sandbox too.
         """
         result = {traits.name('QEMU', word) for word in facts.hardening}
         if facts.sandbox:
             result.add(traits.name('QEMU', 'SANDBOX'))
+        absent = frozenset(filter(facts.is_absent, _COMPONENTS))
         result.update(
-            traits.name('QEMU_ABSENT', component)
-            for component in _COMPONENTS
-            if facts.is_absent(component)
+            traits.name('QEMU_ABSENT', word)
+            for word in groups.WORDS
+            if absent.issuperset(groups.components((word,)))
         )
         return frozenset(result)
 
     def required_traits(
         self, requirement: requirements.Requirement
     ) -> frozenset[str]:
-        """Return the traits of the requirement, named as in :meth:`traits`."""
+        """Return the traits of the requirement, named as in :meth:`traits`.
+
+        For a group they are its own and those of its members: "all" of an
+        older release is not all that this one knows.
+        """
         if requirement.key == _SANDBOX:
             return frozenset({traits.name('QEMU', 'SANDBOX')})
-        prefix = 'QEMU' if requirement.key == _HARDENING else 'QEMU_ABSENT'
-        return frozenset(traits.name(prefix, w) for w in requirement.values)
+        if requirement.key == _HARDENING:
+            return frozenset(
+                traits.name('QEMU', word) for word in requirement.values
+            )
+        return frozenset(
+            traits.name('QEMU_ABSENT', word)
+            for word in (
+                *requirement.values,
+                *groups.components(requirement.values),
+            )
+        )
 
     def judge(
         self, requirement: requirements.Requirement, facts: QemuFacts
@@ -214,7 +231,10 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
 def _unmet_absent(
     requirement: requirements.Requirement, facts: QemuFacts
 ) -> Iterator[reasons.Unmet]:
-    absent = {c: facts.is_absent(c) for c in requirement.values}
+    absent = {
+        component: facts.is_absent(component)
+        for component in groups.components(requirement.values)
+    }
     present = [c for c, gone in absent.items() if gone is False]
     unknown = [c for c, gone in absent.items() if gone is None]
     if present:

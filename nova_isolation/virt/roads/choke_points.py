@@ -150,7 +150,7 @@ class GuardedHost(libvirt_host.Host):
         :param plain: Nova's Host
         :param host_guard: the guard of this host
         """
-        if cls.__base__ in type(plain).__mro__:
+        if libvirt_host.Host in type(plain).__mro__:
             plain.__class__ = cls
             plain._guard = host_guard
             # Works around Nova 34.0.0: nova.virt.libvirt.host,

@@ -37,7 +37,6 @@ from nova_isolation.virt.guard import sink
 from nova_isolation.virt.releases import flavor_metadata
 from nova_isolation.virt.releases import start_up
 from nova_isolation.virt.roads import choke_points
-from nova_isolation.virt.roads import qemu_hypervisor
 from nova_isolation.virt.sinks import event
 from nova_isolation.virt.sinks import fault
 from nova_isolation.virt.sinks import late_fault
@@ -55,9 +54,13 @@ LOG = logging.getLogger(__name__)
 class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
     """Makes the guard of this host and everything that the guard needs.
 
-    The guests that Nova's Host hands out are guarded from then on. All that
-    is particular to the hypervisor is in :meth:`_hypervisor`.
+    The guests that Nova's Host hands out are guarded from then on. What is
+    particular to the hypervisor is in :meth:`_hypervisor`, :meth:`_xen` and
+    :attr:`_guarded_host`.
     """
+
+    #: What Nova's Host becomes.
+    _guarded_host: type[choke_points.GuardedHost] = choke_points.GuardedHost
 
     @signatures.override
     def __init__(self, virtapi: typing.Any, read_only: bool = False) -> None:
@@ -68,7 +71,7 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
         #: ``guest``: what _create_guest has made, in this thread
         self._made = threading.local()
         super().__init__(virtapi, read_only)
-        choke_points.GuardedHost.take(self._host, self.guard)
+        self._guarded_host.take(self._host, self.guard)
 
     @functools.cached_property
     def guard(self) -> guard.Guard:
@@ -98,7 +101,7 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
 
     def _hypervisor(self) -> hypervisor.Hypervisor:
         """What the guard needs from the virtualization stack."""
-        return qemu_hypervisor.QemuHypervisor(self._host, CONF.isolation)
+        raise NotImplementedError
 
     def _xen(self) -> base.Xen | None:
         """The hypervisor of this host where it is Xen."""

@@ -54,8 +54,10 @@ VALUES = {
          '0', 'no', 'False', 'FALSE', 'tr\u00fce', '\uff34rue', 'True,true'),
     ),
     'isolation:qemu_absent': (
-        ('floppy', 'cirrus', 'usb-redir', 'floppy,cirrus,usb-redir'),
-        ('', 'Floppy', 'isa-fdc', 'floppy;cirrus', 'usb_redir', 'usb.redir',
+        ('floppy', 'cirrus', 'usb-redir', 'floppy,cirrus,usb-redir', 'usb',
+         'all', 'usb,usb-redir', 'all,sound,floppy'),
+        ('', 'Floppy', 'ALL', 'usb-2', 'all-1', 'legacy-', 'isa-fdc',
+         'floppy;cirrus', 'usb_redir', 'usb.redir',
          'floppy,nonsense', '*', 'usb-'),
     ),
     'isolation:attested': (

@@ -139,9 +139,10 @@ class CatalogueTest(base.TestCase):
             self.assertTrue(re.fullmatch('[a-z0-9-]+', name), name)
 
     def test_no_type_reveals_two_components(self):
-        types = [t for ts in catalogue.CATALOGUE.values() for t in ts]
+        rows = catalogue.CATALOGUE.values()
+        types = [name for row in rows for name in row.types]
         self.assertEqual(len(types), len(set(types)))
-        self.assertNotIn((), catalogue.CATALOGUE.values())
+        self.assertNotIn((), [row.types for row in rows])
         for name in PARENTS:
             self.assertLessEqual(
                 len(catalogue.present(frozenset({name}))), 1, name
@@ -203,8 +204,8 @@ class RecordedTest(base.TestCase):
         # A name that is not QEMU's would make a component look absent.
         names = {
             name
-            for names in catalogue.CATALOGUE.values()
-            for name in names
+            for row in catalogue.CATALOGUE.values()
+            for name in row.types
             if '*' not in name and '?' not in name
         }
         self.assertLessEqual(names - set(PARENTS), NOT_RECORDED)

@@ -14,10 +14,13 @@
 
 import dataclasses
 import json
+from unittest import mock
 
 from nova_isolation.mechanisms import base as mechanisms
 from nova_isolation.mechanisms.qemu import catalogue
+from nova_isolation.mechanisms.qemu import groups
 from nova_isolation.mechanisms.qemu import mechanism
+from nova_isolation.model import requirements
 from nova_isolation.probes import program
 from nova_isolation.testing import fakes as testing_fakes
 from tests.unit import base
@@ -182,13 +185,13 @@ class QemuContractTest(contract.Contract, base.TestCase):
         contract.Case(
             {ABSENT: 'floppy,cirrus'},
             [BEST, host(types=fakes.ALL_TYPES - {
-                *catalogue.CATALOGUE['floppy'],
-                *catalogue.CATALOGUE['cirrus'],
+                *catalogue.CATALOGUE['floppy'].types,
+                *catalogue.CATALOGUE['cirrus'].types,
             })],
             [
                 (PRESENT, host(types={name}))
                 for component in ('floppy', 'cirrus')
-                for name in catalogue.CATALOGUE[component]
+                for name in catalogue.CATALOGUE[component].types
             ],
             [fakes.Guest()],
             [(BINARY, OTHER_PROGRAM), *NO_MODULES],
@@ -207,6 +210,22 @@ class QemuContractTest(contract.Contract, base.TestCase):
             [fakes.Guest()],
             [(BINARY, OTHER_PROGRAM), *NO_MODULES],
         ),
+        *(
+            contract.Case(
+                {ABSENT: word},
+                [BEST],
+                [
+                    (PRESENT, host(types={row.types[0]}))
+                    for row in map(
+                        catalogue.CATALOGUE.__getitem__,
+                        groups.components((word,)),
+                    )
+                ],
+                [fakes.Guest()],
+                [(BINARY, OTHER_PROGRAM), *NO_MODULES],
+            )
+            for word in (*groups.GROUPS, groups.ALL)
+        ),
         contract.Case(
             {HARDENING: 'pie', SANDBOX: 'true', ABSENT: 'sga'},
             [BEST],
@@ -218,12 +237,12 @@ class QemuContractTest(contract.Contract, base.TestCase):
     )  # fmt: skip
 
     def test_each_component_by_each_of_its_types(self):
-        for component, types in catalogue.CATALOGUE.items():
+        for component, row in catalogue.CATALOGUE.items():
             case = contract.Case({ABSENT: component}, [], [], [], [])
-            for name in types:
+            for name in row.types:
                 answer = self.decide(case, self.section(host(types={name})))
                 self.assertCodes([PRESENT], answer.unmet)
-            others = fakes.ALL_TYPES - set(types)
+            others = fakes.ALL_TYPES - set(row.types)
             answer = self.decide(case, self.section(host(types=others)))
             self.assertTrue(answer.accepted, answer)
 
@@ -253,6 +272,77 @@ class QemuContractTest(contract.Contract, base.TestCase):
                 self.assertCodes(
                     [] if index < known else [UNKNOWN], answer.unmet
                 )
+
+    def test_an_older_host_does_not_know_every_member(self):
+        good = self.section(BEST)
+        for word in (*groups.GROUPS, groups.ALL):
+            case = contract.Case({ABSENT: word}, [], [], [], [])
+            last = COMPONENTS.index(groups.components((word,))[-1])
+            for known in range(len(COMPONENTS) + 1):
+                answer = self.decide(case, {**good, 'known': known})
+                self.assertEqual(last < known, answer.accepted, (word, known))
+                self.assertCodes(
+                    [] if last < known else [UNKNOWN], answer.unmet
+                )
+
+    def test_all_is_what_the_reader_knows(self):
+        # A later release: its controller refuses the host of this one, and
+        # its host counts the new component too.
+        later = dict(catalogue.CATALOGUE, novel=catalogue.Component('novel'))
+        patch = mock.patch.object
+        with (
+            patch(catalogue, 'CATALOGUE', later),
+            patch(mechanism, '_COMPONENTS', tuple(later)),
+        ):
+            case = contract.Case({ABSENT: groups.ALL}, [], [], [], [])
+            section = {**self.section(BEST), 'known': len(COMPONENTS)}
+            answer = self.decide(case, section)
+            self.assertCodes([UNKNOWN], answer.unmet)
+            self.assertIn('novel', answer.unmet[0].found)
+            section = self.section(host(types={'novel'}))
+            self.assertEqual(f'{1 << len(COMPONENTS):x}', section['present'])
+            answer = self.decide(case, section)
+            self.assertCodes([PRESENT], answer.unmet)
+            absent = 'CUSTOM_ISOLATION_QEMU_ABSENT'
+            there = self.mechanism.traits(self.mechanism.read(section))
+            self.assertIn(f'{absent}_USB', there)
+            self.assertNotIn(f'{absent}_ALL', there)
+
+    def test_a_group_and_its_members_are_the_same(self):
+        for word in (*groups.GROUPS, groups.ALL):
+            names = groups.components((word,))
+            for name in COMPONENTS:
+                section = self.section(
+                    host(types={catalogue.CATALOGUE[name].types[0]})
+                )
+                answer = self.decide(
+                    contract.Case({ABSENT: word}, [], [], [], []), section
+                )
+                self.assertEqual(name not in names, answer.accepted)
+
+    def test_traits_of_groups(self):
+        absent = 'CUSTOM_ISOLATION_QEMU_ABSENT_'
+        facts = self.mechanism.read(self.section(BEST))
+        there = self.mechanism.traits(facts)
+        for word in groups.GROUPS:
+            wanted = self.mechanism.required_traits(
+                requirements.Requirement(ABSENT, 'qemu', (word,))
+            )
+            self.assertLess(
+                {absent + 'USB', absent + 'USB_UHCI'}
+                if word == 'usb'
+                else {absent + word.upper().replace('-', '_')},
+                wanted,
+            )
+            self.assertLessEqual(wanted, there)
+        # A host of a release without groups has the traits of components.
+        old = {t for t in there if not t.endswith(('_ABSENT_USB',))}
+        self.assertFalse(
+            self.mechanism.required_traits(
+                requirements.Requirement(ABSENT, 'qemu', ('usb',))
+            )
+            <= old
+        )
 
     def test_a_newer_host_knows_more(self):
         section = {**self.section(BEST), 'known': len(COMPONENTS) + 9}
