@@ -25,6 +25,7 @@ from lab.config import host_specs
 from lab.config import release
 from lab.demo import scenes_attested
 from lab.demo import scenes_confined
+from lab.demo import scenes_evidence
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
 from lab.machine import recipe
@@ -33,7 +34,8 @@ from lab.run import layout as layouts
 from lab.run import signals
 
 #: The choices that are not security modules.
-_ATTESTATION, _OPERATOR = 'attestation', 'operator'
+_ATTESTATION, _EVIDENCE = 'attestation', 'evidence'
+_OPERATOR = 'operator'
 
 
 def main() -> int:
@@ -57,10 +59,11 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR),
+        choices=(*recipe.MODULES, _ATTESTATION, _EVIDENCE, _OPERATOR),
         help='show guests that this security module confines, on a virtual '
         'machine (which is built the first time; that takes long); or hosts '
-        'that Keylime attests; or what nova-isolation-api and the openstack '
+        'that Keylime attests; or statements that somebody else can verify; '
+        'or what nova-isolation-api and the openstack '
         'command tell those who run a cloud',
     )
     parser.add_argument(
@@ -72,7 +75,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in (*recipe.MODULES, _OPERATOR)
+        arguments.module in (*recipe.MODULES, _EVIDENCE, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -85,8 +88,8 @@ def main() -> int:
             _run(
                 arguments.state,
                 module if module in recipe.MODULES else None,
-                module == _ATTESTATION,
-                module == _OPERATOR,
+                module in (_ATTESTATION, _EVIDENCE),
+                module in (_EVIDENCE, _OPERATOR),
                 arguments.layout,
                 arguments.keep,
             )
@@ -158,6 +161,9 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
 
     :returns: the name of a flavor that they left in the cloud
     """
+    if cloud.attested and cloud.operator:
+        scenes_evidence.EvidenceScenes(cloud).run()
+        return scenes_evidence.FLAVOR
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
