@@ -175,7 +175,8 @@ class EvidenceScenes(stage.Stage):
         print('  One byte of the statement:')
         self._verify(other, status=_REFUSED)
         # A statement of the other host, and the receipt of this one.
-        there = self._guests.create('stated-2', FLAVOR, host=_OTHER)
+        host = _GOOD if server.compute_host == _OTHER else _OTHER
+        there = self._guests.create('stated-2', FLAVOR, host=host)
         there = self._guests.wait_status(there, ('ACTIVE', 'ERROR'))
         self._check(there.status == 'ACTIVE', f'it runs: {there.fault}')
         foreign = self._wait_newest(there, 'owner')
