@@ -19,6 +19,7 @@ rescue), so it is changed here and not where Nova builds it.
 
 from lxml import etree
 
+from nova_isolation.model import self_reboot
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.xen import disk
 from nova_isolation.virt.xen import nova_modules
@@ -72,20 +73,16 @@ def _serve(found: etree._Element) -> None:
         else disk.name(driver.get('type'), found.get('type')),
     )
     for attribute in ('cache', 'io'):
-        driver.attrib.pop(attribute, None)
+        driver.attrib.pop(attribute, '')
 
 
 def stop_at_reboot(domain: etree._Element) -> None:
-    """Have a guest that reboots itself stopped.
-
-    Without it libvirt starts another domain in its place, which nobody has
-    paused and verified; its label is resolved anew, by the policy of then,
-    and one that does not resolve becomes that of any guest.
+    """Have a guest that reboots itself stopped; see
+    :mod:`nova_isolation.model.self_reboot`.
 
     :param domain: the ``<domain>`` element, changed in place
     """
-    found = domain.find('on_reboot')
+    found = domain.find(self_reboot.ELEMENT)
     if found is None:
-        # libvirt accepts it anywhere below <domain>.
-        found = etree.SubElement(domain, 'on_reboot')
-    found.text = 'destroy'
+        found = etree.SubElement(domain, self_reboot.ELEMENT)
+    found.text = self_reboot.STOP
