@@ -59,11 +59,12 @@ class TestCase(base.ServersTestBase):
                 'nova.virt.libvirt.LibvirtDriver._create_image', _create_image
             )
         )
-        # Nova's helpers look every half second.
+        # Nova's helpers look every half second. More often than this, their
+        # questions take the time of what they wait for.
         self.useFixture(
             base_fixtures.MonkeyPatch(
                 'nova.tests.functional.integrated_helpers.time',
-                types.SimpleNamespace(sleep=lambda _: time.sleep(0.05)),
+                types.SimpleNamespace(sleep=lambda _: time.sleep(0.2)),
             )
         )
         self.context = nova_context.get_admin_context()

@@ -36,6 +36,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
@@ -49,6 +50,9 @@ from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds for which the start of a guest waits until it is reported.
+_REPORT = 5.0
 
 
 class Guard:
@@ -96,6 +100,7 @@ class Guard:
         self._host = host
         self._mechanisms = mechanisms
         self._calls = bounded_calls.BoundedCalls(options.measure_timeout)
+        self._admissions = admissions.Admissions()
         self._newest = newest_measurement.NewestMeasurement(self.measure)
         #: why the subject of a guest could not be read last; '': it could
         self._subject_failure = ''
@@ -163,9 +168,11 @@ class Guard:
             meet a requirement
         """
         started = timeutils.utcnow()
-        measured = self.offer(self.measure(), request.uuid)
+        fresh = self.measure()
+        measured = self.offer(fresh, request.uuid)
         unmet = self.decide(request, measured)
         if not unmet:
+            self._admissions.keep(request.uuid, fresh)
             return measured
         self._conclude(
             self._outcome(
@@ -192,7 +199,7 @@ class Guard:
             meet a requirement, or the XML cannot be changed as needed
         """
         started = timeutils.utcnow()
-        measured = self.admit(request)
+        measured = self._admitted(request) or self.admit(request)
         if measured is None or not self.enforces:
             return xml.text
         text, found = confinement.confine(
@@ -205,6 +212,20 @@ class Guard:
                 )
             )
         return text
+
+    def _admitted(
+        self, request: guest_request.GuestRequest
+    ) -> measurement.Measurement | None:
+        """The facts on which a guest was admitted moments ago.
+
+        :returns: None where there are none, or the guest is not to be admitted
+            on them now
+        """
+        kept = self._admissions.take(request.uuid)
+        if kept is None:
+            return None
+        measured = self.offer(kept, request.uuid)
+        return None if self.decide(request, measured) else measured
 
     def launch(
         self,
@@ -243,12 +264,15 @@ class Guard:
             verified = self._verify(handle, request, outcome.POWER_OFF)
             if not pause:
                 resume()
-                self.end_start(handle, request)
         except BaseException:
             self.power_off(handle, request)
             raise
-        # After the guest runs: sinks ask the conductor, which can be slow.
-        self.reporter.report(verified)
+        self._report_beside(
+            verified,
+            (lambda: None)
+            if pause
+            else lambda: self.end_start(handle, request),
+        )
         return result
 
     def resume(
@@ -268,8 +292,24 @@ class Guard:
         """
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
-        self.end_start(handle, request)
-        self.reporter.report(verified)
+        self._report_beside(verified, lambda: self.end_start(handle, request))
+
+    def _report_beside(
+        self, verified: outcome.Outcome, note: Callable[[], None]
+    ) -> None:
+        """Report a guest that was accepted, and do something meanwhile.
+
+        Only after the guest runs: some sinks ask the conductor, which can be
+        slow. Neither waits for the other, and Nova goes on when both are
+        done, so the event is there when the server is shown as active. A
+        conductor that is away is not waited for longer than some seconds.
+
+        :param verified: the outcome
+        :param note: what else is to be done, which raises nothing
+        """
+        reporting = self.reporter.begin(verified)
+        note()
+        reporting.wait(_REPORT)
 
     def _begin_start(
         self, handle: typing.Any, request: guest_request.GuestRequest

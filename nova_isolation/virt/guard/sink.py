@@ -19,6 +19,7 @@ sink raises is logged, and the other sinks get the outcome all the same.
 import abc
 from collections.abc import Iterable
 import enum
+import threading
 import typing
 
 from oslo_log import log as logging
@@ -91,6 +92,57 @@ class Reporter:
         for one in self.sinks:
             if wants(one, result):
                 give(one, result)
+
+    def begin(self, result: outcome.Outcome) -> 'Reporting':
+        """Begin to give an outcome to all sinks. Raises nothing.
+
+        Sinks that need nothing get it at once, the others on a thread of its
+        own. Where there is no such thread, they get it at once as well.
+        """
+        slow = []
+        for one in self.sinks:
+            if not wants(one, result):
+                continue
+            if one.needs is Needs.NOTHING:
+                give(one, result)
+            else:
+                slow.append(one)
+        return Reporting(slow, result)
+
+
+class Reporting:
+    """An outcome that is being given to sinks that can be slow."""
+
+    def __init__(self, sinks: Iterable[Sink], result: outcome.Outcome) -> None:
+        """:param sinks: the sinks, which take the outcome"""
+        self._sinks = tuple(sinks)
+        self._result = result
+        self._ended = threading.Event()
+        if not self._sinks:
+            self._ended.set()
+            return
+        try:
+            threading.Thread(
+                target=self._run, name='isolation-report', daemon=True
+            ).start()
+        except RuntimeError:
+            # The process may have no more threads.
+            self._run()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all sinks have got the outcome.
+
+        :param seconds: how long to wait
+        :returns: False: it takes longer, and goes on
+        """
+        return self._ended.wait(seconds)
+
+    def _run(self) -> None:
+        try:
+            for one in self._sinks:
+                give(one, self._result)
+        finally:
+            self._ended.set()
 
 
 def wants(one: Sink, result: outcome.Outcome) -> bool:

@@ -14,10 +14,10 @@
 
 libvirt starts the QEMU process of such a guest before the memory is copied,
 and says so. That process is what a verification looks at, so the guest is
-verified then. When the guest has arrived, it is verified once more, on facts
-that are some seconds old at most, and is resumed at once. Nova's step at the
-end of the migration, a second or two later, finds the guest running
-(:func:`nova_isolation.virt.roads.migration_steps.arrive`).
+verified then. When the guest has arrived, the host is measured and the guest
+is verified once more, which takes some milliseconds, and it is resumed at
+once. Nova's step at the end of the migration, a second or two later, finds the
+guest running (:func:`nova_isolation.virt.roads.migration_steps.arrive`).
 
 A guest that is not exactly as expected stays paused, and that step verifies
 and resumes it.
@@ -29,11 +29,9 @@ import typing
 
 from oslo_log import log as logging
 
-from nova_isolation.host import measurement
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor
-from nova_isolation.virt.guard import verification
 from nova_isolation.virt.roads import choke_points
 
 LOG = logging.getLogger(__name__)
@@ -46,8 +44,6 @@ _ARRIVES_WITHIN = 6 * 3600.0
 #: How long it is waited after a look at the host, as a multiple of the time
 #: that the look has taken; and the least and the most of it, in seconds.
 _SHARE, _LEAST, _MOST = 20.0, 2.0, 10.0
-#: Seconds after which facts do not count any more when the guest arrives.
-_RECENT = 15.0
 #: Seconds that Nova's step waits for a resume that is under way. libvirt
 #: itself gives up after 30 s if it is busy with the guest.
 _RESUME = 40.0
@@ -153,8 +149,8 @@ class ExpectedGuest:
     def _follow(self, handle: typing.Any) -> None:
         """Verify the guest while its memory is copied, and at its arrival.
 
-        The host is measured again now and then, so that there are recent
-        facts at the arrival.
+        The host is measured again now and then: a measurement is quick where
+        the one before it was some seconds ago, and a refusal is seen early.
         """
         incoming = self._guard.hypervisor.arrival(handle)
         if incoming is None or incoming.complete:
@@ -166,36 +162,18 @@ class ExpectedGuest:
             return
         while True:
             begun = time.monotonic()
-            measured = self._guard.measure()
             # The labels of the other guests. One that starts later is itself
             # compared with this guest.
             shared = self._guard.hypervisor.shared()
-            if not self._is_accepted(handle, measured, shared):
+            if not self._is_accepted(handle, shared):
                 return
             pause = _SHARE * (time.monotonic() - begun)
             if self._moved.wait(min(max(pause, _LEAST), _MOST)):
                 break
             if self.expired:
                 return
-        if not self._closed and self._is_accepted(
-            handle, self._recent(measured), shared
-        ):
+        if not self._closed and self._is_accepted(handle, shared):
             self._resume(handle, incoming.boot)
-
-    def _recent(
-        self, measured: measurement.Measurement
-    ) -> measurement.Measurement:
-        """Facts that count at the arrival of the guest.
-
-        What third parties state of the host is always asked for.
-
-        :param measured: the last ones
-        """
-        age = time.time() - measured.time
-        stated = measured.evidence.keys() & verification.owners(self._request)
-        if 0 <= age <= _RECENT and not stated:
-            return measured
-        return self._guard.measure()
 
     def _resume(self, handle: typing.Any, boot: str) -> None:
         """Resume the guest, which was verified just now.
@@ -227,17 +205,14 @@ class ExpectedGuest:
             instance_uuid=self._request.uuid,
         )
 
-    def _is_accepted(
-        self,
-        handle: typing.Any,
-        measured: measurement.Measurement,
-        shared: typing.Any,
-    ) -> bool:
-        """Whether the guest meets its requirements.
+    def _is_accepted(self, handle: typing.Any, shared: typing.Any) -> bool:
+        """Whether the guest meets its requirements on this host as it is now.
 
         What is unmet is reported by Nova's step, which verifies it again.
         """
-        found = self._guard.examine(handle, self._request, measured, shared)
+        found = self._guard.examine(
+            handle, self._request, self._guard.measure(), shared
+        )
         if found.unmet:
             LOG.warning(
                 'Guest that arrives does not meet its requirements; it stays '

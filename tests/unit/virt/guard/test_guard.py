@@ -14,6 +14,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from unittest import mock
 
@@ -23,9 +24,12 @@ from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
 from nova_isolation.model import traits
 from nova_isolation.virt import exception
+from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
+from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome
+from nova_isolation.virt.guard import sink
 from nova_isolation.virt.guard import unended_starts
 from tests.unit import base
 from tests.unit.host import test_bounded_calls
@@ -231,6 +235,100 @@ class ConfineTest(TestCase):
         self.assertEqual([('decide', 'refused')], self.sink.results)
 
 
+class AdmittedTest(TestCase):
+    """Facts that two decisions share, and what changes between them."""
+
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        clock = mock.Mock(monotonic=lambda: self.now)
+        patch = mock.patch.object(admissions, 'time', clock)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.measured = 0
+        self.host = fakes.host()
+        self.make(a_host=self.host)
+        fresh = self.guard.measure
+
+        def measure():
+            self.measured += 1
+            return fresh()
+
+        self.guard.measure = measure
+
+    def confine(self):
+        return self.guard.confine(domain_xml.DomainXml(XML), self.request)
+
+    def weaken(self):
+        """Let the host be one that meets nothing, from now on."""
+        self.host._emulator = fakes.host(emulator=None)._emulator
+
+    def test_one_measurement_before_the_start_and_one_after_it(self):
+        self.guard.admit(self.request)
+        self.assertEqual(XML, self.confine())
+        self.assertEqual(1, self.measured)
+        self.launch()
+        self.assertEqual(2, self.measured)
+        self.assertEqual('running', self.handle.state)
+
+    def test_each_definition_has_an_admission_of_its_own(self):
+        self.guard.admit(self.request)
+        self.confine()
+        self.confine()
+        self.assertEqual(2, self.measured)
+        self.request = fakes.request('f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0002')
+        self.confine()
+        self.assertEqual(3, self.measured)
+
+    def test_facts_that_are_too_old(self):
+        self.guard.admit(self.request)
+        self.now += 5.1
+        self.weaken()
+        self.assertRaises(exception.GuestRefused, self.confine)
+        self.assertEqual(2, self.measured)
+
+    def test_the_host_changes_after_the_admission(self):
+        self.guard.admit(self.request)
+        self.weaken()
+        self.confine()
+        # It is found before the guest has executed an instruction.
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
+        self.assertEqual([('verify', 'refused')], self.sink.results)
+
+    def test_the_host_changes_while_the_guest_is_started(self):
+        self.guard.admit(self.request)
+        self.confine()
+        start = self.start
+
+        def start_and_change(paused):
+            self.weaken()
+            return start(paused)
+
+        self.start = start_and_change
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
+
+    def test_another_guest_violates_after_the_admission(self):
+        self.guard.admit(self.request)
+        self.guard.violations.add(
+            mock.Mock(uuid='another', unmet=(), mechanisms=frozenset({'qemu'}))
+        )
+        self.assertRaises(exception.GuestRefused, self.confine)
+        # The refusal is based on facts that were measured for it.
+        self.assertEqual(2, self.measured)
+
+    def test_nothing_is_left_behind(self):
+        for number in range(100):
+            self.guard.admit(fakes.request(f'guest-{number}'))
+        self.assertEqual(100, len(self.guard._admissions._kept))
+        self.now += 5.1
+        self.guard.admit(self.request)
+        self.assertEqual([self.request.uuid], [*self.guard._admissions._kept])
+
+
 class LaunchTest(TestCase):
     def test_started_paused_verified_and_resumed(self):
         self.assertEqual('started', self.launch())
@@ -318,12 +416,26 @@ class LaunchTest(TestCase):
         self.assertRaises(exception.GuestRefused, self.launch)
         self.assertFalse(self.handle.starting)
 
+    def test_a_conductor_that_is_away_does_not_hold_a_start(self):
+        answers = threading.Event()
+        self.addCleanup(answers.set)
+        slow = fakes.Sink(sink.Needs.DATABASE)
+        slow.report = lambda result: answers.wait(60)
+        self.make([slow])
+        with mock.patch.object(guard, '_REPORT', 0.05):
+            self.launch()
+        self.assertEqual('running', self.handle.state)
+        # What is not the conductor's is done.
+        self.assertEqual('end_start', self.hypervisor.calls[-1])
+        self.assertFalse(self.handle.starting)
+
     def test_reported_when_the_guest_runs(self):
         self.sink.report = lambda result: self.hypervisor.calls.append(
             f'report {self.handle.state}'
         )
         self.launch()
-        self.assertEqual('report running', self.hypervisor.calls[-1])
+        calls = self.hypervisor.calls
+        self.assertLess(calls.index('resume'), calls.index('report running'))
 
     def test_refused(self):
         self.hypervisor.options['seccomp'] = 0
@@ -347,7 +459,8 @@ class LaunchTest(TestCase):
         )
         self.launch()
         self.assertEqual('running', self.handle.state)
-        self.assertEqual('recorded running', self.hypervisor.calls[-1])
+        calls = self.hypervisor.calls
+        self.assertLess(calls.index('resume'), calls.index('recorded running'))
 
     def test_guest_that_cannot_be_shown(self):
         with mock.patch.object(

@@ -12,6 +12,7 @@
 
 """Outcomes reach all sinks, whatever one of them does."""
 
+import threading
 from unittest import mock
 
 from nova_isolation.virt.guard import outcome
@@ -69,3 +70,60 @@ class ReporterTest(base.TestCase):
     def test_what_ends_a_thread_is_not_held_back(self):
         broken = fakes.Sink(error=KeyboardInterrupt())
         self.assertRaises(KeyboardInterrupt, self.report, broken)
+
+
+class BeginTest(base.TestCase):
+    """Sinks that can be slow, beside what else is to be done."""
+
+    def setUp(self):
+        super().setUp()
+        self.asked, self.answers = threading.Event(), threading.Event()
+        self.addCleanup(self.answers.set)
+        self.quick = fakes.Sink()
+        self.slow, self.slower = (
+            fakes.Sink(needs)
+            for needs in (sink.Needs.TIME, sink.Needs.DATABASE)
+        )
+        report = self.slow.report
+
+        def answer(result):
+            self.asked.set()
+            self.answers.wait(60)
+            report(result)
+
+        self.slow.report = answer
+        self.reporter = sink.Reporter([self.slow, self.quick, self.slower])
+
+    def test_only_a_quick_one_is_waited_for(self):
+        result = made()
+        reporting = self.reporter.begin(result)
+        self.assertTrue(self.asked.wait(60))
+        self.assertEqual([result], self.quick.outcomes)
+        self.assertFalse(reporting.wait(0.01))
+        self.assertEqual([], self.slow.outcomes + self.slower.outcomes)
+        self.answers.set()
+        self.assertTrue(reporting.wait(60))
+        self.assertEqual([result], self.slow.outcomes)
+        self.assertEqual([result], self.slower.outcomes)
+
+    def test_nothing_slow(self):
+        reporting = sink.Reporter([self.quick]).begin(made())
+        self.assertTrue(reporting.wait(0))
+
+    def test_only_what_a_sink_takes(self):
+        self.slow.only = self.slower.only = {outcome.Result.REFUSED}
+        self.assertTrue(self.reporter.begin(made()).wait(0))
+
+    def test_one_that_fails_ends_it(self):
+        self.answers.set()
+        self.slow.error = SystemExit(1)
+        self.assertTrue(self.reporter.begin(made()).wait(60))
+        self.assertEqual(1, len(self.slower.outcomes))
+
+    def test_no_more_threads(self):
+        self.answers.set()
+        with mock.patch.object(
+            threading.Thread, 'start', side_effect=RuntimeError('no')
+        ):
+            self.assertTrue(self.reporter.begin(made()).wait(0))
+        self.assertEqual(1, len(self.slower.outcomes))
