@@ -17,8 +17,8 @@ import os
 from nova_isolation.host import privileged
 from nova_isolation.host import procfs
 
-#: The names of the daemons that have libvirt's driver of QEMU.
-NAMES = ('libvirtd', 'virtqemud')
+#: The names of the daemons that have libvirt's driver of QEMU or of Xen.
+NAMES = ('libvirtd', 'virtqemud', 'virtxend')
 
 
 def find(run_dir: str, proc: str = procfs.PROC) -> int:
@@ -47,7 +47,7 @@ def find(run_dir: str, proc: str = procfs.PROC) -> int:
             name = ''
     if name not in NAMES:
         raise ProcessLookupError(
-            f'process {text} of {path} is not libvirtd or virtqemud in '
+            f'process {text} of {path} is not {" or ".join(NAMES)} in '
             f"{proc}; see [isolation] process_root, which must be the host's "
             f'/proc'
         )

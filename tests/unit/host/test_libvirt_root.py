@@ -115,7 +115,7 @@ class FindTest(base.TestCase):
     def test_another_process_has_the_id_now(self):
         for pid in (os.getpid(), 1, 2**22 + 1, 'x', '', '1 2', '../1'):
             self.pid_file(pid)
-            self.refused(r'driver.pid is not libvirtd or virtqemud in /proc; '
+            self.refused(r'driver.pid is not libvirtd or virtqemud or virtxend in /proc; '
                          r'see \[isolation\] process_root')  # fmt: skip
 
     def test_no_proc_of_the_host(self):
