@@ -63,7 +63,7 @@ _SEPARATORS = '[-._/=+ ]+'
 
 #: The prefixes of keys that belong to features of later releases. Such keys
 #: are refused, so that a flavor never promises what no mechanism enforces.
-RESERVED = ('isolation:xsm',)
+RESERVED = ('isolation:memory',)
 
 #: Nova's own limit for a value (nova/api/openstack/compute/schemas).
 MAX_VALUE = 255

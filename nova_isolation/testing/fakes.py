@@ -25,6 +25,7 @@ from nova_isolation.model import evidence as evidences
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
 from nova_isolation.probes import program
+from nova_isolation.probes.xen import answers
 
 #: The UUID of a :class:`FakeGuest`.
 UUID = 'f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0001'
@@ -49,6 +50,107 @@ MODULES: program.Fingerprint = (
     ('/usr/lib/qemu', program.Identity(1, 9, 3, 4, 5)),
     ('/var/run/qemu', None),
 )
+
+
+#: The user and the role of the labels of Xen's guests.
+FLASK = 'system_u:system_r:'
+
+#: The processes of Xen's tools in a dom0 where SELinux confines each.
+XEN_PROCESSES = (
+    answers.Process('libvirt', f'{FLASK}virtd_t:s0', None, 365),
+    answers.Process('xenstored', f'{FLASK}xenstored_t:s0', None, 399),
+    answers.Process('xenconsoled', f'{FLASK}xenconsoled_t:s0', None, 407),
+    answers.Process('device model', f'{FLASK}xendm_t:s0', 0, 418),
+)
+
+#: The devices of a PV guest whose disk the kernel of dom0 serves.
+XEN_DEVICES: Sequence[answers.Device] = (
+    answers.Device('console', '0', 0, 'console', 1),
+    answers.Device('vbd', '51712', 0, 'vbd', 2),
+)
+
+
+class FakeXen(base.Xen):
+    """A Xen hypervisor whose policy is like that of Xen's source.
+
+    What a test sets holds from the next question on.
+
+    :ivar hypervisor: the hypervisor
+    :ivar creatable: the types with which dom0 may create guests
+    :ivar others: further types that the policy knows
+    :ivar talking: pairs of types whose domains reach each other
+    :ivar domains: all domains
+    :ivar devices: number of a domain -> its devices
+    :ivar models: the domains for which xenstore has a device model
+    :ivar dom0: the processes of dom0
+    """
+
+    def __init__(self, **changes: typing.Any) -> None:
+        """:param changes: attributes that do not have their default"""
+        self.hypervisor = answers.Hypervisor(
+            '4.17', answers.ENFORCING, 1, '26d61fe9' * 5, 'flask=enforcing'
+        )
+        self.creatable = ['domU_t', 'isolated_domU_t', 'drvdom_t']
+        self.others = ['dom0_t', 'dm_dom_t', 'nomigrate_t']
+        self.talking = {
+            ('domU_t', 'domU_t'),
+            ('drvdom_t', 'domU_t'),
+            ('drvdom_t', 'isolated_domU_t'),
+            ('dom0_t', 'domU_t'),
+            ('dom0_t', 'isolated_domU_t'),
+            ('dom0_t', 'drvdom_t'),
+        }
+        self.domains = [
+            answers.Domain(
+                0, answers.DOM0_UUID, f'{FLASK}dom0_t', False, False, False
+            ),
+            answers.Domain(
+                1, UUID, f'{FLASK}isolated_domU_t', True, False, False
+            ),
+        ]
+        self.devices = {1: XEN_DEVICES}
+        self.models: set[int] = set()
+        self.dom0: Sequence[answers.Process] = XEN_PROCESSES
+        vars(self).update(changes)
+
+    def ask(self, question: answers.Question) -> answers.Answer:
+        """See the base class."""
+        answer = answers.Answer(
+            self.hypervisor,
+            tuple(map(self._label, question.labels)),
+            tuple(self._access(*pair) for pair in question.pairs),
+            tuple(self.domains),
+        )
+        if self.hypervisor.flask == answers.ABSENT:
+            answer = dataclasses.replace(answer, labels=(), accesses=())
+        found = None if question.uuid is None else answer.domain(question.uuid)
+        if found is None:
+            return answer
+        return dataclasses.replace(
+            answer,
+            devices=tuple(self.devices.get(found.id, ())),
+            has_model=found.id in self.models,
+        )
+
+    def processes(self) -> tuple[answers.Process, ...]:
+        """See the base class."""
+        return tuple(self.dom0)
+
+    def _label(self, label: str) -> answers.Label:
+        type_ = label.rpartition(':')[2]
+        known = type_ in (*self.creatable, *self.others)
+        return answers.Label(
+            label, label if known else None, type_ in self.creatable
+        )
+
+    def _access(self, source: str, target: str) -> answers.Access:
+        pair = source.rpartition(':')[2], target.rpartition(':')[2]
+        known = (*self.creatable, *self.others)
+        if pair[0] not in known or pair[1] not in known:
+            return answers.Access(source, target, False, 0, 0, 0)
+        talk = pair in self.talking or pair[::-1] in self.talking
+        grant = 39 if talk else 0
+        return answers.Access(source, target, True, 14, int(talk), grant)
 
 
 class FakeHost(base.Host):

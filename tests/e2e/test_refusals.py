@@ -45,7 +45,7 @@ class ApiTest(base.TestCase):
         )
 
     def test_reserved_key(self) -> None:
-        self.assertBadRequest({'isolation:xsm': 'true'}, 'xsm')
+        self.assertBadRequest({'isolation:memory': 'true'}, 'memory')
 
     def test_old_microversion_takes_anything_and_nothing_runs(self) -> None:
         flavor = self.flavor()

@@ -76,7 +76,7 @@ class ExtraSpecsTest(base.TestCase):
         ):
             text = self._bad_request(**{key: value})
             self.assertIn('is not of the format', text)
-        for key in ('svrit', 'attested_by', 'xsm', 'xsm_label', ''):
+        for key in ('svrit', 'attested_by', 'memory', 'xsm_labels', ''):
             self._bad_request(**{key: 'true'})
 
     def test_other_spellings(self):
@@ -128,7 +128,7 @@ class ExtraSpecsTest(base.TestCase):
             ({'everything': 'true'}, 'isolation.spec.unknown'),
             ({'svirt': ''}, 'isolation.spec.invalid_value'),
             ({'qemu_absent': 'everything'}, 'isolation.spec.invalid_value'),
-            ({'xsm': 'true'}, 'isolation.spec.reserved'),
+            ({'memory': 'true'}, 'isolation.spec.reserved'),
             ({'svirt_type': 'svirt_t'}, 'isolation.spec.conflict'),
             (
                 {'hypervisor': 'xen', 'svirt': 'any'},

@@ -149,12 +149,15 @@ class Host(fakes.FakeHost):
         arguments=fakes.ARGUMENTS,
         types=TYPES,
         aliases=None,
+        xen=None,
+        xsm=(),
     ):
         super().__init__(
             dict(files),
             options={
                 'certification': {'declared': list(certifications)},
                 'svirt': {'types': list(svirt_types)},
+                'xsm': dict(xsm),
             },
             capabilities=(
                 None if models is None else capabilities(*models, types=types)
@@ -165,6 +168,7 @@ class Host(fakes.FakeHost):
             emulator=emulator,
             emulator_arguments=arguments,
             evidence=evidence,
+            xen=xen,
         )
         self._permissive = permissive
         self._unknown = unknown

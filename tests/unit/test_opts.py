@@ -117,7 +117,12 @@ class OptsTest(base.TestCase):
     def test_every_option_has_help_and_says_which_services_read_it(self):
         groups = opts.list_opts()
         self.assertEqual(
-            ['isolation', 'isolation_certification', 'isolation_svirt'],
+            [
+                'isolation',
+                'isolation_certification',
+                'isolation_svirt',
+                'isolation_xsm',
+            ],
             sorted(group.name for group, _ in groups),
         )  # fmt: skip
         for _, options in groups:

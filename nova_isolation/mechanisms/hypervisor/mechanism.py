@@ -23,6 +23,10 @@ from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
 from nova_isolation.probes import libvirt_xml
+from nova_isolation.probes.xen import answers
+
+#: libvirt's type of the domains of Xen.
+XEN = 'xen'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +102,35 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
         facts: HypervisorFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """Verify the type of the running domain, which cannot change."""
+        """Verify the type of the running domain, which cannot change.
+
+        Where it is Xen's, Xen itself must have the domain.
+        """
         found = libvirt_xml.parse(guest.domain_xml()).get('type') or 'none'
+        proof = f'domain type {found}'
+        if found == XEN:
+            proof = _domain_of_xen(guest, host)
         for requirement in wanted.of(self.name):
-            if found in requirement.values:
-                yield base.Proof(requirement.key, f'domain type {found}')
-            else:
+            if found not in requirement.values:
                 yield requirement.unmet(reason_codes.OTHER, found)
+            elif not proof:
+                yield requirement.unmet(
+                    reason_codes.OTHER, 'a domain that Xen does not have'
+                )
+            else:
+                yield base.Proof(requirement.key, proof)
+
+
+def _domain_of_xen(guest: base.Guest, host: base.Host) -> str:
+    """Return what Xen says of a guest; '' where it has no such domain.
+
+    :raises OSError, ValueError: Xen does not answer
+    """
+    xen = host.xen()
+    if xen is None:
+        return ''
+    answer = xen.ask(answers.Question(uuid=guest.uuid))
+    domain = answer.domain(guest.uuid)
+    if domain is None or domain.id != guest.domain_id():
+        return ''
+    return f'domain {domain.id} of Xen {answer.hypervisor.version}'

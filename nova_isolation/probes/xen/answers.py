@@ -68,11 +68,12 @@ class Label:
 class Access:
     """What the loaded policy lets one domain do to another one.
 
-    All numbers are bit maps of permissions. They are 0 where the policy does
-    not know one of the labels.
+    All numbers are bit maps of permissions.
 
     :ivar source: the label of the domain that acts
     :ivar target: the label of the other domain
+    :ivar known: whether the policy knows both labels; the numbers are 0
+        where it does not
     :ivar channel: of the class event, what the source may do with an event
         channel of its own to the target
     :ivar bound: of the class event, what such a channel may do to the target
@@ -82,6 +83,7 @@ class Access:
 
     source: str
     target: str
+    known: bool
     channel: int
     bound: int
     grant: int
@@ -103,9 +105,12 @@ class Access:
 
     @property
     def reaches(self) -> bool:
-        """Whether the source reaches the target at all."""
+        """Whether the source reaches the target at all, or may do so.
+
+        Nothing is said of a label that the policy does not know.
+        """
         pages = MAP_READ | MAP_WRITE | TRANSFER | COPY
-        return self.opens or bool(self.grant & pages)
+        return not self.known or self.opens or bool(self.grant & pages)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,8 +180,10 @@ class Answer:
     """The answer to one question.
 
     :ivar hypervisor: the hypervisor, the same before and after all the rest
-    :ivar labels: one for each label that was asked for, in the same order
-    :ivar accesses: one for each pair that was asked for, in the same order
+    :ivar labels: one for each label that was asked for, in the same order;
+        empty without FLASK
+    :ivar accesses: one for each pair that was asked for, in the same order;
+        empty without FLASK
     :ivar domains: all domains, dom0 among them
     :ivar devices: the devices of the domain that was asked for
     :ivar has_model: whether the toolstack has noted a device model for it

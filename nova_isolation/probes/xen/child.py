@@ -29,38 +29,39 @@ def answer(text: str) -> str:
 
     :raises OSError, ValueError: there is none
     """
-    from nova_isolation.probes.xen import answers
     from nova_isolation.probes.xen import hypercalls
     from nova_isolation.probes.xen import libraries
-    from nova_isolation.probes.xen import wire
     from nova_isolation.probes.xen import xenstore
 
-    question = wire.loads(answers.Question, text)
+    question = json.loads(text)
     version = libraries.release()
     calls = hypercalls.Hypercalls(libraries.control(version), version)
     before = calls.hypervisor()
-    has_flask = before.flask != answers.ABSENT
+    has_flask = before['flask'] != hypercalls.ABSENT
     domains = calls.domains(has_flask)
-    own = domains[0].label
-    found = answers.Answer(before, domains=domains)
-    asked = None if question.uuid is None else found.domain(question.uuid)
-    store = xenstore.Xenstore(libraries.store())
-    labels = (answers.Label(one, None, False) for one in question.labels)
-    accesses = (answers.Access(*pair, 0, 0, 0) for pair in question.pairs)
+    found = {
+        'hypervisor': before,
+        'labels': [],
+        'accesses': [],
+        'domains': domains,
+        'devices': [],
+        'has_model': False,
+    }
     if has_flask:
-        labels = (calls.label(one, own) for one in question.labels)
-        accesses = (calls.access(*pair) for pair in question.pairs)
-    found = answers.Answer(
-        before,
-        tuple(labels),
-        tuple(accesses),
-        domains,
-        () if asked is None else tuple(store.devices(asked.id)),
-        asked is not None and store.has_model(asked.id),
-    )
+        own = str(domains[0]['label'])
+        found['labels'] = [
+            calls.label(label, own) for label in question['labels']
+        ]
+        found['accesses'] = [calls.access(*pair) for pair in question['pairs']]
+    for domain in domains:
+        if domain['uuid'] == question['uuid'] and not domain['dying']:
+            number = int(str(domain['id']))
+            store = xenstore.Xenstore(libraries.store())
+            found['devices'] = list(store.devices(number))
+            found['has_model'] = store.has_model(number)
     if calls.hypervisor() != before:
         raise BlockingIOError('the policy or the mode of FLASK has changed')
-    return wire.dumps(found)
+    return json.dumps(found)
 
 
 def main() -> None:

@@ -10,17 +10,28 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is asked of the hypervisor through libxenctrl."""
+"""What is asked of the hypervisor through libxenctrl.
+
+The results are the fields of the classes of
+:mod:`nova_isolation.probes.xen.answers`. Whoever reads them checks them, so
+nothing that takes long is imported here.
+"""
 
 from collections.abc import Iterator
 import ctypes
 import errno
+import itertools
 import re
-import typing
-import uuid
 
-from nova_isolation.probes.xen import answers
 from nova_isolation.probes.xen import libraries
+
+#: The fields of one object.
+Fields = dict[str, object]
+
+#: The states of FLASK; the second and the third are those of
+#: xc_flask_getenforce.
+ABSENT = 'absent'
+_MODES = ('permissive', 'enforcing')
 
 #: Numbers of FLASK's classes: their places in
 #: xen/xsm/flask/policy/security_classes.
@@ -51,7 +62,7 @@ _LABEL = re.compile(r'[\w.]+:[\w.]+:[\w.:,-]+', re.ASCII)
 class _DomainInfo(ctypes.Structure):
     """The beginning of struct xen_domctl_getdomaininfo."""
 
-    _fields_: typing.ClassVar = [
+    _fields_ = [
         ('domain', ctypes.c_uint16),
         ('pad', ctypes.c_uint16),
         ('flags', ctypes.c_uint32),
@@ -66,7 +77,7 @@ class _DomainInfo(ctypes.Structure):
 class _Transition(ctypes.Structure):
     """struct xen_flask_op with a struct xen_flask_transition."""
 
-    _fields_: typing.ClassVar = [
+    _fields_ = [
         ('cmd', ctypes.c_uint32),
         ('interface_version', ctypes.c_uint32),
         ('ssid', ctypes.c_uint32),
@@ -94,7 +105,7 @@ class Hypercalls:
         if not self._handle.value:
             raise libraries.failure('xc_interface_open')
 
-    def hypervisor(self) -> answers.Hypervisor:
+    def hypervisor(self) -> Fields:
         """Return what the hypervisor says of itself.
 
         :raises OSError, ValueError: it does not answer, or not as expected
@@ -103,41 +114,50 @@ class Hypercalls:
         version = f'{found >> 16}.{found & 0xFFFF}'
         if version != self._version:
             raise ValueError(f'Xen {version} answers in place of another')
-        return answers.Hypervisor(
-            version, *self._flask(), self._build_id(), self._command_line()
-        )
+        flask, seqno = self._flask()
+        return {
+            'version': version,
+            'flask': flask,
+            'seqno': seqno,
+            'build_id': self._build_id(),
+            'command_line': self._command_line(),
+        }
 
-    def domains(self, labels: bool) -> tuple[answers.Domain, ...]:
-        """Return all domains.
+    def domains(self, labels: bool) -> list[Fields]:
+        """Return all domains, dom0 first.
 
         :param labels: whether the hypervisor has labels
         """
-        return tuple(
-            answers.Domain(
-                info.domain,
-                str(uuid.UUID(bytes=bytes(info.handle))),
-                self._text(info.ssidref) if labels else '',
-                bool(info.flags & _PAUSED),
-                bool(info.flags & _DYING),
-                bool(info.flags & _HVM),
-            )
+        return [
+            {
+                'id': info.domain,
+                'uuid': _uuid(bytes(info.handle)),
+                'label': self._text(info.ssidref) if labels else '',
+                'paused': bool(info.flags & _PAUSED),
+                'dying': bool(info.flags & _DYING),
+                'hvm': bool(info.flags & _HVM),
+            }
             for info in self._domains()
-        )
+        ]
 
-    def label(self, text: str, creator: str) -> answers.Label:
+    def label(self, text: str, creator: str) -> Fields:
         """Return how the policy writes a label.
 
         :param text: the label
         :param creator: the label of the domain that would create one with it
         """
         sid = self._sid(text)
-        if sid is None:
-            return answers.Label(text, None, False)
-        canonical = self._text(sid)
-        allowed, _ = self._access(creator, canonical, _DOMAIN)
-        return answers.Label(text, canonical, bool(allowed & _CREATE))
+        canonical, allowed = None, 0
+        if sid is not None:
+            canonical = self._text(sid)
+            allowed, _ = self._access(creator, canonical, _DOMAIN)
+        return {
+            'asked': text,
+            'canonical': canonical,
+            'creatable': bool(allowed & _CREATE),
+        }
 
-    def access(self, source: str, target: str) -> answers.Access:
+    def access(self, source: str, target: str) -> Fields:
         """Return what domains with one label may do to those with another.
 
         An event channel has a label of its own, which the policy derives from
@@ -145,28 +165,36 @@ class Hypercalls:
         flask_evtchn_interdomain in xen/xsm/flask/hooks.c).
         """
         sids = self._sid(source), self._sid(target)
-        if sids[0] is None or sids[1] is None:
-            return answers.Access(source, target, 0, 0, 0)
-        channel = self._transition(sids[0], sids[1])
-        return answers.Access(
-            source,
-            target,
-            self._access(source, channel, _EVENT)[0],
-            self._access(channel, target, _EVENT)[0],
-            self._access(source, target, _GRANT)[0],
-        )
+        known, found = False, (0, 0, 0)
+        if sids[0] is not None and sids[1] is not None:
+            channel = self._transition(sids[0], sids[1])
+            known, found = (
+                True,
+                (
+                    self._access(source, channel, _EVENT)[0],
+                    self._access(channel, target, _EVENT)[0],
+                    self._access(source, target, _GRANT)[0],
+                ),
+            )
+        names = 'channel', 'bound', 'grant'
+        return {
+            'source': source,
+            'target': target,
+            'known': known,
+            **dict(zip(names, found, strict=True)),
+        }
 
     def _flask(self) -> tuple[str, int]:
         """Return the state of FLASK, and the number of the policy."""
         ctypes.set_errno(0)
         mode = self._xc.xc_flask_getenforce(self._handle)
         if mode == -1 and ctypes.get_errno() == errno.ENOSYS:
-            return answers.ABSENT, 0
+            return ABSENT, 0
         if mode not in (0, 1):
             raise libraries.failure(f'xc_flask_getenforce returns {mode}')
         own = self._text(next(self._domains()).ssidref)
         _, seqno = self._access(own, own, _DOMAIN)
-        return (answers.PERMISSIVE, answers.ENFORCING)[mode], seqno
+        return _MODES[mode], seqno
 
     def _build_id(self) -> str:
         # struct xen_build_id: a length, then so many bytes
@@ -267,3 +295,10 @@ class Hypercalls:
         if not seqno or not decided:
             raise ValueError(f'{source} on {target}: nothing was decided')
         return allowed, seqno
+
+
+def _uuid(handle: bytes) -> str:
+    """Return the text of a UUID."""
+    text = handle.hex()
+    ends = 0, 8, 12, 16, 20, 32
+    return '-'.join(text[a:b] for a, b in itertools.pairwise(ends))

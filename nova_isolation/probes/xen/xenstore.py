@@ -10,14 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is read of xenstore, through libxenstore."""
+"""What is read of xenstore, through libxenstore.
+
+The results are the fields of the classes of
+:mod:`nova_isolation.probes.xen.answers`. Whoever reads them checks them, so
+nothing that takes long is imported here.
+"""
 
 from collections.abc import Iterator
 import ctypes
 import errno
 import re
 
-from nova_isolation.probes.xen import answers
 from nova_isolation.probes.xen import libraries
 
 #: Where the toolstack notes which domain serves a device. The guest may write
@@ -43,7 +47,7 @@ class Xenstore:
         if not self._handle.value:
             raise libraries.failure('xs_open')
 
-    def devices(self, domain: int) -> Iterator[answers.Device]:
+    def devices(self, domain: int) -> Iterator[dict[str, object]]:
         """Return the devices of a domain, and the domains that serve them.
 
         :param domain: the number of the domain
@@ -57,13 +61,13 @@ class Xenstore:
                 if match is None or match[3] != str(domain):
                     raise ValueError(f'{kind} {name} is served by {path!r}')
                 state = self._read(f'{path}/state')
-                yield answers.Device(
-                    kind,
-                    name,
-                    int(match[1]),
-                    match[2],
-                    int(state) if state else 0,
-                )
+                yield {
+                    'kind': kind,
+                    'name': name,
+                    'backend': int(match[1]),
+                    'driver': match[2],
+                    'state': int(state) if state else 0,
+                }
 
     def has_model(self, domain: int) -> bool:
         """Return whether the toolstack has noted a device model.
@@ -75,6 +79,7 @@ class Xenstore:
             for path in (
                 f'/local/domain/0/device-model/{domain}',
                 f'/local/domain/{domain}/image/device-model-pid',
+                f'/local/domain/{domain}/image/device-model-domid',
             )
         )
 

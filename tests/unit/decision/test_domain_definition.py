@@ -69,7 +69,7 @@ class DefinitionTest(base.TestCase):
         for code, specs in (
             ('spec.unknown', {'isolation:svrit': 'selinux'}),
             ('spec.unknown', {' Isolation:svirt': 'selinux'}),
-            ('spec.reserved', {'isolation:xsm': 'true'}),
+            ('spec.reserved', {'isolation:memory': 'true'}),
             ('spec.invalid_value', {'isolation:svirt': 'Selinux'}),
             ('spec.conflict', {'isolation:svirt_type': 'svirt_t'}),
         ):

@@ -137,7 +137,7 @@ class DecideTest(base.TestCase):
         for specs, code in (
             ({'isolation:nonsense': '1'}, 'spec.unknown'),
             ({' isolation:svirt': 'selinux'}, 'spec.unknown'),
-            ({'isolation:xsm_label': 'x'}, 'spec.reserved'),
+            ({'isolation:memory_label': 'x'}, 'spec.reserved'),
             ({'isolation:svirt': ''}, 'spec.invalid_value'),
             ({'isolation:svirt_type': 'svirt_t'}, 'spec.conflict'),
             ({**SVIRT, 'isolation:hypervisor': 'xen'}, None),

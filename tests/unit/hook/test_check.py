@@ -91,7 +91,7 @@ BAD = {
     'unknown': (domain({'isolation:x': 'y'}), 'isolation.spec.unknown'),
     'capitals': (domain({' ISOLATION:x': 'y'}), 'isolation.spec.unknown'),
     'reserved': (
-        domain({'isolation:xsm': 'y'}),
+        domain({'isolation:memory': 'y'}),
         'isolation.spec.reserved',
     ),
     'invalid': (

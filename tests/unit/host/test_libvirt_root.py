@@ -115,8 +115,10 @@ class FindTest(base.TestCase):
     def test_another_process_has_the_id_now(self):
         for pid in (os.getpid(), 1, 2**22 + 1, 'x', '', '1 2', '../1'):
             self.pid_file(pid)
-            self.refused(r'driver.pid is not libvirtd or virtqemud or virtxend in /proc; '
-                         r'see \[isolation\] process_root')  # fmt: skip
+            self.refused(
+                r'driver.pid is not libvirtd or virtqemud or virtxend in '
+                r'/proc; see \[isolation\] process_root'
+            )
 
     def test_no_proc_of_the_host(self):
         there = self.useFixture(mount_namespace.MountNamespace())

@@ -76,6 +76,25 @@ VALUES = {
     ),
     'isolation:attested_boot': (('true', 'True'), ('', 'False', '1', 'on')),
     'isolation:attested_runtime': (('true', 'True'), ('', 'False', '1', 'on')),
+    'isolation:xsm_label': (
+        ('isolated_domU_t', 'domU_t', 'system_u:system_r:domU_t',
+         'user_1:vm_r:domU_t', 'object_r:x:y', '_'),
+        ('', 'system_r:domU_t', 'a:b:c:d', 'a:b:', ':a:b', 'domU-t', 'domU_t ',
+         'domU_t,isolated_domU_t', '9t', 'domU_t\n', 'd\u043emU_t', '<x/>'),
+    ),
+    'isolation:xsm_isolated': (('true', 'True'), ('', 'false', '1', 'yes')),
+    'isolation:xsm_device_model': (
+        ('none', 'dm_dom_t', 'system_u:system_r:dm_dom_t'),
+        ('', 'no ne', 'none,qemu', 'none\n', 'none '),
+    ),
+    'isolation:xsm_backend': (
+        ('dom0', 'drvdom_t', 'system_u:system_r:drvdom_t'),
+        ('', 'dom0,drvdom_t', '0', 'dom-0', 'dom0 '),
+    ),
+    'isolation:xsm_dom0': (
+        ('selinux',),
+        ('', 'SELinux', 'apparmor', 'true', 'selinux,selinux', 'any'),
+    ),
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ PUBLIC = {
     'isolation.verify.interrupted',
     'isolation.qemu.emulated_architecture',
     'isolation.hypervisor.emulated_architecture',
+    'isolation.xsm.forbidden_label',
 }
 
 #: About a host, its admin's rules, a third party, another guest, or the text
@@ -92,6 +93,20 @@ FOR_ADMINS = {
     'isolation.svirt.wrong_definition',
     'isolation.svirt.wrong_label',
     'isolation.svirt.category_clash',
+    'isolation.xsm.unknown',
+    'isolation.xsm.no_xen',
+    'isolation.xsm.absent',
+    'isolation.xsm.not_enforcing',
+    'isolation.xsm.policy_changed',
+    'isolation.xsm.no_label',
+    'isolation.xsm.wrong_definition',
+    'isolation.xsm.wrong_label',
+    'isolation.xsm.not_isolated',
+    'isolation.xsm.no_stub_domain',
+    'isolation.xsm.device_model',
+    'isolation.xsm.no_backend',
+    'isolation.xsm.backend',
+    'isolation.xsm.dom0',
 }
 
 WANTED = 'PCR 17 = 38c89eb0aa81'

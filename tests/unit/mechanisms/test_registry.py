@@ -75,7 +75,14 @@ class BuildTest(base.TestCase):
     def test_built_in(self):
         mechanisms = registry.get()
         self.assertEqual(
-            {'attested', 'hypervisor', 'certification', 'svirt', 'qemu'},
+            {
+                'attested',
+                'certification',
+                'hypervisor',
+                'qemu',
+                'svirt',
+                'xsm',
+            },
             set(mechanisms.loaded),
         )
         self.assertEqual({}, dict(mechanisms.failed))
@@ -330,8 +337,8 @@ class BuildTest(base.TestCase):
 
     def test_rows_that_the_vocabulary_refuses(self):
         for key, why in (
-            ('isolation:xsm_boot', 'is reserved'),
-            ('isolation:xsm', 'is reserved'),
+            ('isolation:memory_boot', 'is reserved'),
+            ('isolation:memory', 'is reserved'),
             ('isolation:svirt', 'does not begin with'),
             ('lockdown', 'is not in'),
         ):
@@ -341,7 +348,7 @@ class BuildTest(base.TestCase):
                 self.assertEqual('svirt', mechanisms.vocabulary.owner(key))
 
     def test_one_good_row_does_not_save_a_bad_one(self):
-        bad = test_vocabulary.row('isolation:xsm')
+        bad = test_vocabulary.row('isolation:memory')
         self.refused(
             variant(extra_specs=(*LOCKDOWN.extra_specs, bad)), 'is reserved'
         )
@@ -620,14 +627,14 @@ class EntryPointsTest(base.TestCase):
             class Mechanism(examples.LockdownMechanism):
                 extra_specs = tuple(
                     vocabulary.ExtraSpec(
-                        **{**vars(s), 'key': 'isolation:xsm_boot'}
+                        **{**vars(s), 'key': 'isolation:memory_boot'}
                     )
                     for s in examples.LockdownMechanism.extra_specs
                 )
             """
         self.package('acme', module, 'lockdown = acme:Mechanism')
         found, _ = self.run_registry(
-            ('isolation:xsm_boot', 'integrity', '{"v":1}')
+            ('isolation:memory_boot', 'integrity', '{"v":1}')
         )
         self.built_in_only(found)
         self.assertIn('is reserved', found['failed']['lockdown'])

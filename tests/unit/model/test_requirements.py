@@ -192,8 +192,8 @@ class ParseTest(base.TestCase):
 
     def test_reserved(self):
         for key in (
-            'isolation:xsm-label', 'isolation:xsm_boot',
-            'isolation:xsm', 'isolation:xsm_label',
+            'isolation:memory-label', 'isolation:memory_boot',
+            'isolation:memory', 'isolation:memory_label',
         ):  # fmt: skip
             for value in ('', 'true', None):
                 self.problem({key: value}, 'spec.reserved', key)
@@ -237,7 +237,7 @@ class ParseTest(base.TestCase):
         wanted = parse(
             {
                 'isolation:nonsense': '1',
-                'isolation:xsm': '1',
+                'isolation:memory': '1',
                 'isolation:qemu_sandbox': 'yes',
                 TYPE: 'own_t',
                 'isolation:certification': 'LSPP',

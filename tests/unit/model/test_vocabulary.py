@@ -71,8 +71,8 @@ class VocabularyTest(base.TestCase):
 
     def test_reserved(self):
         for key in (
-            'isolation:xsm-label', 'isolation:xsm_boot', 'isolation:xsm',
-            'isolation:xsm_label', 'isolation:xsmx',
+            'isolation:memory-key', 'isolation:memory_boot',
+            'isolation:memory', 'isolation:memory_key', 'isolation:memoryx',
         ):  # fmt: skip
             self.refused('is reserved', row(key))
 

@@ -86,7 +86,7 @@ class SetTest(base.TestCase):
     @ddt.named_data(
         ('key', 'isolation:svrit=selinux', 'isolation.spec.unknown'),
         ('value', 'isolation:svirt=selinx', 'isolation.spec.invalid_value'),
-        ('reserved', 'isolation:xsm=true', 'isolation.spec.reserved'),
+        ('reserved', 'isolation:memory=true', 'isolation.spec.reserved'),
         ('conflict', 'isolation:attested_pcrs=17', 'isolation.spec.conflict'),
         (
             'conflict_with_what_is_there',

@@ -20,7 +20,6 @@ import fixtures
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms.certification import mechanism
 from nova_isolation.model import requirements
-from nova_isolation.model import vocabulary
 from nova_isolation.profiles import library
 from nova_isolation.profiles import profile
 from tests.unit import base
@@ -61,14 +60,17 @@ class ShippedTest(base.TestCase):
                 sorted(loaded.extra_specs), sorted(r.key for r in parsed.items)
             )
 
-    def test_alice_promises_no_more_than_this_release_enforces(self):
-        # Whoever adds XSM has to adapt the text, and the profile.
+    def test_alice_says_which_profile_is_for_xen(self):
+        # A guest of Xen has no QEMU that sVirt could confine.
         alice = self.library.load('alice-private-cloud')
-        text = ' '.join(alice.lacks)
-        self.assertIn('isolation:xsm is reserved and refused', text)
-        self.assertTrue(vocabulary.is_reserved('isolation:xsm'))
-        self.assertNotIn(
-            'isolation:xsm', ' '.join(registry.get().vocabulary.rows)
+        self.assertIn('alice-xen-cloud', ' '.join(alice.lacks))
+        self.assertIn('isolation:svirt', alice.extra_specs)
+        xen = self.library.load('alice-xen-cloud')
+        self.assertEqual('xen', xen.extra_specs['isolation:hypervisor'])
+        self.assertNotIn('isolation:svirt', xen.extra_specs)
+        self.assertLessEqual(
+            {k for k in registry.get().vocabulary.rows if ':xsm' in k},
+            set(xen.extra_specs),
         )
 
     def test_bob_asks_for_nothing_that_excludes_itself(self):
@@ -142,7 +144,7 @@ class OwnTest(base.TestCase):
     @ddt.named_data(
         ('value', 'selinux', 'selinx', 'isolation.spec.invalid_value'),
         ('key', 'svirt:', 'svrit:', 'isolation.spec.unknown'),
-        ('reserved', 'svirt:', 'xsm:', 'isolation.spec.reserved'),
+        ('reserved', 'svirt:', 'memory:', 'isolation.spec.reserved'),
         ('namespace', 'isolation:', 'isolatiom:', 'no extra spec in'),
         ('others', 'isolation:', 'hw:', 'no extra spec in'),
         ('conflict', ': selinux', '_type: svirt_t', 'isolation.spec.conflict'),

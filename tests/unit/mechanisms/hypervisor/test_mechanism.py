@@ -13,6 +13,7 @@
 """Tests of nova_isolation.mechanisms.hypervisor.mechanism."""
 
 from nova_isolation.mechanisms.hypervisor import mechanism
+from nova_isolation.testing import fakes as public_fakes
 from tests.unit import base
 from tests.unit import fakes
 from tests.unit.mechanisms import contract
@@ -20,7 +21,7 @@ from tests.unit.mechanisms import contract
 KEY = 'isolation:hypervisor'
 KVM = fakes.Host(domain='kvm')
 QEMU = fakes.Host(domain='qemu')
-XEN = fakes.Host(domain='xen')
+XEN = fakes.Host(domain='xen', xen=public_fakes.FakeXen())
 LXC = fakes.Host(domain='lxc')
 OTHER = 'hypervisor.other'
 
@@ -50,7 +51,11 @@ class HypervisorContractTest(contract.Contract, base.TestCase):
             [XEN],
             [(OTHER, KVM)],
             [fakes.Guest(type='xen')],
-            [(OTHER, fakes.Guest(type='XEN'))],
+            [
+                (OTHER, fakes.Guest(type='XEN')),
+                (OTHER, fakes.Guest(type='xen', uuid=public_fakes.UUID[::-1])),
+                (OTHER, fakes.Guest(type='xen', id=2)),
+            ],
         ),
     )
 
@@ -77,4 +82,11 @@ class HypervisorContractTest(contract.Contract, base.TestCase):
         guest = fakes.Guest()
         guest.domain_xml = lambda: '<domain/>'
         (unmet,) = self.verify(self.cases[0], guest)
+        self.assertCodes([OTHER], [unmet])
+
+    def test_xml_that_says_xen_on_a_host_without_xen(self):
+        case = contract.Case(
+            {KEY: 'kvm,xen'}, [KVM], [], [fakes.Guest(type='xen')], []
+        )
+        (unmet,) = self.verify(case, case.guests[0])
         self.assertCodes([OTHER], [unmet])
