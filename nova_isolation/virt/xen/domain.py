@@ -22,7 +22,11 @@ from lxml import etree
 from nova_isolation.model import self_reboot
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.xen import disk
+from nova_isolation.virt.xen import guest_kind
 from nova_isolation.virt.xen import nova_modules
+
+#: What finds the kernel of a guest in its own disk.
+_BOOTLOADER = 'pygrub'
 
 
 def fit(xml: domain_xml.DomainXml) -> str:
@@ -35,6 +39,8 @@ def fit(xml: domain_xml.DomainXml) -> str:
     """
     domain = xml.element
     _remove(domain, 'iothreads')
+    _boot(domain)
+    _count_time(domain)
     devices = domain.find('devices')
     if devices is not None:
         for controller in devices.findall('controller'):
@@ -55,6 +61,40 @@ def text(domain: etree._Element) -> str:
 def _remove(domain: etree._Element, tag: str) -> None:
     for found in domain.findall(tag):
         domain.remove(found)
+
+
+def _boot(domain: etree._Element) -> None:
+    """Say how a PV or PVH guest without a kernel starts.
+
+    It has no firmware that could follow ``<boot dev>``; Nova's
+    LibvirtConfigGuest has no ``<bootloader>``.
+    """
+    system = domain.find('os')
+    type_ = None if system is None else system.find('type')
+    if system is None or type_ is None or system.find('kernel') is not None:
+        return
+    if guest_kind.boots_by_firmware(type_.get('machine')):
+        return
+    _remove(system, 'boot')
+    if domain.find('bootloader') is None:
+        etree.SubElement(domain, 'bootloader').text = _BOOTLOADER
+
+
+def _count_time(domain: etree._Element) -> None:
+    """Let PVH and HVM guests read the processor's own counter.
+
+    ``SVM Insn len emulation failed`` at rdtscp without it, where Xen itself is
+    in a virtual machine. A guest never moves to another host while it runs, so
+    nothing needs Xen's emulation of the counter. Nova's timers have no mode.
+    """
+    clock, type_ = domain.find('clock'), domain.find('os/type')
+    if clock is None or type_ is None:
+        return
+    if type_.get('machine') in (
+        guest_kind.PVH.machine,
+        guest_kind.HVM.machine,
+    ) and not clock.findall("timer[@name='tsc']"):
+        etree.SubElement(clock, 'timer', name='tsc', mode='native')
 
 
 def _serve(found: etree._Element) -> None:

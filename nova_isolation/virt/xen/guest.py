@@ -35,3 +35,16 @@ class XenGuest(libvirt_guest.Guest):
         if isinstance(conf, config.LibvirtConfigGuestDisk):
             disk.serve(conf)
         super().attach_device(conf, persistent, live)
+
+    @signatures.override
+    def delete_configuration(
+        self, keep_vtpm: bool = False, keep_nvram: bool = False
+    ) -> None:
+        """See Nova's Guest, which also asks libvirt about firmware and TPM:
+        ``unsupported flags (0x48) in function libxlDomainUndefineFlags``. It
+        tries again without flags, and of a suspended guest libvirt then says
+        ``Refusing to undefine while domain managed save image exists``.
+        """
+        import libvirt
+
+        self._domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)

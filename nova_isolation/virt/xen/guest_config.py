@@ -25,9 +25,6 @@ from nova_isolation.virt.xen import unsupported
 
 CONF = nova.conf.CONF
 
-#: A PV or PVH guest finds its kernel in its own disk by this.
-_BOOTLOADER = 'pygrub'
-
 
 class XenGuestConfig(libvirt_driver.LibvirtDriver):
     """Builds the definition of a guest."""
@@ -66,25 +63,6 @@ class XenGuestConfig(libvirt_driver.LibvirtDriver):
             image_meta,
             disk_info,
         )
-        if not kind.emulated and not guest.os_kernel:
-            # libxl: a PV guest has no firmware that could follow <boot dev>.
-            guest.os_boot_dev = []
-            guest.os_bootloader = _BOOTLOADER
-
-    @signatures.override
-    def _set_clock(
-        self, guest: typing.Any, os_type: typing.Any, image_meta: typing.Any
-    ) -> None:
-        super()._set_clock(guest, os_type, image_meta)
-        if guest.os_mach_type == guest_kind.PV.machine:
-            return
-        # ``SVM Insn len emulation failed`` at rdtscp without it, where Xen
-        # itself is in a virtual machine. A guest never moves to another host
-        # while it runs, so nothing needs Xen's emulation of the counter.
-        timer = config.LibvirtConfigGuestTimer()
-        timer.name = 'tsc'
-        timer.mode = 'native'
-        guest.clock.add_timer(timer)
 
     @signatures.override
     def _create_consoles(

@@ -73,3 +73,11 @@ def of(instance: typing.Any, image_meta: typing.Any) -> GuestKind:
     if default in KINDS:
         return KINDS[default]
     return PV if instance.kernel_id else HVM
+
+
+def boots_by_firmware(machine: str | None) -> bool:
+    """Whether a guest without a kernel of its own has firmware to boot by.
+
+    :param machine: libvirt's name of the machine; None: libvirt chooses
+    """
+    return machine not in (PV.machine, PVH.machine)
