@@ -31,6 +31,7 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.emulator import cache as emulators
 from lab.hosts import compute_host
 from lab.hosts import machine_host
 from lab.hosts import namespaced_host
@@ -178,6 +179,8 @@ class Cloud:
         if any(spec.machine for spec in self._computes):
             # Build the machine before anything runs that would wait for it.
             machine_cache.image(confined.KIND, self.supervisor, self.progress)
+        if any(spec.emulator == 'stripped' for spec in self._computes):
+            emulators.emulator(self.supervisor, self.progress)
         if self.attested:
             environments.environment(self.supervisor, self.progress)
         try:

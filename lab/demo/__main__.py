@@ -27,13 +27,14 @@ from lab.demo import scenes_attested
 from lab.demo import scenes_confined
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
+from lab.demo import scenes_stripped
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import signals
 
 #: The choices that are not security modules.
-_ATTESTATION, _OPERATOR = 'attestation', 'operator'
+_ATTESTATION, _OPERATOR, _QEMU = 'attestation', 'operator', 'qemu'
 
 
 def main() -> int:
@@ -57,11 +58,12 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR),
+        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR, _QEMU),
         help='show guests that this security module confines, on a virtual '
         'machine (which is built the first time; that takes long); or hosts '
         'that Keylime attests; or what nova-isolation-api and the openstack '
-        'command tell those who run a cloud',
+        'command tell those who run a cloud; or a QEMU with less in it (which '
+        'is built the first time; that takes minutes)',
     )
     parser.add_argument(
         '--layout',
@@ -89,6 +91,7 @@ def main() -> int:
                 module == _OPERATOR,
                 arguments.layout,
                 arguments.keep,
+                module == _QEMU,
             )
     except errors.LabError as error:
         sys.stderr.write(f'DEMO FAILED: {error}\n')
@@ -106,8 +109,11 @@ def _run(
     operator: bool,
     layout: host_specs.Layout,
     keep: bool,
+    stripped: bool = False,
 ) -> None:
     computes = list(host_specs.DEFAULT)
+    if stripped:
+        computes = [host_specs.DEFAULT[0], scenes_stripped.HOST]
     if module is not None:
         # A second host has no security module.
         host = scenes_confined.SCRIPTS[module].host
@@ -164,6 +170,9 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
     if cloud.operator:
         scenes_operator.OperatorScenes(cloud).run()
         return scenes_operator.FLAVOR
+    if scenes_stripped.HOST in cloud.hosts:
+        scenes_stripped.StrippedScenes(cloud).run()
+        return scenes_stripped.FLAVOR
     if module is None:
         scenes_hardened.HardenedScenes(cloud).run()
         return scenes_hardened.HARDENED

@@ -36,7 +36,7 @@ class ProfileTest(base.TestCase):
         self.assertEqual((0, ''), (result.status, result.stderr))
         self.assertEqual(
             [
-                'alice-private-cloud', 'attested', 'bob-public-cloud',
+                'alice-private-cloud', 'alice-xen-cloud', 'attested', 'bob-public-cloud',
                 'confined', 'hardened',
             ],
             result.stdout.split(),
