@@ -24,8 +24,6 @@ from lab.config import site as sites
 from lab.daemons import isolation_api
 from lab.daemons import nova
 from lab.hosts import compute_host
-from lab.keylime import attestd
-from lab.machine import recipe
 from lab.run import layout as layouts
 
 _FOLDERS = (
@@ -44,14 +42,17 @@ def write(
     hosts: Mapping[str, compute_host.ComputeHost],
     control: ini.Settings,
     attested: ini.Settings,
+    host_attested: Mapping[str, ini.Settings],
+    reader: ini.Settings,
 ) -> None:
     """Write all files, and make all folders.
 
     :param hosts: the compute hosts, by name
     :param control: more options for nova.conf of the control plane
     :param attested: more options for nova.conf of the services of the control
-        plane that decide about guests; compute hosts with a TPM have options
-        of the same kind
+        plane that decide about guests
+    :param host_attested: the same for compute hosts with a TPM, by their names
+    :param reader: more options for who reads the log of statements
     """
     layout = site.layout
     layouts.write(
@@ -81,7 +82,9 @@ def write(
     layouts.write(
         layout.isolation_api_conf,
         ini.render(
-            ini.merge(isolation_api_conf.isolation_api(site, ours), attested)
+            ini.merge(
+                isolation_api_conf.isolation_api(site, ours), attested, reader
+            )
         ),
     )
     shutil.copy(
@@ -94,28 +97,24 @@ def write(
         isolation_api.NAME,
     ]
     for name, host in hosts.items():
-        _write_compute(site, host, bool(attested))
+        _write_compute(site, host, host_attested.get(name, {}))
         daemons.append(nova.compute_name(name))
     for daemon in daemons:
         nova.override(layout, daemon, {})
 
 
 def _write_compute(
-    site: sites.Site, host: compute_host.ComputeHost, attested: bool
+    site: sites.Site, host: compute_host.ComputeHost, attested: ini.Settings
 ) -> None:
     spec = host.spec
-    skew = attestd.CLOCK_SKEW
-    if spec.machine is None:
-        settings = nova_conf.compute(site, spec)
-    else:
+    settings: ini.Settings
+    if spec.machine is not None:
         # A virtual machine reaches the lab's servers at another address.
         settings = nova_conf.machine_compute(site, spec)
-        site = site.seen_from_machine()
-        skew = attestd.CLOCK_SKEW_OF_MACHINES
-    if attested and spec.has_tpm and spec.guarded:
-        settings = ini.merge(
-            settings, attestd.client(site, recipe.CONFIGURATION, skew)
-        )
+    else:
+        settings = nova_conf.compute(site, spec)
+    if spec.guarded:
+        settings = ini.merge(settings, attested)
     layouts.write(
-        nova.compute_conf(host.site.layout, spec.name), ini.render(settings)
+        nova.compute_conf(site.layout, spec.name), ini.render(settings)
     )

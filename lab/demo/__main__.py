@@ -26,6 +26,7 @@ from lab.config import host_specs
 from lab.config import release
 from lab.demo import scenes_attested
 from lab.demo import scenes_confined
+from lab.demo import scenes_evidence
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
 from lab.demo import scenes_stripped
@@ -36,7 +37,8 @@ from lab.run import layout as layouts
 from lab.run import signals
 
 #: The choices that are not security modules.
-_ATTESTATION, _OPERATOR, _QEMU = 'attestation', 'operator', 'qemu'
+_ATTESTATION, _EVIDENCE = 'attestation', 'evidence'
+_OPERATOR, _QEMU = 'operator', 'qemu'
 _XEN: Final = 'xen'
 
 
@@ -61,13 +63,21 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _XEN, _ATTESTATION, _OPERATOR, _QEMU),
+        choices=(
+            *recipe.MODULES,
+            _XEN,
+            _ATTESTATION,
+            _EVIDENCE,
+            _OPERATOR,
+            _QEMU,
+        ),
         help='show guests that this security module confines, on a virtual '
         'machine (which is built the first time; that takes long); or guests '
-        'that Xen isolates, on another such machine; or hosts '
-        'that Keylime attests; or what nova-isolation-api and the openstack '
-        'command tell those who run a cloud; or a QEMU with less in it (which '
-        'is built the first time; that takes minutes)',
+        'that Xen isolates, on another such machine; or hosts that Keylime '
+        'attests; or statements that somebody else can verify; '
+        'or what nova-isolation-api and the openstack command tell those who '
+        'run a cloud; or a QEMU with less in it (which is built the first '
+        'time; that takes minutes)',
     )
     parser.add_argument(
         '--layout',
@@ -78,7 +88,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in (*recipe.MODULES, _XEN, _OPERATOR)
+        arguments.module in (*recipe.MODULES, _XEN, _EVIDENCE, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -91,8 +101,8 @@ def main() -> int:
             _run(
                 arguments.state,
                 module if module in (*recipe.MODULES, _XEN) else None,
-                module in (_ATTESTATION, _XEN),
-                module == _OPERATOR,
+                module in (_ATTESTATION, _EVIDENCE, _XEN),
+                module in (_EVIDENCE, _OPERATOR),
                 arguments.layout,
                 arguments.keep,
                 module == _QEMU,
@@ -175,6 +185,9 @@ def _show(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
     if module == _XEN:
         scenes_xen.XenScenes(cloud).run()
         return scenes_xen.FLAVOR
+    if cloud.attested and cloud.operator:
+        scenes_evidence.EvidenceScenes(cloud).run()
+        return scenes_evidence.FLAVOR
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR

@@ -22,6 +22,7 @@ from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import certificates
 from lab.keylime import settings
+from lab.machine import recipe
 from lab.run import layout as layouts
 from lab.run import ports as port_blocks
 from lab.run import supervisor as supervisors
@@ -37,14 +38,17 @@ _SERVER, _CLIENT = 'attestd', 'nova'
 _SECONDS = 300
 
 
-def make(site: sites.Site) -> None:
-    """Make the configuration, and certificates of server and clients."""
+def make(site: sites.Site, more: ini.Settings) -> None:
+    """Make the configuration, and certificates of server and clients.
+
+    :param more: further options
+    """
     layout = site.layout
     maker = certificates.Authority(_authority(layout), 'attestd of a lab')
     maker.make()
     maker.server(_SERVER)
     maker.client(_CLIENT)
-    layouts.write(_conf(layout), ini.render(_settings(site)))
+    layouts.write(_conf(layout), ini.render(ini.merge(_settings(site), more)))
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
@@ -53,7 +57,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         NAME,
         [layouts.BIN / NAME, '--config-file', _conf(site.layout)],
     )
-    for port in ('attestd', 'attestd-webhook'):
+    for port in ('attestd', 'attestd-webhook', 'attestd-evidence'):
         supervisor.wait(
             f'{NAME}: {port}',
             functools.partial(port_blocks.listening, site.ports[port]),
@@ -113,6 +117,13 @@ def client(
             'clock_skew': clock_skew,
         }
     }
+
+
+def client_of_machine(site: sites.Site) -> ini.Settings:
+    """The same, for a compute host that is a virtual machine."""
+    return client(
+        site.seen_from_machine(), recipe.CONFIGURATION, CLOCK_SKEW_OF_MACHINES
+    )
 
 
 def client_files(layout: layouts.Layout) -> tuple[Path, Path, Path]:
