@@ -152,12 +152,7 @@ KNOWN = {
                 },
             },
             # Xen overcommits no memory.
-            settings={
-                'DEFAULT': {
-                    'ram_allocation_ratio': 1,
-                    'reserved_host_memory_mb': 0,
-                }
-            },
+            settings={'DEFAULT': {'ram_allocation_ratio': 1}},
         ),
     )
 }
