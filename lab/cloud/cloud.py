@@ -38,6 +38,7 @@ from lab.hosts import namespaced_host
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
+from lab.keylime import evidence
 from lab.machine import cache as machine_cache
 from lab.machine import confined
 from lab.machine import recipe
@@ -147,6 +148,20 @@ class Cloud:
             self.site,
             self.progress,
             [spec.name for spec in self._computes if spec.machine is None],
+        )
+
+    @property
+    def evidence(self) -> evidence.Evidence:
+        """The log of statements, and the keys of the hosts.
+
+        :raises LabError: when the cloud was not started
+        """
+        hosts = self.hosts
+        return evidence.Evidence(
+            self.supervisor,
+            self.site,
+            hosts,
+            {name: nova.compute_conf(self.layout, name) for name in hosts},
         )
 
     def __enter__(self) -> 'Cloud':
@@ -298,18 +313,26 @@ class Cloud:
         for host in hosts.values():
             host.make(self.supervisor)
         attested: ini.Settings = {}
-        host_attested: ini.Settings = {}
+        host_attested: dict[str, ini.Settings] = {}
         if self.attested:
             self.attestation.make()
             attested = attestd.client(site)
-            host_attested = attestd.client(site, recipe.CONFIGURATION)
-            for host in hosts.values():
+            for name, host in hosts.items():
                 if host.spec.machine is None:
+                    host_attested[name] = ini.merge(
+                        attestd.client(site, recipe.CONFIGURATION),
+                        evidence.host(site, self.attestation.tcti(name)),
+                    )
                     host.give(
                         self.supervisor, attestd.client_files(self.layout)
                     )
         configuration_files.write(
-            site, hosts, self._control, attested, host_attested
+            site,
+            hosts,
+            self._control,
+            attested,
+            host_attested,
+            evidence.reader(site) if self.attested else {},
         )
 
     def _stop(self, patience: float) -> None:

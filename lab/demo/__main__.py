@@ -25,6 +25,7 @@ from lab.config import host_specs
 from lab.config import release
 from lab.demo import scenes_attested
 from lab.demo import scenes_confined
+from lab.demo import scenes_evidence
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
 from lab.demo import scenes_stripped
@@ -34,7 +35,8 @@ from lab.run import layout as layouts
 from lab.run import signals
 
 #: The choices that are not security modules.
-_ATTESTATION, _OPERATOR, _QEMU = 'attestation', 'operator', 'qemu'
+_ATTESTATION, _EVIDENCE = 'attestation', 'evidence'
+_OPERATOR, _QEMU = 'operator', 'qemu'
 
 
 def main() -> int:
@@ -58,12 +60,13 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR, _QEMU),
+        choices=(*recipe.MODULES, _ATTESTATION, _EVIDENCE, _OPERATOR, _QEMU),
         help='show guests that this security module confines, on a virtual '
         'machine (which is built the first time; that takes long); or hosts '
-        'that Keylime attests; or what nova-isolation-api and the openstack '
-        'command tell those who run a cloud; or a QEMU with less in it (which '
-        'is built the first time; that takes minutes)',
+        'that Keylime attests; or statements that somebody else can verify; '
+        'or what nova-isolation-api and the openstack command tell those who '
+        'run a cloud; or a QEMU with less in it (which is built the first '
+        'time; that takes minutes)',
     )
     parser.add_argument(
         '--layout',
@@ -74,7 +77,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in (*recipe.MODULES, _OPERATOR)
+        arguments.module in (*recipe.MODULES, _EVIDENCE, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -87,8 +90,8 @@ def main() -> int:
             _run(
                 arguments.state,
                 module if module in recipe.MODULES else None,
-                module == _ATTESTATION,
-                module == _OPERATOR,
+                module in (_ATTESTATION, _EVIDENCE),
+                module in (_EVIDENCE, _OPERATOR),
                 arguments.layout,
                 arguments.keep,
                 module == _QEMU,
@@ -164,6 +167,9 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
 
     :returns: the name of a flavor that they left in the cloud
     """
+    if cloud.attested and cloud.operator:
+        scenes_evidence.EvidenceScenes(cloud).run()
+        return scenes_evidence.FLAVOR
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
