@@ -404,7 +404,6 @@ class XsmContractTest(contract.Contract, base.TestCase):
         for label in (
             'dom0_t',
             'dm_dom_t',
-            'nomigrate_t',
             'xen_t',
             'domU_t_self',
             'domU_t_channel',
