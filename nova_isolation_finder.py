@@ -41,6 +41,7 @@ MODULE = 'nova.virt.isolation'
 #: Nova asks for is imported.
 DRIVERS = {
     'IsolationDriver': 'nova_isolation.virt.driver',
+    'IsolationXenDriver': 'nova_isolation.virt.xen.driver',
 }
 
 

@@ -137,6 +137,20 @@ Services: nova-compute.
 """,
     ),
     cfg.StrOpt(
+        'xen_console_log_dir',
+        default='/var/log/xen/console',
+        help="""
+The folder in which xenconsoled of a Xen host keeps what guests write to their
+consoles, one file for each guest (``guest-NAME.log``).
+
+The console log of a server comes from there, so xenconsoled must run with
+``--log=guest`` and nova-compute must be able to read the files. Without them
+Nova reads the terminal of the guest itself, and loses what was written before.
+
+Services: nova-compute with compute_driver = isolation.IsolationXenDriver.
+""",
+    ),
+    cfg.StrOpt(
         'libvirt_root',
         default='',
         help="""

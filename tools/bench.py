@@ -58,6 +58,7 @@ BENCHES = {
     'attestation': Bench('snapshots, webhooks, the filter', 1800),
     'api': Bench('explain in nova-isolation-api', 400),
     'evidence': Bench('the log of statements', 900),
+    'signature': Bench('the signature of a statement', 300),
     'relaunch': Bench('from a changed PCR to a refusal', 1800),
     'facts': Bench('the measurement of a host', 300, in_cloud=True),
     'watch': Bench('the verification of running guests', 600, in_cloud=True),

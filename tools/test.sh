@@ -10,9 +10,10 @@
 #                      end-to-end tests and Tempest's
 #   --releases         what is run before a release only: the rest of Nova's
 #                      tests of its scheduler, with our filter, the end-to-end
-#                      tests of EDPM's container under SELinux, --nova of each
-#                      supported release, and the demonstration on a cloud of
-#                      each older one
+#                      tests of EDPM's container under SELinux and of a QEMU
+#                      that is built with less in it, --nova of each supported
+#                      release, and the demonstration on a cloud of each older
+#                      one
 #   --nova RELEASE     unit and functional tests, and Nova's own tests of its
 #                      libvirt driver with ours, in the venv of that release
 #                      (see tools/setup.sh), in each mode of its nova-compute:
@@ -23,7 +24,8 @@
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 openapi functional docs releasenotes genconfig
 #                      browser packages upstream upstream_functional
-#                      upstream_scheduler releases e2e e2e_edpm tempest soak
+#                      upstream_scheduler releases e2e e2e_edpm e2e_qemu tempest
+#                      soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
@@ -32,8 +34,10 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 bin=$PWD/.venv/bin
 nova=
-# The end-to-end tests of stage e2e_edpm, which stage e2e leaves out.
+# The end-to-end tests of the stages e2e_edpm and e2e_qemu, which stage e2e
+# leaves out.
 edpm='tests\.e2e\.test_container_selinux'
+qemu='tests\.e2e\.test_qemu_build'
 passed=0 failed=0 skipped=0
 broken=() notes=()
 on='' memory=''
@@ -49,8 +53,8 @@ case ${1:-} in
         upstream upstream_functional packages releases e2e tempest)
     ;;
 --releases)
-    stages=(upstream_scheduler e2e_edpm nova_31 nova_32 nova_33 nova_34 demo_31
-        demo_32 demo_33)
+    stages=(upstream_scheduler e2e_edpm e2e_qemu nova_31 nova_32 nova_33
+        nova_34 demo_31 demo_32 demo_33)
     ;;
 --nova)
     # tools/setup.sh knows which there are.
@@ -337,11 +341,14 @@ stage_genconfig() {
 
 stage_e2e() {
     tests ./tests/e2e --concurrency 2 --worker-file tests/e2e/workers.yaml \
-        --exclude-regex "$edpm"
+        --exclude-regex "$edpm|$qemu"
 }
 
 # The container of EDPM on the SELinux machine takes too long for CI.
 stage_e2e_edpm() { tests ./tests/e2e --concurrency 1 "$edpm"; }
+
+# QEMU is built for it, twice.
+stage_e2e_qemu() { tests ./tests/e2e --concurrency 1 "$qemu"; }
 
 stage_soak() {
     check 'soak' sh -c "exec '$bin/python' -m lab.soak >&3"

@@ -31,12 +31,14 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.emulator import cache as emulators
 from lab.hosts import compute_host
 from lab.hosts import machine_host
 from lab.hosts import namespaced_host
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
+from lab.keylime import evidence
 from lab.machine import cache as machine_cache
 from lab.machine import confined
 from lab.machine import recipe
@@ -148,6 +150,20 @@ class Cloud:
             [spec.name for spec in self._computes if spec.machine is None],
         )
 
+    @property
+    def evidence(self) -> evidence.Evidence:
+        """The log of statements, and the keys of the hosts.
+
+        :raises LabError: when the cloud was not started
+        """
+        hosts = self.hosts
+        return evidence.Evidence(
+            self.supervisor,
+            self.site,
+            hosts,
+            {name: nova.compute_conf(self.layout, name) for name in hosts},
+        )
+
     def __enter__(self) -> 'Cloud':
         self.up()
         return self
@@ -178,6 +194,8 @@ class Cloud:
         if any(spec.machine for spec in self._computes):
             # Build the machine before anything runs that would wait for it.
             machine_cache.image(confined.KIND, self.supervisor, self.progress)
+        if any(spec.emulator == 'stripped' for spec in self._computes):
+            emulators.emulator(self.supervisor, self.progress)
         if self.attested:
             environments.environment(self.supervisor, self.progress)
         try:
@@ -295,18 +313,26 @@ class Cloud:
         for host in hosts.values():
             host.make(self.supervisor)
         attested: ini.Settings = {}
-        host_attested: ini.Settings = {}
+        host_attested: dict[str, ini.Settings] = {}
         if self.attested:
             self.attestation.make()
             attested = attestd.client(site)
-            host_attested = attestd.client(site, recipe.CONFIGURATION)
-            for host in hosts.values():
+            for name, host in hosts.items():
                 if host.spec.machine is None:
+                    host_attested[name] = ini.merge(
+                        attestd.client(site, recipe.CONFIGURATION),
+                        evidence.host(site, self.attestation.tcti(name)),
+                    )
                     host.give(
                         self.supervisor, attestd.client_files(self.layout)
                     )
         configuration_files.write(
-            site, hosts, self._control, attested, host_attested
+            site,
+            hosts,
+            self._control,
+            attested,
+            host_attested,
+            evidence.reader(site) if self.attested else {},
         )
 
     def _stop(self, patience: float) -> None:

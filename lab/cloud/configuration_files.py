@@ -43,7 +43,8 @@ def write(
     hosts: Mapping[str, compute_host.ComputeHost],
     control: ini.Settings,
     attested: ini.Settings,
-    host_attested: ini.Settings,
+    host_attested: Mapping[str, ini.Settings],
+    reader: ini.Settings,
 ) -> None:
     """Write all files, and make all folders.
 
@@ -51,7 +52,9 @@ def write(
     :param control: more options for nova.conf of the control plane
     :param attested: more options for nova.conf of the services of the control
         plane that decide about guests
-    :param host_attested: the same for the compute hosts in namespaces
+    :param host_attested: the same for the compute hosts in namespaces, by
+        their names
+    :param reader: more options for who reads the log of statements
     """
     layout = site.layout
     layouts.write(
@@ -83,7 +86,9 @@ def write(
     layouts.write(
         layout.isolation_api_conf,
         ini.render(
-            ini.merge(isolation_api_conf.isolation_api(site, ours), attested)
+            ini.merge(
+                isolation_api_conf.isolation_api(site, ours), attested, reader
+            )
         ),
     )
     shutil.copy(
@@ -96,7 +101,7 @@ def write(
         isolation_api.NAME,
     ]
     for name, host in hosts.items():
-        _write_compute(site, host, host_attested)
+        _write_compute(site, host, host_attested.get(name, {}))
         daemons.append(nova.compute_name(name))
     for daemon in daemons:
         nova.override(layout, daemon, {})

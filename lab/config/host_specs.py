@@ -50,8 +50,9 @@ class HostSpec:
     #: seccomp_sandbox of its qemu.conf.
     sandbox: bool = True
     #: 'stock' is Debian's QEMU. 'execstack' is a copy of that whose
-    #: PT_GNU_STACK asks for an executable stack.
-    emulator: Literal['stock', 'execstack'] = 'stock'
+    #: PT_GNU_STACK asks for an executable stack. 'stripped' is one that the
+    #: lab builds, with no component of the catalogue and all hardening.
+    emulator: Literal['stock', 'execstack', 'stripped'] = 'stock'
     #: Nova's [DEFAULT] compute_driver.
     driver: str = OUR_DRIVER
     #: Options of this project: section of nova.conf -> its options.
@@ -101,6 +102,7 @@ KNOWN = {
             isolation={'isolation_certification': {'declared': 'CAPP,LSPP'}},
         ),
         HostSpec('cpu-plain', sandbox=False, emulator='execstack'),
+        HostSpec('cpu-stripped', emulator='stripped'),
         HostSpec('cpu-stock').stock(),
         HostSpec('cpu-root', user='root'),
         HostSpec('cpu-hidepid', hidepid=True),

@@ -43,7 +43,14 @@ def control(site: sites.Site, our_filter: bool) -> ini.Settings:
         _common(site),
         {
             'DEFAULT': {'state_path': str(site.layout.data / 'nova')},
-            'api': {'auth_strategy': 'keystone'},
+            'api': {
+                'auth_strategy': 'keystone',
+                'vendordata_providers': 'StaticJSON,DynamicJSON',
+                'vendordata_dynamic_targets': (
+                    f'isolation@{site.url(sites.OPERATOR_API)}/v1/vendordata'
+                ),
+            },
+            'vendordata_dynamic_auth': site.client('nova'),
             'api_database': {'connection': site.database('nova_api')},
             'database': {'connection': site.database('nova_cell1')},
             'conductor': {'workers': 1},

@@ -25,15 +25,18 @@ from lab.config import host_specs
 from lab.config import release
 from lab.demo import scenes_attested
 from lab.demo import scenes_confined
+from lab.demo import scenes_evidence
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
+from lab.demo import scenes_stripped
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import signals
 
 #: The choices that are not security modules.
-_ATTESTATION, _OPERATOR = 'attestation', 'operator'
+_ATTESTATION, _EVIDENCE = 'attestation', 'evidence'
+_OPERATOR, _QEMU = 'operator', 'qemu'
 
 
 def main() -> int:
@@ -57,11 +60,13 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION, _OPERATOR),
+        choices=(*recipe.MODULES, _ATTESTATION, _EVIDENCE, _OPERATOR, _QEMU),
         help='show guests that this security module confines, on a virtual '
         'machine (which is built the first time; that takes long); or hosts '
-        'that Keylime attests; or what nova-isolation-api and the openstack '
-        'command tell those who run a cloud',
+        'that Keylime attests; or statements that somebody else can verify; '
+        'or what nova-isolation-api and the openstack command tell those who '
+        'run a cloud; or a QEMU with less in it (which is built the first '
+        'time; that takes minutes)',
     )
     parser.add_argument(
         '--layout',
@@ -72,7 +77,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in (*recipe.MODULES, _OPERATOR)
+        arguments.module in (*recipe.MODULES, _EVIDENCE, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -85,10 +90,11 @@ def main() -> int:
             _run(
                 arguments.state,
                 module if module in recipe.MODULES else None,
-                module == _ATTESTATION,
-                module == _OPERATOR,
+                module in (_ATTESTATION, _EVIDENCE),
+                module in (_EVIDENCE, _OPERATOR),
                 arguments.layout,
                 arguments.keep,
+                module == _QEMU,
             )
     except errors.LabError as error:
         sys.stderr.write(f'DEMO FAILED: {error}\n')
@@ -106,8 +112,11 @@ def _run(
     operator: bool,
     layout: host_specs.Layout,
     keep: bool,
+    stripped: bool = False,
 ) -> None:
     computes = list(host_specs.DEFAULT)
+    if stripped:
+        computes = [host_specs.DEFAULT[0], scenes_stripped.HOST]
     if module is not None:
         # A second host has no security module.
         host = scenes_confined.SCRIPTS[module].host
@@ -158,12 +167,18 @@ def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
 
     :returns: the name of a flavor that they left in the cloud
     """
+    if cloud.attested and cloud.operator:
+        scenes_evidence.EvidenceScenes(cloud).run()
+        return scenes_evidence.FLAVOR
     if cloud.attested:
         scenes_attested.AttestedScenes(cloud).run()
         return scenes_attested.FLAVOR
     if cloud.operator:
         scenes_operator.OperatorScenes(cloud).run()
         return scenes_operator.FLAVOR
+    if scenes_stripped.HOST in cloud.hosts:
+        scenes_stripped.StrippedScenes(cloud).run()
+        return scenes_stripped.FLAVOR
     if module is None:
         scenes_hardened.HardenedScenes(cloud).run()
         return scenes_hardened.HARDENED

@@ -21,12 +21,14 @@ its host's files, at the same paths as on a real host.
 from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
+import shutil
 import subprocess  # nosec B404: only for the type of a result
 import sys
 import uuid
 
 from lab.config import host_specs
 from lab.config import site as sites
+from lab.emulator import cache as emulators
 from lab.hosts import compute_host
 from lab.hosts import container
 from lab.hosts import executable_stack
@@ -35,6 +37,7 @@ from lab.hosts import nova_files
 from lab.machine import nova_account
 from lab.run import errors
 from lab.run import layout as layouts
+from lab.run import progress as progresses
 from lab.run import records
 from lab.run import supervisor as supervisors
 
@@ -113,6 +116,11 @@ class NamespacedHost:
         self._nova.make()
         if self.spec.emulator == 'execstack':
             executable_stack.copy(compute_host.EMULATOR, layout.emulator)
+        elif self.spec.emulator == 'stripped':
+            shutil.copy(
+                emulators.emulator(supervisor, progresses.Progress()),
+                layout.emulator,
+            )
         layouts.write(layout.etc / 'qemu.conf', self._qemu_conf())
         layouts.write(
             layout.etc / 'libvirtd.conf',

@@ -20,6 +20,7 @@ from lab.config import site as sites
 from lab.keylime import agent as agents
 from lab.keylime import attestd
 from lab.keylime import environment as environments
+from lab.keylime import evidence
 from lab.keylime import services
 from lab.keylime import settings
 from lab.keylime import tenant as tenants
@@ -63,7 +64,8 @@ class Attestation:
         for name in ('logging', 'ca'):
             settings.write(self._built, layout, name, {})
         self._tenant.make()
-        attestd.make(self._site)
+        attestd.make(self._site, evidence.log(self._site))
+        evidence.make(self._site)
         attestd.host_map(layout).write_text(
             ''.join(
                 f'{host} {agent.uuid}\n'
@@ -88,13 +90,17 @@ class Attestation:
         )
         plan.add(
             attestd.NAME,
-            lambda: attestd.start(supervisor, site),
+            self.start_attestd,
             [services.VERIFIER],
         )
 
     def uuid(self, host: str) -> str:
         """The id of a host at the verifier."""
         return self._agents[host].uuid
+
+    def tcti(self, host: str) -> str:
+        """The address of a host's TPM, for tpm2-tools."""
+        return self._agents[host].tpm.tcti
 
     def launch(self, host: str, text: str) -> None:
         """Simulate a measured launch of a hypervisor on a host.
@@ -168,6 +174,14 @@ class Attestation:
             self._built,
             attestd.webhook(self._site),
         )
+
+    def start_attestd(self) -> None:
+        """Start attestd, which remembers its log."""
+        attestd.start(self._supervisor, self._site)
+
+    def stop_attestd(self) -> None:
+        """Stop attestd."""
+        self._supervisor.stop([attestd.NAME], 20)
 
     def _start_tpms(self) -> None:
         for agent in self._agents.values():

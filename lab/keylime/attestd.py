@@ -36,14 +36,17 @@ _SERVER, _CLIENT = 'attestd', 'nova'
 _SECONDS = 300
 
 
-def make(site: sites.Site) -> None:
-    """Make the configuration, and certificates of server and clients."""
+def make(site: sites.Site, more: ini.Settings) -> None:
+    """Make the configuration, and certificates of server and clients.
+
+    :param more: further options
+    """
     layout = site.layout
     maker = certificates.Authority(_authority(layout), 'attestd of a lab')
     maker.make()
     maker.server(_SERVER)
     maker.client(_CLIENT)
-    layouts.write(_conf(layout), ini.render(_settings(site)))
+    layouts.write(_conf(layout), ini.render(ini.merge(_settings(site), more)))
 
 
 def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
@@ -52,7 +55,7 @@ def start(supervisor: supervisors.Supervisor, site: sites.Site) -> None:
         NAME,
         [layouts.BIN / NAME, '--config-file', _conf(site.layout)],
     )
-    for port in ('attestd', 'attestd-webhook'):
+    for port in ('attestd', 'attestd-webhook', 'attestd-evidence'):
         supervisor.wait(
             f'{NAME}: {port}',
             functools.partial(port_blocks.listening, site.ports[port]),

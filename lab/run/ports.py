@@ -38,17 +38,18 @@ ATTESTATION_NAMES = (
     'verifier',
     'attestd',
     'attestd-webhook',
+    'attestd-evidence',
 )
 #: The servers of nova-isolation-api; their ports follow.
 OPERATOR_NAMES = ('isolation', 'isolation-metrics')
 _ALL = (*NAMES, *ATTESTATION_NAMES, *OPERATOR_NAMES)
-_SSH_START = 16
-_AGENT_START = 24
-_TPM_START = 32
-_MIGRATION_START = 48
+_SSH_START = 24
+_AGENT_START = 32
+_TPM_START = 40
+_MIGRATION_START = 56
 #: Ports of each host. A migration needs one port for memory and one for disks.
 _MIGRATION_PORTS = 8
-_BLOCK = 96
+_BLOCK = 104
 _TRIES = 200
 
 

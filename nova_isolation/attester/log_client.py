@@ -18,10 +18,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import json
+import threading
 import typing
 
 from nova_isolation.attester import errors
 from nova_isolation.evidence import errors as bad
+from nova_isolation.evidence import statement as statements
 from nova_isolation.evidence import strict_json
 from nova_isolation.https import https_client
 from nova_isolation.https import https_error
@@ -63,7 +65,11 @@ class Options(typing.Protocol):
 
 
 class LogClient:
-    """Asks the log at ``[isolation_evidence] url``. One thread at a time."""
+    """Asks the log at ``[isolation_evidence] url``.
+
+    One thread at a time asks; others wait for it, as long as an answer may
+    take.
+    """
 
     def __init__(self, options: Options) -> None:
         """:param options: the group ``[isolation_evidence]``
@@ -76,6 +82,8 @@ class LogClient:
                 'https://HOST:PORT of the log of a nova-isolation-attestd'
             )
         self._url = f'{options.url.rstrip("/")}/v1/evidence'
+        self._patience = options.timeout
+        self._turn = threading.Lock()
         try:
             self._client = https_client.Client(
                 ca_file=options.ca_file,
@@ -150,21 +158,49 @@ class LogClient:
             raise self._malformed('a keyid')
         return found
 
+    def newest(self, uuid: str, audience: statements.Audience) -> Json | None:
+        """Return the newest statement about a server that the log has.
+
+        :param uuid: the UUID of the server
+        :param audience: for whom the statement is
+        :returns: the bundle, unverified JSON values; None: the log has none
+        :raises nova_isolation.attester.errors.AttesterError: the log cannot
+            be asked now
+        """
+        answer = self._ask(f'servers/{uuid}?audience={audience.value}')
+        found = answer.get('bundle')
+        if found is not None and not isinstance(found, dict):
+            raise self._malformed('a bundle or null')
+        return found
+
     def close(self) -> None:
         """Cancel what is under way."""
         self._client.close()
 
     def _post(self, path: str, value: Mapping[str, object]) -> Json:
+        return self._ask(path, strict_json.dumps(value))
+
+    def _ask(self, path: str, body: bytes | None = None) -> Json:
+        """Send a GET request, or a POST request with a body."""
         url = f'{self._url}/{path}'
-        try:
-            answer = self._client.post(
-                url,
-                strict_json.dumps(value),
-                {'Content-Type': 'application/json'},
+        if not self._turn.acquire(timeout=self._patience):
+            raise errors.AttesterError(
+                f'{url}: other questions to the log have not ended in time'
             )
-            found = strict_json.loads(answer.body, _MAX_ANSWER)
+        try:
+            answer = (
+                self._client.get(url)
+                if body is None
+                else self._client.post(
+                    url, body, {'Content-Type': 'application/json'}
+                )
+            )
         except https_error.HttpsError as error:
             raise errors.AttesterError(str(error)) from error
+        finally:
+            self._turn.release()
+        try:
+            found = strict_json.loads(answer.body, _MAX_ANSWER)
         except bad.BadEvidence as error:
             raise errors.AttesterError(
                 f'{url}: status {answer.status}, {error}'

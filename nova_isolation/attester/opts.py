@@ -30,6 +30,71 @@ the log can check a statement later, without this cloud.
 """,
 )
 
+#: How the log is asked, which other services do as well.
+_LOG_OPTIONS = [
+    cfg.StrOpt(
+        'url',
+        default='',
+        help="""
+Address of the log of nova-isolation-attestd, ``https://HOST:PORT``.
+
+Empty: this host sends no statements, and nova-isolation-api reads none.
+
+Services: nova-compute, nova-isolation-manage, nova-isolation-api.
+""",
+    ),
+    cfg.StrOpt(
+        'ca_file',
+        default='',
+        help="""
+File with the CA certificates (PEM) that signed the certificate of the log.
+
+Only these CAs are trusted; the system CA store is not used.
+
+Services: nova-compute, nova-isolation-manage, nova-isolation-api.
+""",
+    ),
+    cfg.StrOpt(
+        'cert_file',
+        default='',
+        help="""
+File with the client certificate (PEM) that is shown to the log.
+
+Services: nova-compute, nova-isolation-manage, nova-isolation-api.
+""",
+    ),
+    cfg.StrOpt(
+        'key_file',
+        default='',
+        help="""
+File with the private key (PEM, without a passphrase) of cert_file.
+
+Services: nova-compute, nova-isolation-manage, nova-isolation-api.
+""",
+    ),
+    cfg.FloatOpt(
+        'timeout',
+        default=20.0,
+        min=0.5,
+        help="""
+Seconds that a complete answer of the log may take.
+
+Services: nova-compute, nova-isolation-manage, nova-isolation-api.
+""",
+    ),
+    cfg.FloatOpt(
+        'clock_skew',
+        default=5.0,
+        min=0,
+        help="""
+Seconds by which the clock of the log may differ from ours. An answer with
+another time is not used.
+
+Services: nova-compute, nova-isolation-manage, nova-isolation-api.
+""",
+    ),
+]
+
 _OPTIONS = [
     cfg.StrOpt(
         'signing_key',
@@ -96,67 +161,6 @@ The persistent handle of the endorsement key that Keylime's registrar knows.
 Services: nova-isolation-manage.
 """,
     ),
-    cfg.StrOpt(
-        'url',
-        default='',
-        help="""
-Address of the log of nova-isolation-attestd, ``https://HOST:PORT``.
-
-Empty: this host sends no statements.
-
-Services: nova-compute, nova-isolation-manage.
-""",
-    ),
-    cfg.StrOpt(
-        'ca_file',
-        default='',
-        help="""
-File with the CA certificates (PEM) that signed the certificate of the log.
-
-Only these CAs are trusted; the system CA store is not used.
-
-Services: nova-compute, nova-isolation-manage.
-""",
-    ),
-    cfg.StrOpt(
-        'cert_file',
-        default='',
-        help="""
-File with the client certificate (PEM) that is shown to the log.
-
-Services: nova-compute, nova-isolation-manage.
-""",
-    ),
-    cfg.StrOpt(
-        'key_file',
-        default='',
-        help="""
-File with the private key (PEM, without a passphrase) of cert_file.
-
-Services: nova-compute, nova-isolation-manage.
-""",
-    ),
-    cfg.FloatOpt(
-        'timeout',
-        default=20.0,
-        min=0.5,
-        help="""
-Seconds that a complete answer of the log may take.
-
-Services: nova-compute, nova-isolation-manage.
-""",
-    ),
-    cfg.FloatOpt(
-        'clock_skew',
-        default=5.0,
-        min=0,
-        help="""
-Seconds by which the clock of the log may differ from ours. An answer with
-another time is not used.
-
-Services: nova-compute, nova-isolation-manage.
-""",
-    ),
     cfg.IntOpt(
         'heartbeat',
         default=3600,
@@ -188,7 +192,12 @@ Services: nova-compute.
 
 def list_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
     """Return all options, for oslo-config-generator and the documentation."""
-    return [(GROUP, _OPTIONS)]
+    return [(GROUP, _OPTIONS + _LOG_OPTIONS)]
+
+
+def list_log_opts() -> list[tuple[cfg.OptGroup, Sequence[cfg.Opt]]]:
+    """Return the options by which the log is asked."""
+    return [(GROUP, _LOG_OPTIONS)]
 
 
 def register(conf: cfg.ConfigOpts) -> typing.Any:
@@ -196,9 +205,21 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation_evidence]``
     """
+    return _register(conf, _OPTIONS + _LOG_OPTIONS)
+
+
+def register_log(conf: cfg.ConfigOpts) -> typing.Any:
+    """Register the options by which the log is asked.
+
+    :returns: the group ``[isolation_evidence]``
+    """
+    return _register(conf, _LOG_OPTIONS)
+
+
+def _register(conf: cfg.ConfigOpts, options: Sequence[cfg.Opt]) -> typing.Any:
     # A new group: configurations would share the values of GROUP itself.
     conf.register_group(
         cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
     )
-    conf.register_opts(_OPTIONS, group=GROUP.name)
+    conf.register_opts(options, group=GROUP.name)
     return conf[GROUP.name]

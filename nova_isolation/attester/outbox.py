@@ -20,9 +20,7 @@ newest statement of each guest waits, for a bounded number of guests.
 import collections
 from collections.abc import Callable
 import dataclasses
-import json
 import threading
-import typing
 
 from oslo_log import log as logging
 from securesystemslib import signer as signers
@@ -96,9 +94,6 @@ class Outbox:
         self._waiting: collections.OrderedDict[Key, _Entry] = (
             collections.OrderedDict()
         )
-        self._bundles: collections.OrderedDict[Key, dict[str, typing.Any]] = (
-            collections.OrderedDict()
-        )
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._trouble = ''
@@ -108,17 +103,6 @@ class Outbox:
     def waiting(self) -> int:
         """How many statements wait."""
         return len(self._waiting)
-
-    def bundle(
-        self, uuid: str, audience: statements.Audience
-    ) -> dict[str, typing.Any] | None:
-        """Return the newest statement about a guest that the log has taken.
-
-        :returns: the envelope and the receipt, JSON values; None: there is
-            none, or it was forgotten since
-        """
-        with self._lock:
-            return self._bundles.get((uuid, audience))
 
     def put(self, statement: statements.Statement) -> None:
         """Let a statement be signed and sent, in place of an older one.
@@ -223,7 +207,9 @@ class Outbox:
         answers = self._client.send([entry.envelope for _, entry in ready])
         for (key, entry), answer in zip(ready, answers, strict=True):
             if not isinstance(answer, log_client.Refusal):
-                self._keep(key, entry, answer)
+                # The log has the receipt for whoever reads the statement.
+                with self._lock:
+                    self._end(key, entry)
             elif answer.code in _PASSING:
                 # By then there may be another key.
                 entry.envelope = b''
@@ -233,17 +219,6 @@ class Outbox:
                 if answer.code == _LATE:
                     self._forget(key[0])
         return trouble
-
-    def _keep(self, key: Key, entry: _Entry, receipt: log_client.Json) -> None:
-        with self._lock:
-            self._end(key, entry)
-            self._bundles[key] = {
-                'envelope': json.loads(entry.envelope),
-                'receipt': receipt,
-            }
-            self._bundles.move_to_end(key)
-            if len(self._bundles) > self._limit:
-                self._bundles.popitem(last=False)
 
     def _lose(self, key: Key, entry: _Entry, why: str) -> None:
         LOG.warning(

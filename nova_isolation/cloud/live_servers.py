@@ -25,6 +25,8 @@ import oslo_messaging
 
 from nova_isolation.cloud import compute_nodes
 from nova_isolation.cloud import servers
+from nova_isolation.evidence import errors as evidence_errors
+from nova_isolation.evidence import question
 from nova_isolation.model import examination
 from nova_isolation.model import printable
 from nova_isolation.report import asked
@@ -53,9 +55,53 @@ class LiveServers(asked.Servers):
         (:mod:`nova_isolation.virt.roads.diagnostics`). Nova itself waits for
         ``[DEFAULT] rpc_response_timeout``.
         """
+        host, answer = self._diagnostics(uuid)
+        found = answer.get(examination.KEY)
+        if found is None:
+            raise asked.NotExamined(
+                f'host {host} has not examined the guest: it runs another '
+                'driver or an older release of nova-isolation, or its log of '
+                'nova-compute has the error'
+            )
+        try:
+            return examination.load(found)
+        except examination.ExaminationError as error:
+            raise asked.NotExamined(
+                f'the answer of host {host} is malformed: {error}'
+            ) from error
+
+    def state(self, uuid: str, wanted: question.Question) -> question.Answer:
+        """See the base class. The host answers as to :meth:`examine`."""
+        host, answer = self._diagnostics(uuid, wanted.dumps())
+        found = answer.get(question.KEY)
+        if found is None:
+            raise asked.NotExamined(
+                f'host {host} has made no statement: [isolation_evidence] '
+                'signing_key is not set there, it runs another driver or an '
+                'older release of nova-isolation, or its log of nova-compute '
+                'has the error'
+            )
+        try:
+            return question.load(found, uuid, wanted)
+        except evidence_errors.BadEvidence as error:
+            raise asked.NotExamined(
+                f'the answer of host {host} is malformed: {error}'
+            ) from error
+
+    def _diagnostics(
+        self, uuid: str, caused_by: str | None = None
+    ) -> tuple[str, dict[str, typing.Any]]:
+        """Ask the host of a server for the diagnostics of the guest.
+
+        :param caused_by: the id of the request that caused this one
+        :returns: the name of the host, and its answer
+        :raises nova_isolation.report.asked.NoSuchServer: there is none
+        :raises nova_isolation.report.asked.NotExamined: there is no answer
+        """
         with self._instance(uuid) as (context, instance, _):
             if not instance.host:
                 raise asked.NotRunning('the server is on no host')
+            context.global_request_id = caused_by
             try:
                 answer = rpcapi.ComputeAPI().get_diagnostics(context, instance)
             except oslo_messaging.MessagingTimeout:
@@ -75,21 +121,7 @@ class LiveServers(asked.Servers):
                     f'host {instance.host} cannot be asked: '
                     f'{type(error).__name__}'
                 ) from error
-        found = (
-            answer.get(examination.KEY) if isinstance(answer, dict) else None
-        )
-        if found is None:
-            raise asked.NotExamined(
-                f'host {instance.host} has not examined the guest: it runs '
-                'another driver or an older release of nova-isolation, or '
-                'its log of nova-compute has the error'
-            )
-        try:
-            return examination.load(found)
-        except examination.ExaminationError as error:
-            raise asked.NotExamined(
-                f'the answer of host {instance.host} is malformed: {error}'
-            ) from error
+            return instance.host, answer if isinstance(answer, dict) else {}
 
     @contextlib.contextmanager
     def _instance(

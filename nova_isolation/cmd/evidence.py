@@ -13,11 +13,13 @@
 """nova-isolation-evidence: statements about guests, for who reads them.
 
 ``verify`` needs neither Nova nor a network, nor this project's other
-requirements: only securesystemslib and cryptography. ``head`` is for auditors,
+requirements: only securesystemslib and cryptography. ``head`` and ``audit``
+are for auditors,
 ``keys`` for the administrator of the log.
 """
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Sequence
 import datetime
 import pathlib
@@ -28,19 +30,18 @@ from nova_isolation.model import errors
 
 if typing.TYPE_CHECKING:
     from nova_isolation.attestd.evidence import keyring
+    from nova_isolation.evidence import kept_head
+    from nova_isolation.evidence import trust as trusts
 
 _PROG = 'nova-isolation-evidence'
 _CONFIG = '/etc/nova-isolation/attestd.conf'
 #: Seconds for an answer of the log, and by which its clock may differ.
 _SECONDS = 60.0
-#: Each guest meets its flavor, and everything asked for is proven.
 _OK = 0
-#: The evidence is not accepted, or the log was altered.
+#: The log was altered, or has what it should not have.
 _REFUSED = 1
 #: Wrong arguments, or files that cannot be used.
 _USAGE = 2
-#: The evidence is accepted; it says that the guest does not meet its flavor.
-_NOT_MET = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,21 +85,27 @@ def _parser() -> argparse.ArgumentParser:
         help='check that a log still has what it had, and keep its head',
     )
     head.add_argument('file', type=pathlib.Path, help='the head that is kept')
-    head.add_argument('--url', required=True, help='https://HOST:PORT')
-    for name, what in (
-        ('trust', 'whom to believe (JSON)'),
-        ('ca-file', "CAs of the log's certificate (PEM)"),
-        ('cert-file', 'our certificate (PEM)'),
-        ('key-file', 'its private key (PEM)'),
-    ):
-        head.add_argument(
-            f'--{name}',
-            type=pathlib.Path,
-            required=True,
-            metavar='FILE',
-            help=what,
-        )
     head.set_defaults(run=_head)
+    audit = commands.add_parser(
+        'audit',
+        help='read and check a whole log, and show what became of keys',
+    )
+    audit.set_defaults(run=_audit)
+    for one in (head, audit):
+        one.add_argument('--url', required=True, help='https://HOST:PORT')
+        for name, what in (
+            ('trust', 'whom to believe (JSON)'),
+            ('ca-file', "CAs of the log's certificate (PEM)"),
+            ('cert-file', 'our certificate (PEM)'),
+            ('key-file', 'its private key (PEM)'),
+        ):
+            one.add_argument(
+                f'--{name}',
+                type=pathlib.Path,
+                required=True,
+                metavar='FILE',
+                help=what,
+            )
     keys = commands.add_parser(
         'keys', help="the keys of hosts, on the log's machine"
     )
@@ -133,22 +140,47 @@ def _verify(parsed: argparse.Namespace) -> int:
         known = trust.loads(trusted)
     except bad.BadEvidence as error:
         return _fail(f'{parsed.trust}: {error}')
-    try:
-        verified = verification.verify(bundle, known, parsed.nonce)
-    except bad.BadEvidence as error:
-        print(f'NOT ACCEPTED: {error}')
-        return _REFUSED
-    proven, unproven = verification.describe(verified)
-    print('Proven:')
-    print(''.join(f'  {one}\n' for one in proven), end='')
-    print('Not proven:')
-    print(''.join(f'  {one}\n' for one in unproven), end='')
-    return _OK if verified.statement.verified else _NOT_MET
+    status, lines = verification.report(bundle, known, parsed.nonce)
+    print('\n'.join(lines))
+    return status
 
 
 def _head(parsed: argparse.Namespace) -> int:
-    from nova_isolation.evidence import errors as bad
     from nova_isolation.evidence import kept_head
+
+    return _of_log(
+        parsed,
+        lambda ask, known: (
+            _OK,
+            [kept_head.renew(parsed.file, ask, known)],
+        ),
+    )
+
+
+def _audit(parsed: argparse.Namespace) -> int:
+    from nova_isolation.evidence import log_audit
+
+    def audit(
+        ask: 'kept_head.Ask', known: 'trusts.Trust'
+    ) -> tuple[int, list[str]]:
+        found = log_audit.audit(ask, known)
+        return _REFUSED if found.faults else _OK, log_audit.describe(found)
+
+    return _of_log(parsed, audit)
+
+
+def _of_log(
+    parsed: argparse.Namespace,
+    check: Callable[
+        ['kept_head.Ask', 'trusts.Trust'], tuple[int, Sequence[str]]
+    ],
+) -> int:
+    """Check something of a log.
+
+    :param check: is given what asks the log, and whom to believe; returns the
+        exit status and lines
+    """
+    from nova_isolation.evidence import errors as bad
     from nova_isolation.evidence import trust
     from nova_isolation.https import https_client
     from nova_isolation.https import https_error
@@ -167,13 +199,14 @@ def _head(parsed: argparse.Namespace) -> int:
             answer = client.get(parsed.url.rstrip('/') + path)
             return answer.status, answer.body
 
-        print(kept_head.renew(parsed.file, ask, known))
+        status, lines = check(ask, known)
     except https_error.HttpsError as error:
         return _fail(str(error))
     except bad.BadEvidence as error:
         print(f'NOT ACCEPTED: {error}')
         return _REFUSED
-    return _OK
+    print('\n'.join(lines))
+    return status
 
 
 def _keyring(parsed: argparse.Namespace) -> 'keyring.Keyring':

@@ -32,6 +32,7 @@ from nova_isolation.cmd import error
 from nova_isolation.cmd import evidence_key
 from nova_isolation.cmd import explain
 from nova_isolation.cmd import metadefs
+from nova_isolation.cmd import qemu
 from nova_isolation.mechanisms import registry
 
 CONF = nova.conf.CONF
@@ -39,7 +40,7 @@ CONF = nova.conf.CONF
 #: The commands. Each is a module with ``add(subparsers)``, which adds a parser
 #: whose default ``run`` takes the parsed arguments and returns the exit
 #: status. It may raise CommandError.
-COMMANDS = (evidence_key, explain, metadefs)
+COMMANDS = (evidence_key, explain, metadefs, qemu)
 
 
 def _add_commands(subparsers: typing.Any) -> None:

@@ -28,6 +28,7 @@ from nova_isolation.decision import decision
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
+from nova_isolation.model import self_reboot
 
 if typing.TYPE_CHECKING:
     # The libvirt hook passes elements of xml.etree; an import of lxml would
@@ -61,6 +62,13 @@ def _unmet(
     mechanisms: registry.Mechanisms,
 ) -> Iterator[reasons.Unmet]:
     yield from wanted.problems
+    if self_reboot.restarts(domain):
+        yield reasons.Unmet(
+            reasons.SELF_REBOOT.code,
+            '',
+            f'<{self_reboot.ELEMENT}>{self_reboot.STOP}',
+            domain.findtext(self_reboot.ELEMENT) or 'no such element',
+        )
     for name in sorted({item.mechanism for item in wanted.items}):
         yield from answers.answers(
             wanted.of(name),

@@ -31,10 +31,13 @@ _MAX_BYTES = 2**20
 _PREFIX = '/v1/evidence'
 _OK, _NO_SUCH_HEAD = 200, 400
 
+#: Sends a GET request to the log, and returns the status and the body.
+Ask = Callable[[str], tuple[int, bytes]]
+
 
 def renew(
     path: pathlib.Path,
-    ask: Callable[[str], tuple[int, bytes]],
+    ask: Ask,
     trust: trusts.Trust,
 ) -> str:
     """Compare the newest head of a log with the one that is kept, and keep it.
@@ -54,12 +57,12 @@ def renew(
     kept = None
     if path.exists():
         kept, _ = heads.read(path.read_bytes(), trust.logs)
-    value = _answer(ask, f'/consistency?from={kept.size if kept else 0}')
+    value = answer(ask, f'/consistency?from={kept.size if kept else 0}')
     if value is None:
         # The log has fewer entries than the head that is kept.
-        value = {**(_answer(ask, '/head') or {}), 'path': []}
+        value = {**(answer(ask, '/head') or {}), 'path': []}
     if set(value) != {'head', 'path'} or not isinstance(value['path'], list):
-        raise _malformed()
+        raise malformed()
     newest, log = heads.read(value['head'], trust.logs)
     if kept is not None:
         heads.check_newer(kept, newest, value['path'])
@@ -77,20 +80,18 @@ def renew(
     )
 
 
-def _answer(
-    ask: Callable[[str], tuple[int, bytes]], path: str
-) -> dict[str, typing.Any] | None:
+def answer(ask: Ask, path: str) -> dict[str, typing.Any] | None:
     """Return an answer; None: the log has no such head."""
     status, data = ask(_PREFIX + path)
     if status == _NO_SUCH_HEAD:
         return None
     value = strict_json.loads(data, _MAX_BYTES) if status == _OK else None
     if not isinstance(value, dict):
-        raise _malformed(f'HTTP {status}')
+        raise malformed(f'HTTP {status}')
     return value
 
 
-def _malformed(found: str = 'another document') -> errors.BadEvidence:
+def malformed(found: str = 'another document') -> errors.BadEvidence:
     return errors.BadEvidence(
         errors.Code.RECEIPT, f'wanted an answer of a log, found {found}'
     )

@@ -35,6 +35,14 @@ from nova_isolation.evidence import trust as trusts
 #: The largest size of a bundle, in bytes of JSON.
 MAX_BYTES = 128 * 1024
 
+#: Exit codes of commands. The guest meets its flavor, and everything asked
+#: for is proven.
+MET = 0
+#: The evidence is not accepted.
+REFUSED = 1
+#: The evidence is accepted; it says that the guest does not meet its flavor.
+NOT_MET = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class Verified:
@@ -150,6 +158,30 @@ def describe(verified: Verified) -> tuple[list[str], list[str]]:
             'That the statement is an answer to you: it has no nonce.'
         )
     return proven, unproven
+
+
+def report(
+    bundle: bytes, trust: trusts.Trust, nonce: str | None = None
+) -> tuple[int, list[str]]:
+    """Verify a bundle, and say what came of it; for commands.
+
+    :param bundle: see :func:`verify`
+    :param trust: see :func:`verify`
+    :param nonce: see :func:`verify`
+    :returns: the exit code of a command (:data:`MET`, :data:`REFUSED` or
+        :data:`NOT_MET`), and the lines that it prints
+    """
+    try:
+        verified = verify(bundle, trust, nonce)
+    except errors.BadEvidence as error:
+        return REFUSED, [f'NOT ACCEPTED: {error}']
+    proven, unproven = describe(verified)
+    return MET if verified.statement.verified else NOT_MET, [
+        'Proven:',
+        *(f'  {one}' for one in proven),
+        'Not proven:',
+        *(f'  {one}' for one in unproven),
+    ]
 
 
 def _by_key(sealed: envelope.Sealed, trust: trusts.Trust) -> Verified:

@@ -12,11 +12,12 @@
 
 """The script that libvirt runs: its text, and how it is installed.
 
-libvirt runs every executable file of ``hooks/qemu.d`` with four arguments
-(guest, operation, sub-operation, extra) and the domain's XML on standard
-input: https://libvirt.org/hooks.html, read together with src/util/virhook.c
-of libvirt 9.0. libvirt finds out whether there are hooks at all when it
-starts or reloads (SIGHUP), and which ones at each call.
+libvirt runs every executable file of ``hooks/qemu.d``, or in dom0 of Xen
+``hooks/libxl.d``, with four arguments (guest, operation, sub-operation, extra)
+and the domain's XML on standard input: https://libvirt.org/hooks.html,
+read together with src/util/virhook.c of libvirt 9.0. libvirt finds out whether
+there are hooks at all when it starts or reloads (SIGHUP), and which ones at
+each call.
 """
 
 import contextlib
@@ -39,6 +40,9 @@ FOLDER = Path('/etc/libvirt/hooks')
 #: or the guest has ended. The hook checks all other operations: those that
 #: libvirt calls today (prepare, start, migrate, restore) and new ones.
 PASSED_OVER = ('started', 'reconnect', 'attach', 'stopped', 'release')
+
+#: The file that tells dom0 of Xen; libvirt goes by it too.
+XEN_CAPABILITIES = Path('/proc/xen/capabilities')
 
 _MARK = '# The libvirt hook of nova-isolation.'
 
@@ -173,11 +177,13 @@ class Script:
         folder: Path = FOLDER,
         python: str = sys.executable,
         labels: selinux_label.Labels | None = None,
+        xen: Path = XEN_CAPABILITIES,
     ) -> None:
         """:param folder: where libvirt looks for hooks
 
         :param python: the interpreter that runs the check
         :param labels: SELinux labels; those of this host by default
+        :param xen: the file that tells dom0 of Xen
         """
         self._folder = folder
         self._python = Path(python)
@@ -185,7 +191,8 @@ class Script:
         folders = [p for p in site.getsitepackages() if os.path.isdir(p)]
         # 50: after hooks of the admin, which may still change the XML of a
         # guest that arrives by migration.
-        self.path = folder / 'qemu.d' / '50-nova-isolation'
+        self._driver = 'libxl' if _is_dom0(xen) else 'qemu'
+        self.path = folder / f'{self._driver}.d' / '50-nova-isolation'
         self.text = _TEXT.format(
             mark=_MARK,
             passed_over=' | '.join(PASSED_OVER),
@@ -236,11 +243,11 @@ class Script:
         self._labels.check(self.path, self._python)
 
     def others(self) -> list[Path]:
-        """The other hooks that libvirt runs for guests of QEMU."""
+        """The other hooks that libvirt runs for guests of this host."""
         return [
             path
             for path in (
-                self._folder / 'qemu',
+                self._folder / self._driver,
                 *sorted(self.path.parent.glob('*')),
             )
             if path != self.path
@@ -291,7 +298,7 @@ class Script:
         return True
 
     def _write(self) -> None:
-        # The new file is made outside of qemu.d: libvirt runs every file
+        # The new file is made outside of that folder: libvirt runs every file
         # there at any time.
         handle, name = tempfile.mkstemp(
             dir=self._folder, prefix='.nova-isolation-'
@@ -310,3 +317,10 @@ class Script:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
             raise
+
+
+def _is_dom0(capabilities: Path) -> bool:
+    try:
+        return 'control_d' in capabilities.read_text(encoding='utf-8')
+    except OSError:
+        return False

@@ -28,6 +28,7 @@ import importlib
 from nova_isolation.hook import domain_tree
 from nova_isolation.host import domain_metadata
 from nova_isolation.mechanisms import built_in
+from nova_isolation.model import self_reboot
 from nova_isolation.model import vocabulary
 
 TYPE_CHECKING = False
@@ -56,6 +57,8 @@ def fits(xml: str) -> bool:
     if not ours:
         return True
     if any(map(vocabulary.without_colon, extra_specs)):
+        return False
+    if self_reboot.restarts(domain):
         return False
     owners = {vocabulary.named_after(key, built_in.NAMES) for key in ours}
     rows: dict[str, vocabulary.ExtraSpec] = {}

@@ -343,7 +343,9 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
         :param requirement: a requirement of this mechanism
         :param properties: name of an image property -> its value, as Nova's
-            ImageMetaProps has it; only those that are set
+            ImageMetaProps has it; only those that are set. What a flavor says
+            in the place of its image (``hw:sound_model``) is among them, as
+            text.
         :returns: what is unmet; empty where some host may meet the requirement
         """
         return ()

@@ -342,6 +342,13 @@ VERIFY_HOOK = Reason(
     'The message has the words of the hook. Run nova-isolation-hook status on '
     'the host: the hook may use another installation than nova-compute.',
 )
+SELF_REBOOT = Reason(
+    'isolation.verify.self_reboot',
+    'If this guest of Xen reboots itself, libvirt starts another domain for '
+    'it, which runs unverified.',
+    'Reboot the server hard, so that Nova defines its domain anew. Do not '
+    'change on_reboot of the domain.',
+)
 VERIFY_NO_PROCESS = Reason(
     'isolation.verify.no_process',
     'The started guest has no process of its own on the host, so a '

@@ -137,6 +137,26 @@ class Client:
             now='true',
         )
 
+    def evidence(self, uuid: str, nonce: str | None) -> dict[str, typing.Any]:
+        """Return a signed statement about a server.
+
+        :param nonce: what the host is to state; None: the newest statement
+        :returns: ``bundle`` is as it came, for it is signed; print it as JSON
+            in ASCII
+        """
+        answer = self._ask(
+            'GET',
+            f'/servers/{_quoted(uuid)}/evidence',
+            {} if nonce is None else {'nonce': nonce},
+            timeout=EXAMINE_TIMEOUT,
+            as_it_came=True,
+        )
+        found = _member(answer, 'evidence', dict)
+        return {
+            **typing.cast(dict[str, typing.Any], _printable(found)),
+            'bundle': found.get('bundle'),
+        }
+
     def audit(self) -> dict[str, typing.Any]:
         """Return the findings over the whole cloud."""
         return self._one('/audit', 'audit')
@@ -208,6 +228,7 @@ class Client:
         params: Mapping[str, str],
         body: object = None,
         timeout: float = TIMEOUT,
+        as_it_came: bool = False,
     ) -> dict[str, typing.Any]:
         url = self._endpoint() + path
         try:
@@ -231,6 +252,8 @@ class Client:
         except ValueError:
             document = None
         if answer.status_code == 200 and isinstance(document, dict):
+            if as_it_came:
+                return document
             return typing.cast(dict[str, typing.Any], _printable(document))
         raise _error(url, answer.status_code, document)
 

@@ -15,6 +15,7 @@
 import abc
 from collections.abc import Callable
 
+from nova_isolation.evidence import question
 from nova_isolation.model import errors
 from nova_isolation.model import examination
 from nova_isolation.report import picture
@@ -65,5 +66,17 @@ class Servers(abc.ABC):
         :returns: what the host has read
         :raises NoSuchServer: there is none
         :raises NotExamined: the host has not examined the guest
+        :raises Exception: a database cannot be read
+        """
+
+    @abc.abstractmethod
+    def state(self, uuid: str, wanted: question.Question) -> question.Answer:
+        """Have the host of a running guest verify it, and sign a statement.
+
+        :param uuid: the ID of a server of a tagged flavor
+        :param wanted: for whom the statement is, and with which nonce
+        :returns: the statement, with which no signature was verified
+        :raises NoSuchServer: there is none
+        :raises NotExamined: the host has made no statement
         :raises Exception: a database cannot be read
         """

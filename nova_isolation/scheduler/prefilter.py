@@ -36,6 +36,10 @@ from nova_isolation.model import traits
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+# What a flavor can say in the place of its image
+# (_get_unique_flavor_image_meta in nova/virt/hardware.py).
+_OF_FLAVORS = ('redirected_usb_ports', 'sound_model', 'usb_model')
+
 # The text that Nova puts before the reason in the server's fault.
 _BEFORE = exception.NoValidHost.msg_fmt % {
     'reason': exception.RequestFilterFailed.msg_fmt % {'reason': ''}
@@ -63,7 +67,7 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     if wanted.problems:
         raise _failed(wanted.problems, mechanisms)
     answer = guest_image.decide(
-        wanted, _image_properties(request_spec), mechanisms
+        wanted, _guest_properties(request_spec), mechanisms
     )
     if not answer.accepted:
         raise _failed(answer.unmet, mechanisms)
@@ -75,17 +79,28 @@ def isolation_filter(ctxt: typing.Any, request_spec: typing.Any) -> bool:
     return True
 
 
-def _image_properties(request_spec: typing.Any) -> dict[str, object]:
-    """Return the properties that are set in the image of a request."""
+def _guest_properties(request_spec: typing.Any) -> dict[str, object]:
+    """Return the properties that are set in the image of a request.
+
+    What Nova reads from the flavor as well is among them. Where both have it,
+    the image's counts: Nova refuses a guest whose image and flavor differ.
+    """
+    specs = request_spec.flavor.extra_specs
+    result: dict[str, object] = {
+        f'hw_{name}': specs[f'hw:{name}']
+        for name in _OF_FLAVORS
+        if f'hw:{name}' in specs
+    }
     image = request_spec.image
     if image is None or not image.obj_attr_is_set('properties'):
-        return {}
+        return result
     properties = image.properties
-    return {
-        name: getattr(properties, name)
+    result.update(
+        (name, getattr(properties, name))
         for name in properties.fields
         if properties.obj_attr_is_set(name)
-    }
+    )
+    return result
 
 
 def required_traits(

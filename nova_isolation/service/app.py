@@ -29,12 +29,14 @@ from nova_isolation.service import answers
 from nova_isolation.service import audit
 from nova_isolation.service import endpoint
 from nova_isolation.service import errors
+from nova_isolation.service import evidence
 from nova_isolation.service import explain
 from nova_isolation.service import hosts
 from nova_isolation.service import openapi
 from nova_isolation.service import picture_keeper
 from nova_isolation.service import request_id
 from nova_isolation.service import servers
+from nova_isolation.service import vendordata
 from nova_isolation.service import versions
 
 LOG = logging.getLogger(__name__)
@@ -45,10 +47,13 @@ _HEADERS = {'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff'}
 
 def endpoints() -> list[endpoint.Endpoint]:
     """Return the calls that need a token, each with a state of its own."""
+    known = servers.Servers()
     return [
         *hosts.Hosts().endpoints(),
         *explain.Explain().endpoints(),
-        *servers.Servers().endpoints(),
+        *known.endpoints(),
+        *evidence.Evidence(known).endpoints(),
+        *vendordata.Vendordata().endpoints(),
         *audit.endpoints(),
     ]
 

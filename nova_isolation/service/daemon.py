@@ -28,6 +28,8 @@ from oslo_config import cfg
 from nova_isolation import opts as isolation_opts
 from nova_isolation.attestation import service as attestation
 from nova_isolation.attestd import listener
+from nova_isolation.attester import log_client
+from nova_isolation.attester import opts as attester_opts
 from nova_isolation.mechanisms import registry
 from nova_isolation.model import errors
 from nova_isolation.page import identity
@@ -74,6 +76,8 @@ class Daemon:
         :param find_flavor: answers about one flavor, now
         :param said: what the configuration says about the cloud
         :raises ConfigurationError: an option has a wrong value
+        :raises nova_isolation.attester.errors.AttesterError: the log of
+            statements cannot be asked as configured
         :raises nova_isolation.attestd.listener.ListenerError: the port cannot
             be served as configured
         """
@@ -92,6 +96,7 @@ class Daemon:
                 f'{options.refresh_interval:g}; picture_max_age must be more'
             )
         self._attestation = attestation.make(conf)
+        log = _log(attester_opts.register_log(conf))
         self._keeper = picture_keeper.PictureKeeper(
             read, options.refresh_interval, options.picture_max_age
         )
@@ -112,6 +117,7 @@ class Daemon:
             observe=self._answered.observe,
             said=said,
             clock=time.time,
+            newest_statement=None if log is None else log.newest,
             max_limit=options.max_limit,
             public_url=options.public_url.rstrip('/'),
         )
@@ -247,6 +253,15 @@ def _keystone(conf: cfg.ConfigOpts, options: typing.Any) -> keystone.Keystone:
         raise ConfigurationError(
             f'[keystone_authtoken] cannot be used: {error}'
         ) from error
+
+
+def _log(options: typing.Any) -> log_client.LogClient | None:
+    """Return what reads the log of statements; None: it has no address.
+
+    :param options: the group ``[isolation_evidence]``
+    :raises nova_isolation.attester.errors.AttesterError: they cannot be used
+    """
+    return log_client.LogClient(options) if options.url else None
 
 
 def _identity(conf: cfg.ConfigOpts) -> identity.Identity:

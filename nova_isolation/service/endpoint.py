@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import json
 import typing
 
 from oslo_context import context
@@ -22,6 +23,7 @@ from oslo_policy import policy
 from starlette import requests
 
 from nova_isolation.attestation import service as attestation
+from nova_isolation.evidence import statement
 from nova_isolation.report import asked
 from nova_isolation.report import audit
 from nova_isolation.report import explanation
@@ -33,6 +35,13 @@ from nova_isolation.service import picture_keeper
 
 #: A picture of the cloud, and its age in seconds.
 _Aged = tuple[picture.Picture, float]
+
+
+#: Returns the newest bundle about a server for an audience; None: there is
+#: none.
+NewestStatement = Callable[
+    [str, statement.Audience], dict[str, typing.Any] | None
+]
 
 
 def _unobserved(method: str, path: str, status: int, seconds: float) -> None:
@@ -50,6 +59,9 @@ class Parts:
     :ivar attestation: what third parties state about hosts
     :ivar servers: answers about one server, now
     :ivar find_flavor: answers about one flavor, now
+    :ivar newest_statement: answers from the log of statements, and raises
+        any exception where the log cannot be read; None: the service does not
+        know the log
     :ivar clock: seconds since the epoch
     :ivar max_limit: how many items one answer has at most
     :ivar public_url: the address of the service in links, without a slash at
@@ -68,6 +80,7 @@ class Parts:
     servers: asked.Servers
     find_flavor: asked.FindFlavor
     clock: Callable[[], float]
+    newest_statement: NewestStatement | None = None
     max_limit: int = 1000
     public_url: str = ''
     kept: answers.Answers = dataclasses.field(default_factory=answers.Answers)
@@ -153,6 +166,25 @@ class Call:
                 f'{name} is {text[:50]!r}; wanted true or false',
             )
         return text == 'true'
+
+    async def json(self, limit: int) -> typing.Any:
+        """Return the body of the request; None: it is no JSON.
+
+        :param limit: how many bytes are read
+        :raises nova_isolation.service.errors.ApiError: the body is larger
+        """
+        text = bytearray()
+        async for part in self.request.stream():
+            text += part
+            if len(text) > limit:
+                raise errors.ApiError(
+                    errors.TOO_LARGE,
+                    f'the body is larger than {limit} bytes',
+                )
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return None
 
     @property
     def base_url(self) -> str:

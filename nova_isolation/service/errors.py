@@ -111,6 +111,19 @@ HOST_SILENT = Kind(
     'now.',
 )
 
+BUSY = Kind(
+    'isolation.api.busy',
+    429,
+    'The host of this server is answering such a question at present, and '
+    'answers one at a time.',
+)
+LOG_UNREAD = Kind(
+    'isolation.api.log_unread',
+    502,
+    'The log of statements could not be read, or the service does not know '
+    'its address.',
+)
+
 #: All kinds, by their codes.
 KINDS: Mapping[str, Kind] = {
     kind.code: kind for kind in list(vars().values()) if isinstance(kind, Kind)

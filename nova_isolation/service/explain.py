@@ -13,7 +13,6 @@
 
 import collections
 from collections.abc import Mapping
-import json
 
 from nova_isolation.decision import published
 from nova_isolation.report import asked
@@ -326,18 +325,7 @@ _FLAVOR = typed(
 
 async def _extra_specs(call: endpoint.Call) -> Mapping[str, str]:
     """Return the extra specs in the body of a question."""
-    text = bytearray()
-    async for part in call.request.stream():
-        text += part
-        if len(text) > _MAX_BODY:
-            raise errors.ApiError(
-                errors.TOO_LARGE,
-                f'the body is larger than {_MAX_BODY} bytes',
-            )
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value = await call.json(_MAX_BODY)
     specs = value.get('extra_specs') if isinstance(value, dict) else None
     if (
         not isinstance(specs, dict)

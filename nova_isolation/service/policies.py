@@ -29,6 +29,8 @@ FLAVORS_EXPLAIN = 'isolation:flavors:explain'
 SERVERS_LIST = 'isolation:servers:list'
 SERVERS_SHOW = 'isolation:servers:show'
 SERVERS_EXAMINE = 'isolation:servers:examine'
+SERVERS_EVIDENCE = 'isolation:servers:evidence'
+VENDORDATA = 'isolation:vendordata'
 AUDIT = 'isolation:audit'
 
 
@@ -91,6 +93,21 @@ _RULES = [
         ADMIN_OR_SYSTEM_READER,
         'Have the host of a server verify the running guest now.',
         ('GET', '/v1/servers/{server}?now=true'),
+    ),
+    _rule(
+        SERVERS_EVIDENCE,
+        f'({ADMIN_OR_SYSTEM_READER}) or ({OWNER})',
+        'Read a signed statement about a server, the newest one, or one with '
+        'a nonce, for which the host verifies the guest now. Who may not show '
+        'hosts reads the statement for owners, which does not name the host.',
+        ('GET', '/v1/servers/{server}/evidence'),
+    ),
+    _rule(
+        VENDORDATA,
+        'role:service or role:admin',
+        "Read the newest statement for the owner of any server, as Nova's "
+        'metadata service does for a guest (dynamic vendordata).',
+        ('POST', '/v1/vendordata'),
     ),
     _rule(
         AUDIT,

@@ -12,6 +12,7 @@
 
 """The calls of the API about servers."""
 
+from collections.abc import Awaitable
 from collections.abc import Mapping
 import typing
 
@@ -37,6 +38,8 @@ _EXAMINATIONS = 16
 #: Seconds that the answer of a host may take. Nova waits for a host for
 #: [DEFAULT] rpc_response_timeout, by default 60 s.
 _EXAMINE_SECONDS = 70.0
+
+T = typing.TypeVar('T')
 
 _TEXT = typed('string')
 _MAYBE = typed(['string', 'null'])
@@ -168,7 +171,7 @@ class Servers:
         page = pages.parse(call)
         seen = call.picture()
         moment = call.moment()
-        for_admins = _reads_hosts(call)
+        for_admins = reads_hosts(call)
 
         def make() -> Mapping[str, object]:
             shown, marker = page.of(
@@ -195,7 +198,7 @@ class Servers:
         """``GET /v1/servers/{server}``."""
         uuid = call.request.path_params['server']
         now = call.flag('now')
-        found, age = await self._find(call, uuid)
+        found, age = await self.find(call, uuid)
         examined = None
         if now:
             call.authorize(
@@ -206,13 +209,13 @@ class Servers:
         return {
             'server': {
                 **reports.of(
-                    found, call.moment().now, _reads_hosts(call), examined
+                    found, call.moment().now, reads_hosts(call), examined
                 ),
                 'read_age_seconds': age,
             }
         }
 
-    async def _find(
+    async def find(
         self, call: endpoint.Call, uuid: str
     ) -> tuple[report_server.Server, float | None]:
         """Return the server, and how many seconds ago it was read.
@@ -249,31 +252,48 @@ class Servers:
 
         :raises nova_isolation.service.errors.ApiError: it has not
         """
-        if not requirements.is_tagged(found.extra_specs):
-            raise errors.ApiError(
-                errors.NOT_TAGGED,
-                f'the flavor of server {found.uuid} asks for no isolation',
-            )
-        try:
-            return await self._examinations.ask(
-                call.parts.servers.examine, found.uuid
-            )
-        except asked.NoSuchServer:
-            kind, detail = errors.NOT_FOUND, 'the server is gone'
-        except asked.NotRunning as error:
-            kind, detail = errors.NOT_RUNNING, str(error)
-        except asked.HostSilent as error:
-            kind, detail = errors.HOST_SILENT, str(error)
-        except TimeoutError:
-            kind, detail = errors.HOST_SILENT, 'there was no answer in time'
-        except asked.NotExamined as error:
-            kind, detail = errors.NOT_EXAMINED, str(error)
-        except Exception as error:
-            # The databases may be away in many ways.
-            raise records.unread('server', type(error).__name__) from error
-        raise errors.ApiError(kind, detail)
+        check_tagged(found)
+        return await answer_of_host(
+            self._examinations.ask(call.parts.servers.examine, found.uuid)
+        )
 
 
-def _reads_hosts(call: endpoint.Call) -> bool:
+def check_tagged(found: report_server.Server) -> None:
+    """Refuse to have a host verify a guest that asks for nothing.
+
+    :raises nova_isolation.service.errors.ApiError: the flavor is not tagged
+    """
+    if not requirements.is_tagged(found.extra_specs):
+        raise errors.ApiError(
+            errors.NOT_TAGGED,
+            f'the flavor of server {found.uuid} asks for no isolation',
+        )
+
+
+async def answer_of_host(answer: Awaitable[T]) -> T:
+    """Return what the host of a server has answered.
+
+    :param answer: is awaited
+    :raises nova_isolation.service.errors.ApiError: it has not
+    """
+    try:
+        return await answer
+    except asked.NoSuchServer:
+        kind, detail = errors.NOT_FOUND, 'the server is gone'
+    except asked.NotRunning as error:
+        kind, detail = errors.NOT_RUNNING, str(error)
+    except asked.HostSilent as error:
+        kind, detail = errors.HOST_SILENT, str(error)
+    except TimeoutError:
+        kind, detail = errors.HOST_SILENT, 'there was no answer in time'
+    except asked.NotExamined as error:
+        kind, detail = errors.NOT_EXAMINED, str(error)
+    except Exception as error:
+        # The databases may be away in many ways.
+        raise records.unread('server', type(error).__name__) from error
+    raise errors.ApiError(kind, detail)
+
+
+def reads_hosts(call: endpoint.Call) -> bool:
     """Return whether the caller may read the name and words of a host."""
     return call.may(policies.HOSTS_SHOW, {})

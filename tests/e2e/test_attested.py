@@ -30,12 +30,16 @@ from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import reason_codes as attested_reasons
 from tests.e2e import attested
 from tests.e2e import base
+from tests.e2e import evidence
 
 _HARDENED = nova.compute_name(base.HARDENED)
 
 
-class AttestedTest(attested.TestCase):
-    """isolation:attested and isolation:attested_pcrs."""
+class AttestedTest(evidence.Statements):
+    """isolation:attested and isolation:attested_pcrs, and statements.
+
+    All of these tests share one cloud.
+    """
 
     def test_runs_where_attested(self) -> None:
         server = self.boot(attested.LAUNCHED)

@@ -13,13 +13,20 @@
 """What a host states about its guests, in signed statements."""
 
 import hashlib
+import json
 import time
 from unittest import mock
 
 import fixtures as base_fixtures
+from nova import objects
+from nova.tests.fixtures import libvirt as fakelibvirt
 
 from nova_isolation.attester import outbox
+from nova_isolation.cloud import live_servers
+from nova_isolation.evidence import envelope
+from nova_isolation.evidence import question
 from nova_isolation.evidence import statement
+from nova_isolation.report import asked
 from nova_isolation.virt.sinks import evidence as sinks_evidence
 from tests.functional import fixtures
 from tests.functional import test_attested
@@ -219,6 +226,123 @@ class EvidenceTest(TestCase):
         self.say('host1', ago=10)
         self.look()
         self.assertEqual(2, len(self.log.taken))
+
+
+class AskedTest(TestCase):
+    """A statement with a nonce, as the service asks for it."""
+
+    NONCE = 'a-nonce-of-the-asker'
+
+    def setUp(self):
+        super().setUp()
+        self.configure()
+        self.start_one()
+        self.make_key()
+        # Nova's fake libvirt knows neither.
+        for name in ('vcpus', 'memoryStats'):
+            patch = mock.patch.object(
+                fixtures.Domain,
+                name,
+                side_effect=fakelibvirt.libvirtError('unsupported'),
+                create=True,
+            )
+            patch.start()
+            self.addCleanup(patch.stop)
+        self.live = live_servers.LiveServers(
+            lambda: list(objects.CellMappingList.get_all(self.context))
+        )
+
+    def ask(self, server, audience=statement.Audience.OPERATOR):
+        return self.live.state(
+            server['id'], question.Question(audience, self.NONCE)
+        )
+
+    def test_asked(self):
+        server = self.boot(self.tagged())
+        self.stated(2)
+        for audience in statement.Audience:
+            found = self.ask(server, audience)
+            self.assertEqual('', found.code)
+            self.assertIsNotNone(found.bundle['receipt'])
+            said = envelope.open_envelope(found.bundle['envelope'], [self.key])
+            self.assertEqual(
+                (self.NONCE, audience, statement.Occasion.ASKED, True),
+                (said.nonce, said.audience, said.occasion, said.verified),
+            )
+            self.assertEqual(server['id'], said.subject.uuid)
+        self.assertEqual(4, len(self.log.taken))
+        # Nothing of the question stays.
+        self.look()
+        self.assertEqual(4, len(self.log.taken))
+        self.assertNotIn(
+            self.NONCE, json.dumps(self.api.get_server(server['id']))
+        )
+
+    def test_what_is_unmet_is_stated(self):
+        server = self.boot(self.tagged())
+        self.unsandboxed('host1')
+        found = self.ask(server)
+        said = envelope.open_envelope(found.bundle['envelope'], [self.key])
+        self.assertFalse(said.verified)
+        self.assertEqual(
+            [('isolation:qemu_sandbox', 'isolation.qemu.no_sandbox')],
+            [(one.requirement, one.code) for one in said.unmet],
+        )
+
+    def test_the_log_is_away(self):
+        server = self.boot(self.tagged())
+        self.stated(2)
+        self.log.stop()
+        found = self.ask(server)
+        self.assertEqual(question.AWAY, found.code)
+        self.assertIsNone(found.bundle['receipt'])
+        envelope.open_envelope(found.bundle['envelope'], [self.key])
+        # Who waited has the answer; nothing is sent later.
+        self.assertEqual(0, self.driver('host1')._evidence._outbox.waiting)
+        self.log.start(self.log.port)
+        self.log.refusal = 'standing'
+        found = self.ask(server)
+        self.assertEqual('standing', found.code)
+        self.assertIsNone(found.bundle['receipt'])
+
+    def test_no_statement(self):
+        server = self.boot(self.tagged())
+        driver = self.driver('host1')
+        with (
+            mock.patch.object(driver, '_evidence', None),
+            self.assertRaisesRegex(asked.NotExamined, 'signing_key'),
+        ):
+            self.ask(server)
+        # Nor without a key, nor where the run of the guest has no name; who
+        # asks for less is answered.
+        for owner, name in (
+            (driver._evidence._answers, '_signer'),
+            (driver.guard.hypervisor, 'boot'),
+        ):
+            with (
+                mock.patch.object(owner, name, side_effect=OSError('no')),
+                self.assertRaisesRegex(asked.NotExamined, 'no statement'),
+            ):
+                self.ask(server)
+            self.assertTrue(self.live.examine(server['id']).verified)
+
+    def test_an_answer_to_another_question(self):
+        server = self.boot(self.tagged())
+        sink = self.driver('host1')._evidence
+        answer = sink.answer
+        for other in (
+            question.Question(statement.Audience.OWNER, self.NONCE),
+            question.Question(statement.Audience.OPERATOR, 'another-nonce'),
+        ):
+            with (
+                mock.patch.object(
+                    sink,
+                    'answer',
+                    lambda result, _, other=other: answer(result, other),
+                ),
+                self.assertRaisesRegex(asked.NotExamined, 'is malformed'),
+            ):
+                self.ask(server)
 
 
 class WithoutTest(TestCase):

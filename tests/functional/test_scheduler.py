@@ -162,6 +162,52 @@ class ImageTest(base.TestCase):
         for host in ('host1', 'host2'):
             self.assertEqual([], self.connection(host).defined)
 
+    def test_device_of_a_component_that_must_be_absent(self):
+        self.start(fixtures.Machine())
+        image = self._create_image({'hw_input_bus': 'usb'})['id']
+        code = '[isolation.qemu.device_absent]'
+        for az in (None, 'nova:host1'):
+            server = self.boot(
+                self.flavor(qemu_absent='usb'),
+                'ERROR',
+                image_uuid=image,
+                az=az,
+            )
+            self.assertIn(code, server['fault']['message'])
+            self.assertIn('hw_input_bus=usb', server['fault']['message'])
+        # The flavor can say it in the place of the image.
+        flavor = self.flavor(qemu_absent='all')
+        self.api_fixture.admin_api.post_extra_spec(
+            flavor, {'extra_specs': {'hw:sound_model': 'ac97'}}
+        )
+        server = self.boot(flavor, 'ERROR')
+        self.assertIn(code, server['fault']['message'])
+        self.assertIn('hw_sound_model=ac97', server['fault']['message'])
+        self.assertEqual([], self.connection('host1').defined)
+        for word in ('sound', 'usb-uhci,usb-ohci,usb-ehci'):
+            self.assertHost(
+                'host1',
+                self.boot(self.flavor(qemu_absent=word), image_uuid=image),
+            )
+
+    def test_groups(self):
+        self.start(
+            fixtures.Machine(types=frozenset({'AC97'})), fixtures.Machine()
+        )
+        prefix = 'CUSTOM_ISOLATION_QEMU_ABSENT_'
+        self.assertIn(f'{prefix}USB', self.traits('host1'))
+        self.assertNotIn(f'{prefix}ALL', self.traits('host1'))
+        self.assertIn(f'{prefix}ALL', self.traits('host2'))
+        self.assertHost(
+            'host1', self.boot(self.flavor(qemu_absent='usb'), az='nova:host1')
+        )
+        for word in ('all', 'sound,usb'):
+            self.assertHost('host2', self.boot(self.flavor(qemu_absent=word)))
+        server = self.boot(
+            self.flavor(qemu_absent='all'), 'ERROR', az='nova:host1'
+        )
+        self.assertIn('No valid host', server['fault']['message'])
+
     def test_image_of_the_own_architecture(self):
         self.start(fixtures.Machine())
         image = self._create_image({'hw_architecture': 'x86_64'})['id']

@@ -75,9 +75,15 @@ class Intake:
             taken
         """
         sealed = [_read(one) for one in envelopes]
-        keys = self._keyring.find(
+        ids = {
             one.key_id for one in sealed if isinstance(one, envelope.Sealed)
-        )
+        }
+        while True:
+            keys = self._keyring.find(ids)
+            # In the log a statement comes after the enrollment of its key,
+            # and before the end of it: so the keys are those of the log.
+            if not self._log.append_key_events():
+                break
         # One answer for each agent and batch.
         good = functools.cache(self._standing)
         now = time.time()

@@ -34,6 +34,7 @@ from nova_isolation.attestd.evidence import store as stores
 from nova_isolation.attestd.evidence import tpm_key
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import errors as bad
+from nova_isolation.evidence import key_event
 from nova_isolation.evidence import statement as statements
 from nova_isolation.model import printable
 
@@ -60,6 +61,13 @@ class State(enum.Enum):
     REVOKED = 'revoked'
     #: The verifier found that its host has failed. It can be enrolled again.
     LOST = 'lost'
+
+
+_EVENTS = {
+    State.REPLACED: key_event.Event.REPLACED,
+    State.REVOKED: key_event.Event.REVOKED,
+    State.LOST: key_event.Event.LOST,
+}
 
 
 class Key(typing.NamedTuple):
@@ -183,18 +191,16 @@ class Keyring:
                 if key.agent
                 else (_KEYS.host == key.host)
             )
-            connection.execute(
-                sa.update(stores.KEYS)
-                .where(
+            self._end(
+                connection,
+                sa.and_(
                     owner,
                     _KEYS.kind == key.kind.value,
                     _KEYS.state == State.ACTIVE.value,
-                )
-                .values(
-                    state=State.REPLACED.value,
-                    since=key.since,
-                    why=f'replaced by {key.key_id}',
-                )
+                    _KEYS.key_id != key.key_id,
+                ),
+                State.REPLACED,
+                f'replaced by {key.key_id}',
             )
             connection.execute(
                 sa.delete(stores.KEYS).where(_KEYS.key_id == key.key_id)
@@ -205,6 +211,7 @@ class Keyring:
                     | {'kind': key.kind.value, 'state': key.state.value}
                 )
             )
+            _note(connection, key, key_event.Event.ENROLLED)
             if tpm is not None and self._pin(connection, key.agent) is None:
                 connection.execute(
                     sa.insert(stores.PINS).values(
@@ -227,15 +234,9 @@ class Keyring:
         """
         with self._store.begin() as connection:
             return bool(
-                connection.execute(
-                    sa.update(stores.KEYS)
-                    .where(_KEYS.key_id == key_id)
-                    .values(
-                        state=State.REVOKED.value,
-                        since=int(time.time()),
-                        why=printable.one_line(why)[:_MAX_WORDS],
-                    )
-                ).rowcount
+                self._end(
+                    connection, _KEYS.key_id == key_id, State.REVOKED, why
+                )
             )
 
     def lose(self, fallen: Mapping[str, str]) -> None:
@@ -245,18 +246,15 @@ class Keyring:
         """
         for agent, why in fallen.items():
             with self._store.begin() as connection:
-                lost = connection.execute(
-                    sa.update(stores.KEYS)
-                    .where(
+                lost = self._end(
+                    connection,
+                    sa.and_(
                         _KEYS.agent == agent,
                         _KEYS.state == State.ACTIVE.value,
-                    )
-                    .values(
-                        state=State.LOST.value,
-                        since=int(time.time()),
-                        why=printable.one_line(why)[:_MAX_WORDS],
-                    )
-                ).rowcount
+                    ),
+                    State.LOST,
+                    why,
+                )
             if lost:
                 LOG.warning(
                     'The key of agent %s is lost, because the host has '
@@ -265,6 +263,36 @@ class Keyring:
                     printable.one_line(agent),
                     printable.one_line(why),
                 )
+
+    def _end(
+        self,
+        connection: sa.Connection,
+        which: sa.ColumnElement[bool],
+        state: State,
+        why: str,
+    ) -> int:
+        """Let keys enter a state in which they may not sign.
+
+        :returns: how many
+        """
+        ended = [
+            _key(row)._replace(
+                state=state,
+                since=int(time.time()),
+                why=printable.one_line(why)[:_MAX_WORDS],
+            )
+            for row in connection.execute(
+                sa.select(stores.KEYS).where(which)
+            ).all()
+        ]
+        for one in ended:
+            connection.execute(
+                sa.update(stores.KEYS)
+                .where(_KEYS.key_id == one.key_id)
+                .values(state=state.value, since=one.since, why=one.why)
+            )
+            _note(connection, one, _EVENTS[state])
+        return len(ended)
 
     def forget(self, agent: str) -> bool:
         """Forget the keys of a TPM to which an agent is pinned.
@@ -436,6 +464,25 @@ class Enrollment:
                     f'{CHALLENGE_SECONDS} s',
                 )
             self._open[name] = opened
+
+
+def _note(connection: sa.Connection, key: Key, event: key_event.Event) -> None:
+    """Have the log tell what became of a key."""
+    entry = key_event.KeyEvent(
+        event,
+        key.public,
+        key.key_id,
+        key.kind,
+        printable.one_line(key.host)[:_MAX_NAME],
+        printable.one_line(key.agent)[:_MAX_NAME],
+        key.since,
+        key.why,
+    )
+    connection.execute(
+        sa.insert(stores.KEY_EVENTS).values(
+            time=key.since, entry=key_event.dumps(entry).decode('ascii')
+        )
+    )
 
 
 def _key(row: typing.Any) -> Key:

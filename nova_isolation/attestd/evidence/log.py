@@ -42,6 +42,7 @@ _ROWS = 10_000
 _VALUES = 500
 
 _ENTRIES = stores.ENTRIES.c
+_EVENTS = stores.KEY_EVENTS
 
 
 class LogError(errors.IsolationError):
@@ -176,6 +177,40 @@ class Log:
         self._head = head
         return [self._receipt(*known[one.entry.content]) for one in new]
 
+    def append_key_events(self) -> int:
+        """Add what became of keys since the last call.
+
+        :returns: how many entries were added
+        :raises nova_isolation.attestd.evidence.store.StoreError: none was
+        """
+        tree = self._usable()
+        with self._store.begin() as connection:
+            found = connection.execute(
+                sa.select(_EVENTS).order_by(_EVENTS.c.id)
+            ).all()
+        if not found:
+            return 0
+        try:
+            with self._store.begin() as connection:
+                for number, at, entry in found:
+                    leaf = merkle.leaf_hash(entry.encode('ascii'))
+                    connection.execute(
+                        sa.insert(stores.ENTRIES).values(
+                            index=len(tree), leaf=leaf, time=at, entry=entry
+                        )
+                    )
+                    connection.execute(
+                        sa.delete(_EVENTS).where(_EVENTS.c.id == number)
+                    )
+                    tree.append(leaf)
+                head = self._seal(tree)
+                self._write_head(connection, head)
+        except BaseException:
+            self._tree = None
+            raise
+        self._head = head
+        return len(found)
+
     def newest(
         self, server: str, audience: str
     ) -> dict[str, typing.Any] | None:
@@ -237,12 +272,14 @@ class Log:
     def remove_content(self, before: float) -> int:
         """Remove the content of entries that are older; the hashes stay.
 
+        What became of keys stays too, by which statements are judged.
+
         :param before: seconds since the epoch
         :returns: of how many, at most ten thousand at each call
         """
         old = (
             sa.select(_ENTRIES.index)
-            .where(_ENTRIES.time < before, _ENTRIES.entry.is_not(None))
+            .where(_ENTRIES.time < before, _ENTRIES.envelope.is_not(None))
             .order_by(_ENTRIES.index)
             .limit(_ROWS)
             .scalar_subquery()

@@ -94,11 +94,14 @@ class EvidenceService:
         return self._api.app()
 
     async def run(self) -> None:
-        """End keys of hosts that fail, and remove old content, for ever."""
+        """End keys of hosts that fail, log what becomes of keys, and remove
+        old content, for ever.
+        """
         removal_at = time.monotonic()
         while True:
             try:
                 await self._api.on_enroller(self.lose_keys)
+                await self._api.on_log(self._log.append_key_events)
                 if self._retention and time.monotonic() >= removal_at:
                     removal_at += _REMOVAL_SECONDS
                     while await self._api.on_log(self.remove_content):

@@ -34,7 +34,8 @@ ENTRIES = sa.Table(
     sa.Column('leaf', sa.LargeBinary(32), nullable=False),
     #: When it was taken, seconds since the epoch.
     sa.Column('time', sa.BigInteger, nullable=False),
-    # The rest is null when its time was over.
+    # The rest is null when its time was over, and in an entry about a key
+    # all but the entry.
     #: The name of the statement.
     sa.Column('content', sa.String(64), unique=True),
     #: The UUID of the server, and for whom the statement is.
@@ -70,6 +71,16 @@ KEYS = sa.Table(
     sa.Column('since', sa.BigInteger, nullable=False),
     sa.Column('why', sa.String(255), nullable=False),
     sa.Index('evidence_keys_agent', 'agent'),
+)
+
+#: Events of keys that the log does not have yet: entries, JSON. Commands write
+#: them as well, which do not write the log.
+KEY_EVENTS = sa.Table(
+    'evidence_key_events',
+    _METADATA,
+    sa.Column('id', sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column('time', sa.BigInteger, nullable=False),
+    sa.Column('entry', sa.Text, nullable=False),
 )
 
 #: The keys of a TPM that an agent had at its first enrollment.

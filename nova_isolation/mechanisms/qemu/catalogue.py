@@ -41,8 +41,9 @@ class Component:
     :ivar types: the QOM types that reveal the component; ``*`` stands for any
         characters. Where QEMU has a core or an abstract type, it is named
         first.
-    :ivar kconfig: the symbols of QEMU's Kconfig that build it for x86-64; a
-        QEMU whose device configuration sets them to ``n`` lacks it
+    :ivar kconfig: the symbols of QEMU's Kconfig that build it for x86-64, of
+        QEMU 7.2 and of 10.0; a QEMU whose device configuration sets them to
+        ``n`` lacks it
     :ivar feature: the feature of QEMU's ``configure`` that builds it
         (``--disable-FEATURE`` leaves it out), '' where there is none
     """
@@ -163,15 +164,16 @@ CATALOGUE = types.MappingProxyType(
         'can': Component(
             'can-bus', 'can-host', 'can-host-*', 'kvaser_pci', 'ctucan_pci',
             'mioe3680_pci', 'pcm3680_pci', 'xlnx.*can*',
-            kconfig='CAN_PCI CAN_CTUCANFD_PCI',
+            kconfig='CAN_PCI CAN_SJA1000 CAN_CTUCANFD_PCI CAN_CTUCANFD',
         ),
         'ivshmem': Component(
-            'ivshmem-common', 'ivshmem', 'ivshmem-*', kconfig='IVSHMEM_DEVICE',
+            'ivshmem-common', 'ivshmem', 'ivshmem-*',
+            kconfig='IVSHMEM_DEVICE IVSHMEM_FLAT_DEVICE',
         ),
         'edu': Component('edu', kconfig='EDU'),
         'pc-testdev': Component(
             'pc-testdev', 'pci-testdev', 'hyperv-testdev',
-            kconfig='ISA_TESTDEV PCI_TESTDEV',
+            kconfig='ISA_TESTDEV PCI_TESTDEV HYPERV_TESTDEV',
         ),
         'spice': Component('chardev-spice', 'chardev-spice*', feature='spice'),
         'vmport': Component('vmport', 'vmmouse', kconfig='VMPORT VMMOUSE'),

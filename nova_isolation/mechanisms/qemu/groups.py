@@ -88,6 +88,24 @@ def components(words: 'Iterable[str]') -> tuple[str, ...]:
     return tuple(name for name in catalogue.CATALOGUE if name in wanted)
 
 
+def shortest(names: 'Iterable[str]') -> tuple[str, ...]:
+    """Return few words that stand for exactly these components.
+
+    :returns: groups and the components that are left; never :data:`ALL`,
+        whose meaning moves
+    """
+    left = dict.fromkeys(components(names))
+    found = [
+        group
+        for group, members in GROUPS.items()
+        if left.keys() >= set(members)
+    ]
+    for group in found:
+        for member in GROUPS[group]:
+            del left[member]
+    return (*found, *left)
+
+
 def _members(word: str) -> 'Iterable[str]':
     if word == ALL:
         return catalogue.CATALOGUE

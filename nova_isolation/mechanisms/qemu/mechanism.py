@@ -22,6 +22,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.mechanisms.qemu import extra_specs
 from nova_isolation.mechanisms.qemu import groups
+from nova_isolation.mechanisms.qemu import image_devices
 from nova_isolation.mechanisms.qemu import reason_codes
 from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
@@ -195,16 +196,27 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         requirement: requirements.Requirement,
         properties: Mapping[str, object],
     ) -> Iterator[reasons.Unmet]:
-        """Decide about the emulator of another architecture.
+        """Decide about the emulator of another architecture, and devices.
 
         A host has measured only the emulator of its own architecture. The
-        sandbox is verified on the process, whatever program it runs.
+        sandbox is verified on the process, whatever program it runs. A device
+        of a component that must be absent is on no host.
         """
         architecture = properties.get(base.EMULATED_ARCHITECTURE)
         if architecture and requirement.key != _SANDBOX:
             yield requirement.unmet(
                 reason_codes.OTHER_ARCHITECTURE,
                 f'an image with {base.EMULATED_ARCHITECTURE}={architecture}',
+            )
+        if requirement.key != _ABSENT:
+            return
+        absent = frozenset(groups.components(requirement.values))
+        for device, alternatives in image_devices.missing(properties, absent):
+            yield requirement.unmet(
+                reason_codes.DEVICE_ABSENT,
+                f'{device} of the image or the flavor, which needs '
+                + ' or '.join(alternatives),
+                'no ' + ','.join(alternatives),
             )
 
     def verify(

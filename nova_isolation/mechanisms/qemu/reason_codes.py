@@ -59,6 +59,14 @@ OTHER_ARCHITECTURE = reasons.Reason(
     'isolation:qemu_hardening and isolation:qemu_absent.',
     public=True,
 )
+DEVICE_ABSENT = reasons.Reason(
+    'isolation.qemu.device_absent',
+    'The image or the flavor asks for a device of a component that the flavor '
+    'wants to be absent, so no host can have both.',
+    'Use an image without this property, for example with '
+    'hw_video_model=vga, or a flavor that allows the component.',
+    public=True,
+)
 
 #: All codes of this module.
 ALL = reasons.defined_in(vars())

@@ -139,6 +139,8 @@ class GuardedHost(libvirt_host.Host):
     """A Host whose guests are guarded."""
 
     _guard: guard.Guard
+    #: What the guests become that it hands out.
+    _guarded_guest: type[GuardedGuest] = GuardedGuest
 
     @classmethod
     def take(cls, plain: typing.Any, host_guard: guard.Guard) -> None:
@@ -179,10 +181,10 @@ class GuardedHost(libvirt_host.Host):
         # its next start is guarded.
         if request.wanted and not self._runs(request.uuid):
             xml = self._guard.confine(domain, request)
-        guest = GuardedGuest.take(
+        guest = self._guarded_guest.take(
             super().write_instance_config(xml), self._guard, lambda: request
         )
-        if request.wanted and type(guest) is not GuardedGuest:
+        if request.wanted and type(guest) is not self._guarded_guest:
             raise TypeError(
                 f'{guest!r} is not a Guest of Nova and cannot be guarded'
             )
@@ -191,12 +193,12 @@ class GuardedHost(libvirt_host.Host):
     @signatures.override
     def get_guest(self, instance: typing.Any) -> typing.Any:
         """See Nova's Host. This does not ask libvirt about the domain."""
-        guest = GuardedGuest.take(
+        guest = self._guarded_guest.take(
             super().get_guest(instance),
             self._guard,
             lambda: self._guard.requests.of_instance(instance),
         )
-        if type(guest) is not GuardedGuest and _is_tagged(instance):
+        if type(guest) is not self._guarded_guest and _is_tagged(instance):
             raise TypeError(
                 f'{guest!r} is not a Guest of Nova and cannot be guarded'
             )

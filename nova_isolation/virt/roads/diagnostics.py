@@ -17,6 +17,7 @@ import typing
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
+from nova_isolation.evidence import question
 from nova_isolation.model import examination
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import guest_request
@@ -32,7 +33,9 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
     @signatures.override
     def get_diagnostics(self, instance: typing.Any) -> dict[str, typing.Any]:
         """See Nova's driver. Of a guest of a tagged flavor the answer has
-        one key more, :data:`nova_isolation.model.examination.KEY`.
+        one key more, :data:`nova_isolation.model.examination.KEY`. Who asks
+        with a nonce gets a signed statement too, below
+        :data:`nova_isolation.evidence.question.KEY`.
 
         Nova asks this on a thread of its message queue, and only for a guest
         that runs. The guest is not touched, whatever is found; where
@@ -43,7 +46,9 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
         try:
             request = self.guard.requests.of_instance(instance)
             if request.wanted:
-                answer[examination.KEY] = self._examine(instance, request)
+                result = self._examine(instance, request)
+                answer[examination.KEY] = result.read_back.dump()
+                answer |= self._state(instance, result)
         except Exception:
             # Nova's own answer is what most callers want. Who wants ours
             # takes the missing key for a guest that was not examined.
@@ -54,12 +59,56 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
             )
         return answer
 
+    def _state(
+        self, instance: typing.Any, result: outcome.Outcome
+    ) -> dict[str, object]:
+        """State what was read, if that is asked. Raises nothing.
+
+        :returns: what is added to the diagnostics
+        """
+        # Nova hands over no context; an instance has that of the message
+        # with which it came.
+        asked = question.loads(
+            getattr(instance._context, 'global_request_id', None)
+        )
+        if asked is None or self._evidence is None:
+            return {}
+        try:
+            found = self._evidence.answer(result, asked)
+        except Exception:
+            LOG.warning(
+                'Could not make the statement about a guest that somebody '
+                'asked for',
+                exc_info=True,
+                instance=instance,
+            )
+            return {}
+        return {question.KEY: found.dump()}
+
     def _examine(
         self, instance: typing.Any, request: guest_request.GuestRequest
-    ) -> dict[str, object]:
-        found = self.guard.examine(self._host.get_guest(instance), request)
+    ) -> outcome.Outcome:
+        started = timeutils.utcnow()
+        measured = self.guard.measure()
+        found = self.guard.examine(
+            self._host.get_guest(instance), request, measured
+        )
         if found.unmet and self._watch is not None:
             self._watch.wake(request.uuid)
-        return outcome.read_back(
-            found.proofs, found.unmet, timeutils.utcnow()
-        ).dump()
+        return outcome.Outcome(
+            request=request,
+            stage=outcome.Stage.REVERIFY,
+            result=(
+                outcome.Result.VIOLATED
+                if found.unmet
+                else outcome.Result.ACCEPTED
+            ),
+            unmet=found.unmet,
+            proofs=found.proofs,
+            failures=found.failures,
+            facts=measured.document,
+            evidence=measured.evidence,
+            subject=found.subject,
+            started=started,
+            finished=timeutils.utcnow(),
+        )

@@ -23,10 +23,12 @@ import hashlib
 from importlib import metadata
 import typing
 
+from nova_isolation.attester import answerer
 from nova_isolation.attester import key_folder
 from nova_isolation.attester import log_client
 from nova_isolation.attester import news
 from nova_isolation.attester import outbox
+from nova_isolation.evidence import question
 from nova_isolation.evidence import statement as statements
 from nova_isolation.model import printable
 from nova_isolation.virt.guard import guest_request
@@ -70,6 +72,7 @@ def make(conf: typing.Any) -> 'EvidenceSink':
             options.max_waiting,
             known.forget,
         ),
+        answerer.Answerer(keys.signer, log_client.LogClient(options)),
     )
 
 
@@ -96,12 +99,14 @@ class Writer:
         result: outcome.Outcome,
         audience: statements.Audience,
         occasion: statements.Occasion,
+        nonce: str | None = None,
     ) -> statements.Statement:
         """State an outcome.
 
         :param result: the outcome, with a subject
         :param audience: for whom
         :param occasion: why the guest was verified
+        :param nonce: what the asker wants to find in the statement
         :raises ValueError: the outcome has no subject
         """
         if result.subject is None:
@@ -123,8 +128,7 @@ class Writer:
             mode=statements.Mode(self._options.mode),
             started=_time(result.started),
             finished=_time(result.finished),
-            # Nobody can ask yet.
-            nonce=None,
+            nonce=nonce,
             request_id=_request_id(result) if full else None,
             key=self._kind,
             version=self._version,
@@ -156,19 +160,43 @@ class EvidenceSink(sink.Sink):
     needs_subject = True
 
     def __init__(
-        self, writer: Writer, known: news.News, box: outbox.Outbox
+        self,
+        writer: Writer,
+        known: news.News,
+        box: outbox.Outbox,
+        answers: answerer.Answerer,
     ) -> None:
         """:param writer: writes the statements
         :param known: what was stated already
         :param box: takes the statements
+        :param answers: takes the statements that somebody waits for
         """
         self._writer = writer
         self._news = known
         self._outbox = box
+        self._answers = answers
 
     def stop(self) -> None:
         """End what is under way. Waits some seconds at most."""
+        self._answers.stop()
         self._outbox.stop()
+
+    def answer(
+        self, result: outcome.Outcome, asked: question.Question
+    ) -> question.Answer:
+        """State what somebody has asked for. Waits for the key and the log.
+
+        :param result: the outcome of the verification
+        :param asked: the question
+        :raises ValueError: the outcome has no subject
+        :raises nova_isolation.model.errors.IsolationError: the statement
+            cannot be signed
+        """
+        return self._answers.answer(
+            self._writer.write(
+                result, asked.audience, statements.Occasion.ASKED, asked.nonce
+            )
+        )
 
     def takes(self, result: outcome.Outcome) -> bool:
         """See the base class."""

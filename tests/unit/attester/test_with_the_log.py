@@ -115,7 +115,7 @@ class WithTheLogTest(test_service.TestCase):
         box = self.box()
         box.put(said)
         self.eventually(lambda: not box.waiting)
-        bundle = box.bundle(said.subject.uuid, OPERATOR)
+        bundle = self.client.newest(said.subject.uuid, OPERATOR)
         found = evidence.verify(bundle, self.trust, said.nonce)
         self.assertEqual(said, found.statement)
         self.assertEqual(statement.KeyKind.TPM, found.entry.kind)
@@ -128,7 +128,9 @@ class WithTheLogTest(test_service.TestCase):
         box.put(hosts.statement())
         self.eventually(lambda: 'PCR 17' in box._trouble)
         self.assertEqual(1, box.waiting)
-        self.assertEqual(bundle, box.bundle(said.subject.uuid, OPERATOR))
+        self.assertEqual(
+            bundle, self.client.newest(said.subject.uuid, OPERATOR)
+        )
 
     def test_before_it_is_enrolled(self):
         box = self.box()
@@ -137,7 +139,7 @@ class WithTheLogTest(test_service.TestCase):
         self.eventually(lambda: 'key-unknown' in box._trouble)
         self.enroll()
         self.eventually(lambda: not box.waiting)
-        self.assertTrue(box.bundle(said.subject.uuid, OPERATOR))
+        self.assertTrue(self.client.newest(said.subject.uuid, OPERATOR))
 
     def test_a_host_that_has_lost_its_standing(self):
         self.enroll()
@@ -192,4 +194,4 @@ class WithTheLogTest(test_service.TestCase):
         self.assertEqual(1, box.waiting)
         self.started()
         self.eventually(lambda: not box.waiting)
-        self.assertTrue(box.bundle(said.subject.uuid, OPERATOR))
+        self.assertTrue(self.client.newest(said.subject.uuid, OPERATOR))

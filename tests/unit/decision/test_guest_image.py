@@ -76,3 +76,29 @@ class GuestImageTest(base.TestCase):
             answer.unmet,
         )
         self.assertIn('hw_emulation_architecture=aarch64', str(answer.unmet))
+
+    def test_device_of_a_component_that_must_be_absent(self):
+        for properties, word in (
+            ({'hw_input_bus': 'usb'}, 'usb'),
+            ({'hw_video_model': 'virtio'}, 'all'),
+            ({'hw_sound_model': 'ac97'}, 'floppy,ac97'),
+        ):
+            answer = self.judge(properties, qemu_absent=word)
+            self.assertCodes(['qemu.device_absent'], answer.unmet)
+            self.assertTrue(self.judge({}, qemu_absent=word).accepted)
+            self.assertTrue(
+                self.judge(properties, qemu_absent='floppy').accepted
+            )
+            self.assertTrue(
+                self.judge(properties, qemu_hardening='pie').accepted
+            )
+        answer = self.judge(
+            {'hw_disk_bus': 'usb'}, qemu_absent='usb-storage,floppy'
+        )
+        (unmet,) = answer.unmet
+        self.assertEqual('no usb-storage', unmet.wanted)
+        self.assertEqual(
+            'hw_disk_bus=usb of the image or the flavor, which needs '
+            'usb-storage',
+            unmet.found,
+        )

@@ -15,11 +15,14 @@ import hashlib
 import importlib.util
 import json
 from pathlib import Path
+import subprocess
+import sys
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric import utils
 import ddt
+import fixtures
 from securesystemslib import dsse
 from securesystemslib import signer as signers
 
@@ -112,6 +115,45 @@ class EnvelopeTest(base.TestCase):
             'isolation:svirt',
             json.loads(found.payload)['predicate']['proofs'][0]['requirement'],
         )
+
+    def test_openssl_alone(self):
+        """The commands of the documentation, as they are there."""
+        page = _PATH.parents[1] / 'doc/source/reference/evidence-statement.rst'
+        lines = [
+            line[3:]
+            for line in page.read_text().splitlines()
+            if line.startswith('   ')
+        ]
+        first = lines.index("$ python3 -c '")
+        program = lines[first + 1 : lines.index("'", first)]
+        (check,) = [one[2:] for one in lines if one.startswith('$ openssl')]
+        folder = Path(self.useFixture(fixtures.TempDir()).path)
+        value = {'envelope': json.loads(self.data), 'receipt': None}
+        (folder / 'statement.json').write_text(json.dumps(value))
+        (folder / 'host.pem').write_text(
+            self.signer.public_key.keyval['public']
+        )
+        subprocess.run(
+            [sys.executable, '-c', '\n'.join(program)],
+            cwd=folder,
+            check=True,
+            timeout=60,
+        )
+
+        def openssl():
+            return subprocess.run(
+                check.split(),
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            ).stdout.strip()
+
+        self.assertEqual('Verified OK', openssl())
+        self.assertIn('Verified OK', page.read_text())
+        signed = folder / 'signed'
+        signed.write_bytes(signed.read_bytes() + b' ')
+        self.assertNotIn('OK', openssl())
 
     def test_other_keys(self):
         other = samples.signer()

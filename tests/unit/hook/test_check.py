@@ -13,6 +13,7 @@
 import io
 import itertools
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -44,11 +45,21 @@ def domain(specs, more=''):
     return text.replace('</domain>', more + '</domain>')
 
 
+def xen(specs, reboot):
+    """The XML of a guest of Xen, which reboots in this way."""
+    text = domain(specs, f'<on_reboot>{reboot}</on_reboot>' if reboot else '')
+    return re.sub('<domain[^>]*>', "<domain type='xen'>", text, count=1)
+
+
+SANDBOX = {'isolation:qemu_sandbox': 'true'}
+
 #: Guests that may start.
 GOOD = {
+    'of Xen, stopped when it reboots itself': xen(SANDBOX, 'destroy'),
+    'of Xen, untagged': xen({}, 'restart'),
     'untagged': domain({'hw:cpu_policy': 'shared'}),
     'not of Nova': '<domain/>',
-    'tagged otherwise': domain({'isolation:qemu_sandbox': 'true'}),
+    'tagged otherwise': domain(SANDBOX),
     'before it has a label': domain(SVIRT, FITTING.format(label='')),
     'with its label': domain(SVIRT, FITTING.format(label=LABEL)),
     'a name that looks like a tag': domain({}).replace(
@@ -60,6 +71,18 @@ GOOD = {
 }
 #: Guests that may not, and what they are told.
 BAD = {
+    'of Xen, restarts': (
+        xen(SANDBOX, 'restart'),
+        'isolation.verify.self_reboot',
+    ),
+    'of Xen, restarts by default': (
+        xen(SANDBOX, None),
+        'isolation.verify.self_reboot',
+    ),
+    'of Xen, preserved': (
+        xen(SANDBOX, 'preserve'),
+        'isolation.verify.self_reboot',
+    ),
     'no label': (domain(SVIRT), 'isolation.svirt.wrong_definition'),
     'another label': (
         domain(SVIRT, FITTING.format(label=LABEL.replace('own', 'virtd'))),

@@ -65,6 +65,19 @@ class ScriptTest(base.TestCase):
             str(script.Script().path),
         )
 
+    def test_where_libvirt_looks_in_dom0_of_xen(self):
+        told = self.etc / 'capabilities'
+        for text, folder in (
+            ('control_d\n', 'libxl.d'),
+            # A guest of Xen, with the file system of Xen mounted.
+            ('', 'qemu.d'),
+        ):
+            told.write_text(text)
+            made = script.Script(self.folder, labels=_NO_SELINUX, xen=told)
+            self.assertEqual(
+                self.folder / folder / '50-nova-isolation', made.path
+            )
+
     def test_install(self):
         self.assertIsNone(self.script.found())
         self.assertFalse(self.script.is_current())

@@ -30,6 +30,7 @@ PUBLIC = {
     'isolation.spec.conflict',
     'isolation.verify.interrupted',
     'isolation.qemu.emulated_architecture',
+    'isolation.qemu.device_absent',
     'isolation.hypervisor.emulated_architecture',
     'isolation.xsm.forbidden_label',
 }

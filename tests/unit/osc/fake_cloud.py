@@ -107,6 +107,9 @@ class Cloud(fixtures.Fixture):
         self.hosts = []
         self.explain = None
         self.servers = {}
+        #: id -> the evidence about a server, and the nonces of the questions
+        self.statements = {}
+        self.nonces = []
         self.findings = []
         self.traits = {}
         self.hypervisors = []
@@ -195,6 +198,7 @@ class Cloud(fixtures.Fixture):
             (isolation + '/flavors/{id}/explain', self._explain_flavor),
             (isolation + '/servers', self._list_servers),
             (isolation + '/servers/{id}', self._server),
+            (isolation + '/servers/{id}/evidence', self._evidence),
             (isolation + '/audit', self._audit),
         ]
         change = [
@@ -450,6 +454,13 @@ class Cloud(fixtures.Fixture):
             return self._unknown('server')
         shown = dict(one, examined=request.query_params.get('now'))
         return responses.JSONResponse({'server': shown})
+
+    async def _evidence(self, request):
+        one = self.statements.get(request.path_params['id'])
+        if one is None:
+            return self._unknown('server')
+        self.nonces.append(request.query_params.get('nonce'))
+        return responses.JSONResponse({'evidence': one})
 
     async def _audit(self, request):
         checked = {'hosts': len(self.hosts), 'flavors': 1, 'servers': 2}

@@ -40,9 +40,10 @@ class PluginTest(base.TestCase):
             [
                 'flavor isolation set', 'flavor isolation show',
                 'flavor isolation unset', 'isolation audit',
+                'isolation evidence verify',
                 'isolation host list', 'isolation host show',
                 'isolation profile list', 'isolation profile show',
-                'server isolation show',
+                'server isolation evidence', 'server isolation show',
             ],
             _commands(),
         )  # fmt: skip

@@ -67,7 +67,7 @@ class StatementTest(TestCase):
         stranger = self.hosts.seal(signer=samples.signer())
         found = self.hosts.take(good, stranger, {}, more)
         self.assertEqual([_CODES.KEY_UNKNOWN, _CODES.MALFORMED], found[1:3])
-        self.assertEqual([0, 1], [found[0].index, found[3].index])
+        self.assertEqual([1, 2], [found[0].index, found[3].index])
 
     def test_malformed(self):
         good = self.hosts.seal()

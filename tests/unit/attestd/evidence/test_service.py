@@ -31,6 +31,7 @@ from nova_isolation.attestd.evidence import tpm_key
 from nova_isolation.cmd import evidence as command
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import head as heads
+from nova_isolation.evidence import key_event
 from nova_isolation.evidence import statement as statements
 from nova_isolation.evidence import strict_json
 from nova_isolation.evidence import trust
@@ -211,7 +212,8 @@ class TpmTest(TestCase):
         bundle = {'envelope': sealed, 'receipt': receipt}
         found = evidence.verify(bundle, trusted, said.nonce)
         self.assertEqual(said, found.statement)
-        self.assertEqual(0, found.index)
+        # The first entry is about the key.
+        self.assertEqual(1, found.index)
         newest = self.get(f'/servers/{said.subject.uuid}?audience=operator')
         self.assertEqual(
             said, evidence.verify(newest['bundle'], trusted).statement
@@ -222,10 +224,15 @@ class TpmTest(TestCase):
         self.take(self.seal()[1])
         proof = self.get(f'/consistency?from={kept.size}')
         newer = heads.read(proof['head'], [log])[0]
-        self.assertEqual((1, 2), (kept.size, newer.size))
+        self.assertEqual((2, 3), (kept.size, newer.size))
         heads.check_newer(kept, newer, proof['path'])
         entries = self.get('/entries?first=0&count=10')['entries']
-        self.assertEqual(receipt['entry'], entries[0]['entry'])
+        self.assertEqual(receipt['entry'], entries[1]['entry'])
+        event = key_event.loads(entries[0]['entry'].encode())
+        self.assertEqual(
+            (key_event.Event.ENROLLED, key_id, hosts.AGENT),
+            (event.event, event.key_id, event.agent),
+        )
 
         # Another hypervisor: the TPM does not sign, and the verifier sees it.
         old = self.seal()[1]
@@ -408,7 +415,7 @@ class LimitTest(TestCase):
         ):
             self.assertEqual(2, self.keys(*arguments)[0], arguments)
 
-    def test_the_command_for_heads(self):
+    def test_the_commands_for_auditors(self):
         public = samples.serialization.load_pem_private_key(
             pathlib.Path(self.log_key.key_file).read_bytes(), None
         ).public_key()
@@ -424,10 +431,10 @@ class LimitTest(TestCase):
             )
         )
 
-        def check(port=self.port):
+        def check(port=self.port, command=('head', 'kept')):
             return self.command(
-                'head',
-                str(self.attestd.folder / 'kept'),
+                command[0],
+                *(str(self.attestd.folder / one) for one in command[1:]),
                 *('--url', f'https://127.0.0.1:{port}'),
                 *('--trust', str(trusted)),
                 *('--ca-file', self.attestd.authority.ca_file),
@@ -440,6 +447,10 @@ class LimitTest(TestCase):
         self.take(json.loads(envelope.seal(hosts.statement(), signer)))
         self.assertIn('nothing was compared', check()[1])
         self.assertEqual(0, check()[0])
+        status, text = check(command=['audit'])
+        self.assertEqual(0, status)
+        self.assertIn('1 statements, 1 about keys', text)
+        self.assertIn(f'entry 0: enrolled {signer.public_key.keyid}', text)
         self.assertEqual(2, check(process.free_port())[0])
         # The one who runs the log removes an entry, and signs anew.
         self.attestd.process.terminate()

@@ -20,17 +20,28 @@ from lab.config import host_specs
 from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import attestd
+from lab.keylime import evidence
 from lab.run import layout as layouts
 from lab.run import ports
 from nova_isolation import opts
 from nova_isolation.attestation import opts as attestation_opts
 from nova_isolation.attestd import opts as attestd_opts
+from nova_isolation.attestd.evidence import opts as evidence_opts
+from nova_isolation.attestd.evidence import service
+from nova_isolation.attester import opts as attester_opts
+from nova_isolation.evidence import trust
 
 
 def known() -> set[tuple[str, str]]:
     """Group and name of each option of this project, old names included."""
     found = set()
-    for module in (opts, attestation_opts, attestd_opts):
+    for module in (
+        opts,
+        attestation_opts,
+        attestd_opts,
+        attester_opts,
+        evidence_opts,
+    ):
         for group, options in module.list_opts():
             section = str(group or 'DEFAULT')
             for option in options:
@@ -62,17 +73,25 @@ class OptionsTest(unittest.TestCase):
         self.assertKnown(attestd.client(self.site))
 
     def test_of_attestd(self) -> None:
-        attestd.make(self.site)
+        attestd.make(self.site, evidence.log(self.site))
         path = attestd._conf(self.site.layout)
         self.assertTrue(path.is_file())
         self.assertKnown(attestd._settings(self.site))
+
+    def test_of_evidence(self) -> None:
+        self.assertKnown(evidence.log(self.site))
+        self.assertKnown(evidence.host(self.site, 'device:/dev/tpmrm0'))
+        evidence.make(self.site)
+        log = evidence.log(self.site)['evidence']['log_key_file']
+        service.load_key(str(log))
+        trust.loads(evidence.trust(self.site.layout).read_bytes())
 
     def test_of_compute_hosts(self) -> None:
         for spec in host_specs.KNOWN.values():
             self.assertKnown(spec.isolation)
 
     def test_the_files_of_a_client_exist(self) -> None:
-        attestd.make(self.site)
+        attestd.make(self.site, evidence.log(self.site))
         layout = self.site.layout
         for path in (
             attestd.authority_certificate(layout),

@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The console of a guest, which xenconsoled writes to a file of its own."""
+
+import os.path
+import typing
+
+import nova.conf
+from nova.privsep import path as privileged_path
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_isolation.virt import signatures
+
+CONF = nova.conf.CONF
+
+
+def log_path(name: str) -> str:
+    """Where xenconsoled keeps what a guest has written.
+
+    :param name: the name of the domain
+    """
+    return os.path.join(
+        CONF.isolation.xen_console_log_dir, f'guest-{name}.log'
+    )
+
+
+def forget(name: str) -> None:
+    """Empty the file before a new guest is made.
+
+    xenconsoled appends to it, and a guest of the same name may have been on
+    this host: its output would be shown as that of the new guest.
+
+    :param name: the name of the domain
+    """
+    path = log_path(name)
+    if os.path.exists(path):
+        privileged_path.writefile(path, 'w', '')
+
+
+class XenConsole(libvirt_driver.LibvirtDriver):
+    """Shows a console."""
+
+    @signatures.override
+    def get_console_output(
+        self, context: typing.Any, instance: typing.Any
+    ) -> typing.Any:
+        """See Nova's driver, which reads the terminal of a PV or PVH guest
+        itself: what nobody has read in time is lost, and a guest that
+        rebooted has another terminal. The serial line of an HVM guest goes to
+        a file of Nova's.
+        """
+        path = log_path(instance.name)
+        if os.path.exists(path) and os.path.getsize(path):
+            return self._get_console_output_file(instance, path)
+        return super().get_console_output(context, instance)

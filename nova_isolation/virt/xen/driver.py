@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The compute driver for hosts that run their guests on Xen.
+
+``compute_driver = isolation.IsolationXenDriver`` in nova.conf.
+"""
+
+import functools
+
+import nova.conf
+from nova.virt.libvirt import driver as nova_driver
+from nova.virt.libvirt import guest as libvirt_guest
+from nova.virt.libvirt import host as libvirt_host
+
+from nova_isolation.host import xen_host
+from nova_isolation.mechanisms import base
+from nova_isolation.virt import base_driver
+from nova_isolation.virt import signatures
+from nova_isolation.virt.guard import hypervisor
+from nova_isolation.virt.releases import start_up
+from nova_isolation.virt.xen import choke_points
+from nova_isolation.virt.xen import hypervisor as xen_hypervisor
+from nova_isolation.virt.xen import libvirt_driver
+
+CONF = nova.conf.CONF
+
+
+class IsolationXenDriver(
+    base_driver.BaseIsolationDriver, libvirt_driver.XenLibvirtDriver
+):
+    """Nova's libvirt driver with a guard, and Xen below libvirt."""
+
+    _guarded_host = choke_points.GuardedXenHost
+
+    def _hypervisor(self) -> hypervisor.Hypervisor:
+        """See the base class."""
+        return xen_hypervisor.XenHypervisor(
+            self._host, self._asked_xen, CONF.isolation
+        )
+
+    def _xen(self) -> base.Xen:
+        """See the base class."""
+        return self._asked_xen
+
+    @functools.cached_property
+    def _asked_xen(self) -> xen_host.XenHost:
+        return xen_host.XenHost(CONF.isolation)
+
+
+# Nova imports its driver when the service starts: a Nova that does not fit
+# stops the service here.
+signatures.check(
+    {
+        IsolationXenDriver: nova_driver.LibvirtDriver,
+        choke_points.GuardedXenGuest: libvirt_guest.Guest,
+        choke_points.GuardedXenHost: libvirt_host.Host,
+    },
+    signatures.CALLED | start_up.CALLED,
+)

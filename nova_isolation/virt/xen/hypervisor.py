@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is particular to Xen in what the driver gives to the guard."""
+
+import typing
+
+from nova_isolation.host import xen_guest
+from nova_isolation.host import xen_host
+from nova_isolation.mechanisms import base
+from nova_isolation.virt.roads import libvirt_hypervisor
+
+
+class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
+    """libvirt over libxl. A handle is Nova's ``Guest``.
+
+    Each start of a guest is another domain with another number, also where
+    the guest reboots itself.
+    """
+
+    def __init__(
+        self, host: typing.Any, xen: xen_host.XenHost, options: typing.Any
+    ) -> None:
+        """:param host: Nova's Host
+        :param xen: the hypervisor
+        :param options: the ``[isolation]`` group
+        """
+        super().__init__(host, options.measure_timeout)
+        self._xen = xen
+        self._proc: str = options.process_root
+
+    def guest(
+        self, handle: typing.Any, shared: typing.Any = None
+    ) -> base.Guest:
+        """See the base class.
+
+        The number of the domain is read anew: libvirt's object keeps that of
+        the start before.
+        """
+        return xen_guest.XenGuest(
+            self._lookup(self.uuid(handle)), self._xen, self._proc
+        )
+
+    def boot(self, guest: base.Guest) -> str:
+        """See the base class."""
+        return typing.cast(xen_guest.XenGuest, guest).boot()
