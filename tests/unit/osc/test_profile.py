@@ -36,8 +36,8 @@ class ProfileTest(base.TestCase):
         self.assertEqual((0, ''), (result.status, result.stderr))
         self.assertEqual(
             [
-                'alice-private-cloud', 'alice-xen-cloud', 'attested', 'bob-public-cloud',
-                'confined', 'hardened',
+                'alice-private-cloud', 'alice-xen-cloud', 'attested',
+                'bob-public-cloud', 'confined', 'hardened',
             ],
             result.stdout.split(),
         )  # fmt: skip
