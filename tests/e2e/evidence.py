@@ -31,7 +31,7 @@ class Statements(attested.TestCase):
     """A key in a TPM, a log, and who reads it. The cloud is another's."""
 
     def newest(self, server: Any) -> dict[str, Any]:
-        """The newest statement of the log about a server, when there is one."""
+        """The newest statement about a server, when the log has one."""
         found: dict[str, Any] = self.cloud.supervisor.wait(
             f'a statement about {server.name}',
             lambda: self.cloud.evidence.newest(server.id, 'operator'),
