@@ -119,6 +119,7 @@ class FakeXen(base.Xen):
             self.hypervisor,
             tuple(map(self._label, question.labels)),
             tuple(self._access(*pair) for pair in question.pairs),
+            (),
             tuple(self.domains),
         )
         if self.hypervisor.flask == answers.ABSENT:
@@ -126,8 +127,16 @@ class FakeXen(base.Xen):
         found = None if question.uuid is None else answer.domain(question.uuid)
         if found is None:
             return answer
+        around: tuple[answers.Access, ...] = ()
+        if self.hypervisor.flask != answers.ABSENT:
+            around = tuple(
+                self._access(*pair)
+                for other in sorted({one.label for one in self.domains})
+                for pair in ((found.label, other), (other, found.label))
+            )
         return dataclasses.replace(
             answer,
+            around=around,
             devices=tuple(self.devices.get(found.id, ())),
             has_model=found.id in self.models,
         )

@@ -34,7 +34,6 @@ _OWN = frozenset(
         'dm_dom_t',
         'domio_t',
         'domxen_t',
-        'nomigrate_t',
         'security_t',
         'unlabeled_t',
         'xen_t',

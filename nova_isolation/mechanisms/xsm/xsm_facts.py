@@ -131,7 +131,8 @@ def measure(host: base.Host, options: typing.Any) -> XsmFacts:
             for backend in backends
             if any(one.label == backend for one in answer.domains[1:])
             for guest in guests
-            if serves(accesses[backend, guest], accesses[guest, backend])
+            if not flask_label.is_forbidden(guest)
+            and serves(accesses[backend, guest], accesses[guest, backend])
         ),
         _dom0(host, options),
         found.seqno,

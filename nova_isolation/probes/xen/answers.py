@@ -184,6 +184,9 @@ class Answer:
         empty without FLASK
     :ivar accesses: one for each pair that was asked for, in the same order;
         empty without FLASK
+    :ivar around: what the domain that was asked for, and domains with the
+        label of each domain that runs, may do to each other, both ways; empty
+        without FLASK
     :ivar domains: all domains, dom0 among them
     :ivar devices: the devices of the domain that was asked for
     :ivar has_model: whether the toolstack has noted a device model for it
@@ -192,6 +195,7 @@ class Answer:
     hypervisor: Hypervisor
     labels: tuple[Label, ...] = ()
     accesses: tuple[Access, ...] = ()
+    around: tuple[Access, ...] = ()
     domains: tuple[Domain, ...] = ()
     devices: tuple[Device, ...] = ()
     has_model: bool = False
@@ -207,6 +211,19 @@ class Answer:
         if len(found) > 1:
             raise ValueError(f'{len(found)} domains have the UUID {uuid}')
         return found[0] if found else None
+
+    def between(self, source: str, target: str) -> Access:
+        """Return what the one may do to the other.
+
+        :param source: a label, one of the two that of the domain that was
+            asked for
+        :param target: a label, likewise
+        :raises ValueError: the hypervisor was not asked this
+        """
+        for access in self.around:
+            if (access.source, access.target) == (source, target):
+                return access
+        raise ValueError(f'Xen was not asked about {source} and {target}')
 
 
 @dataclasses.dataclass(frozen=True)

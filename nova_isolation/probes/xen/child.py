@@ -23,6 +23,10 @@ import json
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nova_isolation.probes.xen import hypercalls
+
 
 def answer(text: str) -> str:
     """Return the answer to a question.
@@ -43,6 +47,7 @@ def answer(text: str) -> str:
         'hypervisor': before,
         'labels': [],
         'accesses': [],
+        'around': [],
         'domains': domains,
         'devices': [],
         'has_model': False,
@@ -59,9 +64,29 @@ def answer(text: str) -> str:
             store = xenstore.Xenstore(libraries.store())
             found['devices'] = list(store.devices(number))
             found['has_model'] = store.has_model(number)
+            if has_flask:
+                found['around'] = around(calls, str(domain['label']), domains)
     if calls.hypervisor() != before:
         raise BlockingIOError('the policy or the mode of FLASK has changed')
     return json.dumps(found)
+
+
+def around(
+    calls: 'hypercalls.Hypercalls',
+    label: str,
+    domains: 'list[hypercalls.Fields]',
+) -> 'list[hypercalls.Fields]':
+    """Return what a domain and each that runs may do to each other.
+
+    :param label: the label of the domain
+    :param domains: all domains
+    """
+    others = sorted({str(domain['label']) for domain in domains})
+    return [
+        calls.access(*pair)
+        for other in others
+        for pair in ((label, other), (other, label))
+    ]
 
 
 def main() -> None:

@@ -58,6 +58,7 @@ ANSWER = {
             'grant': 0,
         },
     ],
+    'around': [],
     'domains': [
         {
             'id': 0,
