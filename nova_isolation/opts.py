@@ -168,6 +168,20 @@ Services: nova-compute.
 """,
     ),
     cfg.StrOpt(
+        'xen_device_model',
+        default='/usr/libexec/xen-qemu-system-i386',
+        help="""
+The QEMU that libxl starts on a Xen host, as device model of HVM guests and
+behind disks that the kernel does not serve. The default is Debian's.
+
+libxl has this path compiled in, and libvirt names another file. The process of
+each guest is compared with this file, so a wrong path refuses guests of
+flavors with ``isolation:qemu_hardening`` or ``isolation:qemu_absent``.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
         'selinuxfs',
         default='/sys/fs/selinux',
         help="""

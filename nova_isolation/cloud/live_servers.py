@@ -77,12 +77,15 @@ class LiveServers(asked.Servers):
         if found is None:
             raise asked.NotExamined(
                 f'host {host} has made no statement: [isolation_evidence] '
-                'signing_key is not set there, it runs another driver or an '
-                'older release of nova-isolation, or its log of nova-compute '
-                'has the error'
+                'signing_key is not set there, or it runs another driver or '
+                'an older release of nova-isolation'
             )
         try:
             return question.load(found, uuid, wanted)
+        except question.NotStatedError as error:
+            raise asked.NotExamined(
+                f'host {host} has made no statement: {error}'
+            ) from error
         except evidence_errors.BadEvidence as error:
             raise asked.NotExamined(
                 f'the answer of host {host} is malformed: {error}'

@@ -25,6 +25,8 @@ import typing
 
 from nova_isolation.evidence import errors
 from nova_isolation.evidence import statement as statements
+from nova_isolation.model import errors as model_errors
+from nova_isolation.model import printable
 
 #: The key in the diagnostics of a server.
 KEY = 'isolation_evidence'
@@ -91,15 +93,30 @@ class Answer:
         return dataclasses.asdict(self)
 
 
+class NotStatedError(model_errors.IsolationError):
+    """The host has made no statement. The message says why, for admins."""
+
+
+def failed(why: object) -> Json:
+    """Return the answer of a host that cannot make a statement.
+
+    :param why: for admins
+    """
+    return {'failed': printable.one_line(why, _DETAIL)}
+
+
 def load(answer: object, uuid: str, asked: Question) -> Answer:
     """Read the answer of a host. No signature is verified.
 
     :param answer: what :meth:`Answer.dump` returned, as it was received
     :param uuid: the UUID of the server that was asked about
     :param asked: the question
+    :raises NotStatedError: the host could not make the statement
     :raises nova_isolation.evidence.errors.BadEvidence: the answer is
         malformed, or answers another question
     """
+    if isinstance(answer, dict) and set(answer) == {'failed'}:
+        raise NotStatedError(printable.one_line(answer['failed'], _DETAIL))
     if (
         not isinstance(answer, dict)
         or set(answer) != {'bundle', 'code', 'detail'}

@@ -172,7 +172,11 @@ class ComputeHost(base.Host):
 
     def emulator(self) -> program.Emulator:
         """See the base class."""
-        path = libvirt_xml.emulator(self.domain_capabilities())
+        if self._xen is None:
+            path = libvirt_xml.emulator(self.domain_capabilities())
+        else:
+            # libvirt names a file that libxl does not start.
+            path = str(self._conf.isolation.xen_device_model)
         # The attribute is read once and replaced in one step: two threads may
         # both examine the binary, and neither sees half a result.
         kept = self._emulator

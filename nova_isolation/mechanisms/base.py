@@ -164,7 +164,7 @@ class Host(typing.Protocol):
         """
 
     def emulator(self) -> program.Emulator:
-        """Examine the QEMU binary that libvirt starts.
+        """Examine the QEMU binary that libvirt, or libxl on Xen, starts.
 
         :raises OSError: the binary cannot be read or run
         :raises ValueError: the file is not an emulator

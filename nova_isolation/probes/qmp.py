@@ -37,9 +37,11 @@ T = typing.TypeVar('T')
 #: TCG comes first, because TCG needs no device. QEMU allocates memory for
 #: translated code even if it never runs any. SELinux denies such memory to a
 #: service (execmem) unless the writable and the executable pages are mapped
-#: separately (tcg/region.c of QEMU).
+#: separately (tcg/region.c of QEMU). qtest, which runs no processor, is last:
+#: a device model of Xen has neither of the others, and its own needs a domain.
 _ARGUMENTS = (
     '-machine', 'none', '-accel', 'tcg,split-wx=on', '-accel', 'kvm',
+    '-accel', 'qtest',
     '-nodefaults', '-no-user-config', '-display', 'none',
     '-S', '-qmp', 'stdio',
 )  # fmt: skip

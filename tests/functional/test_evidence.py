@@ -315,13 +315,15 @@ class AskedTest(TestCase):
             self.ask(server)
         # Nor without a key, nor where the run of the guest has no name; who
         # asks for less is answered.
-        for owner, name in (
-            (driver._evidence._answers, '_signer'),
-            (driver.guard.hypervisor, 'boot'),
+        for owner, name, why in (
+            (driver._evidence._answers, '_signer', 'no'),
+            (driver.guard.hypervisor, 'boot', 'the run of the guest'),
         ):
             with (
                 mock.patch.object(owner, name, side_effect=OSError('no')),
-                self.assertRaisesRegex(asked.NotExamined, 'no statement'),
+                self.assertRaisesRegex(
+                    asked.NotExamined, f'no statement: {why}'
+                ),
             ):
                 self.ask(server)
             self.assertTrue(self.live.examine(server['id']).verified)

@@ -15,7 +15,7 @@
 from nova_isolation.mechanisms.qemu import groups
 from nova_isolation.model import vocabulary
 
-#: Only these hypervisors run guests in a QEMU that libvirt confines.
+#: Only for these hypervisors libvirt starts QEMU with its seccomp filter.
 _KVM = (('isolation:hypervisor', ('kvm', 'qemu')),)
 
 ROWS = (
@@ -23,7 +23,6 @@ ROWS = (
         'isolation:qemu_hardening',
         values=('pie', 'nx', 'relro', 'bindnow', 'canary', 'fortify', 'cet'),
         several=True,
-        compatible=_KVM,
         condition=(
             'the emulator was built with each of these hardenings (relro '
             'without bindnow is partial RELRO: the part of the global offset '
@@ -42,7 +41,6 @@ ROWS = (
         'isolation:qemu_absent',
         values=groups.WORDS,
         several=True,
-        compatible=_KVM,
         condition=(
             'the emulator was built without any of these components and of '
             'the components of these groups (a smaller attack surface)'

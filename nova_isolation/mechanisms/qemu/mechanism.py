@@ -113,7 +113,8 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         that the running libvirtd has read, whatever file it is from. None:
         unknown.
         """
-        if not emulator.sandbox:
+        if not emulator.sandbox or host.xen() is not None:
+            # libxl starts its device models without.
             return False
         try:
             return sandbox.is_on(host.emulator_arguments())
@@ -226,10 +227,20 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         facts: QemuFacts,
         host: base.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
-        """Verify the seccomp filter and the program of the process."""
+        """Verify the seccomp filter and the program of the process.
+
+        On Xen the process is the guest's device model, or the QEMU behind its
+        disks. A guest that is proven to have none has no component in it.
+        """
         process = guest.process()
         for requirement in wanted.of(self.name):
             if process is None:
+                if requirement.key != _SANDBOX and host.xen() is not None:
+                    yield base.Proof(
+                        requirement.key,
+                        'no device model, and no QEMU behind the disks',
+                    )
+                    continue
                 yield requirement.unmet(
                     reasons.VERIFY_NO_PROCESS, 'a guest without a process'
                 )

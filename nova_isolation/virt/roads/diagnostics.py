@@ -74,16 +74,16 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
         if asked is None or self._evidence is None:
             return {}
         try:
-            found = self._evidence.answer(result, asked)
-        except Exception:
+            found = self._evidence.answer(result, asked).dump()
+        except Exception as error:
             LOG.warning(
                 'Could not make the statement about a guest that somebody '
                 'asked for',
                 exc_info=True,
                 instance=instance,
             )
-            return {}
-        return {question.KEY: found.dump()}
+            found = question.failed(error)
+        return {question.KEY: found}
 
     def _examine(
         self, instance: typing.Any, request: guest_request.GuestRequest

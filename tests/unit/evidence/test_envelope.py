@@ -13,10 +13,12 @@
 import base64
 import hashlib
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 import subprocess
 import sys
+import textwrap
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -119,14 +121,17 @@ class EnvelopeTest(base.TestCase):
     def test_openssl_alone(self):
         """The commands of the documentation, as they are there."""
         page = _PATH.parents[1] / 'doc/source/reference/evidence-statement.rst'
-        lines = [
-            line[3:]
-            for line in page.read_text().splitlines()
-            if line.startswith('   ')
-        ]
-        first = lines.index("$ python3 -c '")
-        program = lines[first + 1 : lines.index("'", first)]
-        (check,) = [one[2:] for one in lines if one.startswith('$ openssl')]
+        lines = page.read_text().splitlines()
+        first = lines.index('   import base64, json')
+        program = textwrap.dedent(
+            '\n'.join(
+                itertools.takewhile(
+                    lambda line: not line or line.startswith('   '),
+                    lines[first:],
+                )
+            )
+        )
+        (check,) = [one[5:] for one in lines if one.startswith('   $ openssl')]
         folder = Path(self.useFixture(fixtures.TempDir()).path)
         value = {'envelope': json.loads(self.data), 'receipt': None}
         (folder / 'statement.json').write_text(json.dumps(value))
@@ -134,7 +139,7 @@ class EnvelopeTest(base.TestCase):
             self.signer.public_key.keyval['public']
         )
         subprocess.run(
-            [sys.executable, '-c', '\n'.join(program)],
+            [sys.executable, '-c', program],
             cwd=folder,
             check=True,
             timeout=60,

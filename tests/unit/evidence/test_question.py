@@ -106,5 +106,12 @@ class AnswerTest(base.TestCase):
         self.refused(copy.deepcopy(self.answer.dump()) | change)
         self.refused(list(self.answer.dump()))
 
+    def test_a_host_that_cannot(self):
+        answer = question.failed(OSError('PCR 17\nis another one'))
+        with self.assertRaises(question.NotStatedError) as caught:
+            question.load(answer, UUID, ASKED)
+        self.assertIn('PCR 17', str(caught.exception))
+        self.assertEqual(1, len(str(caught.exception).splitlines()))
+
     def test_neither_receipt_nor_code(self):
         self.refused(question.Answer(bundle()).dump())

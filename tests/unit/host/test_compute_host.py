@@ -23,6 +23,7 @@ from nova_isolation.host import compute_host
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import program
+from nova_isolation.testing import fakes as testing_fakes
 from tests.unit import base
 
 GOOD = program.Emulator(
@@ -101,6 +102,14 @@ class ComputeHostTest(base.TestCase):
             patch = mock.patch.object(owner, name, new)
             patch.start()
             self.addCleanup(patch.stop)
+
+    def test_device_model_of_xen(self):
+        host = compute_host.ComputeHost(
+            self.libvirt, CONF, 'xen', dict, testing_fakes.FakeXen()
+        )
+        with mock.patch.object(CONF.isolation, 'xen_device_model', '/model'):
+            self.assertIs(GOOD, host.emulator())
+        self.assertEqual('/model', self.examine.call_args.args[0])
 
     def test_evidence(self):
         self.assertEqual('good', self.host.evidence('attested'))

@@ -215,14 +215,20 @@ class ParseTest(base.TestCase):
     def test_hypervisor_that_does_not_have_it(self):
         for key, value in (
             (SVIRT, 'any'),
-            ('isolation:qemu_hardening', 'pie'),
             ('isolation:qemu_sandbox', 'true'),
-            ('isolation:qemu_absent', 'floppy'),
         ):
             self.problem({HYPERVISOR: 'xen', key: value}, 'spec.conflict', key)
             for hypervisor in ('kvm', 'qemu', 'xen,kvm', 'qemu,xen'):
                 wanted = parse({HYPERVISOR: hypervisor, key: value})
                 self.assertEqual((), wanted.problems)
+
+    def test_device_models_of_xen(self):
+        for key, value in (
+            ('isolation:qemu_hardening', 'pie'),
+            ('isolation:qemu_absent', 'floppy'),
+        ):
+            wanted = parse({HYPERVISOR: 'xen', key: value})
+            self.assertEqual((), wanted.problems)
 
     def test_type_on_xen(self):
         wanted = parse({HYPERVISOR: 'xen', SVIRT: 'selinux', TYPE: 'a_t'})

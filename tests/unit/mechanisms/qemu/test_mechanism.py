@@ -344,6 +344,27 @@ class QemuContractTest(contract.Contract, base.TestCase):
             <= old
         )
 
+    def test_xen(self):
+        xen = fakes.Host(
+            emulator=fakes.emulator(), xen=testing_fakes.FakeXen()
+        )
+        measured = self.section(xen)
+        # libvirt is not asked how it would start a guest.
+        self.assertIs(False, measured['sandbox'])
+        self.assertEqual(sorted(fakes.HARDENING), measured['hardening'])
+        nothing = fakes.Guest(has_process=False)
+        for specs in ({HARDENING: 'pie'}, {ABSENT: 'usb'}):
+            case = contract.Case(specs, [xen], [], [], [])
+            (proof,) = self.verify(case, nothing)
+            self.assertIn('no device model', proof.found)
+            self.assertCodes([BINARY], self.verify(case, OTHER_PROGRAM))
+            self.assertProven(self.verify(case, fakes.Guest()))
+            # Elsewhere a guest without a process is none.
+            case = contract.Case(specs, [BEST], [], [], [])
+            self.assertCodes(['verify.no_process'], self.verify(case, nothing))
+        case = contract.Case({SANDBOX: 'true'}, [xen], [], [], [])
+        self.assertCodes(['verify.no_process'], self.verify(case, nothing))
+
     def test_a_newer_host_knows_more(self):
         section = {**self.section(BEST), 'known': len(COMPONENTS) + 9}
         self.assertTrue(self.decide(self.cases[3], section).accepted)
