@@ -22,10 +22,12 @@ from lab.config import host_specs
 from lab.config import site as sites
 from lab.machine import cache as machine_cache
 from lab.machine import confined
+from lab.machine import kind as kinds
 from lab.run import errors
 from lab.run import layout as layouts
 from lab.run import ports
 from lab.run import processes
+from lab.xen import machine as xen_machine
 
 
 def main() -> int:
@@ -61,7 +63,7 @@ def main() -> int:
     up.add_argument(
         '--attested',
         action='store_true',
-        help='add Keylime, and a TPM for each host that is not a machine',
+        help='add Keylime, and a TPM for each host without a security module',
     )
     up.add_argument(
         '--operator',
@@ -81,6 +83,7 @@ def main() -> int:
     commands.add_parser(
         'machine', help='build the machine of cpu-selinux and cpu-apparmor'
     )
+    commands.add_parser('xen', help='build the machine of cpu-xen')
     env = commands.add_parser(
         'env', help='print variables for the openstack command'
     )
@@ -97,7 +100,8 @@ def main() -> int:
         'down': _down,
         'status': _status,
         'ps': _ps,
-        'machine': _machine,
+        'machine': lambda given: _machine(given, confined.KIND),
+        'xen': lambda given: _machine(given, xen_machine.KIND),
         'env': _environment,
     }[arguments.command]
     try:
@@ -152,11 +156,9 @@ def _ps(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _machine(arguments: argparse.Namespace) -> int:
+def _machine(arguments: argparse.Namespace, kind: kinds.Kind) -> int:
     cloud = clouds.Cloud(arguments.state)
-    image = machine_cache.image(
-        confined.KIND, cloud.supervisor, cloud.progress
-    )
+    image = machine_cache.image(kind, cloud.supervisor, cloud.progress)
     print(f'the machine is in {image.folder}')
     return 0
 

@@ -25,7 +25,7 @@ from lab.cloud import connection as connections
 from lab.cloud import guest_image
 from lab.cloud import placement
 from lab.cloud import seed
-from lab.config import host_specs
+from lab.cloud import xen_guest_image
 from lab.config import site as sites
 from lab.daemons import isolation_api
 from lab.daemons import mariadb
@@ -33,7 +33,9 @@ from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
 from lab.hosts import compute_host
+from lab.hosts import xen_host
 from lab.keylime import attestation as attestations
+from lab.keylime import attestd
 from lab.run import layout as layouts
 from lab.run import plan as plans
 from lab.run import progress as progresses
@@ -74,7 +76,7 @@ class Assembly:
         plan.add('mariadb', lambda: mariadb.start(supervisor, site))
         plan.add('rabbitmq', lambda: rabbitmq.start(supervisor, site))
         for host in self._hosts:
-            plan.add(host.daemon, functools.partial(host.start, supervisor))
+            plan.add(host.daemon, functools.partial(self._start_host, host))
         plan.add('guest-files', lambda: guest_image.make(supervisor))
         plan.add('nova-db', self._nova_database, ['mariadb'])
         plan.add('keystone-db', self._keystone_database, ['mariadb'])
@@ -97,6 +99,12 @@ class Assembly:
             ['guest-files', 'glance-api', 'keystone-seed'],
         )
         plan.run()
+
+    def _start_host(self, host: compute_host.ComputeHost) -> None:
+        host.start(self._supervisor)
+        # A host that is no virtual machine has them already.
+        if self._attestation is not None and host.spec.machine is not None:
+            host.give(self._supervisor, attestd.client_files(host.site.layout))
 
     def _add_service(
         self, plan: plans.Plan, service: wsgi.Service, *after: str
@@ -228,9 +236,13 @@ class Assembly:
         seed.operators(connections.connect(self._site), self._site)
 
     def _images(self) -> None:
-        guest_image.upload(
-            connections.connect(self._site), guest_image.make(self._supervisor)
-        )
+        cloud = connections.connect(self._site)
+        files = guest_image.make(self._supervisor)
+        guest_image.upload(cloud, files)
+        for host in self._hosts:
+            if isinstance(host, xen_host.XenHost):
+                xen_guest_image.upload(cloud, host.image, files)
+                break
 
     def _mapped(self) -> None:
         """Wait until the scheduler can choose each compute host.
@@ -239,11 +251,7 @@ class Assembly:
         """
         cloud = connections.connect(self._site)
         names = {host.spec.name for host in self._hosts}
-        guarded = [
-            host.spec.name
-            for host in self._hosts
-            if host.spec.driver == host_specs.OUR_DRIVER
-        ]
+        guarded = [host.spec.name for host in self._hosts if host.spec.guarded]
 
         def ready() -> bool:
             up = {

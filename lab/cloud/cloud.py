@@ -32,15 +32,14 @@ from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
 from lab.emulator import cache as emulators
+from lab.hosts import choice
 from lab.hosts import compute_host
 from lab.hosts import machine_host
-from lab.hosts import namespaced_host
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
 from lab.keylime import environment as environments
 from lab.keylime import evidence
 from lab.machine import cache as machine_cache
-from lab.machine import confined
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
@@ -76,7 +75,7 @@ class Cloud:
         :param computes: the compute hosts; by default host_specs.DEFAULT
         :param control: more options for nova.conf of the control plane
         :param attested: whether to add Keylime, and a TPM for each host that
-            is not a virtual machine
+            has no security module
         :param operator: whether to add nova-isolation-api, and the users who
             ask it
         """
@@ -124,11 +123,7 @@ class Cloud:
     def hosts(self) -> dict[str, compute_host.ComputeHost]:
         """The compute hosts of the cloud, by name."""
         return {
-            spec.name: (
-                namespaced_host.NamespacedHost(self.site, spec, index)
-                if spec.machine is None
-                else machine_host.MachineHost(self.site, spec, index)
-            )
+            spec.name: choice.host(self.site, spec, index)
             for index, spec in enumerate(self._computes)
         }
 
@@ -147,7 +142,7 @@ class Cloud:
             self.supervisor,
             self.site,
             self.progress,
-            [spec.name for spec in self._computes if spec.machine is None],
+            [spec.name for spec in self._computes if spec.has_tpm],
         )
 
     @property
@@ -191,9 +186,13 @@ class Cloud:
                 f'{len(running)} processes of the lab in {self.layout.state} '
                 'are running: stop that lab first'
             )
-        if any(spec.machine for spec in self._computes):
-            # Build the machine before anything runs that would wait for it.
-            machine_cache.image(confined.KIND, self.supervisor, self.progress)
+        # Build the machines before anything runs that would wait for them.
+        for kind in {
+            choice.machine(spec).KIND
+            for spec in self._computes
+            if spec.machine is not None
+        }:
+            machine_cache.image(kind, self.supervisor, self.progress)
         if any(spec.emulator == 'stripped' for spec in self._computes):
             emulators.emulator(self.supervisor, self.progress)
         if self.attested:
@@ -285,7 +284,7 @@ class Cloud:
         if compute is None:
             raise errors.LabError(f'the lab has no daemon {daemon}')
         nova.start_compute(self.supervisor, compute)
-        if compute.spec.driver == host_specs.OUR_DRIVER:
+        if compute.spec.guarded:
             api = self.connect()
             self.supervisor.wait(
                 f'{compute.spec.name} to be measured',
@@ -318,7 +317,10 @@ class Cloud:
             self.attestation.make()
             attested = attestd.client(site)
             for name, host in hosts.items():
-                if host.spec.machine is None:
+                if host.spec.machine is not None:
+                    if host.spec.has_tpm:
+                        host_attested[name] = attestd.client_of_machine(site)
+                else:
                     host_attested[name] = ini.merge(
                         attestd.client(site, recipe.CONFIGURATION),
                         evidence.host(site, self.attestation.tcti(name)),

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 import shutil
 
 from lab.cloud import connection as connections
-from lab.config import host_specs
 from lab.config import ini
 from lab.config import isolation_api as isolation_api_conf
 from lab.config import nova_conf
@@ -52,8 +51,7 @@ def write(
     :param control: more options for nova.conf of the control plane
     :param attested: more options for nova.conf of the services of the control
         plane that decide about guests
-    :param host_attested: the same for the compute hosts in namespaces, by
-        their names
+    :param host_attested: the same for compute hosts with a TPM, by their names
     :param reader: more options for who reads the log of statements
     """
     layout = site.layout
@@ -74,9 +72,7 @@ def write(
         ('nova/cell0.conf', nova_conf.cell0(site)),
     ):
         layouts.write(layout.etc / name, ini.render(settings))
-    ours = any(
-        host.spec.driver == host_specs.OUR_DRIVER for host in hosts.values()
-    )
+    ours = any(host.spec.guarded for host in hosts.values())
     layouts.write(
         layout.nova_conf,
         ini.render(
@@ -117,8 +113,8 @@ def _write_compute(
         settings = nova_conf.machine_compute(site, spec)
     else:
         settings = nova_conf.compute(site, spec)
-        if spec.driver == host_specs.OUR_DRIVER:
-            settings = ini.merge(settings, attested)
+    if spec.guarded:
+        settings = ini.merge(settings, attested)
     layouts.write(
         nova.compute_conf(site.layout, spec.name), ini.render(settings)
     )

@@ -23,11 +23,10 @@ from openstack import connection
 
 from lab.run import errors
 from lab.run import layout as layouts
+from lab.run import marks
 from lab.run import supervisor as supervisors
 
 IMAGE = 'lab-guest'
-#: The guest prints this on its console once its kernel runs a program.
-CONSOLE_MARK = 'LAB-GUEST-UP'
 _META_PACKAGE = 'linux-image-cloud-amd64'
 _BUSYBOX = Path('/bin/busybox')
 _DISK_BYTES = 1 << 20
@@ -36,7 +35,7 @@ b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
-echo "{CONSOLE_MARK} $($b uname -r)"
+echo "{marks.GUEST_UP} $($b uname -r)"
 while :; do
     $b sleep 5
     echo "LAB-GUEST-TICK $($b cut -d ' ' -f 1 /proc/uptime)"
@@ -98,11 +97,11 @@ def make(supervisor: supervisors.Supervisor) -> GuestFiles:
 
 def upload(cloud: connection.Connection, files: GuestFiles) -> None:
     """Upload the guest to Glance, as the image called IMAGE."""
-    kernel = _image(cloud, f'{IMAGE}-kernel', files.kernel, 'aki', 'aki')
-    initramfs = _image(
+    kernel = upload_file(cloud, f'{IMAGE}-kernel', files.kernel, 'aki', 'aki')
+    initramfs = upload_file(
         cloud, f'{IMAGE}-initramfs', files.initramfs, 'ari', 'ari'
     )
-    _image(
+    upload_file(
         cloud,
         IMAGE,
         files.disk,
@@ -114,7 +113,7 @@ def upload(cloud: connection.Connection, files: GuestFiles) -> None:
     )
 
 
-def _image(
+def upload_file(
     cloud: connection.Connection,
     name: str,
     path: Path,
@@ -122,6 +121,12 @@ def _image(
     container: str,
     **properties: str,
 ) -> str:
+    """Upload a file to Glance, for all projects.
+
+    :param disk: its disk_format
+    :param container: its container_format
+    :returns: the id of the image
+    """
     image = cloud.image.create_image(
         name,
         filename=str(path),

@@ -20,11 +20,18 @@ from typing import get_args
 from typing import Literal
 
 from lab.config import ini
-from lab.machine import recipe
 from lab.run import errors
+from lab.xen import recipe as xen
 
 STOCK_DRIVER = 'libvirt.LibvirtDriver'
 OUR_DRIVER = 'isolation.IsolationDriver'
+XEN_DRIVER = 'isolation.IsolationXenDriver'
+
+#: What a compute host is that is a virtual machine: one whose kernel has a
+#: security module (lab.machine), or one with Xen (lab.xen).
+Machine = Literal['selinux', 'apparmor', 'xen']
+#: Those beside which no deployer runs nova-compute in a container.
+_NOT_CONTAINED: tuple[Machine, ...] = ('apparmor', 'xen')
 
 #: A machine whose processor is emulated takes some twenty times as long for
 #: everything, and its host may be busy.
@@ -40,9 +47,8 @@ class HostSpec:
 
     #: The host name, for Nova and for libvirt; at most 20 characters.
     name: str
-    #: The security module of a host that is a virtual machine (see
-    #: lab.machine). None: the host is made of namespaces of this machine.
-    machine: recipe.Module | None = None
+    #: None: the host is made of namespaces of this machine.
+    machine: Machine | None = None
     #: The user that its nova-compute runs as.
     user: Literal['nova', 'root'] = 'nova'
     #: Whether /proc hides the processes of other users from its nova-compute.
@@ -67,6 +73,16 @@ class HostSpec:
         default_factory=dict
     )
 
+    @property
+    def guarded(self) -> bool:
+        """Whether its driver is one of this project."""
+        return self.driver in (OUR_DRIVER, XEN_DRIVER)
+
+    @property
+    def has_tpm(self) -> bool:
+        """Whether it has a TPM in a lab with attestation."""
+        return self.machine in (None, 'xen')
+
     def stock(self) -> 'HostSpec':
         """The same host, with stock Nova instead of this project."""
         return dataclasses.replace(self, driver=STOCK_DRIVER, isolation={})
@@ -76,10 +92,10 @@ class HostSpec:
 
         :raises LabError: when the host has no such layout
         """
-        if self.machine == 'apparmor' and layout != 'host':
+        if self.machine in _NOT_CONTAINED and layout != 'host':
             raise errors.LabError(
-                f'{self.name} has AppArmor, and no deployer runs nova-compute '
-                f'in a container there: it has no layout {layout!r}'
+                f'no deployer runs nova-compute in a container on a host with '
+                f'{self.machine}: {self.name} has no layout {layout!r}'
             )
         return dataclasses.replace(self, layout=layout)
 
@@ -118,6 +134,25 @@ KNOWN = {
             'cpu-apparmor',
             machine='apparmor',
             isolation={'isolation': _SLOW},
+        ),
+        HostSpec(
+            'cpu-xen',
+            machine='xen',
+            driver=XEN_DRIVER,
+            isolation={
+                'isolation': {
+                    **_SLOW,
+                    'qemu_run_dir': '/run/libvirt/libxl',
+                    # Its guests are verified again soon after a change.
+                    'verify_interval': 20,
+                },
+                'isolation_xsm': {
+                    'labels': f'domU_t,isolated_domU_t,{xen.GUEST_TYPE}',
+                    'backends': xen.DRIVER_DOMAIN_TYPE,
+                },
+            },
+            # Xen overcommits no memory.
+            settings={'DEFAULT': {'ram_allocation_ratio': 1}},
         ),
     )
 }

@@ -146,7 +146,6 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
                 'shutdown_timeout': 5,
             },
             'libvirt': {
-                'virt_type': 'qemu',
                 'cpu_mode': 'none',
                 'images_type': 'raw',
             },
@@ -155,13 +154,15 @@ def _compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
             'workarounds': {'disable_deep_image_inspection': True},
             'oslo_concurrency': {'lock_path': str(recipe.STATE / 'locks')},
         },
+        # nova-compute refuses 'xen' before its driver could allow it.
+        {} if spec.machine == 'xen' else {'libvirt': {'virt_type': 'qemu'}},
         spec.isolation,
     )
 
 
 def _contained(spec: host_specs.HostSpec) -> ini.Settings:
     """What a deployer of containers adds, for this project, to nova.conf."""
-    if spec.layout == 'host' or spec.driver != host_specs.OUR_DRIVER:
+    if spec.layout == 'host' or not spec.guarded:
         return {}
     if spec.machine is None:
         return kolla.nova_compute()

@@ -19,6 +19,7 @@ demonstration, with an exit status other than 0.
 import argparse
 from pathlib import Path
 import sys
+from typing import Final
 
 from lab.cloud import cloud as clouds
 from lab.config import host_specs
@@ -29,6 +30,7 @@ from lab.demo import scenes_evidence
 from lab.demo import scenes_hardened
 from lab.demo import scenes_operator
 from lab.demo import scenes_stripped
+from lab.demo import scenes_xen
 from lab.machine import recipe
 from lab.run import errors
 from lab.run import layout as layouts
@@ -37,6 +39,7 @@ from lab.run import signals
 #: The choices that are not security modules.
 _ATTESTATION, _EVIDENCE = 'attestation', 'evidence'
 _OPERATOR, _QEMU = 'operator', 'qemu'
+_XEN: Final = 'xen'
 
 
 def main() -> int:
@@ -60,10 +63,18 @@ def main() -> int:
     parser.add_argument(
         '--with',
         dest='module',
-        choices=(*recipe.MODULES, _ATTESTATION, _EVIDENCE, _OPERATOR, _QEMU),
+        choices=(
+            *recipe.MODULES,
+            _XEN,
+            _ATTESTATION,
+            _EVIDENCE,
+            _OPERATOR,
+            _QEMU,
+        ),
         help='show guests that this security module confines, on a virtual '
-        'machine (which is built the first time; that takes long); or hosts '
-        'that Keylime attests; or statements that somebody else can verify; '
+        'machine (which is built the first time; that takes long); or guests '
+        'that Xen isolates, on another such machine; or hosts that Keylime '
+        'attests; or statements that somebody else can verify; '
         'or what nova-isolation-api and the openstack command tell those who '
         'run a cloud; or a QEMU with less in it (which is built the first '
         'time; that takes minutes)',
@@ -77,7 +88,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if (
-        arguments.module in (*recipe.MODULES, _EVIDENCE, _OPERATOR)
+        arguments.module in (*recipe.MODULES, _XEN, _EVIDENCE, _OPERATOR)
         and release.NOVA != release.OF_MACHINES
     ):
         parser.error(
@@ -89,8 +100,8 @@ def main() -> int:
             module = arguments.module
             _run(
                 arguments.state,
-                module if module in recipe.MODULES else None,
-                module in (_ATTESTATION, _EVIDENCE),
+                module if module in (*recipe.MODULES, _XEN) else None,
+                module in (_ATTESTATION, _EVIDENCE, _XEN),
                 module in (_EVIDENCE, _OPERATOR),
                 arguments.layout,
                 arguments.keep,
@@ -107,7 +118,7 @@ def main() -> int:
 
 def _run(
     state: Path,
-    module: recipe.Module | None,
+    module: host_specs.Machine | None,
     attested: bool,
     operator: bool,
     layout: host_specs.Layout,
@@ -119,7 +130,11 @@ def _run(
         computes = [host_specs.DEFAULT[0], scenes_stripped.HOST]
     if module is not None:
         # A second host has no security module.
-        host = scenes_confined.SCRIPTS[module].host
+        host = (
+            scenes_xen.HOST
+            if module == _XEN
+            else scenes_confined.SCRIPTS[module].host
+        )
         computes = [host_specs.DEFAULT[0], host]
     cloud = clouds.Cloud(
         state,
@@ -141,7 +156,7 @@ def _run(
         _usage(cloud, flavor)
 
 
-def _perform(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+def _perform(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
     """Start the cloud and show the scenes; stop the cloud when that fails.
 
     :returns: see _show()
@@ -162,11 +177,14 @@ def _perform(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
         raise
 
 
-def _show(cloud: clouds.Cloud, module: recipe.Module | None) -> str:
+def _show(cloud: clouds.Cloud, module: host_specs.Machine | None) -> str:
     """Show the scenes.
 
     :returns: the name of a flavor that they left in the cloud
     """
+    if module == _XEN:
+        scenes_xen.XenScenes(cloud).run()
+        return scenes_xen.FLAVOR
     if cloud.attested and cloud.operator:
         scenes_evidence.EvidenceScenes(cloud).run()
         return scenes_evidence.FLAVOR

@@ -97,6 +97,8 @@ def _write(
             folder,
         ],
         _RECIPE_SECONDS,
+        # The state folder of a cloud is still to be made, and must be empty.
+        environment={'HOME': str(folder.parent)},
     )
     if result.returncode:
         raise errors.LabError(f'qemu recipe: {result.stdout}{result.stderr}')

@@ -24,6 +24,7 @@ from openstack import exceptions
 from lab.cloud import cloud as clouds
 from lab.cloud import guest_image
 from lab.run import errors
+from lab.run import marks
 
 T = TypeVar('T')
 #: Emulated guests on a busy machine are slow, but never this slow.
@@ -60,11 +61,19 @@ class Guests:
     """The guests of one cloud."""
 
     def __init__(
-        self, cloud: clouds.Cloud, api: connection.Connection | None = None
+        self,
+        cloud: clouds.Cloud,
+        api: connection.Connection | None = None,
+        image: str = guest_image.IMAGE,
     ) -> None:
-        """:param api: the connection to use; by default a new one"""
+        """Describe the guests.
+
+        :param api: the connection to use; by default a new one
+        :param image: the name of their image
+        """
         self._cloud = cloud
         self.api = api or cloud.connect()
+        self._image_name = image
         self._image: str | None = None
 
     def flavor(self, name: str, specs: dict[str, str] | None = None) -> Any:
@@ -200,13 +209,13 @@ class Guests:
                 (
                     str(line).strip()
                     for line in output.splitlines()
-                    if guest_image.CONSOLE_MARK in line
+                    if marks.GUEST_UP in line
                 ),
                 '',
             )
 
         return self._wait(
-            f'{guest_image.CONSOLE_MARK} on the console of {server.name}',
+            f'{marks.GUEST_UP} on the console of {server.name}',
             printed,
             seconds,
         )
@@ -295,7 +304,7 @@ class Guests:
         if self._image is None:
             self._image = str(
                 self.api.image.find_image(
-                    guest_image.IMAGE, ignore_missing=False
+                    self._image_name, ignore_missing=False
                 ).id
             )
         return self._image

@@ -19,6 +19,7 @@ from pathlib import Path
 import subprocess  # nosec B404: only for the type of a result
 import sysconfig
 import time
+from typing import ClassVar
 
 from lab.config import host_specs
 from lab.config import site as sites
@@ -28,9 +29,9 @@ from lab.hosts import virtqemud
 from lab.machine import cache
 from lab.machine import confined
 from lab.machine import image as images
+from lab.machine import kind as kinds
 from lab.machine import qemu
 from lab.machine import recipe
-from lab.machine import security
 from lab.machine import ssh as connections
 from lab.run import errors
 from lab.run import progress as progresses
@@ -83,9 +84,13 @@ class MachineHost:
     #: Its index among the lab's hosts, from 0.
     index: int
 
+    #: What the machine is, and libvirt's URI on it.
+    KIND: ClassVar[kinds.Kind] = confined.KIND
+    URI: ClassVar[str] = 'qemu:///system'
+
     @property
-    def module(self) -> recipe.Module:
-        """The security module of the machine."""
+    def module(self) -> host_specs.Machine:
+        """What the machine has: the name of its boot."""
         if self.spec.machine is None:
             raise errors.LabError(
                 f'compute host {self.spec.name} is not a virtual machine'
@@ -99,7 +104,7 @@ class MachineHost:
 
     @property
     def _image(self) -> images.Image:
-        return confined.Image(self.folder)
+        return self.KIND.image(self.folder)
 
     @property
     def daemon(self) -> str:
@@ -129,13 +134,13 @@ class MachineHost:
     def make(self, supervisor: supervisors.Supervisor) -> None:
         """Copy the snapshot from which the machine starts."""
         self.folder.mkdir(parents=True)
-        image = cache.image(confined.KIND, supervisor, progresses.Progress())
+        image = cache.image(self.KIND, supervisor, progresses.Progress())
         cache.copy(supervisor, image, self.module, self.folder)
 
     def start(self, supervisor: supervisors.Supervisor) -> None:
         """Start the machine and install this project with its libvirt hook.
 
-        :raises LabError: when the security module does not confine guests
+        :raises LabError: when the machine does not enforce what it should
         """
         machine = qemu.Machine(
             supervisor,
@@ -157,10 +162,10 @@ class MachineHost:
         # sudo looks for the name of its host.
         line = f'{sites.LOCALHOST} {self.spec.name}'
         ssh.check(['sh', '-c', f'echo {line} >>/etc/hosts'])
-        security.check(ssh, self.module)
+        self.KIND.check(ssh, self.module)
         if self.spec.layout == 'container':
             virtqemud.start(ssh)
-        if self.spec.driver == host_specs.OUR_DRIVER:
+        if self.spec.guarded:
             self._push(supervisor, ssh)
             ssh.check(hook_command('install'), _PYTHON_SECONDS)
             ssh.check(['systemctl', 'reload', self._libvirt])
@@ -245,7 +250,7 @@ class MachineHost:
     ) -> str:
         """See lab.hosts.compute_host."""
         return self.ssh(supervisor).check(
-            ['virsh', '-q', '-c', 'qemu:///system', *arguments]
+            ['virsh', '-q', '-c', self.URI, *arguments]
         )
 
     def ssh(self, supervisor: supervisors.Supervisor) -> connections.Ssh:

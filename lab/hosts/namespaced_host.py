@@ -133,7 +133,7 @@ class NamespacedHost:
             f'host_uuid = "{uuid.uuid4()}"\n'
             'log_outputs = "3:stderr"\n',
         )
-        if self.spec.driver == host_specs.OUR_DRIVER:
+        if self.spec.guarded:
             self.hook(supervisor, 'install')
 
     def hook(self, supervisor: supervisors.Supervisor, command: str) -> str:

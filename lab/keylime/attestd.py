@@ -22,6 +22,7 @@ from lab.config import ini
 from lab.config import site as sites
 from lab.keylime import certificates
 from lab.keylime import settings
+from lab.machine import recipe
 from lab.run import layout as layouts
 from lab.run import ports as port_blocks
 from lab.run import supervisor as supervisors
@@ -30,8 +31,9 @@ NAME = 'nova-isolation-attestd'
 #: Seconds for which a good quote counts: a few of Keylime's intervals, so that
 #: tests do not wait long.
 MAX_AGE = 20
-#: Seconds. All services use the clock of one machine.
-CLOCK_SKEW = 1
+#: Seconds. All services use the clock of one machine; a host that is a
+#: virtual machine has its own.
+CLOCK_SKEW, CLOCK_SKEW_OF_MACHINES = 1, 10
 _SERVER, _CLIENT = 'attestd', 'nova'
 _SECONDS = 300
 
@@ -72,7 +74,7 @@ def webhook(site: sites.Site) -> str:
 
 def url(site: sites.Site) -> str:
     """The URL at which attestd serves Nova's services."""
-    return f'https://{sites.LOCALHOST}:{site.ports["attestd"]}'
+    return f'https://{site.address}:{site.ports["attestd"]}'
 
 
 def authority_certificate(layout: layouts.Layout) -> Path:
@@ -89,11 +91,16 @@ def client_certificate(layout: layouts.Layout) -> tuple[Path, Path]:
     )
 
 
-def client(site: sites.Site, folder: Path | None = None) -> ini.Settings:
+def client(
+    site: sites.Site,
+    folder: Path | None = None,
+    clock_skew: int = CLOCK_SKEW,
+) -> ini.Settings:
     """The options of nova.conf with which Nova's services use attestd.
 
     :param folder: where the client has its files; by default, where make()
         has put them
+    :param clock_skew: seconds by which its clock may differ
     """
     ca, certificate, key = (
         folder / path.name if folder else path
@@ -107,9 +114,16 @@ def client(site: sites.Site, folder: Path | None = None) -> ini.Settings:
             'cert_file': str(certificate),
             'key_file': str(key),
             'max_age': MAX_AGE,
-            'clock_skew': CLOCK_SKEW,
+            'clock_skew': clock_skew,
         }
     }
+
+
+def client_of_machine(site: sites.Site) -> ini.Settings:
+    """The same, for a compute host that is a virtual machine."""
+    return client(
+        site.seen_from_machine(), recipe.CONFIGURATION, CLOCK_SKEW_OF_MACHINES
+    )
 
 
 def client_files(layout: layouts.Layout) -> tuple[Path, Path, Path]:

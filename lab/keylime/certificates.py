@@ -29,6 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.oid import NameOID
 
 from lab.config import site as sites
+from lab.machine import recipe
 from lab.run import layout as layouts
 
 _LIFE = datetime.timedelta(days=2)
@@ -70,7 +71,10 @@ class Authority:
         self._write(_CA, builder)
 
     def server(self, name: str) -> None:
-        """Make key and certificate of a server of this machine."""
+        """Make key and certificate of a server of this machine.
+
+        Virtual machines reach it at another address.
+        """
         self._sign(name, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def client(self, name: str) -> None:
@@ -89,7 +93,10 @@ class Authority:
             .add_extension(
                 x509.SubjectAlternativeName(
                     [
-                        x509.IPAddress(ipaddress.ip_address(sites.LOCALHOST)),
+                        x509.IPAddress(ipaddress.ip_address(address))
+                        for address in (sites.LOCALHOST, recipe.GATEWAY)
+                    ]
+                    + [
                         x509.DNSName('localhost'),
                     ]
                 ),

@@ -36,12 +36,6 @@ from lab.run import supervisor as supervisors
 _SECONDS = 3600
 _DISK = '4G'
 _WARM_SECONDS = 2400
-#: Lets Python compile, and the kernel read, what nova-compute needs.
-_IMPORT = (
-    'import nova.cmd.compute, nova.compute.manager, '
-    'nova.virt.libvirt.driver, oslo_messaging._drivers.impl_rabbit, '
-    'libvirt, elftools.elf.elffile, nova.network.neutron'
-)
 
 
 class Image(images.Image):
@@ -145,7 +139,9 @@ def _warm(ssh: connections.Ssh) -> None:
         ['virsh', '-q', '-c', 'qemu:///system', 'domcapabilities'],
         _WARM_SECONDS,
     )
-    ssh.check([recipe.VENV / 'bin/python', '-c', _IMPORT], _WARM_SECONDS)
+    ssh.check(
+        [recipe.VENV / 'bin/python', '-c', recipe.WARM_IMPORT], _WARM_SECONDS
+    )
     ssh.check(['sync'])
 
 

@@ -75,7 +75,6 @@ class Machine:
             'q35',
             '-accel',
             f'tcg,tb-size={_CODE_CACHE_MIB}',
-            *self._image.options(self._boot),
             '-smp',
             str(_CPUS),
             '-m',
@@ -99,6 +98,8 @@ class Machine:
             'virtio-net-pci,netdev=net,romfile=',
             '-device',
             'virtio-rng-pci',
+            # Other disks are numbered after the machine's own.
+            *self._image.options(self._boot),
         ]
         if restore:
             command += ['-loadvm', _SNAPSHOT]

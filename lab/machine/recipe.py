@@ -138,6 +138,13 @@ _MODULE_ARGUMENTS: dict[Module, str] = {
     'apparmor': 'security=apparmor apparmor=1 selinux=0',
 }
 
+#: Lets Python compile, and the kernel read, what nova-compute needs.
+WARM_IMPORT = (
+    'import nova.cmd.compute, nova.compute.manager, '
+    'nova.virt.libvirt.driver, oslo_messaging._drivers.impl_rabbit, '
+    'libvirt, elftools.elf.elffile, nova.network.neutron'
+)
+
 POLICY = layouts.CHECKOUT / 'etc' / 'nova-isolation' / 'selinux'
 CONSTRAINTS = layouts.CHECKOUT / 'constraints.txt'
 REQUIREMENTS = layouts.CHECKOUT / 'requirements.txt'

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 import contextlib
 from typing import Any
 
-from lab.cloud import guest_image
 from lab.daemons import nova
+from lab.run import marks
 from nova_isolation.model import reasons
 from nova_isolation.virt import exception
 from tests.e2e import base
@@ -56,7 +56,7 @@ class TestCase(base.TestCase):
             yield server, start
 
     def assertNeverRan(self, start: paused_start.PausedStart) -> None:
-        self.assertNotIn(guest_image.CONSOLE_MARK, start.console())
+        self.assertNotIn(marks.GUEST_UP, start.console())
 
     def wait(self, what: str, test: Any, seconds: float = 300) -> None:
         self.cloud.supervisor.wait(what, test, seconds)

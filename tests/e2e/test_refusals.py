@@ -17,8 +17,8 @@ from typing import Any
 
 from openstack import exceptions
 
-from lab.cloud import guest_image
 from lab.daemons import nova
+from lab.run import marks
 from tests.e2e import base
 from tests.e2e import paused_start
 
@@ -109,7 +109,7 @@ class VerificationTest(base.TestCase):
     def assertNeverRan(self, server: Any, console: str) -> None:
         self.refused_to_start(server)
         self.assertNoAllocations(server)
-        self.assertNotIn(guest_image.CONSOLE_MARK, console)
+        self.assertNotIn(marks.GUEST_UP, console)
         server = self.guests.wait_fault(server, 'isolation:qemu_hardening')
         self.assertIn('isolation.verify.failed', server.fault['message'])
 

@@ -388,6 +388,7 @@ class Connection(fakelibvirt.Connection):
 
     #: those of the running test
     of_host: typing.ClassVar[dict[str, 'Connection']] = {}
+    domain_class = Domain
 
     def __init__(self, machine: Machine, **kwargs):
         self.machine = machine
@@ -397,7 +398,7 @@ class Connection(fakelibvirt.Connection):
 
     def defineXML(self, xml):
         self.defined.append(xml)
-        domain = Domain(self, xml)
+        domain = self.domain_class(self, xml)
         before = self._vms.get(domain.name())
         if before is not None:
             domain.saved = before.saved
@@ -413,7 +414,7 @@ class Connection(fakelibvirt.Connection):
     def receive(self, xml: str, paused: bool) -> None:
         """A guest arrives from another host."""
         self.machine.calls.append(f'receive(paused={paused})')
-        domain = Domain(self, xml)
+        domain = self.domain_class(self, xml)
         domain.check_models(xml)
         self._vms[domain.name()] = domain
         domain.reason = PAUSED_MIGRATION

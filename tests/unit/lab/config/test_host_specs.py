@@ -45,11 +45,22 @@ class HostSpecsTest(unittest.TestCase):
             host_specs.KNOWN['cpu-plain'], contained.laid_out('host')
         )
 
-    def test_a_machine_with_apparmor_has_no_containers(self) -> None:
-        machine = host_specs.KNOWN['cpu-apparmor']
-        self.assertEqual(machine, machine.laid_out('host'))
-        with self.assertRaisesRegex(errors.LabError, 'cpu-apparmor'):
-            machine.laid_out('container')
+    def test_a_machine_without_containers(self) -> None:
+        for name in ('cpu-apparmor', 'cpu-xen'):
+            machine = host_specs.KNOWN[name]
+            self.assertEqual(machine, machine.laid_out('host'))
+            with self.assertRaisesRegex(errors.LabError, name):
+                machine.laid_out('container')
+
+    def test_which_hosts_are_guarded_and_attested(self) -> None:
+        unguarded = [
+            spec.name for spec in host_specs.KNOWN.values() if not spec.guarded
+        ]
+        self.assertEqual(['cpu-stock'], unguarded)
+        without = [
+            spec.name for spec in host_specs.KNOWN.values() if not spec.has_tpm
+        ]
+        self.assertEqual(['cpu-selinux', 'cpu-apparmor'], without)
 
     def test_an_unknown_host(self) -> None:
         with self.assertRaises(errors.LabError) as caught:

@@ -50,11 +50,16 @@ class CacheTest(unittest.TestCase):
         self.fetched = 0
 
     def output(
-        self, argv: list[str | Path], _: float
+        self,
+        argv: list[str | Path],
+        _: float,
+        environment: dict[str, str],
     ) -> subprocess.CompletedProcess[str]:
         """The command "qemu recipe"."""
         self.assertIn('7.2', argv)
         folder = Path(argv[-1])
+        # The command writes there; the caller's own folder stays as it is.
+        self.assertEqual(str(folder.parent), environment['HOME'])
         folder.mkdir()
         (folder / 'build.sh').write_text(self.script)
         return subprocess.CompletedProcess(argv, 0, '', '')
