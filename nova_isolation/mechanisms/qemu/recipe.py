@@ -98,6 +98,8 @@ class Release:
     :ivar unknown: symbols of the catalogue that its Kconfig does not have
     :ivar boards: machine types that are built by default and that no guest of
         Nova has; some of them need a component
+    :ivar borrowers: components, and a symbol that does not link where none of
+        these is built, as it has code from them
     :ivar options: options of its configure
     :ivar changes: a component, and a change without which it cannot be left
         out
@@ -105,6 +107,7 @@ class Release:
 
     unknown: frozenset[str] = frozenset()
     boards: tuple[str, ...] = ()
+    borrowers: tuple[tuple[tuple[str, ...], str], ...] = ()
     options: tuple[str, ...] = ()
     changes: tuple[tuple[str, Change], ...] = ()
 
@@ -155,6 +158,7 @@ RELEASES = types.MappingProxyType(
         '10.0': Release(
             unknown=frozenset({'SGA'}),
             boards=('ISAPC', 'MICROVM'),
+            borrowers=((('e1000', 'e1000e'), 'IGB_PCI_EXPRESS'),),
             options=('--disable-download', '--enable-pixman'),
             # The south bridge of the machine type pc has it built, and uses
             # it only where the machine has usb=on.
@@ -207,6 +211,11 @@ def make(
     absent = tuple(absent)
     rows = [catalogue.CATALOGUE[name] for name in absent]
     off = [*own.boards, *(s for row in rows for s in row.kconfig)]
+    off += [
+        symbol
+        for lenders, symbol in own.borrowers
+        if set(lenders) <= set(absent)
+    ]
     boards = _NEEDED if needed_only else _NEEDED[:2]
     devices = [f'CONFIG_{symbol}=y' for symbol in boards]
     devices += [

@@ -78,6 +78,14 @@ class RecipeTest(base.TestCase):
         self.assertEqual(3, len(recipe.make(EVERY, '7.2').changes))
         self.assertEqual(1, len(recipe.make(['usb-uhci'], '10.0').changes))
 
+    def test_what_has_code_of_other_components(self):
+        igb = 'CONFIG_IGB_PCI_EXPRESS=n'
+        for names in (['e1000'], ['e1000e'], ['usb-uhci']):
+            self.assertNotIn(igb, recipe.make(names, '10.0').devices)
+        both = ['e1000e', 'e1000', 'sb16']
+        self.assertIn(igb, recipe.make(both, '10.0').devices)
+        self.assertNotIn(igb, recipe.make(both, '7.2').devices)
+
     def test_what_guests_need_alone(self):
         made = recipe.make(['sb16'], '7.2', needed_only=True)
         self.assertIn('--without-default-devices', made.configure)
