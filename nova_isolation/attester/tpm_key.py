@@ -197,8 +197,16 @@ class TpmKey:
         listed = self._tools.run('tpm2_getcap', 'handles-transient')
         for word in listed.split():
             handle = word.decode()
-            if handle != '-' and self._public(here, handle, 'tss') == area:
-                self._tools.run('tpm2_flushcontext', handle)
+            if handle == '-':
+                continue
+            try:
+                if self._public(here, handle, 'tss') == area:
+                    self._tools.run('tpm2_flushcontext', handle)
+            except tpm_tools.ToolError as error:
+                # Somebody has flushed it meanwhile, as Keylime's agent does
+                # after each quote.
+                if not error.passes:
+                    raise
 
 
 class TpmSigner(signers.Signer):

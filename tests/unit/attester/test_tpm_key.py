@@ -192,6 +192,27 @@ class TpmKeyTest(base.TestCase):
         self.assertEqual(before, self.tpm.handles('transient'))
         self.assertEqual([], self.tpm.handles('loaded-session'))
 
+    def test_others_flush_what_is_theirs_meanwhile(self):
+        """As Keylime's agent does after each quote."""
+        folder = self.folder.parent
+        self.folder.mkdir(mode=0o700)
+        self.tpm.run(
+            *('tpm2_createprimary', '-Q', '-C', 'o', '-G', 'ecc256'),
+            *('-c', folder / 'theirs'),
+        )
+        self.assertTrue(self.tpm.handles('transient'))
+        tools = self.tools()
+
+        def flush():
+            if tools.ran[-1] == 'tpm2_readpublic':
+                self.tpm.run('tpm2_flushcontext', '-t')
+
+        tools.before = flush
+        key = tpm_key.TpmKey(tools, HANDLE, EK)
+        _, public = key.create(False, '')
+        self.assertIn(b'PUBLIC KEY', public)
+        self.assertEqual([], self.tpm.handles('transient'))
+
     def test_never_launched(self):
         other = self.useFixture(swtpm.Swtpm())
         keys = key_folder.KeyFolder(Options(self.folder, other.tcti))
