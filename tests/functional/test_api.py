@@ -52,6 +52,11 @@ class ExtraSpecsTest(base.TestCase):
             'attested_max_age': '60',
             'attested_boot': 'true',
             'attested_runtime': 'true',
+            'xsm_label': 'isolated_domU_t',
+            'xsm_isolated': 'true',
+            'xsm_device_model': 'none',
+            'xsm_backend': 'dom0',
+            'xsm_dom0': 'selinux',
         }
         flavor = self._set(**valid)
         self.assertEqual(
@@ -73,6 +78,10 @@ class ExtraSpecsTest(base.TestCase):
             ('attested_max_age', '0'),
             ('attested_boot', '1'),
             ('attested_runtime', 'yes'),
+            ('xsm_label', 'system_r:domU_t'),
+            ('xsm_isolated', 'false'),
+            ('xsm_backend', 'dom0,drvdom_t'),
+            ('xsm_dom0', 'apparmor'),
         ):
             text = self._bad_request(**{key: value})
             self.assertIn('is not of the format', text)
