@@ -135,7 +135,7 @@ class XenScenes(stage.Stage):
         # The host offers it at its next measurement.
         self._cloud.supervisor.wait(
             f'{HOST} to offer what it has',
-            lambda: _TRAITS <= set(placement.traits(self._api, HOST)),
+            lambda: set(placement.traits(self._api, HOST)) >= _TRAITS,
             _MEASURED_SECONDS,
             every=1,
             instead=lambda: ' '.join(placement.traits(self._api, HOST)),
