@@ -79,6 +79,7 @@ FOR_ADMINS = {
     'isolation.certification.precondition',
     'isolation.hypervisor.unknown',
     'isolation.hypervisor.other',
+    'isolation.verify.self_reboot',
     'isolation.qemu.unknown',
     'isolation.qemu.not_hardened',
     'isolation.qemu.no_sandbox',
