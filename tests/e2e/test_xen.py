@@ -126,20 +126,6 @@ class AcceptedTest(XenTestCase):
         said = other.peer('listen', str(domain.number))
         self.assertRegex(said, '^refused: ')
 
-    def test_a_policy_that_is_loaded_is_noticed(self) -> None:
-        """A boolean of the policy is one more policy."""
-        for value in ('1', '0'):
-            self.ssh.check(
-                [
-                    recipe.PROGRAMS / 'flask-set-bool',
-                    'prot_doms_locked',
-                    value,
-                ]
-            )
-        # Measured anew, the host is as good as before.
-        flavor = self.flavor(_ALL)
-        self.wait_explained(flavor, f'{_HOST}: accepted')
-
 
 class RefusedTest(XenTestCase):
     """Requirements that the host does not meet."""
