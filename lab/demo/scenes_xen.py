@@ -17,6 +17,7 @@ from typing import Any
 
 from lab.cloud import cloud as clouds
 from lab.cloud import explain
+from lab.cloud import placement
 from lab.cloud import xen_guest_image
 from lab.cloud import xen_launch
 from lab.demo import stage
@@ -43,6 +44,11 @@ _SPECS = {
 }
 _PLAIN = 'demo.plain'
 _UNKNOWN = 'demo.unknown'
+_TRAITS = {
+    'CUSTOM_ISOLATION_ATTESTED',
+    'CUSTOM_ISOLATION_XSM',
+    'CUSTOM_ISOLATION_XSM_DOM0_SELINUX',
+}
 _VERIFY_EVENT, _REVERIFY_EVENT = 'isolation_verify', 'isolation_reverify'
 _BOOT_SECONDS = 1800
 _DELETE_SECONDS = 900
@@ -126,6 +132,14 @@ class XenScenes(stage.Stage):
         attestation.verdicts.wait_at_verifier(HOST, 'PASS')
         attestation.verdicts.wait_at_attestd(HOST, attestation_result.GOOD)
         print(f'  {HOST}: {attestation.pcr(HOST)}: attested')
+        # The host offers it at its next measurement.
+        self._cloud.supervisor.wait(
+            f'{HOST} to offer what it has',
+            lambda: set(placement.traits(self._api, HOST)) >= _TRAITS,
+            _MEASURED_SECONDS,
+            every=1,
+            instead=lambda: ' '.join(placement.traits(self._api, HOST)),
+        )
 
     def _launched_again(self) -> None:
         other = recipe.HYPERVISOR_COMMAND_LINE.replace(

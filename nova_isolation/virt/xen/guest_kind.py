@@ -47,6 +47,10 @@ HVM = GuestKind('xenfv', 'hvm', emulated=True)
 
 KINDS = {kind.machine: kind for kind in (PV, PVH, HVM)}
 
+#: What Nova records for an instance whose image names no machine
+#: (nova.virt.libvirt.utils, get_default_machine_type).
+_NOVAS_DEFAULT = 'pc'
+
 _BY_MODE = {'xen': PV, 'hvm': HVM}
 
 
@@ -59,9 +63,9 @@ def of(instance: typing.Any, image_meta: typing.Any) -> GuestKind:
         machine that Xen does not have
     """
     machine = image_meta.properties.get('hw_machine_type')
-    if machine:
-        if machine in KINDS:
-            return KINDS[machine]
+    if machine in KINDS:
+        return KINDS[machine]
+    if machine and machine != _NOVAS_DEFAULT:
         raise exception.ComputeResourcesUnavailable(
             reason=f'Xen has no machine {machine} (image property '
             f'hw_machine_type); it has {", ".join(KINDS)}'

@@ -25,7 +25,8 @@ from nova_isolation.virt.xen import guest_kind
 from nova_isolation.virt.xen import nova_modules
 
 #: Image property -> the values that make no difference. Any other value is
-#: refused.
+#: refused. Not hw_video_model: Nova itself records one, virtio, for each
+#: instance that has none.
 PROPERTIES: dict[str, tuple[object, ...]] = {
     'hw_emulation_architecture': ('x86_64',),
     'hw_firmware_type': ('bios',),
@@ -36,7 +37,6 @@ PROPERTIES: dict[str, tuple[object, ...]] = {
     'hw_sound_model': (),
     'hw_tpm_model': (),
     'hw_tpm_version': (),
-    'hw_video_model': ('none',),
     'hw_viommu_model': (),
     'hw_watchdog_action': ('disabled',),
     'os_secure_boot': ('disabled', 'optional'),

@@ -87,6 +87,10 @@ class GuestTest(base.TestCase):
         self.refused(self.tagged(), 'isolation.xsm.not_enforcing')
         self.assertNotIn('createWithFlags(1)', self.machine.calls)
 
+    def test_stop_and_start(self):
+        server = self._stop_server(self.boot(self.tagged()))
+        self.assertVerified(self._start_server(server), 2)
+
     def test_suspend_and_resume(self):
         server = self.boot(self.tagged())
         self._suspend_server(server)

@@ -197,7 +197,7 @@ class OneReaderTest(base.TestCase):
                 'model/facts.py',
                 # Write them.
                 'host/measurement.py',
-                'virt/driver.py',
+                'virt/base_driver.py',
             },
             found,
         )

@@ -30,7 +30,6 @@ _REFUSED_PROPERTIES = {
     'hw_sound_model': 'ich9',
     'hw_tpm_model': 'tpm-crb',
     'hw_tpm_version': '2.0',
-    'hw_video_model': 'qxl',
     'hw_viommu_model': 'virtio',
     'hw_watchdog_action': 'reset',
     'os_secure_boot': 'required',
@@ -96,6 +95,17 @@ class UnsupportedTest(base.TestCase):
         self.refused('iso', hw_vm_mode='xen', disk_format='iso')
         self.accepted(hw_vm_mode='hvm', disk_format='iso')
 
+    def test_what_nova_records_for_every_instance(self):
+        self.accepted(
+            images.instance(kernel_id='k'),
+            hw_machine_type='pc',
+            hw_video_model='virtio',
+            hw_disk_bus='xen',
+            hw_cdrom_bus='xen',
+            hw_pointer_model='usbtablet',
+            hw_input_bus='usb',
+        )
+
     def test_topology(self):
         self.refused(
             'NUMA',
@@ -104,7 +114,7 @@ class UnsupportedTest(base.TestCase):
 
     def test_all_is_named_at_once(self):
         self.refused(
-            'hw_tpm_version=2.0 (image property), hw_video_model=qxl',
+            'hw_sound_model=ich9 (image property), hw_tpm_version=2.0',
+            hw_sound_model='ich9',
             hw_tpm_version='2.0',
-            hw_video_model='qxl',
         )
