@@ -43,7 +43,8 @@ Labels of FLASK of the driver domains that may serve disks and ports of guests.
 Each is a type or a whole label, as in ``labels``. A flavor can ask for one of
 them with ``isolation:xsm_backend`` while a domain with this label runs and
 the policy lets it and the guest talk. ``isolation:xsm_isolated`` does not
-isolate from these domains.
+isolate from these domains. Leave it empty where Nova makes the disks: dom0
+serves those, and a guest of such a flavor is refused at its start.
 
 Services: nova-compute.
 """,
