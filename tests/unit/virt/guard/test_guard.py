@@ -35,7 +35,9 @@ from tests.unit import base
 from tests.unit.host import test_bounded_calls
 from tests.unit.virt import fakes
 
-XML = '<domain type="xen"><uuid>a</uuid></domain>'
+XML = (
+    '<domain type="xen"><uuid>a</uuid><on_reboot>destroy</on_reboot></domain>'
+)
 
 
 class TestCase(base.TestCase):
@@ -214,7 +216,7 @@ class ConfineTest(TestCase):
 
         with mock.patch.object(mechanism.QemuMechanism, 'confine', confine):
             self.assertEqual(
-                '<domain type="xen" confined="yes"><uuid>a</uuid></domain>',
+                XML.replace('"xen"', '"xen" confined="yes"'),
                 self.confine(),
             )
             # Audit mode changes no guest.
