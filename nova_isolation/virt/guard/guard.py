@@ -199,7 +199,11 @@ class Guard:
             meet a requirement, or the XML cannot be changed as needed
         """
         started = timeutils.utcnow()
-        measured = self._admitted(request) or self.admit(request)
+        measured = self._admitted(request)
+        if measured is None:
+            measured = self.admit(request)
+            # That was for this definition, and not for the next one.
+            self._admissions.take(request.uuid)
         if measured is None or not self.enforces:
             return xml.text
         text, found = confinement.confine(
