@@ -149,8 +149,14 @@ class PageTest(ServedTest):
         self.assertIn('stale', self.row('compute-0008').inner_text())
         self.assertIn('unguarded', self.row('compute-0009').inner_text())
         # What no host meets is said once, with what to do.
-        nowhere = self.window.locator('.nowhere').inner_text()
-        self.assertIn('isolation.facts.no_evidence', nowhere)
+        nowhere = self.window.locator('.nowhere').all_inner_texts()
+        self.assertEqual(2, len(nowhere), nowhere)
+        for name, code in (
+            ('attested', 'isolation.facts.no_evidence'),
+            ('xsm_label', 'isolation.xsm.unknown'),
+        ):
+            (text,) = (text for text in nowhere if name in text)
+            self.assertIn(code, text)
 
     def test_filters(self):
         self.log_in()
