@@ -16,13 +16,14 @@ import functools
 import hashlib
 import typing
 
+from nova_isolation.host import libvirt_guest
 from nova_isolation.host import privileged
 from nova_isolation.host import process_labels
 from nova_isolation.host import qemu_process
 from nova_isolation.mechanisms import base
 
 
-class RunningGuest(base.Guest):
+class RunningGuest(libvirt_guest.LibvirtGuest):
     """Answers from libvirt and the kernel; see the base class."""
 
     def __init__(
@@ -39,28 +40,10 @@ class RunningGuest(base.Guest):
         :param all_guests: the labels of the guests with which this guest is
             compared
         """
-        self._domain = domain
+        super().__init__(domain)
         self._run_dir = run_dir
         self._proc = proc
         self._process_labels = all_guests
-
-    @functools.cached_property
-    def uuid(self) -> str:
-        """See the base class."""
-        return str(self._domain.UUIDString())
-
-    @functools.cached_property
-    def name(self) -> str:
-        """See the base class."""
-        return str(self._domain.name())
-
-    def domain_id(self) -> int:
-        """See the base class."""
-        return int(self._domain.ID())
-
-    def domain_xml(self) -> str:
-        """See the base class."""
-        return str(self._domain.XMLDesc(0))
 
     def security_label(self) -> tuple[str, bool]:
         """See the base class."""

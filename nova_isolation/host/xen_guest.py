@@ -12,10 +12,10 @@
 
 """A started guest of Xen, as the mechanisms verify it."""
 
-import functools
 import hashlib
 import typing
 
+from nova_isolation.host import libvirt_guest
 from nova_isolation.host import privileged
 from nova_isolation.host import qemu_process
 from nova_isolation.host import xen_host
@@ -23,7 +23,7 @@ from nova_isolation.mechanisms import base
 from nova_isolation.probes import libvirt_xml
 
 
-class XenGuest(base.Guest):
+class XenGuest(libvirt_guest.LibvirtGuest):
     """Answers from libvirt, Xen and dom0's kernel; see the base class."""
 
     def __init__(
@@ -34,27 +34,9 @@ class XenGuest(base.Guest):
         :param proc: where the processes are seen, ``[isolation]
             process_root``
         """
-        self._domain = domain
+        super().__init__(domain)
         self._xen = xen
         self._proc = proc
-
-    @functools.cached_property
-    def uuid(self) -> str:
-        """See the base class."""
-        return str(self._domain.UUIDString())
-
-    @functools.cached_property
-    def name(self) -> str:
-        """See the base class."""
-        return str(self._domain.name())
-
-    def domain_id(self) -> int:
-        """See the base class."""
-        return int(self._domain.ID())
-
-    def domain_xml(self) -> str:
-        """See the base class."""
-        return str(self._domain.XMLDesc(0))
 
     def security_label(self) -> tuple[str, bool]:
         """See the base class.
