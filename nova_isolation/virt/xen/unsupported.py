@@ -57,6 +57,11 @@ EXTRA_SPECS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: How the extra specs begin of which libvirt's driver of Xen reads nothing: it
+#: writes no limits of a disk into libxl's configuration.
+DISK_LIMITS = 'quota:disk_'
+
+
 def check(instance: typing.Any, image_meta: typing.Any) -> None:
     """Refuse a guest that asks for what Xen does not have.
 
@@ -98,6 +103,14 @@ def _of_flavor(instance: typing.Any) -> Iterator[str]:
     for name, value in (instance.flavor.extra_specs or {}).items():
         if name in EXTRA_SPECS and (value.lower() not in EXTRA_SPECS[name]):
             yield f'{name}={value} (extra spec)'
+        elif name.startswith(DISK_LIMITS):
+            yield f'{name}={value} (extra spec; libxl limits no disk)'
+    requested = instance.pci_requests
+    for request in requested.requests if requested else ():
+        yield (
+            f'a PCI device ({request.alias_name or "of a port"}; extra spec '
+            'pci_passthrough:alias, or a port of SR-IOV)'
+        )
     if instance.numa_topology is not None:
         yield (
             'a NUMA topology, pinned processors or huge pages (extra specs '

@@ -30,6 +30,9 @@ from tests.functional import fixtures
 PLAIN = 'system_u:system_r:domU_t'
 ISOLATED = 'system_u:system_r:isolated_domU_t'
 
+#: Among the calls of a machine: the hypervisor was asked about a guest.
+ASKED = 'the hypervisor'
+
 _DOM0 = answers.DOM0_UUID
 
 #: What libxl takes of VIR_DOMAIN_UNDEFINE_*.
@@ -124,9 +127,21 @@ class Domain(fixtures.Domain):
         for old in text.findall('os'):
             text.remove(old)
         text.extend(given.findall('os') + given.findall('on_reboot'))
+        # Nova's fake gives every card the same name.
+        names = {
+            nic['mac']: nic['target_dev']
+            for nic in self._def['devices']['nics']
+        }
+        for card in text.iterfind('devices/interface'):
+            name = names[card.find('mac').get('address')]
+            card.find('target').set('dev', name)
         return etree.tostring(text, encoding='unicode')
 
     securityLabel = _unsupported('virDomainGetSecurityLabel')
+    vcpus = _unsupported('virDomainGetVcpus')
+    blockStats = _unsupported('virDomainBlockStats')
+    injectNMI = _unsupported('virDomainInjectNMI')
+    setUserPassword = _unsupported('virDomainSetUserPassword')
     blockCopy = _unsupported('virDomainBlockCopy')
     blockResize = _unsupported('virDomainBlockResize')
     snapshotCreateXML = _unsupported('virDomainSnapshotCreateXML')
@@ -178,19 +193,23 @@ class Connection(fixtures.Connection):
 
 
 class Xen(base.Xen):
-    """The hypervisors of all machines of a test, as one."""
+    """The hypervisor of one host. It answers whether libvirtd lives or not."""
 
-    def __init__(self, options: object) -> None:
-        """As nova_isolation.host.xen_host.XenHost."""
+    def __init__(self, machine: Machine) -> None:
+        """:param machine: what is true there"""
+        self._machine = machine
 
-    def _machine(self) -> Machine:
-        connections = fixtures.Connection.of_host.values()
-        return next(iter(connections)).machine  # type: ignore[return-value]
+    @classmethod
+    def below(cls, driver: typing.Any) -> 'Xen':
+        """The hypervisor below a driver, for the driver."""
+        return cls(driver._host.get_connection().machine)
 
     def ask(self, question: answers.Question) -> answers.Answer:
         """See the base class."""
-        machine = self._machine()
+        machine = self._machine
         machine.check('xen')
+        if question.uuid is not None:
+            machine.calls.append(ASKED)
         return answers.Answer(
             answers.Hypervisor(
                 '4.17',
@@ -221,11 +240,14 @@ class Xen(base.Xen):
             dying=False,
             hvm=False,
         )
+        lies = self._machine.lies
         for found in tuple(fixtures.Processes.current._domains.values()):
+            if found.machine is not self._machine:
+                continue
             yield answers.Domain(
-                found.ID(),
-                found.UUIDString(),
-                found.machine.lies.get('flask_label', found.flask_label),
+                lies.get(f'number of {found.ID()}', found.ID()),
+                lies.get(f'uuid of {found.ID()}', found.UUIDString()),
+                lies.get('flask_label', found.flask_label),
                 paused=found._state == fakelibvirt.VIR_DOMAIN_PAUSED,
                 dying=False,
                 hvm=False,

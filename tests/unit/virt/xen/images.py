@@ -35,5 +35,6 @@ def instance(vm_mode=None, kernel_id='', extra_specs=None, topology=None):
         vm_mode=vm_mode,
         kernel_id=kernel_id,
         numa_topology=topology,
+        pci_requests=None,
         flavor=objects.Flavor(extra_specs=extra_specs or {}),
     )

@@ -106,6 +106,26 @@ class UnsupportedTest(base.TestCase):
             hw_input_bus='usb',
         )
 
+    def test_limits_of_a_disk(self):
+        specs = {'quota:disk_total_iops_sec': '10', 'quota:cpu_shares': '4'}
+        self.refused(
+            'quota:disk_total_iops_sec=10', images.instance(extra_specs=specs)
+        )
+        del specs['quota:disk_total_iops_sec']
+        self.accepted(images.instance(extra_specs=specs))
+
+    def test_pci_device(self):
+        instance = images.instance()
+        instance.pci_requests = objects.InstancePCIRequests(
+            instance_uuid=instance.uuid, requests=[]
+        )
+        self.accepted(instance)
+        for alias, word in (('gpu', 'gpu'), (None, 'of a port')):
+            instance.pci_requests.requests = [
+                objects.InstancePCIRequest(count=1, alias_name=alias)
+            ]
+            self.refused(f'a PCI device ({word};', instance)
+
     def test_topology(self):
         self.refused(
             'NUMA',
