@@ -127,7 +127,11 @@ class Domain(fixtures.Domain):
         for old in text.findall('os'):
             text.remove(old)
         text.extend(given.findall('os') + given.findall('on_reboot'))
-        # Nova's fake gives every card the same name.
+        # Nova's fake gives every guest a screen, and every card the same name.
+        devices = text.find('devices')
+        for screen in devices.findall('graphics'):
+            devices.remove(screen)
+        devices.extend(given.findall('devices/graphics'))
         names = {
             nic['mac']: nic['target_dev']
             for nic in self._def['devices']['nics']

@@ -146,8 +146,9 @@ class ActionTest(base.GuestTestCase):
             self.server['id'], {'trigger_crash_dump': None}
         )
         self._wait_for_assert(
-            lambda: self.assertTrue(
-                self.logged('Triggering crash dump is not supported')
+            lambda: self.assertEqual(
+                ['Triggering crash dump is not supported'],
+                self.faults(self.server),
             ),
             max_retries=200,
         )
