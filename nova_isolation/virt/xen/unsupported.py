@@ -20,6 +20,7 @@ from collections.abc import Iterator
 import typing
 
 from nova import exception
+from nova.virt import hardware
 
 from nova_isolation.virt.xen import guest_kind
 from nova_isolation.virt.xen import nova_modules
@@ -70,7 +71,10 @@ def check(instance: typing.Any, image_meta: typing.Any) -> None:
     :raises nova.exception.ComputeResourcesUnavailable: it does; Nova tries
         another host where it can
     """
-    found = [*_of_image(instance, image_meta), *_of_flavor(instance)]
+    found = [
+        *_of_image(instance, image_meta),
+        *_of_flavor(instance, image_meta),
+    ]
     if found:
         raise exception.ComputeResourcesUnavailable(
             reason='a guest of Xen cannot have ' + ', '.join(found)
@@ -99,7 +103,7 @@ def _of_image(instance: typing.Any, image_meta: typing.Any) -> Iterator[str]:
         yield f'an image of the format iso on the machine {kind.machine}'
 
 
-def _of_flavor(instance: typing.Any) -> Iterator[str]:
+def _of_flavor(instance: typing.Any, image_meta: typing.Any) -> Iterator[str]:
     for name, value in (instance.flavor.extra_specs or {}).items():
         if name in EXTRA_SPECS and (value.lower() not in EXTRA_SPECS[name]):
             yield f'{name}={value} (extra spec)'
@@ -111,8 +115,15 @@ def _of_flavor(instance: typing.Any) -> Iterator[str]:
             f'a PCI device ({request.alias_name or "of a port"}; extra spec '
             'pci_passthrough:alias, or a port of SR-IOV)'
         )
-    if instance.numa_topology is not None:
+    # Not only instance.numa_topology: Nova's resource tracker claims none on a
+    # host that has told no cells, and drops the wish without a word.
+    if (
+        instance.numa_topology is not None
+        or hardware.numa_get_constraints(instance.flavor, image_meta)
+        is not None
+    ):
         yield (
             'a NUMA topology, pinned processors or huge pages (extra specs '
-            'hw:numa_*, hw:cpu_policy, hw:mem_page_size)'
+            'hw:numa_*, hw:cpu_policy, hw:mem_page_size, or the image '
+            'properties of these names)'
         )

@@ -36,5 +36,7 @@ def instance(vm_mode=None, kernel_id='', extra_specs=None, topology=None):
         kernel_id=kernel_id,
         numa_topology=topology,
         pci_requests=None,
-        flavor=objects.Flavor(extra_specs=extra_specs or {}),
+        flavor=objects.Flavor(
+            vcpus=1, memory_mb=64, extra_specs=extra_specs or {}
+        ),
     )

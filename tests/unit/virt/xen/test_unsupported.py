@@ -131,6 +131,14 @@ class UnsupportedTest(base.TestCase):
             'NUMA',
             images.instance(topology=objects.InstanceNUMATopology(cells=[])),
         )
+        # Claimed on a host without cells, the instance has no topology.
+        for specs in (
+            {'hw:mem_page_size': 'large'},
+            {'hw:cpu_policy': 'dedicated'},
+            {'hw:numa_nodes': '1'},
+        ):
+            self.refused('NUMA', images.instance(extra_specs=specs))
+        self.refused('NUMA', hw_mem_page_size='large')
 
     def test_all_is_named_at_once(self):
         self.refused(
