@@ -17,18 +17,27 @@ One guest walks most of them: each start takes an emulated machine a minute.
 
 from collections.abc import Iterator
 import contextlib
+import json
+import subprocess  # nosec B404: only for the type of a result
 from typing import Any
 from typing import ClassVar
+import uuid
 
+from lxml import etree
 from openstack import exceptions
 
+from lab.cloud import guest_image
+from lab.cloud import xen_guest_image
 from lab.daemons import nova
+from lab.guests import guests
 from lab.guests import xen_domain
+from lab.machine import recipe as machine_recipe
 from lab.xen import recipe
 from tests.e2e import base
 from tests.e2e import test_xen
 
 _HOST = 'cpu-xen'
+_VIRSH = ('virsh', '-q', '-c', 'xen:///system')
 _LABEL = f'system_u:system_r:{recipe.GUEST_TYPE}'
 #: What ends the lab's guest when it is asked to shut down: its init does not.
 _OBEY = 'echo "/bin/busybox poweroff -f" >/proc/sys/kernel/poweroff_cmd'
@@ -279,3 +288,147 @@ class StayTest(RoadTestCase):
         self.ssh.check(['systemctl', 'restart', 'libvirtd'], self.boot_seconds)
         self.assertWatched()
         self.assertRuns()
+
+
+class HookTest(RoadTestCase):
+    """What virsh starts of a tagged guest, with nobody who verifies it."""
+
+    def create(
+        self, changes: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Have virsh start a copy of the guest, paused.
+
+        :param changes: path of an element below ``<domain>`` -> its text
+        :returns: the result of virsh
+        """
+        host = self.cloud.hosts[_HOST]
+        xml = etree.fromstring(
+            host.virsh(
+                self.cloud.supervisor, 'dumpxml', '--inactive', self.server.id
+            )
+        )
+        name = f'copy-{uuid.uuid4().hex[:8]}'
+        for path, text in {
+            'name': name,
+            'uuid': str(uuid.uuid4()),
+            **(changes or {}),
+        }.items():
+            found = xml.find(path)
+            assert found is not None, path
+            found.text = text
+        for disk in xml.findall('devices/disk'):
+            disk.getparent().remove(disk)
+        self.addCleanup(self.ssh.run, [*_VIRSH, 'destroy', name])
+        return self.ssh.run(
+            [*_VIRSH, 'create', '--paused', '/dev/stdin'],
+            self.boot_seconds,
+            etree.tostring(xml, encoding='unicode'),
+        )
+
+    def assertVetoed(
+        self, result: subprocess.CompletedProcess[str], code: str
+    ) -> None:
+        """The hook has refused, and Xen has no such guest."""
+        self.assertNotEqual(0, result.returncode, result.stdout)
+        self.assertIn(code, result.stderr)
+        self.assertNotIn('copy-', self.ssh.check(['xl', 'list']))
+
+    def test_it_passes_what_is_right(self) -> None:
+        result = self.create()
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertIn('copy-', self.ssh.check(['xl', 'list']))
+
+    def test_label_of_another_type(self) -> None:
+        changes = {'seclabel/label': 'system_u:system_r:domU_t'}
+        self.assertVetoed(
+            self.create(changes), 'isolation.xsm.wrong_definition'
+        )
+
+    def test_guest_that_libvirt_would_start_again(self) -> None:
+        self.assertVetoed(
+            self.create({'on_reboot': 'restart'}),
+            'isolation.verify.self_reboot',
+        )
+
+
+class EndTest(RoadTestCase):
+    """A guest that ends by itself, and one that is deleted."""
+
+    def test_delete_leaves_nothing(self) -> None:
+        number, name = self.guest.number, self.guest.name
+        backends = f'/local/domain/0/backend/vbd/{number}'
+        self.ssh.check(['xenstore-exists', backends])
+        folder = machine_recipe.INSTANCES / self.server.id
+        self.assertIn(str(folder), self.ssh.check(['losetup', '--list']))
+        self.guests.delete(self.server, self.delete_seconds)
+        type(self)._shared = None
+        self.assertNotIn(f'{name} ', self.ssh.check(['xl', 'list']))
+        self.assertNotIn(self.server.id, self.domains(_HOST))
+        for path in (backends, f'/local/domain/{number}'):
+            found = self.ssh.run(['xenstore-exists', path])
+            self.assertEqual(1, found.returncode, path)
+        # Nova may remove it a little later.
+        self.cloud.supervisor.wait(
+            'the end of its folder',
+            lambda: self.ssh.run(['test', '-e', folder]).returncode == 1,
+            self.delete_seconds,
+        )
+        self.assertNotIn(self.server.id, self.ssh.check(['losetup', '--list']))
+        self.assertEqual(0, self.guest.starts)
+        self.assertNoAllocations(self.server)
+
+
+class KindTest(test_xen.XenTestCase):
+    """Guests with hardware virtualization.
+
+    The emulated processor has no nested paging that Xen could use: such a
+    guest ends soon after its first instructions. So these tests are about
+    what was verified while it was paused.
+    """
+
+    def start(self, machine: str, specs: dict[str, str]) -> dict[str, Any]:
+        """Boot a guest of a kind.
+
+        :param machine: libvirt's name of its machine
+        :returns: what was read back of it when it was verified
+        """
+        source = self.api.image.find_image(
+            xen_guest_image.IMAGE, ignore_missing=False
+        )
+        of_kernel = {
+            key: source.properties[key]
+            for key in ('kernel_id', 'ramdisk_id', 'os_command_line')
+            if machine == 'xenpvh'
+        }
+        image = guest_image.upload_file(
+            self.api,
+            f'e2e-{machine}',
+            guest_image.make(self.cloud.supervisor).disk,
+            'raw',
+            'bare',
+            hw_machine_type=machine,
+            **of_kernel,
+        )
+        self.addCleanup(self.api.image.delete_image, image)
+        self.guests = guests.Guests(self.cloud, self.api, f'e2e-{machine}')
+        server = self.guests.create(machine, self.flavor(specs).id)
+        self.addCleanup(self.guests.delete, server, self.delete_seconds)
+        self.guests.wait_status(
+            server, ('ACTIVE', 'SHUTOFF', 'ERROR'), self.boot_seconds
+        )
+        (event,) = (
+            event
+            for event in self.guests.events(server)
+            if event['event'] == 'isolation_verify'
+        )
+        self.assertEqual('Success', event['result'], event)
+        return dict(json.loads(event['details']))
+
+    def test_pvh(self) -> None:
+        print(self.start('xenpvh', test_xen.ALL))
+
+    def test_hvm(self) -> None:
+        label = {'isolation:xsm_label': recipe.GUEST_TYPE}
+        print(
+            self.start('xenfv', {**label, 'isolation:qemu_hardening': 'pie'})
+        )
