@@ -54,21 +54,24 @@ class RoadTestCase(test_xen.XenTestCase):
     def setUp(self) -> None:
         super().setUp()
         cls = type(self)
+        if cls._flavor is None:
+            cls._flavor = self.guests.flavor(f'e2e-{cls.__name__}', self.specs)
+            cls.addClassCleanup(self.api.compute.delete_flavor, cls._flavor)
         if cls._shared is not None:
             self.server = self.api.compute.get_server(cls._shared.id)
             if self.server.status == 'ACTIVE':
                 return
             # The test before has failed.
             self.guests.delete(self.server, self.delete_seconds)
-        else:
-            cls._flavor = self.guests.flavor(f'e2e-{cls.__name__}', self.specs)
-            cls.addClassCleanup(self.api.compute.delete_flavor, cls._flavor)
-        self.server = self.guests.create(cls.__name__, cls._flavor.id)
+        self.wait_explained(cls._flavor, f'{_HOST}: accepted')
+        cls._shared = self.server = self.guests.create(
+            cls.__name__, cls._flavor.id
+        )
         cls.addClassCleanup(
             self.guests.delete, self.server, self.delete_seconds
         )
-        cls._shared = self.server
         self.server = self.wait('ACTIVE')
+        self.assertEqual('ACTIVE', self.server.status, self.server.fault)
         self.assertUp(1)
 
     def wait(self, *statuses: str) -> Any:
