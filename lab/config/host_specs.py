@@ -152,7 +152,11 @@ KNOWN = {
                 },
             },
             # Xen overcommits no memory.
-            settings={'DEFAULT': {'ram_allocation_ratio': 1}},
+            settings={
+                'DEFAULT': {'ram_allocation_ratio': 1},
+                # For guests with a device model.
+                'vnc': {'enabled': True},
+            },
         ),
     )
 }

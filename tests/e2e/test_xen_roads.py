@@ -117,9 +117,10 @@ class RoadTestCase(test_xen.XenTestCase):
         """What is done here starts the guest anew, verified each time."""
         before = self.verified(), self.guest.number, self.guest.starts
         yield
+        self.assertUp(before[2] + times)
+        self.server = self.wait('ACTIVE')
         self.assertEqual(before[0] + times, self.verified())
         self.assertNotEqual(before[1], self.guest.number)
-        self.assertUp(before[2] + times)
         self.assertRuns()
 
     def assertWatched(self) -> None:
@@ -175,6 +176,18 @@ class StartTest(RoadTestCase):
         with self.started():
             self.api.compute.reboot_server(self.server, 'HARD')
             self.server = self.wait('ACTIVE')
+
+    def test_reboot_by_the_guest(self) -> None:
+        with self.started():
+            self.guest.write('/bin/busybox reboot -f')
+
+    def test_power_off_by_the_guest(self) -> None:
+        self.guest.write('/bin/busybox poweroff -f')
+        self.wait('SHUTOFF')
+        self.assertNotIn(self.guest.name, self.ssh.check(['xl', 'list']))
+        self.api.compute.start_server(self.server)
+        self.server = self.wait('ACTIVE')
+        self.assertRuns()
 
     def test_suspend_and_resume(self) -> None:
         before, starts = self.verified(), self.guest.starts

@@ -14,7 +14,7 @@
 
 libvirt keeps the domain of such a guest (``on_reboot`` is ``preserve``), and
 nothing runs in it. libvirt reports the same event as for a guest that has
-powered itself off, whose domain it destroys: the kept domain is the difference.
+powered itself off, and destroys its domain: the kept domain is the difference.
 Nova would take both for a guest to stop. So the event of a kept domain does
 not reach it, and Nova's own hard reboot follows, which destroys the domain and
 starts a new one as on every other road.
