@@ -152,11 +152,7 @@ KNOWN = {
                 },
             },
             # Xen overcommits no memory.
-            settings={
-                'DEFAULT': {'ram_allocation_ratio': 1},
-                # For guests with a device model.
-                'vnc': {'enabled': True},
-            },
+            settings={'DEFAULT': {'ram_allocation_ratio': 1}},
         ),
     )
 }
