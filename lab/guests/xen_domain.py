@@ -19,7 +19,6 @@ import re
 
 from lab.machine import ssh as connections
 from lab.run import errors
-from lab.run import marks
 from lab.run import supervisor as supervisors
 from lab.xen import recipe
 
@@ -59,22 +58,17 @@ class Domain:
 
         :raises LabError: when there is no such domain
         """
-        return self.listed[-1]
+        return self._listed()[-1]
 
     @property
     def state(self) -> str:
         """Its state, as ``xl list`` shows it: ``-b----``, ``--p---``."""
-        return self.listed[4]
+        return self._listed()[4]
 
     @property
     def console(self) -> Path:
         """xenconsoled's log of it."""
         return recipe.CONSOLES / f'guest-{self.name}.log'
-
-    @property
-    def starts(self) -> int:
-        """How often guests of this name have started, by what they wrote."""
-        return self._log().count(marks.GUEST_UP)
 
     def backend(self, device: str = 'vbd/51712') -> int:
         """The number of the domain that serves a device: its first disk."""
@@ -84,11 +78,6 @@ class Domain:
                 f'/local/domain/{self.number}/device/{device}/backend-id',
             )
         )
-
-    def has(self, device: str) -> bool:
-        """Whether it has a device: ``vif/0``, ``vbd/51728``."""
-        path = f'/local/domain/{self.number}/device/{device}'
-        return self._ssh.run(['xenstore-exists', path]).returncode == 0
 
     def connected(self, device: str = 'vbd/51712') -> bool:
         """Whether a device is connected on the guest's side."""
@@ -103,49 +92,24 @@ class Domain:
         :raises LabError: when the guest does not say it
         """
         line = f'PEER {words[0]} {words[1]}: '
-        return self.run(f'peer {" ".join(words)}', line)
-
-    def run(self, command: str, answer: str) -> str:
-        """Have the guest run a command.
-
-        :param command: a line for its shell
-        :param answer: how a line begins that the command prints
-        :returns: the rest of that line
-        :raises LabError: when the guest does not print it
-        """
-        before = self._said(answer)
-        self.write(command)
+        before = self._said(line)
+        terminal = self._dom0(
+            'xenstore-read', f'/local/domain/{self.number}/console/tty'
+        )
+        self._dom0('sh', '-c', f'echo "peer {" ".join(words)}" >{terminal}')
         said = self._supervisor.wait(
-            f'"{answer}" of {self.name}',
-            lambda: self._said(answer)[len(before) :],
+            f'"{line}" of {self.name}',
+            lambda: self._said(line)[len(before) :],
             _SECONDS,
             every=0.5,
         )
         return said[0]
 
-    def write(self, command: str) -> None:
-        """Write a command on its console, and do not wait for it.
-
-        :param command: a line for its shell
-        """
-        terminal = self._dom0(
-            'xenstore-read', f'/local/domain/{self.number}/console/tty'
-        )
-        self._ssh.check(['tee', terminal], text=f'{command}\n')
-
     def _said(self, start: str) -> list[str]:
-        return re.findall(f'^{re.escape(start)}(.*?)\r?$', self._log(), re.M)
+        text = self._dom0('cat', str(self.console))
+        return re.findall(f'^{re.escape(start)}(.*?)\r?$', text, re.M)
 
-    def _log(self) -> str:
-        # It may not have been made yet.
-        return self._ssh.run(['cat', str(self.console)]).stdout
-
-    @property
-    def listed(self) -> Sequence[str]:
-        """What ``xl list`` shows of it: name, number, MiB, processors, ...
-
-        :raises LabError: when there is no such domain
-        """
+    def _listed(self) -> Sequence[str]:
         for line in self._dom0('xl', 'list', '-Z').splitlines():
             words = line.split()
             if words[0] == self.name:

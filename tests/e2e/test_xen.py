@@ -29,7 +29,7 @@ from tests.e2e import base
 
 _HOST = 'cpu-xen'
 _LABEL = f'system_u:system_r:{recipe.GUEST_TYPE}'
-ALL = {
+_ALL = {
     'isolation:hypervisor': 'xen',
     'isolation:xsm_label': recipe.GUEST_TYPE,
     'isolation:xsm_isolated': 'true',
@@ -93,7 +93,7 @@ class AcceptedTest(XenTestCase):
         super().setUp()
         cls = type(self)
         if cls.server is None:
-            flavor = self.guests.flavor('e2e-xen-all', ALL)
+            flavor = self.guests.flavor('e2e-xen-all', _ALL)
             cls.addClassCleanup(self.api.compute.delete_flavor, flavor)
             server = self.guests.create('e2e-xen-all', flavor.id)
             cls.addClassCleanup(
@@ -170,7 +170,7 @@ class NotEnforcingTest(XenTestCase):
     """A host that stops enforcing, with a guest that runs."""
 
     def test_refused_and_reported(self) -> None:
-        flavor = self.flavor(ALL)
+        flavor = self.flavor(_ALL)
         server = self.boot_flavor(flavor)
         self.assertActive(server, _HOST)
         for off, on, code in (
