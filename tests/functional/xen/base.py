@@ -16,6 +16,7 @@ import typing
 
 import fixtures as base_fixtures
 from nova.tests.functional.libvirt import base
+from nova.virt import event as virtevent
 
 from nova_isolation.virt.xen import driver as xen_driver
 from tests.functional import fixtures as functional_fixtures
@@ -117,3 +118,16 @@ class GuestTestCase(TestCase):
         super().setUp()
         self.machine = fixtures.Machine()
         self.start(self.machine)
+
+    def stopped(self, server: road.Server) -> None:
+        """libvirt tells Nova that a guest has stopped."""
+        self.driver('host1').emit_event(
+            virtevent.LifecycleEvent(
+                server['id'], virtevent.EVENT_LIFECYCLE_STOPPED
+            )
+        )
+
+    def reboot_itself(self, server: road.Server) -> None:
+        """A guest reboots itself."""
+        self.domain(server).reboot_itself()
+        self.stopped(server)

@@ -16,7 +16,6 @@ from unittest import mock
 
 from lxml import etree
 from nova.tests import fixtures as nova_fixtures
-from nova.tests.fixtures import libvirt as fakelibvirt
 
 from tests.functional import fixtures as functional_fixtures
 from tests.functional.xen import base
@@ -169,13 +168,14 @@ class _Roads:
         self.assertVerified(self.server)
 
     def test_guest_that_reboots_itself(self):
-        # The policy of now would give it another label.
-        self.machine.known.remove(fixtures.ISOLATED)
-        domain = self.domain(self.server)
+        number = self.domain(self.server).ID()
         self.machine.calls.clear()
-        domain.reboot_itself()
-        self.assertEqual(fakelibvirt.VIR_DOMAIN_SHUTOFF, domain._state)
-        self.assertStarts(0)
+        self.reboot_itself(self.server)
+        self._wait_for_instance_action_event(
+            self.server, 'reboot', 'compute_reboot_instance', 'success'
+        )
+        self.assertVerified(self.server)
+        self.assertNotEqual(number, self.domain(self.server).ID())
 
 
 class PvTest(_Roads, base.GuestTestCase):

@@ -27,7 +27,7 @@ class GuestTest(base.GuestTestCase):
             ('static', 'flask'), (label.get('type'), label.get('model'))
         )
         self.assertEqual(fixtures.ISOLATED, label.findtext('label'))
-        self.assertEqual('destroy', xml.findtext('on_reboot'))
+        self.assertEqual('preserve', xml.findtext('on_reboot'))
         self.assertEqual([], xml.findall('devices/controller[@type="usb"]'))
 
     def test_untagged(self):
@@ -69,6 +69,25 @@ class GuestTest(base.GuestTestCase):
         self.machine.flask = 'permissive'
         self.refused(self.tagged(), 'isolation.xsm.not_enforcing')
         self.assertNotIn(base.START_PAUSED, self.machine.calls)
+
+    def test_guest_that_reboots_itself_and_is_refused(self):
+        server = self.boot(self.tagged())
+        # The policy of now would give it another label.
+        self.machine.known.remove(fixtures.ISOLATED)
+        self.reboot_itself(server)
+        self._wait_for_state_change(server, 'ERROR')
+        self.assertNotIn(
+            base.RUNNING,
+            {one._state for one in self.connection('host1')._vms.values()},
+        )
+        self.assertEqual(1, self.machine.calls.count('resume'))
+
+    def test_guest_that_powers_itself_off(self):
+        server = self.boot(self.tagged())
+        self.domain(server).end()
+        self.stopped(server)
+        self._wait_for_state_change(server, 'SHUTOFF')
+        self.assertStarts(1)
 
 
 class HostTest(base.TestCase):
