@@ -115,15 +115,21 @@ def _of_flavor(instance: typing.Any, image_meta: typing.Any) -> Iterator[str]:
             f'a PCI device ({request.alias_name or "of a port"}; extra spec '
             'pci_passthrough:alias, or a port of SR-IOV)'
         )
-    # Not only instance.numa_topology: Nova's resource tracker claims none on a
-    # host that has told no cells, and drops the wish without a word.
-    if (
-        instance.numa_topology is not None
-        or hardware.numa_get_constraints(instance.flavor, image_meta)
-        is not None
-    ):
-        yield (
-            'a NUMA topology, pinned processors or huge pages (extra specs '
-            'hw:numa_*, hw:cpu_policy, hw:mem_page_size, or the image '
-            'properties of these names)'
-        )
+    try:
+        # Not only what the instance has: Nova's resource tracker claims
+        # nothing on a host that has told no cells, and drops the wish.
+        topology = instance.numa_topology
+        if topology is None:
+            topology = hardware.numa_get_constraints(
+                instance.flavor, image_meta
+            )
+    except exception.NovaException as error:
+        # The image contradicts the flavor.
+        yield str(error)
+    else:
+        if topology is not None:
+            yield (
+                'a NUMA topology, pinned processors or huge pages (extra '
+                'specs hw:numa_*, hw:cpu_policy, hw:mem_page_size, or the '
+                'image properties of these names)'
+            )

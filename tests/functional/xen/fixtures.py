@@ -144,13 +144,13 @@ class Domain(fixtures.Domain):
         for screen in devices.findall('graphics'):
             devices.remove(screen)
         devices.extend(given.findall('devices/graphics'))
-        names = {
-            nic['mac']: nic['target_dev']
-            for nic in self._def['devices']['nics']
-        }
-        for card in text.iterfind('devices/interface'):
-            name = names[card.find('mac').get('address')]
-            card.find('target').set('dev', name)
+        cards = {nic['mac']: nic for nic in self._def['devices']['nics']}
+        for card in devices.findall('interface'):
+            nic, target = (
+                cards[card.find('mac').get('address')],
+                card.find('target'),
+            )
+            target.set('dev', nic.get('target_dev', target.get('dev')))
         return etree.tostring(text, encoding='unicode')
 
     securityLabel = _unsupported('virDomainGetSecurityLabel')

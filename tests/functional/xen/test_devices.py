@@ -37,7 +37,7 @@ class _Devices:
             client.OpenStackApiException, self.console, kind, protocol
         )
         self.assertEqual(400, error.response.status_code)
-        self.assertIn(kind, error.response.text)
+        self.assertIn('console type', error.response.text)
 
     def test_config_drive(self):
         drive = self.xml.find('devices/disk[@device="cdrom"]')

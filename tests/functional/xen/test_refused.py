@@ -192,7 +192,6 @@ class WishTest(base.GuestTestCase):
         {'hw:mem_page_size': 'large'},
         {'hw:cpu_policy': 'dedicated'},
         {'hw:numa_nodes': '1'},
-        {'hw:mem_encryption': 'true'},
         {'quota:disk_total_iops_sec': '10'},
     )
 

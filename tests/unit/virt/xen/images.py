@@ -37,6 +37,9 @@ def instance(vm_mode=None, kernel_id='', extra_specs=None, topology=None):
         numa_topology=topology,
         pci_requests=None,
         flavor=objects.Flavor(
-            vcpus=1, memory_mb=64, extra_specs=extra_specs or {}
+            name='a-flavor',
+            vcpus=1,
+            memory_mb=64,
+            extra_specs=extra_specs or {},
         ),
     )

@@ -138,7 +138,7 @@ class UnsupportedTest(base.TestCase):
             {'hw:numa_nodes': '1'},
         ):
             self.refused('NUMA', images.instance(extra_specs=specs))
-        self.refused('NUMA', hw_mem_page_size='large')
+        self.refused('Page size large', hw_mem_page_size='large')
 
     def test_all_is_named_at_once(self):
         self.refused(
