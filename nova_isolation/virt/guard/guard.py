@@ -116,7 +116,7 @@ class Guard:
         Nova that other guests need.
 
         :param request: measure what this request asks for, and nothing else;
-            None: everything. Only where the facts are not reported.
+            None: everything
         """
         return measurement.measure(
             self._host,
@@ -124,6 +124,15 @@ class Guard:
             self._calls,
             None if request is None else verification.owners(request),
         )
+
+    def _measure_for(
+        self, request: guest_request.GuestRequest
+    ) -> measurement.Measurement:
+        """Measure the host, now, for a decision about one guest.
+
+        A statement about the guest names all facts of the host.
+        """
+        return self.measure(None if self.reporter.needs_subject else request)
 
     def offer(
         self, measured: measurement.Measurement, uuid: str | None = None
@@ -175,7 +184,7 @@ class Guard:
             meet a requirement
         """
         started = timeutils.utcnow()
-        fresh = self.measure()
+        fresh = self._measure_for(request)
         measured = self.offer(fresh, request.uuid)
         unmet = self.decide(request, measured)
         if not unmet:
@@ -510,7 +519,7 @@ class Guard:
         """
         started = timeutils.utcnow()
         guest = self.hypervisor.guest(handle)
-        measured = self.measure()
+        measured = self._measure_for(request)
         result = self._outcome(
             outcome.Stage.VERIFY,
             request,
