@@ -51,8 +51,9 @@ class Sink(abc.ABC):
 
     :cvar name: what the sink writes, for the log
     :cvar needs: what the sink uses
-    :cvar needs_subject: whether the sink needs the subject of an outcome,
-        which is read for it after each verification
+    :cvar needs_subject: whether the sink makes statements: it needs the
+        subject of an outcome, which is read for it after each verification,
+        and all facts of the host, whatever the guest asks for
     """
 
     name: typing.ClassVar[str]
