@@ -43,9 +43,10 @@ class KeptConnections(pool.QueuePool):
     """Connections to a file, as many as are asked for at once."""
 
     def __init__(self, creator: typing.Any, **options: typing.Any) -> None:
-        # 0: all of them are kept.
+        # 0: all of them are kept. A file is always there: no ping is needed.
         super().__init__(
-            creator, **options | {'pool_size': 0, 'use_lifo': True}
+            creator,
+            **options | {'pool_size': 0, 'use_lifo': True, 'pre_ping': False},
         )
 
 
