@@ -35,10 +35,11 @@ def log_path(name: str) -> str:
 
 
 def forget(name: str) -> None:
-    """Empty the file before a new guest is made.
+    """Empty the file before a new guest is made, and after its end.
 
     xenconsoled appends to it, and a guest of the same name may have been on
-    this host: its output would be shown as that of the new guest.
+    this host: its output would be shown as that of the new guest. Nobody else
+    would ever remove what a deleted guest has written.
 
     :param name: the name of the domain
     """
@@ -48,7 +49,33 @@ def forget(name: str) -> None:
 
 
 class XenConsole(libvirt_driver.LibvirtDriver):
-    """Shows a console."""
+    """Shows a console, and forgets that of a guest that is deleted."""
+
+    @signatures.override
+    def cleanup(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        destroy_disks: bool = True,
+        migrate_data: typing.Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        """See Nova's driver, which removes its own file with the disks."""
+        super().cleanup(
+            context,
+            instance,
+            network_info,
+            block_device_info=block_device_info,
+            destroy_disks=destroy_disks,
+            migrate_data=migrate_data,
+            destroy_vifs=destroy_vifs,
+            destroy_secrets=destroy_secrets,
+        )
+        if destroy_disks:
+            forget(instance.name)
 
     @signatures.override
     def get_console_output(

@@ -42,6 +42,7 @@ class ConsoleTest(base.TestCase):
         for name, answer in (
             ('_get_console_output_file', lambda _, i, path: f'of {path}'),
             ('get_console_output', lambda _, c, i: 'of Nova'),
+            ('cleanup', lambda _, c, i, n, **more: None),
         ):
             self.useFixture(
                 fixtures.MockPatchObject(
@@ -74,4 +75,11 @@ class ConsoleTest(base.TestCase):
         self.assertEqual([], self.emptied)
         self.log.write_text('of another guest')
         console.forget('instance-1')
+        self.assertEqual([(str(self.log), 'w', '')], self.emptied)
+
+    def test_that_of_a_deleted_guest_is_forgotten(self):
+        self.log.write_text('of this guest')
+        self.driver.cleanup(None, Instance, [], destroy_disks=False)
+        self.assertEqual([], self.emptied)
+        self.driver.cleanup(None, Instance, [])
         self.assertEqual([(str(self.log), 'w', '')], self.emptied)
