@@ -56,6 +56,7 @@ SANDBOX = {'isolation:qemu_sandbox': 'true'}
 #: Guests that may start.
 GOOD = {
     'of Xen, stopped when it reboots itself': xen(SANDBOX, 'destroy'),
+    'of Xen, kept when it reboots itself': xen(SANDBOX, 'preserve'),
     'of Xen, untagged': xen({}, 'restart'),
     'untagged': domain({'hw:cpu_policy': 'shared'}),
     'not of Nova': '<domain/>',
@@ -79,8 +80,8 @@ BAD = {
         xen(SANDBOX, None),
         'isolation.verify.self_reboot',
     ),
-    'of Xen, preserved': (
-        xen(SANDBOX, 'preserve'),
+    'of Xen, restarts under another name': (
+        xen(SANDBOX, 'rename-restart'),
         'isolation.verify.self_reboot',
     ),
     'no label': (domain(SVIRT), 'isolation.svirt.wrong_definition'),
