@@ -15,6 +15,7 @@
 import typing
 
 import fixtures as base_fixtures
+from nova.tests import fixtures as nova_fixtures
 from nova.tests.functional.libvirt import base
 from nova.virt import event as virtevent
 
@@ -50,6 +51,8 @@ class TestCase(road.TestCase):
             )
         )
         self.flags(hw_machine_type=[f'x86_64={self.kind}'], group='libvirt')
+        # The driver reads the folder as root.
+        self.useFixture(nova_fixtures.PrivsepFixture())
         self.flags(
             xen_console_log_dir=self.useFixture(base_fixtures.TempDir()).path,
             group='isolation',
