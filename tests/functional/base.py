@@ -14,6 +14,7 @@
 
 import inspect
 import os
+import threading
 import time
 import types
 import typing
@@ -184,9 +185,11 @@ class TestCase(base.ServersTestBase):
     ) -> dict[str, typing.Any]:
         """Create a server and wait for its state."""
         kwargs.setdefault('networks', 'none')
-        return self._create_server(
+        server: dict[str, typing.Any] = self._create_server(
             flavor_id=flavor, expected_state=expected, **kwargs
         )
+        self.wait_reports()
+        return server
 
     def refused(
         self, flavor: str, *codes: str, **kwargs: typing.Any
@@ -244,6 +247,7 @@ class TestCase(base.ServersTestBase):
         self, server: dict[str, typing.Any], name: str
     ) -> list[dict[str, typing.Any]]:
         """The instance action events of a name, the oldest first."""
+        self.wait_reports()
         return [
             event
             for action in self.api.get_instance_actions(server['id'])
@@ -254,6 +258,16 @@ class TestCase(base.ServersTestBase):
             )
             if event['event'] == name
         ]
+
+    def wait_reports(self) -> None:
+        """Wait until what was found of guests is reported.
+
+        Nova does not wait for it.
+        """
+        for thread in threading.enumerate():
+            if thread.name == 'isolation-report':
+                thread.join(60)
+                self.assertFalse(thread.is_alive())
 
     def assertEvent(
         self, event: dict[str, typing.Any], result: str, host: str
