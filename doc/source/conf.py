@@ -34,6 +34,7 @@ extensions = [
     'sphinx.ext.autodoc',
     'sphinx.ext.graphviz',
     'tested_examples',
+    'xen_support',
 ]
 
 project = 'nova-isolation'

@@ -12,30 +12,16 @@
 
 """The page of roads names for each road tests that exist, and all tests."""
 
-import ast
 import pathlib
 import re
 
 from oslotest import base
 
+from tests.unit import named_tests
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _PAGE = _ROOT / 'doc/source/reference/roads.rst'
 _NAME = re.compile(r'``((?:functional|e2e)\.[\w.]+)``')
-
-
-def _tests_in(path: pathlib.Path) -> set[str]:
-    """The tests of a module, which is not imported: the functional ones
-    bring Nova's harness with them.
-    """
-    module = '.'.join(path.relative_to(_ROOT / 'tests').with_suffix('').parts)
-    return {
-        f'{module}.{outer.name}.{inner.name}'
-        for outer in ast.parse(path.read_text()).body
-        if isinstance(outer, ast.ClassDef)
-        for inner in outer.body
-        if isinstance(inner, ast.FunctionDef)
-        and inner.name.startswith('test_')
-    }
 
 
 class RoadsTest(base.BaseTestCase):
@@ -45,18 +31,12 @@ class RoadsTest(base.BaseTestCase):
 
     def test_named_tests_exist(self) -> None:
         self.assertGreater(len(self.named), 25)
-        modules = {name.rsplit('.', 2)[0] for name in self.named}
-        found: set[str] = set()
-        for module in modules:
-            found |= _tests_in(
-                _ROOT / 'tests' / (module.replace('.', '/') + '.py')
-            )
-        self.assertEqual(set(), self.named - found)
+        self.assertEqual(set(), named_tests.missing(self.named))
 
     def test_tests_of_roads_are_named(self) -> None:
         found: set[str] = set()
         for path in (_ROOT / 'tests/functional').glob('test_road_*.py'):
-            found |= _tests_in(path)
+            found |= named_tests.tests_in(path)
         self.assertEqual(set(), found - self.named)
 
     def test_every_road_has_a_test(self) -> None:

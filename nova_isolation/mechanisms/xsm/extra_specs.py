@@ -60,7 +60,8 @@ ROWS = (
         compatible=_XEN,
         condition=(
             "the guest's disks and ports are served by dom0 which SELinux "
-            'confines (``dom0``), or by a driver domain with this label'
+            'confines (``dom0``); with a label: by a driver domain with this '
+            'label, which no host offers yet'
         ),
         example='dom0',
     ),

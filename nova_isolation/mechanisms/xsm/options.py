@@ -38,13 +38,12 @@ Services: nova-compute.
         default=[],
         item_type=types.String(max_length=96),
         help="""
-Labels of FLASK of the driver domains that may serve disks and ports of guests.
+Labels of FLASK of the driver domains of this Xen host.
 
-Each is a type or a whole label, as in ``labels``. A flavor can ask for one of
-them with ``isolation:xsm_backend`` while a domain with this label runs and
-the policy lets it and the guest talk. ``isolation:xsm_isolated`` does not
-isolate from these domains. Leave it empty where Nova makes the disks: dom0
-serves those, and a guest of such a flavor is refused at its start.
+Each is a type or a whole label, as in ``labels``. ``isolation:xsm_isolated``
+does not isolate from these domains. The disks and ports that Nova makes are
+served by dom0, so the host offers none of these labels for
+``isolation:xsm_backend``.
 
 Services: nova-compute.
 """,

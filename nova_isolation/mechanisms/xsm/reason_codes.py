@@ -98,10 +98,9 @@ DEVICE_MODEL = reasons.Reason(
 )
 NO_BACKEND = reasons.Reason(
     'isolation.xsm.no_backend',
-    'The host has no driver domain of this label that XSM lets serve guests '
-    "of the flavor's label.",
-    'Start the driver domain, name its label in [isolation_xsm] backends of '
-    'nova.conf, and load a policy in which the two may talk.',
+    "dom0 serves the disks and ports of Nova's guests; no host lets a driver "
+    'domain serve them.',
+    'Use isolation:xsm_backend=dom0 with isolation:xsm_dom0=selinux.',
 )
 BACKEND = reasons.Reason(
     'isolation.xsm.backend',

@@ -518,19 +518,44 @@ class Guard:
         :returns: an outcome, to be reported when the guest runs
         """
         started = timeutils.utcnow()
-        guest = self.hypervisor.guest(handle)
+        run = self._run(handle)
         measured = self._measure_for(request)
+        try:
+            guest = self.hypervisor.guest(handle)
+        except base.FAILURES as error:
+            found = verification.failed(request, error)
+        else:
+            found = self.verify(guest, request, measured)
+        # What follows is the resume. Whoever has ended the guest meanwhile
+        # and started it anew has made another one, which nobody verified.
+        if not found.unmet and (run is None or self._run(handle) != run):
+            found = verification.failed(
+                request,
+                RuntimeError(
+                    'the guest has ended or was started anew, or it cannot be '
+                    'known whether it was'
+                ),
+            )
         result = self._outcome(
-            outcome.Stage.VERIFY,
-            request,
-            measured,
-            started,
-            self.verify(guest, request, measured),
-            action,
+            outcome.Stage.VERIFY, request, measured, started, found, action
         )
         if result.result is outcome.Result.REFUSED:
             self._conclude(result)
         return result
+
+    def _run(self, handle: typing.Any) -> int | None:
+        """Which run of a guest there is; None: none, or it is unknown."""
+        try:
+            run = self.hypervisor.run(handle)
+        except base.FAILURES:
+            LOG.warning(
+                'Cannot ask which run of a guest there is; the guest is '
+                'refused unless this host is in audit mode',
+                exc_info=True,
+                instance_uuid=self.hypervisor.uuid(handle),
+            )
+            return None
+        return None if run is None else run.id
 
     def _outcome(
         self,

@@ -132,6 +132,25 @@ def verify(
     return Verification(unmet, proofs, tuple(failures))
 
 
+def failed(
+    request: guest_request.GuestRequest, error: BaseException
+) -> Verification:
+    """A verification that could not be made: nothing is proven.
+
+    :param request: what is asked for the guest
+    :param error: what went wrong
+    """
+    names = owners(request)
+    return Verification(
+        tuple(
+            item
+            for name in names
+            for item in all_unmet(request, name, reasons.VERIFY_FAILED, error)
+        ),
+        failures=tuple((name, error) for name in names),
+    )
+
+
 def _ask(
     name: str,
     guest: base.Guest,

@@ -12,6 +12,7 @@
 
 """Nova's libvirt driver with a guard, and what the guard is made of."""
 
+import abc
 from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
@@ -51,7 +52,9 @@ CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
-class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
+class GuardedDriver(
+    start_up.StartedDriver, flavor_metadata.DescribingDriver, abc.ABC
+):
     """Makes the guard of this host and everything that the guard needs.
 
     The guests that Nova's Host hands out are guarded from then on. What is
@@ -99,9 +102,9 @@ class GuardedDriver(start_up.StartedDriver, flavor_metadata.DescribingDriver):
     def _attestation(self) -> service.Attestation:
         return service.make(CONF, self._attestation_changed)
 
+    @abc.abstractmethod
     def _hypervisor(self) -> hypervisor.Hypervisor:
         """What the guard needs from the virtualization stack."""
-        raise NotImplementedError
 
     def _xen(self) -> base.Xen | None:
         """The hypervisor of this host where it is Xen."""

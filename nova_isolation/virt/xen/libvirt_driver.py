@@ -93,7 +93,8 @@ class XenLibvirtDriver(
         """See Nova's driver.
 
         :raises nova.exception.ComputeResourcesUnavailable: the rescue image
-            asks for what Xen does not have; the guest is not stopped for it
+            asks for what Xen does not have. Nova has powered the guest off
+            already; its own disk and definition are as they were
         """
         unsupported.check(instance, image_meta)
         super().rescue(

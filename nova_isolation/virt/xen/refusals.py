@@ -65,7 +65,7 @@ class RefusingDriver(libvirt_driver.LibvirtDriver):
         """
         raise exception.MigrationPreCheckError(
             reason='this guest runs on Xen, and is not migrated live from '
-            'there; migrate it cold'
+            'there; migrate the guest cold'
         )
 
     @signatures.override

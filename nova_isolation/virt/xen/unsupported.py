@@ -20,6 +20,7 @@ from collections.abc import Iterator
 import typing
 
 from nova import exception
+from nova.virt import hardware
 
 from nova_isolation.virt.xen import guest_kind
 from nova_isolation.virt.xen import nova_modules
@@ -57,6 +58,11 @@ EXTRA_SPECS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: How the extra specs begin of which libvirt's driver of Xen reads nothing: it
+#: writes no limits of a disk into libxl's configuration.
+DISK_LIMITS = 'quota:disk_'
+
+
 def check(instance: typing.Any, image_meta: typing.Any) -> None:
     """Refuse a guest that asks for what Xen does not have.
 
@@ -65,7 +71,10 @@ def check(instance: typing.Any, image_meta: typing.Any) -> None:
     :raises nova.exception.ComputeResourcesUnavailable: it does; Nova tries
         another host where it can
     """
-    found = [*_of_image(instance, image_meta), *_of_flavor(instance)]
+    found = [
+        *_of_image(instance, image_meta),
+        *_of_flavor(instance, image_meta),
+    ]
     if found:
         raise exception.ComputeResourcesUnavailable(
             reason='a guest of Xen cannot have ' + ', '.join(found)
@@ -94,12 +103,33 @@ def _of_image(instance: typing.Any, image_meta: typing.Any) -> Iterator[str]:
         yield f'an image of the format iso on the machine {kind.machine}'
 
 
-def _of_flavor(instance: typing.Any) -> Iterator[str]:
+def _of_flavor(instance: typing.Any, image_meta: typing.Any) -> Iterator[str]:
     for name, value in (instance.flavor.extra_specs or {}).items():
         if name in EXTRA_SPECS and (value.lower() not in EXTRA_SPECS[name]):
             yield f'{name}={value} (extra spec)'
-    if instance.numa_topology is not None:
+        elif name.startswith(DISK_LIMITS):
+            yield f'{name}={value} (extra spec; libxl limits no disk)'
+    requested = instance.pci_requests
+    for request in requested.requests if requested else ():
         yield (
-            'a NUMA topology, pinned processors or huge pages (extra specs '
-            'hw:numa_*, hw:cpu_policy, hw:mem_page_size)'
+            f'a PCI device ({request.alias_name or "of a port"}; extra spec '
+            'pci_passthrough:alias, or a port of SR-IOV)'
         )
+    try:
+        # Not only what the instance has: Nova's resource tracker claims
+        # nothing on a host that has told no cells, and drops the wish.
+        topology = instance.numa_topology
+        if topology is None:
+            topology = hardware.numa_get_constraints(
+                instance.flavor, image_meta
+            )
+    except exception.NovaException as error:
+        # The image contradicts the flavor.
+        yield str(error)
+    else:
+        if topology is not None:
+            yield (
+                'a NUMA topology, pinned processors or huge pages (extra '
+                'specs hw:numa_*, hw:cpu_policy, hw:mem_page_size, or the '
+                'image properties of these names)'
+            )

@@ -30,6 +30,9 @@ from tests.functional import fixtures
 PLAIN = 'system_u:system_r:domU_t'
 ISOLATED = 'system_u:system_r:isolated_domU_t'
 
+#: Among the calls of a machine: the hypervisor was asked about a guest.
+ASKED = 'the hypervisor'
+
 _DOM0 = answers.DOM0_UUID
 
 #: What libxl takes of VIR_DOMAIN_UNDEFINE_*.
@@ -136,9 +139,25 @@ class Domain(fixtures.Domain):
         for old in text.findall('os'):
             text.remove(old)
         text.extend(given.findall('os') + given.findall('on_reboot'))
+        # Nova's fake gives every guest a screen, and every card the same name.
+        devices = text.find('devices')
+        for screen in devices.findall('graphics'):
+            devices.remove(screen)
+        devices.extend(given.findall('devices/graphics'))
+        cards = {nic['mac']: nic for nic in self._def['devices']['nics']}
+        for card in devices.findall('interface'):
+            nic, target = (
+                cards[card.find('mac').get('address')],
+                card.find('target'),
+            )
+            target.set('dev', nic.get('target_dev', target.get('dev')))
         return etree.tostring(text, encoding='unicode')
 
     securityLabel = _unsupported('virDomainGetSecurityLabel')
+    vcpus = _unsupported('virDomainGetVcpus')
+    blockStats = _unsupported('virDomainBlockStats')
+    injectNMI = _unsupported('virDomainInjectNMI')
+    setUserPassword = _unsupported('virDomainSetUserPassword')
     blockCopy = _unsupported('virDomainBlockCopy')
     blockResize = _unsupported('virDomainBlockResize')
     snapshotCreateXML = _unsupported('virDomainSnapshotCreateXML')
@@ -190,19 +209,23 @@ class Connection(fixtures.Connection):
 
 
 class Xen(base.Xen):
-    """The hypervisors of all machines of a test, as one."""
+    """The hypervisor of one host. It answers whether libvirtd lives or not."""
 
-    def __init__(self, options: object) -> None:
-        """As nova_isolation.host.xen_host.XenHost."""
+    def __init__(self, machine: Machine) -> None:
+        """:param machine: what is true there"""
+        self._machine = machine
 
-    def _machine(self) -> Machine:
-        connections = fixtures.Connection.of_host.values()
-        return next(iter(connections)).machine  # type: ignore[return-value]
+    @classmethod
+    def below(cls, driver: typing.Any) -> 'Xen':
+        """The hypervisor below a driver, for the driver."""
+        return cls(driver._host.get_connection().machine)
 
     def ask(self, question: answers.Question) -> answers.Answer:
         """See the base class."""
-        machine = self._machine()
+        machine = self._machine
         machine.check('xen')
+        if question.uuid is not None:
+            machine.calls.append(ASKED)
         return answers.Answer(
             answers.Hypervisor(
                 '4.17',
@@ -233,11 +256,14 @@ class Xen(base.Xen):
             dying=False,
             hvm=False,
         )
+        lies = self._machine.lies
         for found in tuple(fixtures.Processes.current._domains.values()):
+            if found.machine is not self._machine:
+                continue
             yield answers.Domain(
-                found.ID(),
-                found.UUIDString(),
-                found.machine.lies.get('flask_label', found.flask_label),
+                lies.get(f'number of {found.ID()}', found.ID()),
+                lies.get(f'uuid of {found.ID()}', found.UUIDString()),
+                lies.get('flask_label', found.flask_label),
                 paused=found._state == fakelibvirt.VIR_DOMAIN_PAUSED,
                 dying=False,
                 hvm=False,

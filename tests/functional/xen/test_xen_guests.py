@@ -10,53 +10,24 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A guest of Xen on each of its roads."""
+"""A guest of Xen, tagged or not, and its host."""
 
 from lxml import etree
-from nova.tests.fixtures import libvirt as fakelibvirt
-from nova.virt import event as virtevent
 
 from tests.functional.xen import base
 from tests.functional.xen import fixtures
 
-RUNNING = fakelibvirt.VIR_DOMAIN_RUNNING
-#: START_PAUSED, and how often a guest was started.
-PAUSED = fixtures.fixtures.PAUSED
 
-
-class GuestTest(base.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.machine = fixtures.Machine()
-        self.start(self.machine)
-
-    def assertVerified(self, server, starts=1):
-        """It runs, with its label, and each of its starts was paused."""
-        domain = self.domain(server)
-        self.assertEqual(RUNNING, domain._state)
-        self.assertEqual(fixtures.ISOLATED, domain.flask_label)
-        self.assertEqual({PAUSED}, set(domain.started))
-        self.assertEqual(
-            starts, self.machine.calls.count('createWithFlags(1)')
-        )
-        self.assertNotIn('createWithFlags(0)', self.machine.calls)
-
-    def act(self, server, **action):
-        self.api.post_server_action(server['id'], action)
-
-    def test_create(self):
+class GuestTest(base.GuestTestCase):
+    def test_definition(self):
         server = self.boot(self.tagged())
-        self.assertVerified(server)
         xml = etree.fromstring(self.domain(server).defined)
-        self.assertEqual('xen', xml.get('type'))
         (label,) = xml.findall('seclabel')
         self.assertEqual(
             ('static', 'flask'), (label.get('type'), label.get('model'))
         )
         self.assertEqual(fixtures.ISOLATED, label.findtext('label'))
         self.assertEqual('preserve', xml.findtext('on_reboot'))
-        self.assertEqual('xenpv', xml.find('os/type').get('machine'))
-        self.assertEqual('xvda', xml.find('devices/disk/target').get('dev'))
         self.assertEqual([], xml.findall('devices/controller[@type="usb"]'))
 
     def test_untagged(self):
@@ -67,7 +38,7 @@ class GuestTest(base.TestCase):
         self.assertIsNone(xml.find('on_reboot'))
         self.assertIsNone(xml.find('seclabel'))
         domain.reboot_itself()
-        self.assertEqual(RUNNING, domain._state)
+        self.assertEqual(base.RUNNING, domain._state)
 
     def test_label_that_the_guest_did_not_get(self):
         # The policy has changed after the decision; libxl says nothing.
@@ -80,60 +51,24 @@ class GuestTest(base.TestCase):
 
     def test_label_that_the_policy_does_not_have(self):
         server = self.boot(self.flavor(xsm_label='lost_t'), 'ERROR')
-        self.assertNotIn('createWithFlags(1)', self.machine.calls)
+        self.assertNotIn(base.START_PAUSED, self.machine.calls)
         self.assertNothingLeft(server, 'host1')
+
+    def test_hypervisor_does_not_answer(self):
+        server = self.boot(self.tagged())
+        self.act(server, 'os-stop')
+        self.machine.broken['xen'] = OSError('no answer in 10 s')
+        server = self.act(server, 'os-start')
+        self.assertEqual('SHUTOFF', server['status'])
+        self.assertRefused(
+            server, 'isolation_decide', 'host1', 'isolation.xsm.unknown'
+        )
+        self.assertStarts(0)
 
     def test_permissive(self):
         self.machine.flask = 'permissive'
         self.refused(self.tagged(), 'isolation.xsm.not_enforcing')
-        self.assertNotIn('createWithFlags(1)', self.machine.calls)
-
-    def test_stop_and_start(self):
-        server = self._stop_server(self.boot(self.tagged()))
-        self.assertVerified(self._start_server(server), 2)
-
-    def test_suspend_and_resume(self):
-        server = self.boot(self.tagged())
-        self._suspend_server(server)
-        self._resume_server(server)
-        self.assertVerified(server, 2)
-
-    def test_delete_of_a_suspended_one(self):
-        server = self.boot(self.tagged())
-        self._suspend_server(server)
-        self._delete_server(server)
-        self.assertEqual({}, self.connection('host1')._vms)
-
-    def test_rescue_and_unrescue(self):
-        server = self.boot(self.tagged())
-        self.act(server, rescue={})
-        server = self._wait_for_state_change(server, 'RESCUE')
-        self.assertVerified(server, 2)
-
-    def test_rebuild(self):
-        server = self._rebuild_server(
-            self.boot(self.tagged()), '155d900f-4e14-4e4c-a73d-069cbf4541e6'
-        )
-        self.assertVerified(server, 2)
-
-    def reboot_itself(self, server):
-        """The guest does so, and libvirt tells Nova that it has stopped."""
-        self.domain(server).reboot_itself()
-        self.driver('host1').emit_event(
-            virtevent.LifecycleEvent(
-                server['id'], virtevent.EVENT_LIFECYCLE_STOPPED
-            )
-        )
-
-    def test_guest_that_reboots_itself(self):
-        server = self.boot(self.tagged())
-        number = self.domain(server).ID()
-        self.reboot_itself(server)
-        self._wait_for_instance_action_event(
-            server, 'reboot', 'compute_reboot_instance', 'success'
-        )
-        self.assertVerified(server, 2)
-        self.assertNotEqual(number, self.domain(server).ID())
+        self.assertNotIn(base.START_PAUSED, self.machine.calls)
 
     def test_guest_that_reboots_itself_and_is_refused(self):
         server = self.boot(self.tagged())
@@ -142,7 +77,7 @@ class GuestTest(base.TestCase):
         self.reboot_itself(server)
         self._wait_for_state_change(server, 'ERROR')
         self.assertNotIn(
-            RUNNING,
+            base.RUNNING,
             {one._state for one in self.connection('host1')._vms.values()},
         )
         self.assertEqual(1, self.machine.calls.count('resume'))
@@ -150,27 +85,9 @@ class GuestTest(base.TestCase):
     def test_guest_that_powers_itself_off(self):
         server = self.boot(self.tagged())
         self.domain(server).end()
-        self.driver('host1').emit_event(
-            virtevent.LifecycleEvent(
-                server['id'], virtevent.EVENT_LIFECYCLE_STOPPED
-            )
-        )
+        self.stopped(server)
         self._wait_for_state_change(server, 'SHUTOFF')
-        self.assertEqual(1, self.machine.calls.count('createWithFlags(1)'))
-
-    def test_live_migration_is_refused(self):
-        server = self.boot(self.tagged())
-        self.machines['host2'] = fixtures.Machine()
-        self.start_compute('host2')
-        self.act(
-            server,
-            **{'os-migrateLive': {'host': None, 'block_migration': 'auto'}},
-        )
-        self._wait_for_migration_status(server, ['error'])
-        server = self._wait_for_state_change(server, 'ACTIVE')
-        self.assertVerified(server)
-        self.assertTrue(self.logged('no guest is migrated live to it'))
-        self.assertEqual([], self.connection('host2').defined)
+        self.assertStarts(1)
 
 
 class HostTest(base.TestCase):

@@ -232,26 +232,6 @@ class XsmContractTest(contract.Contract, base.TestCase):
             ],
         ),
         contract.Case(
-            {BACKEND: 'drvdom_t', LABEL: 'isolated_domU_t'},
-            [GOOD],
-            [
-                ('xsm.no_backend', host(xen(), backends=[])),
-                (
-                    'xsm.no_backend',
-                    host(xen(domains=public_fakes.FakeXen().domains)),
-                ),
-                ('xsm.no_backend', host(xen(talking=set()))),
-            ],
-            [guest(9)],
-            [
-                ('xsm.backend', guest(2)),
-                ('xsm.backend', guest(8)),
-                ('xsm.backend', guest(10)),
-                ('xsm.backend', guest(11)),
-                ('xsm.backend', guest(13)),
-            ],
-        ),
-        contract.Case(
             {DOM0: 'selinux'}, [GOOD], DOM0_BAD, [guest(2), guest(7)], []
         ),
     )
@@ -384,6 +364,29 @@ class XsmContractTest(contract.Contract, base.TestCase):
         self.assertEqual(
             ['proven', 'xsm.backend'], self.codes(specs, guest(9), silent)
         )
+
+    def test_driver_domain_is_never_offered(self):
+        # One runs, and the policy lets it serve the guest.
+        facts = self.measure(GOOD)
+        self.assertIn('drvdom_t>isolated_domU_t', facts.served)
+        specs = {BACKEND: 'drvdom_t', LABEL: 'isolated_domU_t'}
+        case = contract.Case(specs, [], [], [], [])
+        self.assertCodes(['xsm.no_backend'], self.judge(case, facts))
+        for other in (
+            host(xen(), backends=[]),
+            host(xen(domains=public_fakes.FakeXen().domains)),
+            host(xen(talking=set())),
+        ):
+            self.assertEqual((), self.measure(other).served)
+
+    def test_driver_domain_is_verified(self):
+        """Of a domain that Nova has not made."""
+        specs = {BACKEND: 'drvdom_t'}
+        self.assertEqual(['proven'], self.codes(specs, guest(9), xen()))
+        for number in (2, 8, 10, 11, 13):
+            self.assertEqual(
+                ['xsm.backend'], self.codes(specs, guest(number), xen())
+            )
 
     def test_labels_for_no_guest(self):
         for label in (

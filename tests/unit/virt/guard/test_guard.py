@@ -513,7 +513,10 @@ class LaunchTest(TestCase):
         with mock.patch.object(
             self.hypervisor, 'guest', side_effect=RuntimeError('a defect')
         ):
-            self.assertRaises(RuntimeError, self.launch)
+            error = self.assertRaises(exception.GuestRefused, self.launch)
+        (unmet,) = error.unmet
+        self.assertEqual('isolation.verify.failed', unmet.code)
+        self.assertIn('a defect', unmet.found)
         self.assertEqual('off', self.handle.state)
 
     def test_cannot_be_resumed(self):
@@ -575,6 +578,7 @@ class LaunchTest(TestCase):
 
 class ResumeTest(TestCase):
     def test_resumed(self):
+        self.handle.state = 'paused'
         self.resume()
         self.assertEqual(['verify', 'resume'], self.hypervisor.calls)
         self.assertEqual([('verify', 'accepted')], self.sink.results)
@@ -586,6 +590,57 @@ class ResumeTest(TestCase):
         self.assertEqual('paused', self.handle.state)
         self.assertEqual(['verify'], self.hypervisor.calls)
         self.assertEqual('', self.sink.outcomes[0].action)
+
+
+class RunTest(TestCase):
+    """What is resumed is the run of the guest that was verified."""
+
+    def replaced(self, state='paused'):
+        """Somebody ends the guest while it is verified, and starts it."""
+        verify = self.guard.verify
+
+        def slow(*args):
+            found = verify(*args)
+            self.handle.runs += 1
+            self.handle.state = state
+            return found
+
+        self.guard.verify = slow
+
+    def assertUnproven(self, done):
+        error = self.assertRaises(exception.GuestRefused, done)
+        self.assertEqual(
+            {'isolation.verify.failed'}, {one.code for one in error.unmet}
+        )
+        self.assertNotIn('resume', self.hypervisor.calls)
+
+    def test_started_anew_while_it_is_verified(self):
+        self.replaced()
+        self.assertUnproven(self.launch)
+        self.assertEqual('off', self.handle.state)
+
+    def test_ended_while_it_is_verified(self):
+        self.replaced('off')
+        self.assertUnproven(self.launch)
+
+    def test_paused_one_was_started_anew(self):
+        self.handle.state = 'paused'
+        self.replaced()
+        self.assertUnproven(self.resume)
+        self.assertEqual('paused', self.handle.state)
+
+    def test_hypervisor_does_not_tell(self):
+        with mock.patch.object(
+            self.hypervisor, 'run', side_effect=OSError('away')
+        ):
+            self.assertUnproven(self.launch)
+        self.assertEqual('off', self.handle.state)
+
+    def test_audit_refuses_nothing(self):
+        self.make(mode='audit')
+        self.replaced()
+        self.launch()
+        self.assertEqual([('verify', 'recorded')], self.sink.results)
 
 
 class MissingFaultTest(TestCase):

@@ -35,5 +35,11 @@ def instance(vm_mode=None, kernel_id='', extra_specs=None, topology=None):
         vm_mode=vm_mode,
         kernel_id=kernel_id,
         numa_topology=topology,
-        flavor=objects.Flavor(extra_specs=extra_specs or {}),
+        pci_requests=None,
+        flavor=objects.Flavor(
+            name='a-flavor',
+            vcpus=1,
+            memory_mb=64,
+            extra_specs=extra_specs or {},
+        ),
     )

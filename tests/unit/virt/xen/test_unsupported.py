@@ -106,11 +106,39 @@ class UnsupportedTest(base.TestCase):
             hw_input_bus='usb',
         )
 
+    def test_limits_of_a_disk(self):
+        specs = {'quota:disk_total_iops_sec': '10', 'quota:cpu_shares': '4'}
+        self.refused(
+            'quota:disk_total_iops_sec=10', images.instance(extra_specs=specs)
+        )
+        del specs['quota:disk_total_iops_sec']
+        self.accepted(images.instance(extra_specs=specs))
+
+    def test_pci_device(self):
+        instance = images.instance()
+        instance.pci_requests = objects.InstancePCIRequests(
+            instance_uuid=instance.uuid, requests=[]
+        )
+        self.accepted(instance)
+        for alias, word in (('gpu', 'gpu'), (None, 'of a port')):
+            instance.pci_requests.requests = [
+                objects.InstancePCIRequest(count=1, alias_name=alias)
+            ]
+            self.refused(f'a PCI device ({word};', instance)
+
     def test_topology(self):
         self.refused(
             'NUMA',
             images.instance(topology=objects.InstanceNUMATopology(cells=[])),
         )
+        # Claimed on a host without cells, the instance has no topology.
+        for specs in (
+            {'hw:mem_page_size': 'large'},
+            {'hw:cpu_policy': 'dedicated'},
+            {'hw:numa_nodes': '1'},
+        ):
+            self.refused('NUMA', images.instance(extra_specs=specs))
+        self.refused('Page size large', hw_mem_page_size='large')
 
     def test_all_is_named_at_once(self):
         self.refused(

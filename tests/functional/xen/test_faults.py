@@ -1,0 +1,188 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What fails on a Xen host at the worst moment: nothing unverified runs."""
+
+import contextlib
+from unittest import mock
+
+import fixtures as base_fixtures
+from nova import exception
+from nova.tests.fixtures import libvirt as fakelibvirt
+
+from tests.functional import road
+from tests.functional.xen import base
+from tests.functional.xen import fixtures
+
+FAILED = 'isolation.verify.failed'
+
+
+class FaultTestCase(base.GuestTestCase):
+    """One guest runs. Whatever happens to the next one, it runs on."""
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(
+            base_fixtures.MonkeyPatch(
+                'nova_isolation.virt.guard.deferred_power_off._INTERVAL', 0.02
+            )
+        )
+        self.first = self.boot(self.tagged())
+        self.machine.calls.clear()
+        self.addCleanup(self.assertFirstRuns)
+
+    def assertFirstRuns(self):
+        domain = self.domain(self.first)
+        self.assertEqual(base.RUNNING, domain._state)
+        self.assertEqual([base.fixtures.fixtures.PAUSED], domain.started)
+
+    def assertGone(self, server):
+        """It was never resumed, and its domain is destroyed."""
+        self.assertNotIn('resume', self.machine.calls)
+        self._wait_for_assert(
+            lambda: self.assertNotIn(
+                self.state(server, 'host1'), (base.RUNNING, road.PAUSED)
+            ),
+            max_retries=200,
+        )
+        self.assertIn('destroy', self.machine.calls)
+
+
+class HypervisorTest(FaultTestCase):
+    """What Xen says when the guest is verified."""
+
+    def breaks_at_start(self, change):
+        """Something becomes true when the next guest has been started."""
+        self.machine.on_start = lambda domain: change(domain)
+
+    def assertRefusedFor(self, *codes):
+        server = self.refused(self.tagged(), *codes)
+        self.assertGone(server)
+        self.machine.lies.clear()
+        self.machine.broken.clear()
+
+    def test_silent(self):
+        self.breaks_at_start(
+            lambda domain: self.machine.broken.update(
+                xen=OSError('no answer in 10 s')
+            )
+        )
+        self.assertRefusedFor('isolation.xsm.unknown')
+
+    def test_silent_after_the_measurement(self):
+        ask = fixtures.Xen.ask
+
+        def silent(xen, question):
+            if question.uuid is not None:
+                raise TimeoutError('no answer in 10 s')
+            return ask(xen, question)
+
+        with mock.patch.object(fixtures.Xen, 'ask', silent):
+            self.assertRefusedFor(FAILED)
+
+    def test_garbled(self):
+        # As nova_isolation.probes.xen.process reads it.
+        ask = fixtures.Xen.ask
+
+        def garbled(xen, question):
+            if question.uuid is not None:
+                raise ValueError('Xen: not JSON')
+            return ask(xen, question)
+
+        with mock.patch.object(fixtures.Xen, 'ask', garbled):
+            self.assertRefusedFor(FAILED)
+
+    def test_label_is_garbled(self):
+        self.breaks_at_start(
+            lambda domain: self.machine.lies.update(flask_label='\0\ufffd')
+        )
+        self.assertRefusedFor('isolation.xsm.wrong_label')
+
+    def test_xenstore_is_gone(self):
+        # The number of the domain is known, and none of its devices.
+        server = self.refused(
+            self.tagged(xsm_device_model='none'),
+            'isolation.xsm.device_model',
+        )
+        self.assertGone(server)
+
+    def test_number_of_another_domain(self):
+        self.breaks_at_start(
+            lambda domain: self.machine.lies.update(
+                {f'uuid of {domain.ID()}': self.first['id'][::-1]}
+            )
+        )
+        self.assertRefusedFor(FAILED)
+
+    def test_domain_of_another_number(self):
+        self.breaks_at_start(
+            lambda domain: self.machine.lies.update(
+                {f'number of {domain.ID()}': 32000}
+            )
+        )
+        self.assertRefusedFor(FAILED)
+
+    def test_started_anew_after_it_was_verified(self):
+        """The same UUID has another number when it is to be resumed."""
+        verify = self.guard('host1').verify
+
+        def verify_and_restart(guest, *args):
+            found = verify(guest, *args)
+            domain = self.connection('host1').lookupByUUIDString(guest.uuid)
+            xml = domain.xml
+            self.connection('host1')._mark_running(domain)
+            base.fixtures.fixtures.Processes.current.end(domain)
+            domain.begin(xml, paused=True)
+            return found
+
+        with mock.patch.object(
+            self.guard('host1'), 'verify', verify_and_restart
+        ):
+            self.assertRefusedFor(FAILED)
+
+
+class LibvirtdTest(FaultTestCase):
+    """libvirtd dies between create and resume."""
+
+    def test_dies(self):
+        away = contextlib.ExitStack()
+        self.addCleanup(away.close)
+
+        def broken(*args, **kwargs):
+            raise fakelibvirt.make_libvirtError(
+                fakelibvirt.libvirtError,
+                'End of file while reading data: Input/output error',
+                error_code=fakelibvirt.VIR_ERR_SYSTEM_ERROR,
+                error_domain=fakelibvirt.VIR_FROM_RPC,
+            )
+
+        def die(domain):
+            for name in ('info', 'isActive', 'destroy', 'undefine', 'resume'):
+                away.enter_context(
+                    mock.patch.object(fixtures.Domain, name, broken)
+                )
+            away.enter_context(
+                mock.patch.object(
+                    self.driver('host1')._host,
+                    'get_connection',
+                    side_effect=exception.HypervisorUnavailable,
+                )
+            )
+
+        self.machine.on_start = die
+        server = self.boot(self.tagged(), 'ERROR')
+        self.assertNotIn('resume', self.machine.calls)
+        self.assertEqual(
+            2, len(base.fixtures.fixtures.Processes.current._domains)
+        )
+        away.close()
+        self.assertGone(server)

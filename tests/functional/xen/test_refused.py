@@ -1,0 +1,248 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a guest of Xen cannot do is refused before anything is touched."""
+
+from unittest import mock
+
+from nova.tests.functional.api import client
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_isolation.virt.xen import refusals
+from tests.functional.xen import base
+from tests.functional.xen import fixtures
+
+
+class LiveMigrationTest(base.GuestTestCase):
+    def setUp(self):
+        super().setUp()
+        for host in ('host2', 'host3'):
+            self.machines[host] = fixtures.Machine()
+            self.start_compute(host)
+
+    def migrate(self, flavor):
+        server = self.boot(flavor, host='host1')
+        server = self.act(
+            server,
+            'os-migrateLive',
+            {'host': None, 'block_migration': 'auto'},
+        )
+        self._wait_for_migration_status(server, ['error'])
+        self.assertUntouched(server)
+        self.assertHost('host1', server)
+        for host in ('host2', 'host3'):
+            self.assertEqual([], self.connection(host).defined)
+
+    def test_to_xen(self):
+        for flavor in (self.tagged(), self.flavor()):
+            self.migrate(flavor)
+        self.assertTrue(
+            self.logged(
+                'this host runs Xen, and no guest is migrated live to it; '
+                'migrate the guest cold'
+            )
+        )
+
+    def test_from_xen(self):
+        # Another driver is there, which would take the guest.
+        there = mock.patch.object(
+            refusals.RefusingDriver,
+            'check_can_live_migrate_destination',
+            libvirt_driver.LibvirtDriver.check_can_live_migrate_destination,
+        )
+        with there:
+            self.migrate(self.tagged())
+        self.assertTrue(
+            self.logged(
+                'this guest runs on Xen, and is not migrated live from '
+                'there; migrate the guest cold'
+            )
+        )
+
+
+class VolumeTest(base.GuestTestCase):
+    def setUp(self):
+        super().setUp()
+        self.server = self.boot(self.tagged())
+        self.volume = self.cinder.SWAP_OLD_VOL
+        self._attach_volume(self.server, self.volume)
+        self.machine.calls.clear()
+
+    def assertRefusedFor(self, reason):
+        self._wait_for_assert(
+            lambda: self.assertTrue(self.logged(reason)), max_retries=200
+        )
+        self.assertUntouched(self.server)
+
+    def test_swap(self):
+        self.api.put_server_volume(
+            self.server['id'], self.volume, self.cinder.SWAP_NEW_VOL
+        )
+        self.assertRefusedFor('Xen does not swap the volume of a guest')
+
+    def test_extend(self):
+        self.api.create_server_external_events(
+            [
+                {
+                    'name': 'volume-extended',
+                    'server_uuid': self.server['id'],
+                    'tag': self.volume,
+                }
+            ]
+        )
+        self.assertRefusedFor('Volume size extension is not supported')
+
+    def test_snapshot(self):
+        # Cinder asks for it, for volumes of some drivers.
+        self.api.api_post(
+            '/os-assisted-volume-snapshots',
+            {
+                'snapshot': {
+                    'volume_id': self.volume,
+                    'create_info': {
+                        'snapshot_id': 's',
+                        'type': 'qcow2',
+                        'new_file': 'n',
+                    },
+                }
+            },
+        )
+        self.assertRefusedFor('Xen makes no snapshot of a volume of a guest')
+
+
+class ActionTest(base.GuestTestCase):
+    """What Nova itself refuses where QEMU does not run the guest."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.boot(self.tagged())
+        self.machine.calls.clear()
+
+    def assertRefusedByNova(self, text, **action):
+        error = self.assertRaises(
+            client.OpenStackApiException,
+            self.api.post_server_action,
+            self.server['id'],
+            action,
+        )
+        self.assertIn(error.response.status_code, (400, 409, 501))
+        self.assertIn(text, error.response.text)
+        self.assertUntouched(self.server)
+
+    def test_password(self):
+        self.assertRefusedByNova('password', changePassword={'adminPass': 'x'})
+
+    def test_crash_dump(self):
+        self.api.post_server_action(
+            self.server['id'], {'trigger_crash_dump': None}
+        )
+        self._wait_for_assert(
+            lambda: self.assertEqual(
+                ['Triggering crash dump is not supported'],
+                self.faults(self.server),
+            ),
+            max_retries=200,
+        )
+        self.assertUntouched(self.server)
+
+    def test_quiesce(self):
+        driver = self.driver('host1')
+        (instance,) = driver._host.list_guests()
+        error = self.assertRaises(
+            libvirt_driver.exception.InstanceQuiesceNotSupported,
+            driver.quiesce,
+            self.context,
+            mock.Mock(id=instance.uuid),
+            None,
+        )
+        self.assertIn('Quiescing is not supported', str(error))
+        self.assertUntouched(self.server)
+
+
+class WishTest(base.GuestTestCase):
+    """An image or a flavor asks for what no Xen guest gets."""
+
+    #: Those of which placement knows nothing: the host says so.
+    BY_HOST = (
+        {'hw_firmware_type': 'uefi'},
+        {'hw_machine_type': 'q35'},
+        {'hw_sound_model': 'ich9'},
+        {'hw_watchdog_action': 'reset'},
+    )
+    #: Those for which the host does not have the trait.
+    BY_PLACEMENT = (
+        {'hw_disk_bus': 'virtio'},
+        {'hw_vif_model': 'virtio'},
+        {'hw_scsi_model': 'virtio-scsi', 'hw_disk_bus': 'scsi'},
+        {'hw_tpm_version': '2.0', 'hw_tpm_model': 'tpm-crb'},
+        {'os_secure_boot': 'required'},
+    )
+    EXTRA_SPECS = (
+        {'hw:tpm_version': '2.0'},
+        {'hw:watchdog_action': 'reset'},
+        {'hw:mem_page_size': 'large'},
+        {'hw:cpu_policy': 'dedicated'},
+        {'hw:numa_nodes': '1'},
+        {'quota:disk_total_iops_sec': '10'},
+    )
+
+    def assertNotMade(self, server, wish):
+        self.assertEqual('ERROR', server['status'], wish)
+        self.assertEqual([], self.connection('host1').defined, wish)
+        self.assertNothingLeft(server, 'host1')
+        self.api.delete_server(server['id'])
+
+    def image(self, properties):
+        return self.glance.create(
+            None,
+            {
+                'name': 'an image',
+                'status': 'active',
+                'container_format': 'bare',
+                'disk_format': 'raw',
+                'properties': properties,
+            },
+        )['id']
+
+    def test_image(self):
+        flavor = self.flavor()
+        for properties in (*self.BY_HOST, *self.BY_PLACEMENT):
+            server = self.boot(
+                flavor, 'ERROR', image_uuid=self.image(properties)
+            )
+            self.assertNotMade(server, properties)
+        for properties in self.BY_HOST:
+            (item,) = properties.items()
+            said = self.logged('{}={} (image property'.format(*item))
+            said += self.logged('Xen has no machine {1}'.format(*item))
+            self.assertTrue(said, properties)
+
+    def test_flavor(self):
+        for specs in self.EXTRA_SPECS:
+            with mock.patch.object(
+                self.api_fixture.admin_api, 'microversion', '2.85'
+            ):
+                flavor = self._create_flavor(
+                    memory_mb=64, vcpu=1, disk=1, ephemeral=0, extra_spec=specs
+                )
+            self.assertNotMade(self.boot(flavor, 'ERROR'), specs)
+
+    def test_rescue_image(self):
+        server = self.boot(self.tagged())
+        image = self.image({'hw_firmware_type': 'uefi'})
+        server = self.act(server, 'rescue', {'rescue_image_ref': image})
+        self.assertTrue(self.logged('hw_firmware_type=uefi (image property)'))
+        # Nova has powered it off before it asks the driver.
+        self.assertEqual('ERROR', server['status'])
+        self.assertStarts(0)
+        self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertVerified(server)
