@@ -81,6 +81,8 @@ class TestCase(base.ServersTestBase):
             )
         )
         self.context = nova_context.get_admin_context()
+        # Before the conductor and the database end.
+        self.addCleanup(self.wait_reports)
 
     def _wait_for_state_change(
         self,
