@@ -146,7 +146,7 @@ class UnsupportedTest(base.TestCase):
 
     def test_all_is_named_at_once(self):
         self.refused(
-            'hw_sound_model=ich9 (image property), hw_tpm_version=2.0',
-            hw_sound_model='ich9',
+            'hw_scsi_model=lsilogic (image property), hw_tpm_version=2.0',
+            hw_scsi_model='lsilogic',
             hw_tpm_version='2.0',
         )
