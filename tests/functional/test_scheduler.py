@@ -12,6 +12,7 @@
 
 """Which hosts the scheduler keeps."""
 
+from importlib import metadata
 import time
 from unittest import mock
 
@@ -22,6 +23,8 @@ from nova_isolation.model import facts
 from nova_isolation.scheduler import filter as isolation_filter
 from tests.functional import base
 from tests.functional import fixtures
+
+_RELEASE = int(metadata.version('nova').split('.', 1)[0])
 
 
 class FactsTest(base.TestCase):
@@ -175,20 +178,35 @@ class ImageTest(base.TestCase):
             )
             self.assertIn(code, server['fault']['message'])
             self.assertIn('hw_input_bus=usb', server['fault']['message'])
-        # The flavor can say it in the place of the image.
-        flavor = self.flavor(qemu_absent='all')
-        self.api_fixture.admin_api.post_extra_spec(
-            flavor, {'extra_specs': {'hw:sound_model': 'ac97'}}
-        )
-        server = self.boot(flavor, 'ERROR')
-        self.assertIn(code, server['fault']['message'])
-        self.assertIn('hw_sound_model=ac97', server['fault']['message'])
         self.assertEqual([], self.connection('host1').defined)
         for word in ('sound', 'usb-uhci,usb-ohci,usb-ehci'):
             self.assertHost(
                 'host1',
                 self.boot(self.flavor(qemu_absent=word), image_uuid=image),
             )
+
+    def test_device_that_the_flavor_asks_for(self):
+        """A flavor can say some of it in the place of an image."""
+        self.start(fixtures.Machine())
+        flavor = self.flavor(qemu_absent='all')
+        body = {'extra_specs': {'hw:sound_model': 'ac97'}}
+        if _RELEASE < 32:
+            # Nova 31 does not know these extra specs, and says so.
+            self.assertRaisesRegex(
+                client.OpenStackApiException,
+                'not appear to be a valid extra spec',
+                self.api_fixture.admin_api.post_extra_spec,
+                flavor,
+                body,
+            )
+            return
+        self.api_fixture.admin_api.post_extra_spec(flavor, body)
+        server = self.boot(flavor, 'ERROR')
+        self.assertIn(
+            '[isolation.qemu.device_absent]', server['fault']['message']
+        )
+        self.assertIn('hw_sound_model=ac97', server['fault']['message'])
+        self.assertEqual([], self.connection('host1').defined)
 
     def test_groups(self):
         self.start(
