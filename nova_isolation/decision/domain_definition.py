@@ -66,7 +66,7 @@ def _unmet(
         yield reasons.Unmet(
             reasons.SELF_REBOOT.code,
             '',
-            f'<{self_reboot.ELEMENT}>{self_reboot.STOP}',
+            f'<{self_reboot.ELEMENT}>{self_reboot.KEEP}',
             domain.findtext(self_reboot.ELEMENT) or 'no such element',
         )
     for name in sorted({item.mechanism for item in wanted.items}):

@@ -60,12 +60,14 @@ def fits(xml: str) -> bool:
         return False
     if self_reboot.restarts(domain):
         return False
-    owners = {vocabulary.named_after(key, built_in.NAMES) for key in ours}
     rows: dict[str, vocabulary.ExtraSpec] = {}
-    for owner in owners:
-        if owner is None:
+    owners = set()
+    for key in ours:
+        owner = _owner(key)
+        if not owner:
             # A mechanism of another package may own the key.
             return False
+        owners.add(owner)
         found = _import(owner, 'extra_specs').ROWS
         rows.update({row.key: row for row in found})
     words = {key: rows[key].parse(value) for key, value in ours.items()}
@@ -79,5 +81,22 @@ def fits(xml: str) -> bool:
     )
 
 
-def _import(mechanism: str | None, part: str) -> Any:
-    return importlib.import_module(built_in.module(str(mechanism), part))
+def _owner(key: str) -> str:
+    """Return the mechanism of this tree after which a key is named, or ''.
+
+    It is found by its package. A list of all packages would need the module
+    os, whose import takes as long as the rest of this.
+    """
+    name = key.removeprefix(vocabulary.NAMESPACE)
+    while name.isidentifier() and name != key:
+        try:
+            _import(name, 'extra_specs')
+        except ModuleNotFoundError:
+            name, _, _ = name.rpartition('_')
+        else:
+            return name
+    return ''
+
+
+def _import(mechanism: str, part: str) -> Any:
+    return importlib.import_module(built_in.module(mechanism, part))

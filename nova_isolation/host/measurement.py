@@ -15,6 +15,7 @@
 A mechanism that fails does not affect the other mechanisms.
 """
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
@@ -112,6 +113,7 @@ def measure(
     host: base.Host,
     mechanisms: registry.Mechanisms,
     calls: bounded_calls.BoundedCalls,
+    only: Collection[str] | None = None,
 ) -> Measurement:
     """Measure the host.
 
@@ -124,7 +126,14 @@ def measure(
     :param host: the host
     :param mechanisms: the mechanisms of this process
     :param calls: limits the time of each mechanism
+    :param only: names of mechanisms, where nothing is decided but what these
+        prove; the facts of all others are then unknown. None: all
     """
+    asked = {
+        name: mechanism
+        for name, mechanism in sorted(mechanisms.loaded.items())
+        if only is None or name in only
+    }
     # The time is taken before the measurement, so that facts are never older
     # than their published time.
     now = time.time()
@@ -136,7 +145,7 @@ def measure(
     sections: dict[str, object] = {}
     earned_by: dict[str, frozenset[str]] = {}
     evidence: dict[str, evidences.Evidence] = {}
-    for name, mechanism in sorted(mechanisms.loaded.items()):
+    for name, mechanism in asked.items():
         try:
             observed = calls.call(
                 ('measurement', name),
@@ -170,7 +179,7 @@ def measure(
             sections[name] = typed
             earned_by[name] = earned
     # After the questions to libvirt, which may have started its daemon.
-    for name, cause in _unseen(host, mechanisms, calls).items():
+    for name, cause in _unseen(host, asked, calls).items():
         document[name] = facts.unseen(cause)
         sections.pop(name, None)
     try:
@@ -188,7 +197,7 @@ def measure(
 
 def _unseen(
     host: base.Host,
-    mechanisms: registry.Mechanisms,
+    mechanisms: Mapping[str, registry.AnyMechanism],
     calls: bounded_calls.BoundedCalls,
 ) -> dict[str, reasons.Reason]:
     """Return the mechanisms by which this host could not verify a guest.
@@ -197,7 +206,7 @@ def _unseen(
     """
     needs = {
         name: mechanism.needs
-        for name, mechanism in mechanisms.loaded.items()
+        for name, mechanism in mechanisms.items()
         if isinstance(mechanism, base.HostMechanism) and mechanism.needs
     }
     if not needs:

@@ -15,22 +15,22 @@
 The libvirt hook reads this module, so it imports nothing that takes long.
 """
 
-import os
-
 _HERE = __name__.rpartition('.')[0]
 
 
-def _packages() -> frozenset[str]:
+def names() -> frozenset[str]:
+    """Find the names of the mechanisms.
+
+    Where one of them is not loaded, the installation is broken.
+    """
+    import os
+
     with os.scandir(os.path.dirname(__file__)) as found:
         return frozenset(
             entry.name
             for entry in found
             if os.path.exists(os.path.join(entry.path, 'mechanism.py'))
         )
-
-
-#: Their names. Where one of them is not loaded, the installation is broken.
-NAMES = _packages()
 
 
 def module(name: str, part: str) -> str:

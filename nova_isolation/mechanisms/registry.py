@@ -39,7 +39,7 @@ ENTRY_POINTS = 'nova_isolation.mechanisms'
 
 #: The mechanisms of this tree. Where one of them is not loaded, the
 #: installation is broken and an error is logged.
-BUILT_IN = built_in.NAMES
+BUILT_IN = built_in.names()
 
 # In the facts document each mechanism has a key, and 'v' is the key of the
 # schema.

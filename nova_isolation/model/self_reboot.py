@@ -14,8 +14,9 @@
 With QEMU the process, and all that was verified of it, stays. With Xen libvirt
 destroys the domain and starts another one, which nobody has paused and
 verified; its label is resolved anew, by the policy of then, and libxl gives
-one that does not resolve that of any guest. So a tagged guest of Xen must be
-stopped, and Nova starts it.
+one that does not resolve that of any guest. So libvirt must not start it. It
+keeps the domain, in which nothing runs, and Nova starts a new one:
+:mod:`nova_isolation.virt.xen.self_reboots`.
 
 The libvirt hook reads this module, so it imports nothing that takes long.
 """
@@ -24,8 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lxml import etree
 
-#: The element below ``<domain>``, and its value that stops the guest.
-ELEMENT, STOP = 'on_reboot', 'destroy'
+#: The element below ``<domain>``, and its value that this project writes.
+ELEMENT, KEEP = 'on_reboot', 'preserve'
+
+#: Its values with which libvirt starts nothing.
+STOPPING = (KEEP, 'destroy')
 
 
 def restarts(domain: 'etree._Element') -> bool:
@@ -36,4 +40,4 @@ def restarts(domain: 'etree._Element') -> bool:
     """
     if domain.get('type') != 'xen':
         return False
-    return (domain.findtext(ELEMENT) or '').strip() != STOP
+    return (domain.findtext(ELEMENT) or '').strip() not in STOPPING

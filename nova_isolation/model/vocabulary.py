@@ -61,6 +61,9 @@ _ALIKE = str.maketrans(
 #: What is written in a key by mistake, where it has a colon or a "_".
 _SEPARATORS = '[-._/=+ ]+'
 
+#: The pattern of one word that is a name, as programmers know it.
+IDENTIFIER = '[A-Za-z_][A-Za-z0-9_]*'
+
 #: The prefixes of keys that belong to features of later releases. Such keys
 #: are refused, so that a flavor never promises what no mechanism enforces.
 RESERVED = ('isolation:memory',)
@@ -186,15 +189,17 @@ class ExtraSpec:
 
     def _allows(self, text: str) -> bool:
         """Whether :attr:`expression` matches the whole text."""
-        if not self.values:
+        if not self.values and self.pattern != IDENTIFIER:
             import re
 
             return re.fullmatch(self.expression, text) is not None
         # The same without a regular expression, whose module and compilation
         # take longer than a whole check of the libvirt hook.
-        if self.is_boolean and text.isascii():
-            text = text.lower()
         words = text.split(',') if self.several else [text]
+        if not self.values:
+            return all(one.isascii() and one.isidentifier() for one in words)
+        if self.is_boolean and text.isascii():
+            words = [word.lower() for word in words]
         return all(word in self.values for word in words)
 
     def missing(

@@ -34,6 +34,8 @@ from tests.e2e import leaks
 #: A host with hardened and sandboxed guests, and a host without either.
 HARDENED, PLAIN = 'cpu-hardened', 'cpu-plain'
 NO_VALID_HOST = 'No valid host was found'
+#: Seconds within which an event that belongs to a start is there.
+_TOLD = 30.0
 
 
 def start_cloud(
@@ -206,11 +208,20 @@ class TestCase(unittest.TestCase):
         self.assertNoAllocations(server)
 
     def assertEvent(self, server: Any, event: str, result: str) -> None:
-        """A server has an event of this name with this result."""
-        found = [
-            (one['event'], one['result']) for one in self.guests.events(server)
-        ]
-        self.assertIn((event, result), found)
+        """A server has an event of this name with this result, or soon.
+
+        Nova does not wait for the event of a guest that was accepted.
+        """
+
+        def told() -> bool:
+            return (event, result) in [
+                (one['event'], one['result'])
+                for one in self.guests.events(server)
+            ]
+
+        self.cloud.supervisor.wait(
+            f'{event} of {server.name}: {result}', told, _TOLD, every=0.5
+        )
 
     def wait_explained(self, flavor: Any, words: str) -> None:
         """Wait until ``explain`` prints these words about the hosts."""

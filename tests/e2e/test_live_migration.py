@@ -105,6 +105,7 @@ class TestCase(base.TestCase):
         self, server: Any, event: str, result: str, host: str
     ) -> None:
         """This host reported an event with this result."""
+        self.assertEvent(server, event, result)
         self.assertIn(
             (event, result, host),
             [

@@ -28,3 +28,7 @@ import nova.tests.functional
 
 # In Nova 31 and 32 this module decides, and not the one above.
 import nova.test  # noqa: F401  isort: skip
+
+from tests import databases  # isort: skip
+
+databases.speed_up()

@@ -143,6 +143,7 @@ class TestCase(base.TestCase):
 
     def newest(self, server: Server) -> list[dict[str, typing.Any]]:
         """The events of the newest action, the newest first."""
+        self.wait_reports()
         action = self.api.get_instance_actions(server['id'])[0]
         found: list[dict[str, typing.Any]] = (
             self.api.get_instance_action_details(

@@ -23,6 +23,7 @@ from nova_isolation.virt.roads import arrivals
 from nova_isolation.virt.roads import migration_steps
 from tests.functional import fixtures
 from tests.functional import road
+from tests.functional import test_attested
 
 AUTO = {'host': None, 'block_migration': 'auto'}
 
@@ -303,3 +304,35 @@ class NotExpectedTest(TestCase):
         server = self.migrate(self.boot(self.tagged(), host='host1'))
         self.assertHost('host2', server)
         self.assertEqual([], self.expected)
+
+
+class AttestedTest(TestCase, test_attested.TestCase):
+    """The guest also needs a host that a verifier vouches for."""
+
+    def setUp(self):
+        super().setUp()
+        self.say(*self.computes)
+        for host in self.computes:
+            self.update(host)
+
+    def sent(self):
+        flavor = self.tagged(attested='true')
+        return self.migrate(self.boot(flavor, host='host1'))
+
+    def test_good(self):
+        with self.slow_source():
+            server = self.sent()
+        self.assertIs(True, self.resumed)
+        self.assertVerifiedBefore(self.before)
+        self.assertVerified(server, 'host2')
+
+    def test_lost_before_its_arrival(self):
+        self.copying(lambda domain: self.lose('host2'))
+        server = self.sent()
+        self._wait_for_state_change(server, 'ERROR')
+        self.assertIs(False, self.resumed)
+        self.assertNothingRuns(server)
+        self.assertEqual(road.PAUSED, self.state(server, 'host2'))
+        self.assertRefused(
+            server, 'isolation_verify', 'host2', test_attested.FAILED
+        )

@@ -30,7 +30,7 @@ ROWS = (
     ),
     vocabulary.ExtraSpec(
         'isolation:svirt_type',
-        pattern='[A-Za-z_][A-Za-z0-9_]*',
+        pattern=vocabulary.IDENTIFIER,
         requires=(('isolation:svirt', 'selinux'),),
         compatible=_KVM,
         condition=(

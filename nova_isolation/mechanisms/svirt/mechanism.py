@@ -19,6 +19,7 @@ import typing
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms.svirt import definition
 from nova_isolation.mechanisms.svirt import extra_specs
+from nova_isolation.mechanisms.svirt import label_check
 from nova_isolation.mechanisms.svirt import reason_codes
 from nova_isolation.mechanisms.svirt import seclabel_xml
 from nova_isolation.mechanisms.svirt import security_label
@@ -213,7 +214,7 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
             t for t in facts.types if type_ is None or t in type_.values
         )
         unmet = tuple(
-            security_label.check(
+            label_check.check(
                 type_ or requirement,
                 label,
                 process,

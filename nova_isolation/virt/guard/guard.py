@@ -51,9 +51,6 @@ from nova_isolation.virt.guard import violations
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds for which the start of a guest waits until it is reported.
-_REPORT = 5.0
-
 
 class Guard:
     """Guards the guests of one compute host.
@@ -110,13 +107,32 @@ class Guard:
         """Whether guests are refused; in audit mode they are not."""
         return bool(self.options.mode == 'enforce')
 
-    def measure(self) -> measurement.Measurement:
+    def measure(
+        self, request: guest_request.GuestRequest | None = None
+    ) -> measurement.Measurement:
         """Measure the host, now.
 
         The time is limited. Only for tagged guests, and never under a lock of
         Nova that other guests need.
+
+        :param request: measure what this request asks for, and nothing else;
+            None: everything
         """
-        return measurement.measure(self._host, self._mechanisms, self._calls)
+        return measurement.measure(
+            self._host,
+            self._mechanisms,
+            self._calls,
+            None if request is None else verification.owners(request),
+        )
+
+    def _measure_for(
+        self, request: guest_request.GuestRequest
+    ) -> measurement.Measurement:
+        """Measure the host, now, for a decision about one guest.
+
+        A statement about the guest names all facts of the host.
+        """
+        return self.measure(None if self.reporter.needs_subject else request)
 
     def offer(
         self, measured: measurement.Measurement, uuid: str | None = None
@@ -168,7 +184,7 @@ class Guard:
             meet a requirement
         """
         started = timeutils.utcnow()
-        fresh = self.measure()
+        fresh = self._measure_for(request)
         measured = self.offer(fresh, request.uuid)
         unmet = self.decide(request, measured)
         if not unmet:
@@ -271,12 +287,11 @@ class Guard:
         except BaseException:
             self.power_off(handle, request)
             raise
-        self._report_beside(
-            verified,
-            (lambda: None)
-            if pause
-            else lambda: self.end_start(handle, request),
-        )
+        if not pause:
+            self.end_start(handle, request)
+        # Sinks may ask the conductor, which can be slow: the guest runs, and
+        # Nova need not wait for that.
+        self.reporter.begin(verified)
         return result
 
     def resume(
@@ -296,24 +311,8 @@ class Guard:
         """
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
-        self._report_beside(verified, lambda: self.end_start(handle, request))
-
-    def _report_beside(
-        self, verified: outcome.Outcome, note: Callable[[], None]
-    ) -> None:
-        """Report a guest that was accepted, and do something meanwhile.
-
-        Only after the guest runs: some sinks ask the conductor, which can be
-        slow. Neither waits for the other, and Nova goes on when both are
-        done, so the event is there when the server is shown as active. A
-        conductor that is away is not waited for longer than some seconds.
-
-        :param verified: the outcome
-        :param note: what else is to be done, which raises nothing
-        """
-        reporting = self.reporter.begin(verified)
-        note()
-        reporting.wait(_REPORT)
+        self.end_start(handle, request)
+        self.reporter.begin(verified)
 
     def _begin_start(
         self, handle: typing.Any, request: guest_request.GuestRequest
@@ -520,7 +519,7 @@ class Guard:
         """
         started = timeutils.utcnow()
         guest = self.hypervisor.guest(handle)
-        measured = self.measure()
+        measured = self._measure_for(request)
         result = self._outcome(
             outcome.Stage.VERIFY,
             request,

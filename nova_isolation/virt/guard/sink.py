@@ -29,6 +29,10 @@ from nova_isolation.virt.guard import outcome
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds for which the next outcome of a guest waits until the one before it
+#: is reported.
+_ORDER = 5.0
+
 
 class Needs(enum.Enum):
     """What a sink uses, which decides when the watch gives it outcomes."""
@@ -47,8 +51,9 @@ class Sink(abc.ABC):
 
     :cvar name: what the sink writes, for the log
     :cvar needs: what the sink uses
-    :cvar needs_subject: whether the sink needs the subject of an outcome,
-        which is read for it after each verification
+    :cvar needs_subject: whether the sink makes statements: it needs the
+        subject of an outcome, which is read for it after each verification,
+        and all facts of the host, whatever the guest asks for
     """
 
     name: typing.ClassVar[str]
@@ -82,6 +87,9 @@ class Reporter:
         """:param sinks: the sinks"""
         self.sinks = tuple(sinks)
         self.needs_subject = any(one.needs_subject for one in self.sinks)
+        #: UUID of an instance -> its outcome that is being given to sinks
+        self._begun: dict[str, Reporting] = {}
+        self._lock = threading.Lock()
 
     def report(self, result: outcome.Outcome) -> None:
         """Give an outcome to all sinks, now. Raises nothing.
@@ -89,6 +97,10 @@ class Reporter:
         The caller does first what must not wait: a sink may take as long as
         the conductor does.
         """
+        with self._lock:
+            before = self._begun.get(result.uuid)
+        if before is not None:
+            before.wait(_ORDER)
         for one in self.sinks:
             if wants(one, result):
                 give(one, result)
@@ -97,7 +109,8 @@ class Reporter:
         """Begin to give an outcome to all sinks. Raises nothing.
 
         Sinks that need nothing get it at once, the others on a thread of its
-        own. Where there is no such thread, they get it at once as well.
+        own. Where there is no such thread, they get it at once as well. The
+        next outcome of the guest is reported after this one.
         """
         slow = []
         for one in self.sinks:
@@ -107,17 +120,38 @@ class Reporter:
                 give(one, result)
             else:
                 slow.append(one)
-        return Reporting(slow, result)
+        with self._lock:
+            reporting = Reporting(slow, result, self._begun.get(result.uuid))
+            self._begun = {
+                uuid: one
+                for uuid, one in self._begun.items()
+                if not one.wait(0)
+            }
+            self._begun[result.uuid] = reporting
+        reporting.start()
+        return reporting
 
 
 class Reporting:
     """An outcome that is being given to sinks that can be slow."""
 
-    def __init__(self, sinks: Iterable[Sink], result: outcome.Outcome) -> None:
-        """:param sinks: the sinks, which take the outcome"""
+    def __init__(
+        self,
+        sinks: Iterable[Sink],
+        result: outcome.Outcome,
+        before: 'Reporting | None' = None,
+    ) -> None:
+        """:param sinks: the sinks, which take the outcome
+        :param result: the outcome
+        :param before: the outcome of the guest before this one
+        """
         self._sinks = tuple(sinks)
         self._result = result
+        self._before = before
         self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin."""
         if not self._sinks:
             self._ended.set()
             return
@@ -139,6 +173,9 @@ class Reporting:
 
     def _run(self) -> None:
         try:
+            if self._before is not None:
+                self._before.wait(_ORDER)
+                self._before = None
             for one in self._sinks:
                 give(one, self._result)
         finally:

@@ -199,12 +199,15 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
             number = domain.ID()
             if number < 0:
                 return None
-            paused = domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED
+            state = domain.info()[0]
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None
             raise
-        return hypervisor.Run(number, not paused)
+        if state == libvirt.VIR_DOMAIN_SHUTOFF:
+            # A domain of Xen that has ended and is kept.
+            return None
+        return hypervisor.Run(number, state != libvirt.VIR_DOMAIN_PAUSED)
 
     def _lookup(self, uuid: str) -> typing.Any:
         """libvirt's domain as it is now, over the connection of now.

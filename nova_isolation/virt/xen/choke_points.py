@@ -33,11 +33,11 @@ class GuardedXenHost(choke_points.GuardedHost, host.XenHost):
 
     @signatures.override
     def write_instance_config(self, xml: typing.Any) -> typing.Any:
-        """See the base class. A tagged guest does not reboot by itself."""
+        """See the base class. libvirt does not reboot a tagged guest."""
         text = xml.decode() if isinstance(xml, bytes) else xml
         definition = domain_xml.DomainXml(text)
         request = self._guard.requests.of_xml(definition)
         if request.wanted and self._guard.enforces:
-            domain.stop_at_reboot(definition.element)
+            domain.keep_at_reboot(definition.element)
             text = domain.text(definition.element)
         return super().write_instance_config(text)

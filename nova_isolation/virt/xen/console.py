@@ -35,20 +35,60 @@ def log_path(name: str) -> str:
 
 
 def forget(name: str) -> None:
-    """Empty the file before a new guest is made.
+    """Empty the file before a new guest is made, and after its end.
 
     xenconsoled appends to it, and a guest of the same name may have been on
-    this host: its output would be shown as that of the new guest.
+    this host: its output would be shown as that of the new guest. Nobody else
+    would ever remove what a deleted guest has written.
 
     :param name: the name of the domain
     """
-    path = log_path(name)
-    if os.path.exists(path):
-        privileged_path.writefile(path, 'w', '')
+    # Not made where there is none: it would belong to nova-compute's root.
+    if _last_bytes(name, 1) is not None:
+        privileged_path.writefile(log_path(name), 'w', '')
+
+
+def _last_bytes(name: str, count: int) -> bytes | None:
+    """The end of what a guest has written; None: there is no file.
+
+    It is read as root. Only root and the group of the host's admins can see
+    the folder, so nobody else can find out whether the file exists.
+    """
+    try:
+        found: bytes = privileged_path.last_bytes(log_path(name), count)[0]
+    except FileNotFoundError:
+        return None
+    return found
 
 
 class XenConsole(libvirt_driver.LibvirtDriver):
-    """Shows a console."""
+    """Shows a console, and forgets that of a guest that is deleted."""
+
+    @signatures.override
+    def cleanup(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        destroy_disks: bool = True,
+        migrate_data: typing.Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        """See Nova's driver, which removes its own file with the disks."""
+        super().cleanup(
+            context,
+            instance,
+            network_info,
+            block_device_info=block_device_info,
+            destroy_disks=destroy_disks,
+            migrate_data=migrate_data,
+            destroy_vifs=destroy_vifs,
+            destroy_secrets=destroy_secrets,
+        )
+        if destroy_disks:
+            forget(instance.name)
 
     @signatures.override
     def get_console_output(
@@ -59,7 +99,5 @@ class XenConsole(libvirt_driver.LibvirtDriver):
         rebooted has another terminal. The serial line of an HVM guest goes to
         a file of Nova's.
         """
-        path = log_path(instance.name)
-        if os.path.exists(path) and os.path.getsize(path):
-            return self._get_console_output_file(instance, path)
-        return super().get_console_output(context, instance)
+        written = _last_bytes(instance.name, libvirt_driver.MAX_CONSOLE_BYTES)
+        return written or super().get_console_output(context, instance)

@@ -116,8 +116,8 @@ def _serve(found: etree._Element) -> None:
         driver.attrib.pop(attribute, '')
 
 
-def stop_at_reboot(domain: etree._Element) -> None:
-    """Have a guest that reboots itself stopped; see
+def keep_at_reboot(domain: etree._Element) -> None:
+    """Have the domain of a guest that reboots itself kept; see
     :mod:`nova_isolation.model.self_reboot`.
 
     :param domain: the ``<domain>`` element, changed in place
@@ -125,4 +125,4 @@ def stop_at_reboot(domain: etree._Element) -> None:
     found = domain.find(self_reboot.ELEMENT)
     if found is None:
         found = etree.SubElement(domain, self_reboot.ELEMENT)
-    found.text = self_reboot.STOP
+    found.text = self_reboot.KEEP

@@ -16,6 +16,7 @@
 """
 
 import functools
+import typing
 
 import nova.conf
 from nova.virt.libvirt import driver as nova_driver
@@ -31,6 +32,7 @@ from nova_isolation.virt.releases import start_up
 from nova_isolation.virt.xen import choke_points
 from nova_isolation.virt.xen import hypervisor as xen_hypervisor
 from nova_isolation.virt.xen import libvirt_driver
+from nova_isolation.virt.xen import self_reboots
 
 CONF = nova.conf.CONF
 
@@ -51,6 +53,28 @@ class IsolationXenDriver(
     def _xen(self) -> base.Xen:
         """See the base class."""
         return self._asked_xen
+
+    @signatures.override
+    def emit_event(self, event: typing.Any) -> None:
+        """See the base class. Runs on the threads of libvirt's events."""
+        if not self._self_reboots.takes(event):
+            super().emit_event(event)
+
+    @functools.cached_property
+    def _self_reboots(self) -> self_reboots.SelfReboots:
+        hypervisor = typing.cast(
+            xen_hypervisor.XenHypervisor, self.guard.hypervisor
+        )
+        return self_reboots.SelfReboots(
+            CONF.host,
+            hypervisor.is_kept,
+            # As Nova's manager calls stop() of its API for a guest that is
+            # off. virtapi has no such method.
+            lambda context, instance: self.virtapi._compute.compute_api.reboot(
+                context, instance, 'HARD'
+            ),
+            super().emit_event,
+        )
 
     @functools.cached_property
     def _asked_xen(self) -> xen_host.XenHost:

@@ -23,8 +23,7 @@ from nova_isolation.virt.roads import libvirt_hypervisor
 class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
     """libvirt over libxl. A handle is Nova's ``Guest``.
 
-    Each start of a guest is another domain with another number, also where
-    the guest reboots itself.
+    Each start of a guest is another domain with another number.
     """
 
     def __init__(
@@ -53,3 +52,27 @@ class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
     def boot(self, guest: base.Guest) -> str:
         """See the base class."""
         return typing.cast(xen_guest.XenGuest, guest).boot()
+
+    def is_kept(self, uuid: str) -> bool:
+        """Whether libvirt keeps the domain of a guest that has ended.
+
+        libvirt gives it the state of one that is off, and leaves it its
+        number.
+
+        :raises Exception: libvirt cannot be asked
+        """
+        return self._calls.call(('kept', uuid), lambda: self._is_kept(uuid))
+
+    def _is_kept(self, uuid: str) -> bool:
+        import libvirt
+
+        try:
+            domain = self._lookup(uuid)
+            return bool(
+                domain.isActive()
+                and domain.info()[0] == libvirt.VIR_DOMAIN_SHUTOFF
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return False
+            raise

@@ -15,6 +15,7 @@
 import typing
 
 import fixtures as base_fixtures
+from nova.tests import fixtures as nova_fixtures
 from nova.tests.functional.libvirt import base
 
 from nova_isolation.virt.xen import driver as xen_driver
@@ -39,6 +40,8 @@ class TestCase(functional_base.TestCase):
         )
         # Nova's images have no kernel.
         self.flags(hw_machine_type=['x86_64=xenpv'], group='libvirt')
+        # The driver reads the folder as root.
+        self.useFixture(nova_fixtures.PrivsepFixture())
         self.flags(
             xen_console_log_dir=self.useFixture(base_fixtures.TempDir()).path,
             group='isolation',

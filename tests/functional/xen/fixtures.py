@@ -73,10 +73,12 @@ class Domain(fixtures.Domain):
     """A domain of Xen.
 
     :ivar flask_label: the label that the hypervisor gave it
+    :ivar kept: whether it has ended, and libvirt keeps it
     """
 
     machine: Machine
     flask_label = ''
+    kept = False
 
     def begin(self, xml, paused):
         super().begin(xml, paused)
@@ -87,10 +89,20 @@ class Domain(fixtures.Domain):
     def check_models(self, xml):
         """libxl's driver ignores the model."""
 
+    def end(self):
+        self.kept = False
+        super().end()
+
+    def isActive(self):
+        return int(self.kept or super().isActive())
+
     def reboot_itself(self) -> None:
         """What libvirt does when the guest reboots."""
         action = etree.fromstring(self.xml).findtext('on_reboot')
         xml = self.xml
+        if action == 'preserve':
+            self.kept, self._state = True, fakelibvirt.VIR_DOMAIN_SHUTOFF
+            return
         self.end()
         if action != 'destroy':
             self._connection._mark_running(self)

@@ -14,6 +14,7 @@
 
 from lxml import etree
 from nova.tests.fixtures import libvirt as fakelibvirt
+from nova.virt import event as virtevent
 
 from tests.functional.xen import base
 from tests.functional.xen import fixtures
@@ -53,7 +54,7 @@ class GuestTest(base.TestCase):
             ('static', 'flask'), (label.get('type'), label.get('model'))
         )
         self.assertEqual(fixtures.ISOLATED, label.findtext('label'))
-        self.assertEqual('destroy', xml.findtext('on_reboot'))
+        self.assertEqual('preserve', xml.findtext('on_reboot'))
         self.assertEqual('xenpv', xml.find('os/type').get('machine'))
         self.assertEqual('xvda', xml.find('devices/disk/target').get('dev'))
         self.assertEqual([], xml.findall('devices/controller[@type="usb"]'))
@@ -115,13 +116,46 @@ class GuestTest(base.TestCase):
         )
         self.assertVerified(server, 2)
 
+    def reboot_itself(self, server):
+        """The guest does so, and libvirt tells Nova that it has stopped."""
+        self.domain(server).reboot_itself()
+        self.driver('host1').emit_event(
+            virtevent.LifecycleEvent(
+                server['id'], virtevent.EVENT_LIFECYCLE_STOPPED
+            )
+        )
+
     def test_guest_that_reboots_itself(self):
+        server = self.boot(self.tagged())
+        number = self.domain(server).ID()
+        self.reboot_itself(server)
+        self._wait_for_instance_action_event(
+            server, 'reboot', 'compute_reboot_instance', 'success'
+        )
+        self.assertVerified(server, 2)
+        self.assertNotEqual(number, self.domain(server).ID())
+
+    def test_guest_that_reboots_itself_and_is_refused(self):
         server = self.boot(self.tagged())
         # The policy of now would give it another label.
         self.machine.known.remove(fixtures.ISOLATED)
-        domain = self.domain(server)
-        domain.reboot_itself()
-        self.assertEqual(fakelibvirt.VIR_DOMAIN_SHUTOFF, domain._state)
+        self.reboot_itself(server)
+        self._wait_for_state_change(server, 'ERROR')
+        self.assertNotIn(
+            RUNNING,
+            {one._state for one in self.connection('host1')._vms.values()},
+        )
+        self.assertEqual(1, self.machine.calls.count('resume'))
+
+    def test_guest_that_powers_itself_off(self):
+        server = self.boot(self.tagged())
+        self.domain(server).end()
+        self.driver('host1').emit_event(
+            virtevent.LifecycleEvent(
+                server['id'], virtevent.EVENT_LIFECYCLE_STOPPED
+            )
+        )
+        self._wait_for_state_change(server, 'SHUTOFF')
         self.assertEqual(1, self.machine.calls.count('createWithFlags(1)'))
 
     def test_live_migration_is_refused(self):

@@ -52,7 +52,7 @@ def _rows():
     return {
         key: row
         for key, row in known.rows.items()
-        if known.owner(key) in built_in.NAMES
+        if known.owner(key) in registry.BUILT_IN
     }
 
 
@@ -83,6 +83,11 @@ PAIRS = st.one_of(
             ('isolation:svirt_type', 'own_t'),
             ('isolation:x', 'y'),
             ('isolation:xsm', 'y'),
+            ('isolation:base', 'y'),
+            ('isolation:svirt_type_', 'own_t'),
+            ('isolation:svirt.extra_specs', 'y'),
+            ('isolation:_svirt', 'any'),
+            ('isolation:', 'any'),
             ('isolation.svirt', 'any'),
             ('isolation_svirt', 'any'),
             (' isolation:svirt', 'any'),
@@ -163,7 +168,7 @@ class DefinitionTest(base.TestCase):
 
     def test_the_mechanism_and_its_definition_agree(self):
         for name, mechanism in registry.get().loaded.items():
-            if name not in built_in.NAMES:
+            if name not in registry.BUILT_IN:
                 continue
             definition = importlib.import_module(
                 built_in.module(name, 'definition')

@@ -67,6 +67,29 @@ class MeasurementTest(base.TestCase):
             measured.traits,
         )
 
+    def test_only_what_is_asked_for(self):
+        host = fakes.Host(HOST.files, ('selinux',))
+        for only, examined in (
+            ({'hypervisor', 'certification'}, 0),
+            ({'qemu'}, 1),
+        ):
+            with mock.patch.object(host, 'unseen', wraps=host.unseen) as asked:
+                measured = measurement.measure(
+                    host, registry.get(), CALLS, only
+                )
+            self.assertEqual(examined, asked.call_count)
+            sections = self.sections(measured)
+            # What is not measured is unknown, as if it had failed.
+            self.assertEqual(MEASURED, set(sections))
+            self.assertEqual(
+                only, {n for n, s in sections.items() if s is not None}
+            )
+            self.assertEqual(only, set(measured.sections))
+            self.assertEqual(only, set(measured.earned))
+            whole = self.sections(self.measure(host))
+            for name in only:
+                self.assertEqual(whole[name], sections[name])
+
     def test_stats(self):
         measured = self.measure()
         self.assertEqual(

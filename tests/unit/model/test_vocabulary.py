@@ -205,6 +205,28 @@ class VocabularyTest(base.TestCase):
         ):
             self.assertEqual(meant, known.meant(key), key)
 
+    @hypothesis.settings(max_examples=400)
+    @hypothesis.given(
+        st.sampled_from(
+            [
+                {'pattern': vocabulary.IDENTIFIER},
+                {'values': ('true',)},
+                {'values': ('x', 'y_1')},
+                {'values': ('x',), 'pattern': vocabulary.IDENTIFIER},
+            ]
+        ),
+        st.booleans(),
+        st.text()
+        | st.text('xy_1,Tt\u017f\u0131\n \u0661', max_size=6)
+        | st.sampled_from(('true', 'TrUe', 'true,true', 'x,y_1', 'None')),
+    )
+    def test_what_is_allowed_is_what_the_expression_matches(
+        self, allowed, several, text
+    ):
+        spec = row(example='x', several=several, **allowed)
+        matches = re.fullmatch(spec.expression, text) is not None
+        self.assertEqual(matches, spec._allows(text))
+
     @hypothesis.given(st.text(), strategies.json_values)
     def test_any_row_is_taken_or_refused(self, key, pattern):
         spec = row(f'isolation:own_{key}', pattern=str(pattern))

@@ -15,9 +15,11 @@
 import typing
 import unittest
 
+from tests import databases
 from tests.upstream import ours
 from tests.upstream.functional import selection
 
+databases.speed_up()
 ours.put_driver()
 ours.put_filter()
 ours.put_facts()

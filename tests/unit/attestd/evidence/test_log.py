@@ -13,6 +13,7 @@
 """The log: receipts, restarts, and what was altered."""
 
 import dataclasses
+import pathlib
 import sqlite3
 import time
 
@@ -103,6 +104,17 @@ class AppendTest(TestCase):
         receipt = receipts.loads(found['receipt'])
         self.assertEqual(f'{2:064x}', receipt.open(self.keys)[0].content)
         self.assertIsNone(self.log.newest('server-1', 'operator'))
+
+    def test_an_entry_does_not_take_a_page_of_its_own(self):
+        path = pathlib.Path(self.hosts.folder, 'log.sqlite')
+        before = path.stat().st_size
+        text = 'x' * 1600
+        self.log.append(
+            [self.new()._replace(envelope=text) for _ in range(500)]
+        )
+        # What is in the journal becomes part of the file.
+        self.sql('PRAGMA wal_checkpoint(TRUNCATE)')
+        self.assertLess((path.stat().st_size - before) / 500, 3000)
 
     def test_nothing_is_added_where_the_storage_fails(self):
         self.append(3)

@@ -10,17 +10,19 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of nova_isolation.mechanisms.security_label.
+"""Tests of the labels of guests.
 
 Tables in the manner of libvirt's tests/securityselinuxtest.c: labels as
 libvirt generates them from the context of virtd, and what is none.
 """
 
 import itertools
+import re
 
 import hypothesis
 from hypothesis import strategies as st
 
+from nova_isolation.mechanisms.svirt import label_check
 from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import printable
 from nova_isolation.model import requirements
@@ -78,6 +80,15 @@ NO_LABELS = (
     'system_u:system_r:svirt_t:s0-s1-s2', 'system_u:system_r:svirt_t:s0:c-1',
 )  # fmt: skip
 
+#: What a label of SELinux is; the module itself does without this.
+LABEL = re.compile(
+    r'[^:\s]+:[^:\s]+:[^:\s]+:'
+    r's[0-9]+(:[c0-9.,]+)?(-s[0-9]+(:[c0-9.,]+)?)?'
+)
+CATEGORIES = re.compile(
+    r'c[0-9]{1,4}(\.c[0-9]{1,4})?(,c[0-9]{1,4}(\.c[0-9]{1,4})?)*'
+)
+
 GOOD = 'system_u:system_r:svirt_t:s0:c1,c2'
 REQUIREMENT = requirements.Requirement(
     'isolation:svirt', 'svirt', ('selinux',)
@@ -92,7 +103,7 @@ def at(level, type_='svirt_t'):
 def check(label=GOOD, process=None, types=('svirt_t',), others=None):
     """Check a label."""
     return list(
-        security_label.check(
+        label_check.check(
             REQUIREMENT,
             label,
             label if process is None else process,
@@ -136,6 +147,26 @@ class ParseTest(base.TestCase):
                 and not label.is_range,
                 not check(text),
             )
+
+    @hypothesis.settings(max_examples=600)
+    @hypothesis.given(
+        st.from_regex(LABEL, fullmatch=True)
+        | st.text('a:s0:c1,-. \n\u2003\u0661', max_size=20)
+        | st.text('s0:c1,-.', max_size=12).map(at)
+    )
+    def test_as_the_expressions(self, text):
+        match = LABEL.fullmatch(text)
+        categories = match and text.split(':', 3)[3].rpartition('-')[2]
+        _, colon, categories = (categories or '').partition(':')
+        wanted = bool(match) and (
+            not colon or CATEGORIES.fullmatch(categories) is not None
+        )
+        try:
+            security_label.parse(text)
+        except ValueError:
+            self.assertFalse(wanted, text)
+        else:
+            self.assertTrue(wanted, text)
 
     @hypothesis.given(
         st.integers(0, 1023), st.integers(0, 1023), st.integers(0, 15)

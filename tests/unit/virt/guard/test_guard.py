@@ -27,7 +27,6 @@ from nova_isolation.virt import exception
 from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
-from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 from nova_isolation.virt.guard import unended_starts
@@ -252,9 +251,9 @@ class AdmittedTest(TestCase):
         self.make(a_host=self.host)
         fresh = self.guard.measure
 
-        def measure():
+        def measure(request=None):
             self.measured += 1
-            return fresh()
+            return fresh(request)
 
         self.guard.measure = measure
 
@@ -331,6 +330,47 @@ class AdmittedTest(TestCase):
         self.assertEqual([self.request.uuid], [*self.guard._admissions._kept])
 
 
+class AskedTest(TestCase):
+    """What of the host is measured for one guest."""
+
+    def sections(self, sinks):
+        """What was measured before the start, and after it."""
+        self.make(sinks)
+        measured = self.guard.admit(self.request)
+        self.launch()
+        return [
+            {name for name, found in sections.items() if found is not None}
+            for sections in (
+                facts.loads(one).sections
+                for one in (measured.document, self.sink.outcomes[-1].facts)
+            )
+        ]
+
+    def test_what_its_flavor_asks_for(self):
+        self.assertEqual([{'qemu'}] * 2, self.sections([self.sink]))
+
+    def test_all_where_a_statement_is_made(self):
+        evidence = fakes.Sink()
+        evidence.needs_subject = True
+        for found in self.sections([self.sink, evidence]):
+            self.assertLess({'qemu', 'hypervisor'}, found)
+
+    def test_another_flavor_at_the_definition(self):
+        # Nova resizes: what was measured for the admission does not count
+        # for what it was not asked for.
+        self.make([self.sink])
+        self.guard.admit(self.request)
+        self.request = fakes.request(
+            specs={**fakes.SPECS, 'isolation:hypervisor': 'kvm'}
+        )
+        with mock.patch.object(
+            self.guard, 'measure', wraps=self.guard.measure
+        ) as measured:
+            text = domain_xml.DomainXml(XML)
+            self.assertEqual(XML, self.guard.confine(text, self.request))
+        self.assertEqual(1, measured.call_count)
+
+
 class LaunchTest(TestCase):
     def test_started_paused_verified_and_resumed(self):
         self.assertEqual('started', self.launch())
@@ -341,6 +381,8 @@ class LaunchTest(TestCase):
         )
 
     def test_outcome_has_all_that_evidence_needs(self):
+        self.sink.needs_subject = True
+        self.make([self.sink])
         self.launch()
         (found,) = self.sink.outcomes
         self.assertEqual([('verify', 'accepted')], self.sink.results)
@@ -424,12 +466,15 @@ class LaunchTest(TestCase):
         slow = fakes.Sink(sink.Needs.DATABASE)
         slow.report = lambda result: answers.wait(60)
         self.make([slow])
-        with mock.patch.object(guard, '_REPORT', 0.05):
-            self.launch()
-        self.assertEqual('running', self.handle.state)
+        began = time.monotonic()
+        self.launch()
         # What is not the conductor's is done.
         self.assertEqual('end_start', self.hypervisor.calls[-1])
         self.assertFalse(self.handle.starting)
+        self.handle.state = 'paused'
+        self.resume()
+        self.assertLess(time.monotonic() - began, 4)
+        self.assertEqual('running', self.handle.state)
 
     def test_reported_when_the_guest_runs(self):
         self.sink.report = lambda result: self.hypervisor.calls.append(

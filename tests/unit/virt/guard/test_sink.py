@@ -18,12 +18,18 @@ from unittest import mock
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 from tests.unit import base
+from tests.unit import fakes as unit_fakes
 from tests.unit.virt import fakes
 
 
-def made(result=outcome.Result.ACCEPTED, stage=outcome.Stage.VERIFY, **kwargs):
+def made(
+    result=outcome.Result.ACCEPTED,
+    stage=outcome.Stage.VERIFY,
+    uuid=unit_fakes.UUID,
+    **kwargs,
+):
     return outcome.Outcome(
-        request=fakes.request(), stage=stage, result=result, **kwargs
+        request=fakes.request(uuid), stage=stage, result=result, **kwargs
     )
 
 
@@ -127,3 +133,35 @@ class BeginTest(base.TestCase):
         ):
             self.assertTrue(self.reporter.begin(made()).wait(0))
         self.assertEqual(1, len(self.slower.outcomes))
+
+    def test_outcomes_of_a_guest_stay_in_order(self):
+        first, second, third, other = (
+            made(),
+            made(),
+            made(),
+            made(uuid='other'),
+        )
+        self.reporter.begin(first)
+        self.assertTrue(self.asked.wait(60))
+        reporting = self.reporter.begin(second)
+        self.assertFalse(reporting.wait(0.05))
+        threading.Timer(0.05, self.answers.set).start()
+        self.reporter.report(third)
+        self.assertEqual([first, second, third], self.slower.outcomes)
+        self.assertTrue(self.reporter.begin(other).wait(60))
+        # Nothing of what has ended is kept.
+        self.assertEqual(['other'], [*self.reporter._begun])
+
+    def test_a_guest_does_not_wait_for_another_one(self):
+        self.reporter.begin(made())
+        self.assertTrue(self.asked.wait(60))
+        self.slow.report = self.slow.outcomes.append
+        self.assertTrue(self.reporter.begin(made(uuid='other')).wait(60))
+
+    def test_an_outcome_that_is_not_reported_is_not_waited_for_long(self):
+        with mock.patch.object(sink, '_ORDER', 0.05):
+            self.reporter.begin(made())
+            self.assertTrue(self.asked.wait(60))
+            self.slow.report = self.slow.outcomes.append
+            self.reporter.report(made())
+        self.assertEqual(1, len(self.slow.outcomes))

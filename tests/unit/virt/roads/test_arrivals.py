@@ -275,6 +275,18 @@ class FactsTest(TestCase):
         self.assertEqual(['resume'], self.domain.calls)
         self.assertEqual(2, self.guard.measure.call_count)
 
+    def test_only_what_its_flavor_asks_for_is_measured(self):
+        asked = self.guard._host.read = mock.Mock(side_effect=OSError('slow'))
+        expected = self.copied()
+        self.stack.found = HERE
+        self.event(PAUSED)
+        self.join(expected)
+        self.assertEqual(['resume'], self.domain.calls)
+        # Labels and certificates are files of the host.
+        asked.assert_not_called()
+        self.guard.measure()
+        asked.assert_called()
+
     def test_the_host_changes_before_its_arrival(self):
         expected = self.copied()
         self.guard._host._emulator = fakes.host(emulator=None)._emulator

@@ -53,6 +53,7 @@ class QemuHypervisorTest(base.TestCase):
             VIR_DOMAIN_METADATA_ELEMENT=ELEMENT,
             VIR_DOMAIN_PAUSED=PAUSED,
             VIR_DOMAIN_PAUSED_USER=1,
+            VIR_DOMAIN_SHUTOFF=SHUTOFF,
             VIR_DOMAIN_PAUSED_MIGRATION=2,
             VIR_ERR_NO_DOMAIN_METADATA=NO_METADATA,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
@@ -186,6 +187,8 @@ class QemuHypervisorTest(base.TestCase):
             # Asleep, and a key of its keyboard wakes it.
             (9, PMSUSPENDED, hypervisor.Run(9, True)),
             (-1, SHUTOFF, None),
+            # Of Xen: it has ended, and is kept.
+            (10, SHUTOFF, None),
         ):
             self.domain.ID.return_value = number
             self.domain.info.return_value = [state]

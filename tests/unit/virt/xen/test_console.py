@@ -12,8 +12,6 @@
 
 """The console log of a guest."""
 
-import pathlib
-
 import fixtures
 import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
@@ -31,47 +29,71 @@ class Instance:
 
 
 class ConsoleTest(base.TestCase):
+    """The files are those that root sees, and nova-compute does not."""
+
     def setUp(self):
         super().setUp()
         opts.register(nova.conf.CONF)
-        self.folder = self.useFixture(fixtures.TempDir()).path
         self.useFixture(fixture.Config(nova.conf.CONF)).config(
-            xen_console_log_dir=self.folder, group='isolation'
+            xen_console_log_dir='/console', group='isolation'
         )
-        self.log = pathlib.Path(self.folder, 'guest-instance-1.log')
+        self.log = '/console/guest-instance-1.log'
+        self.files = {}
         for name, answer in (
-            ('_get_console_output_file', lambda _, i, path: f'of {path}'),
             ('get_console_output', lambda _, c, i: 'of Nova'),
+            ('cleanup', lambda _, c, i, n, **more: None),
         ):
             self.useFixture(
                 fixtures.MockPatchObject(
                     libvirt_driver.LibvirtDriver, name, answer
                 )
             )
-        self.emptied = []
-        self.useFixture(
-            fixtures.MockPatch(
-                'nova.privsep.path.writefile',
-                lambda *arguments: self.emptied.append(arguments),
+        for name, answer in (
+            ('last_bytes', self.last_bytes),
+            ('writefile', self.write),
+        ):
+            self.useFixture(
+                fixtures.MockPatch(f'nova.privsep.path.{name}', answer)
             )
-        )
         self.driver = console.XenConsole.__new__(console.XenConsole)
+
+    def last_bytes(self, path, count):
+        if path not in self.files:
+            raise FileNotFoundError(2, 'No such file or directory', path)
+        text = self.files[path]
+        return text[-count:], max(0, len(text) - count)
+
+    def write(self, path, mode, content):
+        self.assertEqual('w', mode)
+        self.files[path] = content.encode()
 
     def output(self):
         return self.driver.get_console_output(None, Instance)
 
     def test_what_xenconsoled_kept(self):
-        self.log.write_text('hello')
-        self.assertEqual(f'of {self.log}', self.output())
+        self.files[self.log] = b'hello'
+        self.assertEqual(b'hello', self.output())
+
+    def test_the_end_of_much(self):
+        limit = libvirt_driver.MAX_CONSOLE_BYTES
+        self.files[self.log] = b'a' + b'b' * limit
+        self.assertEqual(b'b' * limit, self.output())
 
     def test_nothing_was_kept(self):
         self.assertEqual('of Nova', self.output())
-        self.log.touch()
+        self.files[self.log] = b''
         self.assertEqual('of Nova', self.output())
 
     def test_an_older_guest_of_the_name_is_forgotten(self):
         console.forget('instance-1')
-        self.assertEqual([], self.emptied)
-        self.log.write_text('of another guest')
+        self.assertEqual({}, self.files)
+        self.files[self.log] = b'of another guest'
         console.forget('instance-1')
-        self.assertEqual([(str(self.log), 'w', '')], self.emptied)
+        self.assertEqual({self.log: b''}, self.files)
+
+    def test_that_of_a_deleted_guest_is_forgotten(self):
+        self.files[self.log] = b'of this guest'
+        self.driver.cleanup(None, Instance, [], destroy_disks=False)
+        self.assertEqual({self.log: b'of this guest'}, self.files)
+        self.driver.cleanup(None, Instance, [])
+        self.assertEqual({self.log: b''}, self.files)

@@ -116,19 +116,20 @@ class FitTest(base.TestCase):
         self.assertEqual('<domain/>', fit('<domain/>'))
 
 
-class StopAtRebootTest(base.TestCase):
+class KeepAtRebootTest(base.TestCase):
     def test_whatever_it_said(self):
         for more in (
             '',
             '<on_reboot>restart</on_reboot>',
             '<on_reboot/>',
-            '<on_reboot>preserve</on_reboot>',
+            '<on_reboot>rename-restart</on_reboot>',
         ):
             element = etree.fromstring(f'<domain type="xen">{more}</domain>')
             self.assertTrue(self_reboot.restarts(element))
-            domain.stop_at_reboot(element)
+            domain.keep_at_reboot(element)
             self.assertFalse(self_reboot.restarts(element))
-            self.assertEqual(1, len(element.findall('on_reboot')))
+            (found,) = element.findall('on_reboot')
+            self.assertEqual('preserve', found.text)
 
     def test_qemu(self):
         element = etree.fromstring('<domain type="kvm"/>')
