@@ -23,18 +23,21 @@ from lab.xen import image as images
 from lab.xen import recipe
 
 _SECONDS = 3600
+#: How long the archive may need for one version.
+_FETCH_SECONDS = 600
 _FOLDER = '/src'
 #: Fetches the newest source package that the archive serves: a mirror may
-#: have one in its index and not have its files. $1 is the series.
-_FETCH = """
+#: have one in its index and not have its files. $1 is the series, $2 the
+#: folder, $3 how many seconds the archive has for one version.
+FETCH = """
 set -u
-cd /src
+cd "$2" || exit
 apt-get -q update >&2
 versions=$(apt-cache showsrc xen | sed -n 's/^Version: //p' |
     grep "^$1[.]" | sort -ruV)
 for version in $versions; do
     rm -rf ./*
-    if timeout 600 apt-get -q -o Acquire::Retries=1 \\
+    if timeout -k 10 "$3" apt-get -q -o Acquire::Retries=1 \\
         -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60 \\
         source --download-only "xen=$version" >&2
     then
@@ -106,7 +109,15 @@ def build(
     variables = sources.environment(supervisor)
     tree.run(
         'hypervisor-source',
-        ['sh', '-c', _FETCH, 'sh', recipe.SERIES],
+        [
+            'sh',
+            '-c',
+            FETCH,
+            'sh',
+            recipe.SERIES,
+            _FOLDER,
+            str(_FETCH_SECONDS),
+        ],
         _SECONDS,
         variables,
         sources.paths(variables),
