@@ -134,3 +134,10 @@ class GuestTestCase(TestCase):
         """A guest reboots itself."""
         self.domain(server).reboot_itself()
         self.stopped(server)
+
+    def attach_volume(self, server: road.Server, volume: str) -> None:
+        """Attach a volume. Nova 31's harness cannot do so by itself."""
+        self.api.post_server_volume(
+            server['id'], {'volumeAttachment': {'volumeId': volume}}
+        )
+        self._wait_for_volume_attach(server['id'], volume)

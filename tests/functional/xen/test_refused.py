@@ -74,7 +74,7 @@ class VolumeTest(base.GuestTestCase):
         super().setUp()
         self.server = self.boot(self.tagged())
         self.volume = self.cinder.SWAP_OLD_VOL
-        self._attach_volume(self.server, self.volume)
+        self.attach_volume(self.server, self.volume)
         self.machine.calls.clear()
 
     def assertRefusedFor(self, reason):

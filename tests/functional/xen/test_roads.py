@@ -139,7 +139,7 @@ class _Roads:
     def test_volume(self):
         self.machine.calls.clear()
         volume = self.cinder.IMAGE_BACKED_VOL
-        self._attach_volume(self.server, volume)
+        self.attach_volume(self.server, volume)
         (disk,) = [
             one
             for one in self.devices('disk')
