@@ -108,6 +108,9 @@ print('built')
 class HangTest(TestCase):
     """A file system under the emulator, or a guest, that gives no answer."""
 
+    #: Seconds, enough for a host that answers on a busy machine.
+    LIMIT = 1.0
+
     def setUp(self):
         super().setUp()
         self.hang = self.useFixture(test_bounded_calls.Hang())
@@ -115,7 +118,7 @@ class HangTest(TestCase):
     def make_host_hang(self):
         host = fakes.host()
         host.emulator = self.hang.read
-        self.make(a_host=host, measure_timeout=0.3)
+        self.make(a_host=host, measure_timeout=self.LIMIT)
 
     def test_what_is_published_does_not_wait(self):
         self.make_host_hang()
@@ -123,7 +126,7 @@ class HangTest(TestCase):
         for _ in range(100):
             self.assertEqual({traits.GUARDED}, self.guard.publish().traits)
         self.guard.renew(0.0)
-        self.assertLess(time.monotonic() - start, 0.3)
+        self.assertLess(time.monotonic() - start, self.LIMIT)
         # The mechanism that hangs counts as unknown, and the others do not.
         self.guard.renew(30)
         document = facts.loads(self.guard.publish().document)
@@ -138,19 +141,21 @@ class HangTest(TestCase):
                 exception.GuestRefused, self.guard.admit, self.request
             )
             self.assertEqual('isolation.qemu.unknown', refusal.unmet[0].code)
-        self.assertLess(time.monotonic() - start, 2)
+        self.assertLess(time.monotonic() - start, 5 * self.LIMIT)
 
     def test_a_guest_that_hangs_costs_only_its_own_proof(self):
-        self.make(measure_timeout=0.3)
+        self.make(measure_timeout=self.LIMIT)
         self.hypervisor.options['process'] = self.hang.read
         start = time.monotonic()
         for _ in range(10):
             self.handle.state = 'off'
             refusal = self.assertRaises(exception.GuestRefused, self.launch)
             self.assertEqual('isolation.verify.failed', refusal.unmet[0].code)
-            self.assertIn('no answer in 0.3 s', refusal.unmet[0].found)
+            self.assertIn(
+                f'no answer in {self.LIMIT:g} s', refusal.unmet[0].found
+            )
             self.assertEqual('off', self.handle.state)
-        self.assertLess(time.monotonic() - start, 2)
+        self.assertLess(time.monotonic() - start, 5 * self.LIMIT)
         del self.hypervisor.options['process']
         self.request = fakes.request('f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0002')
         self.launch()
