@@ -519,12 +519,14 @@ class Guard:
         """
         started = timeutils.utcnow()
         run = self._run(handle)
-        measured = self._measure_for(request)
+        guest: base.Guest | None = None
         try:
             guest = self.hypervisor.guest(handle)
         except base.FAILURES as error:
             found = verification.failed(request, error)
-        else:
+        # Last: what the host has lost while the guest was started counts.
+        measured = self._measure_for(request)
+        if guest is not None:
             found = self.verify(guest, request, measured)
         # What follows is the resume. Whoever has ended the guest meanwhile
         # and started it anew has made another one, which nobody verified.

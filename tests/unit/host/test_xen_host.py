@@ -18,6 +18,7 @@ The processes are real, with command lines and names like those of Xen's.
 import json
 import os
 import subprocess
+import time
 import types
 from unittest import mock
 
@@ -139,12 +140,16 @@ class ProcessesTest(Folder):
         real = xen_processes._processes('/proc')
         self.assertNotIn(running.pid, [one.pid for one in real])
         names = {'sleep': 'xenstored'}
-        with mock.patch.dict(xen_processes.NAMES, names):
-            found = [
-                one
-                for one in xen_processes._processes('/proc')
-                if one.pid == running.pid
-            ]
+        found = []
+        end = time.monotonic() + 20
+        # The kernel lets Popen return a moment before it names the process.
+        while not found and time.monotonic() < end:
+            with mock.patch.dict(xen_processes.NAMES, names):
+                found = [
+                    one
+                    for one in xen_processes._processes('/proc')
+                    if one.pid == running.pid
+                ]
         self.assertEqual(['xenstored'], [one.name for one in found])
 
 
