@@ -143,7 +143,11 @@ class Domain(fixtures.Domain):
         devices = text.find('devices')
         for screen in devices.findall('graphics'):
             devices.remove(screen)
-        devices.extend(given.findall('devices/graphics'))
+        screens = given.findall('devices/graphics')
+        for screen in screens:
+            # libvirt finds a port when the guest starts.
+            screen.set('port', '5900' if self.isActive() else '-1')
+        devices.extend(screens)
         cards = {nic['mac']: nic for nic in self._def['devices']['nics']}
         for card in devices.findall('interface'):
             nic, target = (
