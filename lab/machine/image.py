@@ -13,6 +13,7 @@
 
 """The files of a machine, and the options with which QEMU boots them."""
 
+import abc
 from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
@@ -23,7 +24,7 @@ HOST_ALIAS = 'lab-machine'
 
 
 @dataclasses.dataclass(frozen=True)
-class Image:
+class Image(abc.ABC):
     """The files of a machine, in one folder."""
 
     folder: Path
@@ -68,9 +69,9 @@ class Image:
         """
         return self.folder / f'{boot}.qcow2'
 
+    @abc.abstractmethod
     def options(self, boot: str) -> list[str | Path]:
         """QEMU's options for the processor and for what it boots.
 
         :param boot: see snapshot()
         """
-        raise NotImplementedError

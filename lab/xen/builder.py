@@ -13,11 +13,13 @@
 
 """Builds the image of the Xen machine."""
 
+from collections.abc import Sequence
 import shutil
+from typing import cast
+from typing import ClassVar
 
-from lab.machine import disk
-from lab.machine import nova_venv
-from lab.machine import packages
+from lab.machine import builder as base
+from lab.machine import image as base_images
 from lab.machine import settings
 from lab.machine import tree as trees
 from lab.run import plan as plans
@@ -30,61 +32,39 @@ from lab.xen import image as images
 from lab.xen import policy
 from lab.xen import recipe
 
-_SECONDS = 3600
-_DISK = '5G'
 
-
-class Builder:
+class Builder(base.Builder):
     """Builds an image in an empty folder."""
+
+    SUITE: ClassVar = recipe.SUITE
+    PACKAGES: ClassVar = recipe.PACKAGES
+    DISK: ClassVar = '5G'
 
     def __init__(
         self,
         supervisor: supervisors.Supervisor,
         progress: progresses.Progress,
-        image: images.Image,
+        image: base_images.Image,
     ) -> None:
-        self._supervisor = supervisor
-        self._progress = progress
-        self._image = image
-        #: Of dom0, and of what is needed only for the build.
-        self._tree = trees.Tree(supervisor, image.folder / 'root')
+        super().__init__(supervisor, progress, image)
+        self._files = cast(images.Image, image)
+        #: Of what is needed only for the build.
         self._tools = trees.Tree(supervisor, image.folder / 'tools')
 
-    def build(self) -> None:
-        """Build the image, and remove the root folders at the end.
-
-        :raises LabError: when a step failed
-        """
-        supervisor, tree = self._supervisor, self._tree
-        plan = plans.Plan(supervisor, self._progress)
-        # First, because a mirror may not have it.
+    def _more(self, plan: plans.Plan) -> Sequence[str]:
         plan.add(
             'hypervisor',
-            lambda: hypervisor.build(supervisor, self._tools, self._image),
-        )
-        plan.add(
-            'packages',
-            lambda: packages.install(
-                supervisor, tree, recipe.SUITE, recipe.PACKAGES
+            lambda: hypervisor.build(
+                self._supervisor, self._tools, self._files
             ),
         )
-        plan.add(
-            'nova', lambda: nova_venv.install(supervisor, tree), ['packages']
-        )
-        plan.add('configuration', self._configure, ['packages'])
-        plan.add('initramfs', self._initramfs, ['configuration'])
-        plan.add('policy', lambda: policy.install(tree), ['configuration'])
         plan.add('guests', self._guests, ['packages', 'hypervisor'])
-        plan.add(
-            'disk',
-            lambda: disk.make(supervisor, tree, self._image.disk, _DISK),
-            ['nova', 'initramfs', 'policy', 'guests'],
-        )
-        plan.run()
-        for root in (tree.root, self._tools.root):
-            shutil.rmtree(root)
+        return ('guests',)
 
-    def _configure(self) -> None:
+    def _trees(self) -> Sequence[trees.Tree]:
+        return (self._tree, self._tools)
+
+    def _settings(self) -> None:
         tree = self._tree
         settings.apply(
             tree, recipe.FILES, recipe.MASKED_UNITS, recipe.ENABLED_UNITS
@@ -102,17 +82,12 @@ class Builder:
         )
         for folder in (recipe.CONSOLES, recipe.GUESTS):
             tree.path(folder).mkdir(parents=True, exist_ok=True)
-        settings.add_account(tree)
-        settings.add_key(self._supervisor, tree, self._image)
 
-    def _initramfs(self) -> None:
-        self._tree.run('initramfs', ['update-initramfs', '-u'], _SECONDS)
-        # Debian links the newest ones there.
-        shutil.copy(self._tree.path('/vmlinuz'), self._image.kernel)
-        shutil.copy(self._tree.path('/initrd.img'), self._image.initramfs)
+    def _policy(self) -> None:
+        policy.install(self._tree)
 
     def _guests(self) -> None:
-        tree, image = self._tree, self._image
+        tree, image = self._tree, self._files
         guest.make(self._supervisor, tree, self._tools, image)
         folder = tree.path(recipe.GUESTS)
         folder.mkdir(parents=True, exist_ok=True)

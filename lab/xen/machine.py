@@ -13,12 +13,10 @@
 
 """The Xen machine as a kind of machine."""
 
-from typing import cast
-
 from lab.machine import image as base_images
 from lab.machine import kind
-from lab.machine import recipe as base
 from lab.machine import ssh as connections
+from lab.machine import warm
 from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
 from lab.xen import builder
@@ -27,27 +25,17 @@ from lab.xen import driver_domain
 from lab.xen import image as images
 from lab.xen import recipe
 
-_WARM_SECONDS = 2400
-
 
 def _build(
     supervisor: supervisors.Supervisor,
     progress: progresses.Progress,
     image: base_images.Image,
 ) -> None:
-    builder.Builder(supervisor, progress, cast(images.Image, image)).build()
+    builder.Builder(supervisor, progress, image).build()
 
 
 def _warm(ssh: connections.Ssh) -> None:
-    # The exit status is 1 when any unit failed, which does not matter.
-    ssh.run(['systemctl', 'is-system-running', '--wait'], _WARM_SECONDS)
-    ssh.check(
-        ['virsh', '-q', '-c', 'xen:///system', 'domcapabilities'],
-        _WARM_SECONDS,
-    )
-    ssh.check(
-        [base.VENV / 'bin/python', '-c', base.WARM_IMPORT], _WARM_SECONDS
-    )
+    warm.warm(ssh, 'xen:///system')
     driver_domain.start(ssh)
     check.check_driver_domain(ssh)
     ssh.check(['sync'])

@@ -16,7 +16,7 @@ import subprocess
 import unittest
 from unittest import mock
 
-from lab.machine import image
+from lab.machine import confined
 from lab.machine import ssh
 from lab.run import errors
 from lab.run import supervisor
@@ -34,7 +34,7 @@ class SshTest(unittest.TestCase):
         )
         folder = Path('/nonexistent')
         self.ssh = ssh.Ssh(
-            self.supervisor, image.Image(folder), 'name', 1, folder
+            self.supervisor, confined.Image(folder), 'name', 1, folder
         )
 
     def test_a_login_that_takes_too_long_is_tried_again(self) -> None:
