@@ -13,78 +13,15 @@
 
 """Guests of Nova on a host with Xen: each requirement, and what refuses it."""
 
-import functools
 from typing import Any
 from typing import ClassVar
 
-from lab.cloud import cloud as clouds
-from lab.cloud import xen_guest_image
-from lab.config import host_specs
-from lab.guests import guests
-from lab.guests import xen_domain
 from lab.guests import xen_virsh
-from lab.hosts import xen_host
-from lab.xen import recipe
 from tests.e2e import base
-
-_HOST = 'cpu-xen'
-_LABEL = f'system_u:system_r:{recipe.GUEST_TYPE}'
-_ALL = {
-    'isolation:hypervisor': 'xen',
-    'isolation:xsm_label': recipe.GUEST_TYPE,
-    'isolation:xsm_isolated': 'true',
-    'isolation:xsm_device_model': 'none',
-    'isolation:xsm_backend': 'dom0',
-    'isolation:xsm_dom0': 'selinux',
-}
+from tests.e2e import xen
 
 
-@functools.cache
-def cloud() -> clouds.Cloud:
-    """The cloud with the Xen machine, for this test run."""
-    return base.start_cloud(
-        'e2e-xen', host_specs.known([_HOST]), 'LAB_XEN_STATE'
-    )
-
-
-class XenTestCase(base.TestCase):
-    """A test on the host with Xen."""
-
-    boot_seconds = 1800.0
-    delete_seconds = 900.0
-    # The host measures itself every 15 s (lab.config.nova_conf).
-    explain_seconds = 900.0
-
-    @classmethod
-    def use_cloud(cls) -> clouds.Cloud:
-        """The cloud with the machine."""
-        return cloud()
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.guests = guests.Guests(
-            self.cloud, self.api, xen_guest_image.IMAGE
-        )
-        host = self.cloud.hosts[_HOST]
-        assert isinstance(host, xen_host.XenHost)
-        self.ssh = host.ssh(self.cloud.supervisor)
-
-    def domain(self, server: Any) -> xen_domain.Domain:
-        """The domain of a server."""
-        return xen_domain.Domain(
-            self.cloud.supervisor, self.ssh, server.instance_name
-        )
-
-    def reverified(self, server: Any) -> list[str]:
-        """The results of the verifications of a running guest."""
-        return [
-            event['result']
-            for event in self.guests.events(server)
-            if event['event'] == 'isolation_reverify'
-        ]
-
-
-class AcceptedTest(XenTestCase):
+class AcceptedTest(xen.TestCase):
     """One guest with all requirements, which the tests share."""
 
     server: ClassVar[Any] = None
@@ -93,7 +30,7 @@ class AcceptedTest(XenTestCase):
         super().setUp()
         cls = type(self)
         if cls.server is None:
-            flavor = self.guests.flavor('e2e-xen-all', _ALL)
+            flavor = self.guests.flavor('e2e-xen-all', xen.ALL)
             cls.addClassCleanup(self.api.compute.delete_flavor, flavor)
             server = self.guests.create('e2e-xen-all', flavor.id)
             cls.addClassCleanup(
@@ -104,10 +41,10 @@ class AcceptedTest(XenTestCase):
             )
 
     def test_verified_and_running(self) -> None:
-        self.assertActive(self.server, _HOST)
+        self.assertActive(self.server, xen.HOST)
         self.assertEvent(self.server, 'isolation_verify', 'Success')
         domain = self.domain(self.server)
-        self.assertEqual(_LABEL, domain.label)
+        self.assertEqual(xen.label(), domain.label)
         self.assertNotIn('p', domain.state)
         self.assertEqual(0, domain.backend())
         self.assertTrue(domain.connected())
@@ -127,7 +64,7 @@ class AcceptedTest(XenTestCase):
         self.assertRegex(said, '^refused: ')
 
 
-class RefusedTest(XenTestCase):
+class RefusedTest(xen.TestCase):
     """Requirements that the host does not meet."""
 
     def test_refused_with_a_reason(self) -> None:
@@ -161,18 +98,18 @@ class RefusedTest(XenTestCase):
                 self.assertExplained(flavor, code)
 
     def test_an_untagged_guest_runs(self) -> None:
-        server = self.boot(host=_HOST)
-        self.assertActive(server, _HOST)
-        self.assertEqual('system_u:system_r:domU_t', self.domain(server).label)
+        server = self.boot(host=xen.HOST)
+        self.assertActive(server, xen.HOST)
+        self.assertEqual(xen.label('domU_t'), self.domain(server).label)
 
 
-class NotEnforcingTest(XenTestCase):
+class NotEnforcingTest(xen.TestCase):
     """A host that stops enforcing, with a guest that runs."""
 
     def test_refused_and_reported(self) -> None:
-        flavor = self.flavor(_ALL)
+        flavor = self.flavor(xen.ALL)
         server = self.boot_flavor(flavor)
-        self.assertActive(server, _HOST)
+        self.assertActive(server, xen.HOST)
         for off, on, code in (
             (['setenforce', '0'], ['setenforce', '1'], 'isolation.xsm.dom0'),
             (
@@ -199,4 +136,4 @@ class NotEnforcingTest(XenTestCase):
                 )
                 self.wait_explained(flavor, code)
                 self.ssh.check(on)
-                self.wait_explained(flavor, f'{_HOST}: accepted')
+                self.wait_explained(flavor, f'{xen.HOST}: accepted')
