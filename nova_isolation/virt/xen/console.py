@@ -18,10 +18,12 @@ import typing
 import nova.conf
 from nova.privsep import path as privileged_path
 from nova.virt.libvirt import driver as libvirt_driver
+from oslo_log import log as logging
 
 from nova_isolation.virt import signatures
 
 CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
 
 
 def log_path(name: str) -> str:
@@ -42,10 +44,35 @@ def forget(name: str) -> None:
     would ever remove what a deleted guest has written.
 
     :param name: the name of the domain
+    :raises Exception: there is a file, and it cannot be emptied
     """
     # Not made where there is none: it would belong to nova-compute's root.
     if _last_bytes(name, 1) is not None:
         privileged_path.writefile(log_path(name), 'w', '')
+
+
+def _forget_deleted(instance: typing.Any) -> None:
+    """Empty the file of a guest that is deleted.
+
+    The guest and its disk are gone already. An error must not keep the server
+    in Nova: a new guest of the name does not start before the file is empty.
+
+    :param instance: Nova's instance, of a tagged flavor or not
+    """
+    try:
+        forget(instance.name)
+    except Exception as error:
+        LOG.warning(
+            'Cannot empty %(file)s, so what the deleted guest %(name)s has '
+            'written stays there: %(error)s. Remove the file; until then no '
+            'guest of this name is created on this host.',
+            {
+                'file': log_path(instance.name),
+                'name': instance.name,
+                'error': error,
+            },
+            instance=instance,
+        )
 
 
 def _last_bytes(name: str, count: int) -> bytes | None:
@@ -88,7 +115,7 @@ class XenConsole(libvirt_driver.LibvirtDriver):
             destroy_secrets=destroy_secrets,
         )
         if destroy_disks:
-            forget(instance.name)
+            _forget_deleted(instance)
 
     @signatures.override
     def get_console_output(

@@ -12,6 +12,9 @@
 
 """The console log of a guest."""
 
+import logging
+from unittest import mock
+
 import fixtures
 import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
@@ -26,6 +29,7 @@ class Instance:
     """Nova's instance."""
 
     name = 'instance-1'
+    uuid = 'of-the-instance'
 
 
 class ConsoleTest(base.TestCase):
@@ -97,3 +101,25 @@ class ConsoleTest(base.TestCase):
         self.assertEqual({self.log: b'of this guest'}, self.files)
         self.driver.cleanup(None, Instance, [])
         self.assertEqual({self.log: b''}, self.files)
+
+    def test_deletion_where_the_file_cannot_be_emptied(self):
+        logged = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        for name in ('last_bytes', 'writefile'):
+            self.files[self.log] = b'of this guest'
+            error = PermissionError(13, 'Permission denied', self.log)
+            with mock.patch(f'nova.privsep.path.{name}', side_effect=error):
+                self.driver.cleanup(None, Instance, [])
+                self.assertEqual({self.log: b'of this guest'}, self.files)
+                # A new guest would show what the deleted one has written.
+                self.assertRaises(
+                    PermissionError, console.forget, 'instance-1'
+                )
+            (line,) = logged.output.splitlines()
+            for words in (self.log, 'instance-1', 'Remove the file'):
+                self.assertIn(words, line)
+            logged.reset_output()
+
+    def test_deletion_without_an_error(self):
+        logged = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        self.driver.cleanup(None, Instance, [])
+        self.assertEqual('', logged.output)
