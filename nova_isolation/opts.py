@@ -22,6 +22,7 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation import option_group
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import entry_points
 from nova_isolation.mechanisms import registry
@@ -381,11 +382,7 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation]``
     """
-    # A new group: configurations would share the values of GROUP itself.
-    conf.register_group(
-        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
-    )
-    conf.register_opts(_ALL, group=GROUP.name)
+    ours = option_group.register(conf, GROUP, _ALL)
     for name, mechanism in registry.get().loaded.items():
         try:
             options = entry_points.options(mechanism)
@@ -399,7 +396,7 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
                 'that need %(name)s are refused on this host',
                 {'name': name},
             )
-    return conf.isolation
+    return ours
 
 
 def _group(mechanism: str) -> cfg.OptGroup:

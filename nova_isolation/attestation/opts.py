@@ -22,6 +22,7 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation import option_group
 from nova_isolation.attestation import loader
 from nova_isolation.attestation import provider
 from nova_isolation.mechanisms import entry_points
@@ -162,12 +163,7 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation_attestation]``
     """
-    # A new group: configurations would share the values of GROUP itself.
-    conf.register_group(
-        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
-    )
-    conf.register_opts(_OPTIONS, group=GROUP.name)
-    return conf.isolation_attestation
+    return option_group.register(conf, GROUP, _OPTIONS)
 
 
 def register_own(

@@ -16,6 +16,7 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation import option_group
 from nova_isolation.attestd import listener_opts
 
 GROUP = cfg.OptGroup(
@@ -111,9 +112,4 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[attestd]``
     """
-    # A new group: configurations would share the values of GROUP itself.
-    conf.register_group(
-        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
-    )
-    conf.register_opts(_SNAPSHOT + _WEBHOOK, group=GROUP.name)
-    return conf.attestd
+    return option_group.register(conf, GROUP, _SNAPSHOT + _WEBHOOK)

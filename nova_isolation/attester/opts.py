@@ -17,6 +17,8 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation import option_group
+
 GROUP = cfg.OptGroup(
     'isolation_evidence',
     title='Evidence options',
@@ -205,7 +207,7 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation_evidence]``
     """
-    return _register(conf, _OPTIONS + _LOG_OPTIONS)
+    return option_group.register(conf, GROUP, _OPTIONS + _LOG_OPTIONS)
 
 
 def register_log(conf: cfg.ConfigOpts) -> typing.Any:
@@ -213,13 +215,4 @@ def register_log(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation_evidence]``
     """
-    return _register(conf, _LOG_OPTIONS)
-
-
-def _register(conf: cfg.ConfigOpts, options: Sequence[cfg.Opt]) -> typing.Any:
-    # A new group: configurations would share the values of GROUP itself.
-    conf.register_group(
-        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
-    )
-    conf.register_opts(options, group=GROUP.name)
-    return conf[GROUP.name]
+    return option_group.register(conf, GROUP, _LOG_OPTIONS)

@@ -16,6 +16,7 @@ import typing
 
 from oslo_config import cfg
 
+from nova_isolation import option_group
 from nova_isolation.attestd import listener_opts
 
 GROUP = cfg.OptGroup(
@@ -142,9 +143,4 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[isolation_api]``
     """
-    # A new group: configurations would share the values of GROUP itself.
-    conf.register_group(
-        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
-    )
-    conf.register_opts(_ALL, group=GROUP.name)
-    return conf.isolation_api
+    return option_group.register(conf, GROUP, _ALL)

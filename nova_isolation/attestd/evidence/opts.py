@@ -18,6 +18,8 @@ import typing
 from oslo_config import cfg
 from oslo_config import types
 
+from nova_isolation import option_group
+
 GROUP = cfg.OptGroup(
     'evidence',
     title='Options of the log of statements',
@@ -133,9 +135,4 @@ def register(conf: cfg.ConfigOpts) -> typing.Any:
 
     :returns: the group ``[evidence]``
     """
-    # A new group: configurations would share the values of GROUP itself.
-    conf.register_group(
-        cfg.OptGroup(GROUP.name, title=GROUP.title, help=GROUP.help)
-    )
-    conf.register_opts(_OPTIONS, group=GROUP.name)
-    return conf.evidence
+    return option_group.register(conf, GROUP, _OPTIONS)
