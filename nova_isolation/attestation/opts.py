@@ -25,6 +25,7 @@ from oslo_config import cfg
 from nova_isolation import option_group
 from nova_isolation.attestation import loader
 from nova_isolation.attestation import provider
+from nova_isolation.https import client_opts
 from nova_isolation.mechanisms import entry_points
 
 LOG = logging.getLogger(__name__)
@@ -104,34 +105,15 @@ Seconds that a complete answer may take, including the connection.
 A verifier of Keylime 7.14 takes two to three seconds for a thousand agents.
 """,
     ),
-    cfg.StrOpt(
-        'ca_file',
-        default='',
-        help="""
-File with the CA certificates (PEM) that signed the server's certificate.
-
-Only these CAs are trusted; the system CA store is not used.
-""",
-    ),
-    cfg.StrOpt(
-        'cert_file',
-        default='',
-        help="""
-File with the client certificate (PEM) that is shown to the server.
-
+    *client_opts.make(
+        'the server',
+        "the server's certificate",
+        cert_help="""\
 Keylime's verifier requires a client certificate. nova-isolation-attestd
-requires one if its ``client_ca_file`` is set.
-""",
-    ),
-    cfg.StrOpt(
-        'key_file',
-        default='',
-        help="""
-File with the private key (PEM, without a passphrase) of cert_file.
-
+requires one if its ``client_ca_file`` is set.""",
+        key_help="""\
 For a verifier of Keylime this key means full administration. The key is used
-only if nobody but the user of the service, or root, can read the file.
-""",
+only if nobody but the user of the service, or root, can read the file.""",
     ),
 ]
 

@@ -18,6 +18,7 @@ import typing
 from oslo_config import cfg
 
 from nova_isolation import option_group
+from nova_isolation.https import client_opts
 
 GROUP = cfg.OptGroup(
     'isolation_evidence',
@@ -45,34 +46,10 @@ Empty: this host sends no statements, and nova-isolation-api reads none.
 Services: nova-compute, nova-isolation-manage, nova-isolation-api.
 """,
     ),
-    cfg.StrOpt(
-        'ca_file',
-        default='',
-        help="""
-File with the CA certificates (PEM) that signed the certificate of the log.
-
-Only these CAs are trusted; the system CA store is not used.
-
-Services: nova-compute, nova-isolation-manage, nova-isolation-api.
-""",
-    ),
-    cfg.StrOpt(
-        'cert_file',
-        default='',
-        help="""
-File with the client certificate (PEM) that is shown to the log.
-
-Services: nova-compute, nova-isolation-manage, nova-isolation-api.
-""",
-    ),
-    cfg.StrOpt(
-        'key_file',
-        default='',
-        help="""
-File with the private key (PEM, without a passphrase) of cert_file.
-
-Services: nova-compute, nova-isolation-manage, nova-isolation-api.
-""",
+    *client_opts.make(
+        'the log',
+        'the certificate of the log',
+        services='nova-compute, nova-isolation-manage, nova-isolation-api',
     ),
     cfg.FloatOpt(
         'timeout',
