@@ -61,15 +61,17 @@ def fits(xml: str) -> bool:
     if self_reboot.restarts(domain):
         return False
     rows: dict[str, vocabulary.ExtraSpec] = {}
-    owners = set()
+    asking = set()
     for key in ours:
         owner = _owner(key)
         if not owner:
             # A mechanism of another package may own the key.
             return False
-        owners.add(owner)
-        found = _import(owner, 'extra_specs').ROWS
-        rows.update({row.key: row for row in found})
+        found = _import(owner, 'extra_specs')
+        rows.update({row.key: row for row in found.ROWS})
+        # A mechanism that does not say so asks something of the XML.
+        if getattr(found, 'ANY_XML', False) is not True:
+            asking.add(owner)
     words = {key: rows[key].parse(value) for key, value in ours.items()}
     if any(
         rows[key].missing(words) or rows[key].clashing(words) for key in words
@@ -77,7 +79,7 @@ def fits(xml: str) -> bool:
         return False
     return all(
         _import(owner, 'definition').fits(domain, words) is True
-        for owner in owners
+        for owner in asking
     )
 
 

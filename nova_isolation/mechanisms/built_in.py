@@ -38,6 +38,7 @@ def module(name: str, part: str) -> str:
 
     :param name: of the mechanism
     :param part: of the module in the package: ``mechanism`` has its class,
-        ``extra_specs`` its rows, ``definition`` what its guests' XML must have
+        ``extra_specs`` its rows, ``definition`` what its guests' XML must
+        have, if anything
     """
     return f'{_HERE}.{name}.{part}'

@@ -15,6 +15,9 @@
 from nova_isolation.mechanisms.qemu import groups
 from nova_isolation.model import vocabulary
 
+#: The mechanism asks nothing of the XML of a guest: there is no definition.py.
+ANY_XML = True
+
 #: Only for these hypervisors libvirt starts QEMU with its seccomp filter.
 _KVM = (('isolation:hypervisor', ('kvm', 'qemu')),)
 

@@ -13,6 +13,8 @@
 """The shortcut compared with the full check."""
 
 import importlib
+import importlib.util
+from unittest import mock
 from xml.etree import ElementTree
 
 import hypothesis
@@ -170,17 +172,40 @@ class DefinitionTest(base.TestCase):
         for name, mechanism in registry.get().loaded.items():
             if name not in registry.BUILT_IN:
                 continue
-            definition = importlib.import_module(
-                built_in.module(name, 'definition')
+            specs = importlib.import_module(
+                built_in.module(name, 'extra_specs')
             )
             judges = type(mechanism).judge_definition
             plain = mechanisms_base.Mechanism.judge_definition
-            # Those without rules of their own take any XML.
-            takes_any = definition.fits(
-                ElementTree.fromstring('<domain/>'),
-                {row.key: (row.example,) for row in mechanism.extra_specs},
-            )
+            takes_any = getattr(specs, 'ANY_XML', False)
             self.assertEqual(judges is plain, takes_any, name)
+            part = built_in.module(name, 'definition')
+            if takes_any:
+                self.assertIsNone(importlib.util.find_spec(part), name)
+                continue
+            definition = importlib.import_module(part)
+            self.assertFalse(
+                definition.fits(
+                    ElementTree.fromstring('<domain/>'),
+                    {row.key: (row.example,) for row in mechanism.extra_specs},
+                ),
+                name,
+            )
+
+    def test_one_that_says_nothing_is_left_to_the_full_check(self):
+        # It has no definition, and the shortcut does not take that for a yes.
+        xml = test_check.domain({'isolation:hypervisor': 'kvm'}, '')
+        self.assertTrue(shortcut.fits(xml))
+        specs = importlib.import_module(
+            built_in.module('hypervisor', 'extra_specs')
+        )
+        for said in ('yes', False, None):
+            with mock.patch.object(specs, 'ANY_XML', said):
+                self.assertRaises(ModuleNotFoundError, shortcut.fits, xml)
+        with mock.patch.object(specs, 'ANY_XML'):
+            del specs.ANY_XML
+            self.assertRaises(ModuleNotFoundError, shortcut.fits, xml)
+            self.assertTrue(full(xml))
 
 
 class TreeTest(base.TestCase):
