@@ -25,7 +25,6 @@ from lab.guests import guests as guest_api
 from lab.guests import xen_domain
 from lab.guests import xen_virsh
 from lab.hosts import xen_host
-from lab.keylime import tpm
 from lab.xen import driver_domain
 from lab.xen import recipe
 from nova_isolation.mechanisms.attested import attestation_result
@@ -40,7 +39,8 @@ _SPECS = {
     'isolation:xsm_backend': 'dom0',
     'isolation:xsm_dom0': 'selinux',
     'isolation:attested': 'true',
-    'isolation:attested_pcrs': str(tpm.LAUNCH),
+    'isolation:attested_pcrs': f'{xen_launch.DETAILS},'
+    f'{xen_launch.AUTHORITIES}',
 }
 _PLAIN = 'demo.plain'
 _UNKNOWN = 'demo.unknown'
@@ -119,19 +119,21 @@ class XenScenes(stage.Stage):
         )
 
     def _launched(self) -> None:
-        self._title('Its launch is measured into PCR 17 of its TPM')
+        self._title('Its launch is measured into PCR 17 and 18 of its TPM')
         print(
-            "  the hypervisor's file, with the policy in it; its command\n"
+            "  the hypervisor's file, with the policy in it, and its command\n"
             "  line; dom0's kernel with its command line; its initramfs\n"
-            '  (simulated: swtpm is told of it as a chipset would tell a TPM)'
+            '  (simulated: swtpm is told of it as tboot would tell a TPM)'
         )
-        launch = xen_launch.text(self._host.image)
+        launch = xen_launch.Launch(self._host.image)
         attestation = self._cloud.attestation
-        attestation.launch(HOST, launch)
-        attestation.enroll(HOST, {tpm.LAUNCH: [tpm.measured(launch)]})
+        launch.simulate(attestation, HOST)
+        attestation.enroll(HOST, launch.policy)
         attestation.verdicts.wait_at_verifier(HOST, 'PASS')
         attestation.verdicts.wait_at_attestd(HOST, attestation_result.GOOD)
-        print(f'  {HOST}: {attestation.pcr(HOST)}: attested')
+        for pcr in launch.policy:
+            print(f'  {HOST}: PCR {pcr} {attestation.pcr(HOST, pcr)}')
+        print(f'  {HOST}: attested')
         # The host offers it at its next measurement.
         self._cloud.supervisor.wait(
             f'{HOST} to offer what it has',
@@ -147,9 +149,11 @@ class XenScenes(stage.Stage):
         )
         self._title('Another launch, with flask=permissive: refused')
         attestation = self._cloud.attestation
-        attestation.launch(HOST, xen_launch.text(self._host.image, other))
+        launch = xen_launch.Launch(self._host.image, other)
+        launch.simulate(attestation, HOST)
         attestation.verdicts.wait_at_attestd(HOST, attestation_result.FAILED)
-        print(f'  {HOST}: {attestation.pcr(HOST)}')
+        for pcr in launch.policy:
+            print(f'  {HOST}: PCR {pcr} {attestation.pcr(HOST, pcr)}')
         server = self._guests.boot('alice-4', FLAVOR, seconds=_BOOT_SECONDS)
         self._check(server.status == 'ERROR', f'{server.name} is refused')
         print(f'  {server.name}: {server.status}: {self._fault(server)}')

@@ -12,6 +12,7 @@
 
 """The attested hosts of one lab, for tests and scenes."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
@@ -112,6 +113,13 @@ class Attestation:
         :param text: stands for the hypervisor
         """
         self._agents[host].tpm.launch(self._supervisor, text)
+
+    def extend(self, host: str, pcr: int, digests: Iterable[bytes]) -> None:
+        """Extend a register, as what was launched does before the kernel.
+
+        :param digests: SHA-256, in order
+        """
+        self._agents[host].tpm.extend(self._supervisor, pcr, digests)
 
     def pcr(self, host: str, index: int = tpm.LAUNCH) -> str:
         """The value of a register of a host's TPM."""

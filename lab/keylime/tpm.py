@@ -12,10 +12,13 @@
 
 """The TPM of a compute host, by swtpm, and simulated measurements."""
 
+from collections.abc import Iterable
 import dataclasses
 import hashlib
 from pathlib import Path
 import shutil
+import socket
+import struct
 
 from lab.config import site as sites
 from lab.run import errors
@@ -25,9 +28,22 @@ from lab.run import supervisor as supervisors
 
 #: The register into which the launch of a hypervisor is measured.
 LAUNCH = 17
-#: The value of that register before a launch.
+#: The value of that register before a launch, and of PCR 18 after it.
 NEVER_LAUNCHED = 'ff' * 32
+ZERO = '00' * 32
 _SECONDS = 300
+#: The locality of what a launch has started. PCR 17 and 18 take nothing from
+#: an operating system, which has locality 0 (TCG PC Client Platform TPM
+#: Profile, "PCR Attributes").
+_LOADER, _SYSTEM = 2, 0
+#: TPM 2.0 Library, Part 2: TPM_ST_SESSIONS, TPM_CC_PCR_Extend, TPM_RS_PW,
+#: TPM_ALG_SHA256; the response codes TPM_RC_SUCCESS and TPM_RC_LOCALITY; the
+#: header of commands and responses, with the size of the whole and the code.
+_SESSIONS, _EXTEND, _PASSWORD, _SHA256 = 0x8002, 0x182, 0x40000009, 0xB
+_SUCCESS, _BAD_LOCALITY = 0, 0x907
+_HEADER = struct.Struct('>HII')
+#: The agent's tools may set the locality of an operating system meanwhile.
+_TRIES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +165,50 @@ class Tpm:
                 f'of "{text}", not {measured(text)}'
             )
 
+    def extend(
+        self,
+        supervisor: supervisors.Supervisor,
+        pcr: int,
+        digests: Iterable[bytes],
+    ) -> None:
+        """Extend a register, as what a launch has started does.
+
+        The tools of TPMs set the locality of an operating system at the
+        beginning of each command; so the command is written here.
+
+        :param digests: SHA-256, in order
+        :raises LabError: when the TPM refuses
+        """
+        port, control = self.site.ports.tpm(self.index)
+        with socket.create_connection(
+            (sites.LOCALHOST, port), _SECONDS
+        ) as connection:
+            for digest in digests:
+                command = _extend(pcr, digest)
+                for _ in range(_TRIES):
+                    self._set_locality(supervisor, control, _LOADER)
+                    code = _answer(connection, command)
+                    if code != _BAD_LOCALITY:
+                        break
+                self._set_locality(supervisor, control, _SYSTEM)
+                if code != _SUCCESS:
+                    raise errors.LabError(
+                        f'the TPM of {self.host} does not extend PCR {pcr}: '
+                        f'response code {code:#x}'
+                    )
+
+    def _set_locality(
+        self, supervisor: supervisors.Supervisor, control: int, locality: int
+    ) -> None:
+        self._check(
+            supervisor,
+            'swtpm_ioctl',
+            '--tcp',
+            f'{sites.LOCALHOST}:{control}',
+            '-l',
+            str(locality),
+        )
+
     def read(
         self, supervisor: supervisors.Supervisor, pcr: int = LAUNCH
     ) -> str:
@@ -176,6 +236,41 @@ def measured(text: str) -> str:
     """
     data = hashlib.sha256(text.encode()).digest()
     return hashlib.sha256(bytes(32) + data).hexdigest()
+
+
+def extended(value: str, digests: Iterable[bytes]) -> str:
+    """The value of a register after it is extended, in order.
+
+    TPM 2.0 Library, Part 1, "Extend of a PCR": H(old || digest).
+
+    :param value: what it had before, in hexadecimal digits
+    """
+    found = bytes.fromhex(value)
+    for digest in digests:
+        found = hashlib.sha256(found + digest).digest()
+    return found.hex()
+
+
+def _answer(connection: socket.socket, command: bytes) -> int:
+    """The response code of a command."""
+    connection.sendall(command)
+    header = connection.recv(_HEADER.size, socket.MSG_WAITALL)
+    _, size, code = _HEADER.unpack(header)
+    connection.recv(size - _HEADER.size, socket.MSG_WAITALL)
+    return int(code)
+
+
+def _extend(pcr: int, digest: bytes) -> bytes:
+    """The command TPM2_PCR_Extend, with an empty password."""
+    authorization = struct.pack('>IHBH', _PASSWORD, 0, 0, 0)
+    body = (
+        struct.pack('>II', pcr, len(authorization))
+        + authorization
+        + struct.pack('>IH', 1, _SHA256)
+        + digest
+    )
+    size = _HEADER.size + len(body)
+    return _HEADER.pack(_SESSIONS, size, _EXTEND) + body
 
 
 def trusted_manufacturers(layout: layouts.Layout) -> Path:
