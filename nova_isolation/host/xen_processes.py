@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The processes of dom0 that belong to Xen's tools."""
+"""The processes of dom0 that belong to Xen's tools, and nova-compute's."""
 
 from collections.abc import Iterator
 import errno
@@ -34,12 +34,21 @@ NAMES = {
 #: What a device model is called here, whatever its file is called.
 MODEL = 'device model'
 
+#: What this process is called here, and each helper that it has as root.
+SERVICE, HELPER = 'nova-compute', 'helper of nova-compute'
+
 #: The argument of a device model after which the number of the domain comes.
 _DOMAIN = '-xen-domid'
+#: The argument of a daemon of oslo.privsep after which its context comes, and
+#: how those of nova-compute begin. Other services have others.
+_CONTEXT = '--privsep_context'
+_OWN_CONTEXTS = ('nova.', 'nova_isolation.')
 
 
 def find(proc: str = procfs.PROC) -> tuple[answers.Process, ...]:
-    """Find xenstore, the consoles, libvirt and all device models.
+    """Find xenstore, the consoles, libvirt, all device models, and ourselves.
+
+    nova-compute's helpers are found where they run.
 
     :param proc: where the processes are seen, ``[isolation] process_root``
     :raises nova_isolation.model.sight.Unseen: /proc hides the processes of
@@ -57,7 +66,9 @@ def find(proc: str = procfs.PROC) -> tuple[answers.Process, ...]:
             f'{proc} does not show {" or ".join(libvirt_daemon.NAMES)}; see '
             f"[isolation] process_root, which must be the host's /proc",
         )
-    return found
+    # In a container, the folder above shows it with another number.
+    own = _label(os.getpid(), procfs.PROC)
+    return (*found, answers.Process(SERVICE, own, None, os.getpid()))
 
 
 def _processes(proc: str) -> Iterator[answers.Process]:
@@ -68,7 +79,8 @@ def _processes(proc: str) -> Iterator[answers.Process]:
         try:
             arguments = privileged.read_process(pid, 'cmdline', proc)
             domain = _domain(arguments.split('\0'))
-            name = MODEL if domain is not None else _name(pid, proc)
+            name = MODEL if domain is not None else None
+            name = name or _name(pid, arguments.split('\0'), proc)
             if name is not None and arguments:
                 label = _label(pid, proc)
                 yield answers.Process(name, label, domain, pid)
@@ -77,8 +89,12 @@ def _processes(proc: str) -> Iterator[answers.Process]:
             continue
 
 
-def _name(pid: int, proc: str) -> str | None:
-    """Return what a process is; None: nothing of Xen's."""
+def _name(pid: int, arguments: list[str], proc: str) -> str | None:
+    """Return what a process is; None: nothing of Xen's or of ours."""
+    if _CONTEXT in arguments[:-1]:
+        context = arguments[arguments.index(_CONTEXT) + 1]
+        if context.startswith(_OWN_CONTEXTS):
+            return HELPER
     return NAMES.get(privileged.read_process(pid, 'comm', proc).strip())
 
 

@@ -104,9 +104,10 @@ class Xen(typing.Protocol):
         """
 
     def processes(self) -> tuple[answers.Process, ...]:
-        """Return the processes of dom0 that belong to Xen's tools.
+        """Return the processes of dom0 that belong to Xen's tools, and ours.
 
-        These are xenstore, the consoles, libvirt and all device models.
+        These are xenstore, the consoles, libvirt, all device models,
+        nova-compute and the helpers that it has as root.
         """
 
 

@@ -55,12 +55,17 @@ MODULES: program.Fingerprint = (
 #: The user and the role of the labels of Xen's guests.
 FLASK = 'system_u:system_r:'
 
-#: The processes of Xen's tools in a dom0 where SELinux confines each.
+#: The processes of Xen's tools and of nova-compute in a dom0 where SELinux
+#: confines each.
 XEN_PROCESSES = (
     answers.Process('libvirt', f'{FLASK}virtd_t:s0', None, 365),
     answers.Process('xenstored', f'{FLASK}xenstored_t:s0', None, 399),
     answers.Process('xenconsoled', f'{FLASK}xenconsoled_t:s0', None, 407),
     answers.Process('device model', f'{FLASK}xendm_t:s0', 0, 418),
+    answers.Process('nova-compute', f'{FLASK}nova_compute_t:s0', None, 530),
+    answers.Process(
+        'helper of nova-compute', f'{FLASK}nova_helper_t:s0', None, 544
+    ),
 )
 
 #: The devices of a PV guest whose disk the kernel of dom0 serves.

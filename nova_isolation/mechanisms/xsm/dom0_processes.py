@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Whether SELinux in dom0 confines the tools of Xen."""
+"""Whether SELinux in dom0 confines the tools of Xen, and nova-compute."""
 
 from collections.abc import Iterator
 import typing
@@ -20,20 +20,20 @@ from nova_isolation.model import printable
 from nova_isolation.probes import selinux
 
 #: What must run in dom0.
-_RUNNING = ('xenstored', 'xenconsoled', 'libvirt')
+_RUNNING = ('xenstored', 'xenconsoled', 'libvirt', 'nova-compute')
 
 #: How many characters of a wrong label are told.
 _TOLD = 48
 
 
 def wrong(host: base.Host, options: typing.Any) -> tuple[str, ...]:
-    """Return what is wrong with the confinement of the tools of Xen.
+    """Return what is wrong with the confinement of Xen's tools and ours.
 
     The words are equal on alike hosts: they name no process.
 
     :param host: the host, one of Xen
     :param options: the options of the mechanism
-    :returns: empty where each tool is confined
+    :returns: empty where each program is confined
     :raises OSError, ValueError: dom0 cannot be examined
     """
     return tuple(sorted(set(_wrong(host, options))))
@@ -46,6 +46,8 @@ def wanted(options: typing.Any) -> dict[str, str]:
         'xenconsoled': options.xenconsoled_type,
         'libvirt': options.libvirt_type,
         'device model': options.device_model_type,
+        'nova-compute': options.nova_compute_type,
+        'helper of nova-compute': options.nova_helper_type,
     }
 
 

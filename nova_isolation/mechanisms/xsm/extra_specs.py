@@ -71,7 +71,7 @@ ROWS = (
         compatible=_XEN,
         condition=(
             "SELinux in dom0's kernel confines xenstore, the consoles, "
-            'libvirt and every device model'
+            'libvirt, nova-compute and every device model'
         ),
         example='selinux',
     ),

@@ -88,4 +88,27 @@ Xen hosts says more.
 Services: nova-compute.
 """,
     ),
+    cfg.StrOpt(
+        'nova_compute_type',
+        default='nova_compute_t',
+        help="""
+The SELinux type in which nova-compute itself runs in dom0.
+
+The policies of distributions have no such type; the guide for administrators
+of Xen hosts says more.
+
+Services: nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        'nova_helper_type',
+        default='nova_helper_t',
+        help="""
+The SELinux type in which the helpers run that nova-compute has as root.
+
+These are the daemons of oslo.privsep that nova-compute starts by sudo.
+
+Services: nova-compute.
+""",
+    ),
 )

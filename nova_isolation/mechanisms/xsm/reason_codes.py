@@ -111,7 +111,8 @@ BACKEND = reasons.Reason(
 )
 UNCONFINED = reasons.Reason(
     'isolation.xsm.dom0',
-    'SELinux in dom0 does not confine each of the tools of Xen.',
+    'SELinux in dom0 does not confine nova-compute and each of the tools of '
+    'Xen.',
     'Boot dom0 with SELinux enforcing and load a policy that runs each '
     'program in the type that [isolation_xsm] of nova.conf names; no such '
     'type may be permissive.',

@@ -228,7 +228,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """A process of dom0 that belongs to Xen's tools.
+    """A process of dom0 that belongs to Xen's tools or to nova-compute.
 
     :ivar name: the name of the program, for example ``xenstored``
     :ivar label: its label, by the kernel of dom0

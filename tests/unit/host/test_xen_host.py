@@ -80,11 +80,19 @@ class Folder(base.TestCase):
 class ProcessesTest(Folder):
     """The processes that belong to Xen's tools."""
 
+    def seen(self):
+        """The processes that are found, without this one."""
+        return sorted(
+            one.pid
+            for one in xen_processes.find(self.proc)
+            if one.pid != os.getpid()
+        )
+
     def test_all(self):
         self.tools()
         self.model(30, 7)
         found = {one.pid: one for one in xen_processes.find(self.proc)}
-        self.assertEqual({20, 21, 22, 30}, set(found))
+        self.assertEqual({20, 21, 22, 30, os.getpid()}, set(found))
         self.assertEqual(
             answers.Process(
                 'xenstored', 'system_u:system_r:initrc_t:s0', None, 21
@@ -98,9 +106,7 @@ class ProcessesTest(Folder):
     def test_kernel_thread_of_that_name(self):
         self.tools()
         self.process(31, 'xenconsoled', '')
-        self.assertEqual(
-            {20, 21, 22}, {one.pid for one in xen_processes.find(self.proc)}
-        )
+        self.assertEqual([20, 21, 22], self.seen())
 
     def test_where_libvirt_is_not_seen(self):
         # A container, or a libvirt that has stopped.
@@ -128,7 +134,60 @@ class ProcessesTest(Folder):
     def test_process_that_ends_meanwhile(self):
         self.tools()
         os.mkdir(os.path.join(self.proc, '99'))
-        self.assertEqual(3, len(xen_processes.find(self.proc)))
+        self.assertEqual([20, 21, 22], self.seen())
+
+    def test_nova_compute_is_this_process(self):
+        self.tools()
+        # Another with that name, and with a number that is ours elsewhere.
+        self.process(40, 'nova-compute', 'python\0nova-compute\0')
+        self.process(os.getpid(), 'bash', 'bash\0')
+        real = privileged.read_process
+
+        def read(pid, name, proc='/proc'):
+            if (pid, name, proc) == (os.getpid(), 'attr/current', '/proc'):
+                return 'system_u:system_r:nova_compute_t:s0\0'
+            return real(pid, name, proc)
+
+        with mock.patch.object(privileged, 'read_process', read):
+            found = xen_processes.find(self.proc)
+        self.assertEqual(
+            [
+                answers.Process(
+                    'nova-compute',
+                    'system_u:system_r:nova_compute_t:s0',
+                    None,
+                    os.getpid(),
+                )
+            ],
+            [one for one in found if one.name == 'nova-compute'],
+        )
+
+    def test_helpers_of_nova_compute(self):
+        self.tools()
+        program = 'sudo\0nova-rootwrap\0privsep-helper'
+        for pid, context in (
+            (50, '\0--privsep_context\0nova.privsep.sys_admin_pctxt\0--x\0'),
+            (51, '\0--privsep_context\0nova_isolation.host\0'),
+            # Of another service, and nobody's.
+            (52, '\0--privsep_context\0neutron.privileged.default\0'),
+            (53, '\0--privsep_context\0novas.privsep\0'),
+            (54, '\0--privsep_context'),
+            (55, '\0nova.privsep.sys_admin_pctxt\0'),
+        ):
+            self.process(pid, 'sudo', program + context, 'helper_t')
+        found = xen_processes.find(self.proc)
+        self.assertEqual(
+            {
+                50: 'system_u:system_r:helper_t:s0',
+                51: 'system_u:system_r:helper_t:s0',
+            },
+            {
+                one.pid: one.label
+                for one in found
+                if one.name == 'helper of nova-compute'
+            },
+        )
+        self.assertEqual([20, 21, 22, 50, 51], self.seen())
 
     def test_real_process(self):
         running = subprocess.Popen(

@@ -62,6 +62,15 @@ def process(name, type_, number=None, pid=9):
     return answers.Process(name, f'{FLASK}{type_}:s0', number, pid)
 
 
+def with_types(nova_compute='nova_compute_t', helper='nova_helper_t'):
+    """The processes of dom0, with other types of nova-compute's."""
+    return [
+        *public_fakes.XEN_PROCESSES[:4],
+        process('nova-compute', nova_compute),
+        process('helper of nova-compute', helper),
+    ]
+
+
 #: By their numbers, the domains of each Xen host here.
 DOMAINS = {
     2: domain(2),
@@ -159,6 +168,25 @@ DOM0_BAD = [
         ),
     ),
     ('xsm.dom0', host(xen(), device_model_type='other_t')),
+    ('xsm.dom0', host(xen(), nova_compute_type='other_t')),
+    ('xsm.dom0', host(xen(), nova_helper_type='other_t')),
+    ('xsm.dom0', host(xen(), permissive=('nova_compute_t',))),
+    ('xsm.dom0', host(xen(), permissive=('nova_helper_t',))),
+    # As Debian's policy runs a service without rules of its own.
+    ('xsm.dom0', host(xen(dom0=with_types(nova_compute='initrc_t')))),
+    ('xsm.dom0', host(xen(dom0=with_types(helper='initrc_t')))),
+    (
+        'xsm.dom0',
+        host(
+            xen(
+                dom0=[
+                    *public_fakes.XEN_PROCESSES,
+                    # One of several.
+                    process('helper of nova-compute', 'initrc_t'),
+                ]
+            )
+        ),
+    ),
 ]
 
 
@@ -232,7 +260,20 @@ class XsmContractTest(contract.Contract, base.TestCase):
             ],
         ),
         contract.Case(
-            {DOM0: 'selinux'}, [GOOD], DOM0_BAD, [guest(2), guest(7)], []
+            {DOM0: 'selinux'},
+            [
+                GOOD,
+                # The helper does not run all the time.
+                host(xen(dom0=public_fakes.XEN_PROCESSES[:5])),
+                host(
+                    xen(dom0=with_types('own_t', 'other_t')),
+                    nova_compute_type='own_t',
+                    nova_helper_type='other_t',
+                ),
+            ],
+            DOM0_BAD,
+            [guest(2), guest(7)],
+            [],
         ),
     )
 
@@ -342,6 +383,15 @@ class XsmContractTest(contract.Contract, base.TestCase):
             self.assertCodes(codes, self.judge(case, facts))
         for specs in ({MODEL: 'none'}, {BACKEND: 'dom0'}, {DOM0: 'selinux'}):
             self.assertRaises(OSError, self.codes, specs, guest(2), hidden)
+
+    def test_nova_compute_that_is_not_confined_any_more(self):
+        for dom0 in (with_types('initrc_t'), with_types(helper='initrc_t')):
+            now = xen(dom0=dom0)
+            for specs, code in (
+                ({DOM0: 'selinux'}, 'xsm.dom0'),
+                ({BACKEND: 'dom0'}, 'xsm.dom0'),
+            ):
+                self.assertEqual([code], self.codes(specs, guest(2), now))
 
     def test_disk_that_xenstore_does_not_have(self):
         xml = (
