@@ -135,6 +135,8 @@ KERNEL_COMMAND_LINE = (
     'security=selinux selinux=1 enforcing=1 oops=panic panic=-1'
 )
 
+#: A module of the lab's own beside those for admins.
+LAB_POLICY = Path(__file__).with_name('nova_compute_lab.cil')
 #: Modules of the hypervisor's policy, for admins as an example.
 FLASK = layouts.CHECKOUT / 'contrib' / 'flask'
 #: The type of a driver domain, and that of the guests of a flavor.
@@ -167,6 +169,7 @@ def key(supervisor: supervisors.Supervisor) -> str:
             *base.sources(here),
             *sorted(path for path in here.iterdir() if path.suffix == '.c'),
             *policy_modules(),
+            LAB_POLICY,
             *flask_modules(),
         ],
     )
