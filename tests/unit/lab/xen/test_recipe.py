@@ -99,7 +99,7 @@ class OptionsTest(unittest.TestCase):
         options = image.Image(Path('/nonexistent')).options(recipe.BOOT)
         command_line = options[options.index('-append') + 1]
         self.assertIn('flask=enforcing', command_line)
-        self.assertIn('spec-ctrl=eager-fpu', command_line)
+        self.assertIn('spec-ctrl=eager-fpu hap=0', command_line)
         modules = str(options[options.index('-initrd') + 1])
         self.assertIn('enforcing=1', modules)
         self.assertIn('oops=panic panic=-1', modules)
