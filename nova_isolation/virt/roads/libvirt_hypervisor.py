@@ -115,7 +115,7 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
 
         try:
             domain = self._lookup(uuid)
-            if domain.info()[0] != libvirt.VIR_DOMAIN_PAUSED:
+            if not self._is_paused(domain):
                 return False
             domain.destroy()
         except libvirt.libvirtError as error:
@@ -133,6 +133,15 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
                 instance_uuid=uuid,
             )
         return True
+
+    def _is_paused(self, domain: typing.Any) -> bool:
+        """Whether a domain is paused. Raises where that cannot be asked.
+
+        :param domain: libvirt's domain
+        """
+        import libvirt
+
+        return bool(domain.info()[0] == libvirt.VIR_DOMAIN_PAUSED)
 
     def may_have_started(self, error: BaseException) -> bool:
         """See the base class.

@@ -17,6 +17,7 @@ import typing
 from nova_isolation.host import xen_guest
 from nova_isolation.host import xen_host
 from nova_isolation.mechanisms import base
+from nova_isolation.probes.xen import answers
 from nova_isolation.virt.roads import libvirt_hypervisor
 
 
@@ -52,6 +53,18 @@ class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
     def boot(self, guest: base.Guest) -> str:
         """See the base class."""
         return typing.cast(xen_guest.XenGuest, guest).boot()
+
+    def _is_paused(self, domain: typing.Any) -> bool:
+        """See the base class.
+
+        A libvirtd that was started anew can say of each guest that it runs,
+        because it does not look (libxlReconnectDomain). The hypervisor knows.
+        """
+        if super()._is_paused(domain):
+            return True
+        uuid = domain.UUIDString()
+        found = self._xen.ask(answers.Question()).domain(uuid)
+        return found is not None and found.paused
 
     def is_kept(self, uuid: str) -> bool:
         """Whether libvirt keeps the domain of a guest that has ended.

@@ -14,6 +14,7 @@ import sys
 import types
 from unittest import mock
 
+from nova_isolation.probes.xen import answers
 from nova_isolation.virt.xen import hypervisor
 from tests.unit import base
 
@@ -29,11 +30,14 @@ class Error(Exception):
         self.get_error_code = lambda: code
 
 
-class IsKeptTest(base.TestCase):
+class TestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         libvirt = types.SimpleNamespace(
             libvirtError=Error,
+            VIR_DOMAIN_AFFECT_CONFIG=2,
+            VIR_DOMAIN_METADATA_ELEMENT=2,
+            VIR_DOMAIN_PAUSED=PAUSED,
             VIR_DOMAIN_SHUTOFF=SHUTOFF,
             VIR_ERR_NO_DOMAIN=NO_DOMAIN,
         )
@@ -42,12 +46,15 @@ class IsKeptTest(base.TestCase):
         self.addCleanup(patch.stop)
         host = mock.Mock()
         self.lookup = host.get_connection.return_value.lookupByUUIDString
+        self.xen = mock.Mock()
         self.hypervisor = hypervisor.XenHypervisor(
             host,
-            mock.Mock(),
+            self.xen,
             types.SimpleNamespace(measure_timeout=10, process_root='/proc'),
         )
 
+
+class IsKeptTest(TestCase):
     def test_by_what_libvirt_says(self):
         for active, state, expected in (
             (1, SHUTOFF, True),
@@ -68,3 +75,64 @@ class IsKeptTest(base.TestCase):
     def test_libvirt_does_not_say(self):
         self.lookup.side_effect = Error(BUSY)
         self.assertRaises(Error, self.hypervisor.is_kept, 'a')
+
+
+class PowerOffPausedTest(TestCase):
+    """libvirt takes each guest for one that runs when it was restarted."""
+
+    UUID = '4b6d8f3c-2f4e-4c39-9d7b-8a1f0e5c6b7a'
+
+    def setUp(self):
+        super().setUp()
+        self.domain = self.lookup.return_value
+        self.domain.UUIDString.return_value = self.UUID
+        self.libvirt_says(RUNNING)
+
+    def libvirt_says(self, state):
+        self.domain.info.return_value = [state]
+
+    def xen_says(self, **fields):
+        values = {
+            'id': 7,
+            'uuid': self.UUID,
+            'label': 'system_u:system_r:alice_t',
+            'paused': True,
+            'dying': False,
+            'hvm': False,
+        }
+        self.xen.ask.return_value = answers.Answer(
+            answers.Hypervisor('4.17', answers.ENFORCING, 1, 'ab', ''),
+            domains=(answers.Domain(**{**values, **fields}),),
+        )
+
+    def power_off(self):
+        return self.hypervisor.power_off_paused(self.UUID)
+
+    def test_paused(self):
+        self.xen_says()
+        self.assertTrue(self.power_off())
+        self.domain.destroy.assert_called_once_with()
+        # Not of the devices: xenstore may be silent.
+        self.xen.ask.assert_called_once_with(answers.Question())
+
+    def test_as_libvirt_says(self):
+        self.libvirt_says(PAUSED)
+        self.assertTrue(self.power_off())
+        self.domain.destroy.assert_called_once_with()
+        self.xen.ask.assert_not_called()
+
+    def test_not_paused(self):
+        for fields in (
+            {'paused': False},
+            {'dying': True},
+            {'uuid': self.UUID[::-1]},
+        ):
+            self.xen_says(**fields)
+            self.assertFalse(self.power_off(), fields)
+        self.domain.destroy.assert_not_called()
+
+    def test_the_hypervisor_does_not_say(self):
+        # It is tried again.
+        self.xen.ask.side_effect = TimeoutError
+        self.assertRaises(TimeoutError, self.power_off)
+        self.domain.destroy.assert_not_called()
