@@ -107,6 +107,9 @@ def start(
         # The default, 4 s for each piece of an uploaded image, is too short.
         '--chunked-input-timeout',
         '60',
+        # As short is it for each piece that a busy emulated machine fetches.
+        '--socket-timeout',
+        '300',
         '--add-header',
         'Connection: close',
         '--procname-prefix',
