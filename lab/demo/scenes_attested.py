@@ -222,15 +222,7 @@ class AttestedScenes(stage.Stage):
         print(f'    event {_DECIDE_EVENT}, for admins: {told[-1]}')
 
     def _active(self, server: Any, host: str) -> Any:
-        server = self._guests.wait_status(server, ('ACTIVE', 'ERROR'))
-        self._check(
-            server.status == 'ACTIVE',
-            f'{server.name} is ACTIVE (fault: {server.fault})',
-        )
-        self._check(
-            server.compute_host == host,
-            f'{server.name} is on {host}, not {server.compute_host}',
-        )
+        server = self._running(server, host)
         print(f'  {server.name}: ACTIVE on {host}')
         return server
 
@@ -251,17 +243,10 @@ class AttestedScenes(stage.Stage):
         if reason:
             server = self._guests.wait_fault(server, reason)
         forced = f' ({availability_zone})' if availability_zone else ''
-        fault = str((server.fault or {}).get('message'))
-        print(f'  {name}{forced}: {server.status}: {fault}')
+        print(f'  {name}{forced}: {server.status}: {self._fault(server)}')
         if reason:
             self._told(server)
-        for host, there in self._cloud.hosts.items():
-            domains = there.virsh(
-                self._cloud.supervisor, 'list', '--all', '--uuid'
-            )
-            self._check(
-                server.id not in domains, f'{name} has no domain on {host}'
-            )
+        self._check_no_domain(server)
         self._guests.delete(server)
 
     def _explained(self, *words: str, any_of: bool = False) -> None:
@@ -271,8 +256,7 @@ class AttestedScenes(stage.Stage):
         :param any_of: the first word and one of the others are enough
         """
         text = explain.explain(self._cloud, FLAVOR)
-        print(f'  $ nova-isolation-manage explain {FLAVOR}')
-        print(''.join(f'    {line}\n' for line in text.splitlines()), end='')
+        self._show_explanation(FLAVOR, text)
         needed = words[:1] if any_of else words
         for word in needed:
             self._check(word in text, f'explain says "{word}"')

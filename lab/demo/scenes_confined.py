@@ -17,7 +17,6 @@ import dataclasses
 from typing import Any
 
 from lab.cloud import cloud as clouds
-from lab.cloud import explain
 from lab.demo import stage
 from lab.guests import intruder
 from lab.machine import recipe
@@ -131,17 +130,7 @@ class ConfinedScenes(stage.Stage):
         return first, second
 
     def _active(self, server: Any) -> Any:
-        server = self._guests.wait_status(
-            server, ('ACTIVE', 'ERROR'), _BOOT_SECONDS
-        )
-        self._check(
-            server.status == 'ACTIVE',
-            f'{server.name} is ACTIVE (fault: {server.fault})',
-        )
-        self._check(
-            server.compute_host == self._script.host,
-            f'{server.name} is on {self._script.host}',
-        )
+        server = self._running(server, self._script.host, _BOOT_SECONDS)
         pid, label = self._guests.qemu_pid(server), self._guests.label(server)
         print(
             f'  {server.name}: ACTIVE on {server.compute_host}\n'
@@ -217,8 +206,7 @@ class ConfinedScenes(stage.Stage):
                 server.id not in domains, f'{server.name} has no domain'
             )
             text = self._explained(_REFUSED)
-            print(f'  $ nova-isolation-manage explain {self._name}')
-            print(''.join(f'    {line}\n' for line in text), end='')
+            self._show_explanation(self._name, text)
             self._guests.delete(server, _DELETE_SECONDS)
         finally:
             self._output(self._script.on)
@@ -226,22 +214,16 @@ class ConfinedScenes(stage.Stage):
     def _enforcing_again(self) -> None:
         self._title(f'After {self._shown(self._script.on)}: accepted')
         self._check_mode(self._script.enforcing)
-        for line in self._explained(f'{self._script.host}: accepted'):
+        text = self._explained(f'{self._script.host}: accepted')
+        for line in text.splitlines():
             if self._script.host in line:
                 print(f'  {line}')
         server = self._guests.create(f'{self._module}-4', self._name)
         self._guests.delete(self._active(server), _DELETE_SECONDS)
 
-    def _explained(self, wanted: str) -> list[str]:
-        """The lines of explain, once they contain ``wanted``."""
-
-        def text() -> str:
-            found = explain.explain(self._cloud, self._name)
-            return found if wanted in found else ''
-
-        return self._cloud.supervisor.wait(
-            f'"{wanted}" from explain', text, _MEASURED_SECONDS, every=2
-        ).splitlines()
+    def _explained(self, wanted: str) -> str:
+        """What explain says, once it contains ``wanted``."""
+        return self._wait_explained(self._name, wanted, _MEASURED_SECONDS)
 
     def _check_mode(self, wanted: str) -> None:
         found = self._output(self._script.mode)
@@ -259,7 +241,3 @@ class ConfinedScenes(stage.Stage):
     @staticmethod
     def _shown(command: tuple[str, ...]) -> str:
         return command[-1] if command[0] == 'sh' else ' '.join(command)
-
-    @staticmethod
-    def _fault(server: Any) -> str:
-        return str((server.fault or {}).get('message'))

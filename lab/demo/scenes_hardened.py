@@ -171,15 +171,7 @@ class HardenedScenes(stage.Stage):
     def _active(
         self, server: Any, host: str, flavor: str, specs: dict[str, str]
     ) -> Any:
-        server = self._guests.wait_status(server, ('ACTIVE', 'ERROR'))
-        self._check(
-            server.status == 'ACTIVE',
-            f'{server.name} is ACTIVE (fault: {server.fault})',
-        )
-        self._check(
-            server.compute_host == host,
-            f'{server.name} is on {host}, not {server.compute_host}',
-        )
+        server = self._running(server, host)
         self._guests.wait_console(server)
         process = self._guests.process(server)
         there = self._cloud.hosts[host]
@@ -220,21 +212,14 @@ class HardenedScenes(stage.Stage):
             f'{server.name} is refused, not {server.status} on '
             f'{server.compute_host}',
         )
-        fault = str((server.fault or {}).get('message'))
+        fault = self._fault(server)
         self._check(
             'No valid host' in fault,
             f'the fault of {server.name} says "No valid host", not "{fault}"',
         )
         print(f'  {server.name}: {server.status}: {fault}')
         verified = 'no guest was started'
-        for name, host in self._cloud.hosts.items():
-            domains = host.virsh(
-                self._cloud.supervisor, 'list', '--all', '--uuid'
-            )
-            self._check(
-                server.id not in domains,
-                f'{server.name} has no domain on {name}',
-            )
+        self._check_no_domain(server)
         self._rows.append(
             (
                 flavor,
@@ -249,8 +234,7 @@ class HardenedScenes(stage.Stage):
         self, flavor: str, expected: dict[str, Sequence[str]]
     ) -> None:
         text = explain.explain(self._cloud, flavor)
-        print(f'  $ nova-isolation-manage explain {flavor}')
-        print(''.join(f'    {line}\n' for line in text.splitlines()), end='')
+        self._show_explanation(flavor, text)
         for host, codes in expected.items():
             for word in (host, *codes):
                 self._check(word in text, f'explain {flavor} names {word}')

@@ -144,15 +144,7 @@ class StrippedScenes(stage.Stage):
         self._guests.delete(self._active(server, HOST))
 
     def _active(self, server: Any, host: str) -> Any:
-        server = self._guests.wait_status(server, ('ACTIVE', 'ERROR'))
-        self._check(
-            server.status == 'ACTIVE',
-            f'{server.name} is ACTIVE (fault: {server.fault})',
-        )
-        self._check(
-            server.compute_host == host,
-            f'{server.name} is on {host}, not {server.compute_host}',
-        )
+        server = self._running(server, host)
         self._guests.wait_console(server)
         process = self._guests.process(server)
         self._check(process.runs(self._own), f'{server.name} runs {self._own}')
@@ -174,7 +166,7 @@ class StrippedScenes(stage.Stage):
         print(f'  {server.name}: event isolation_verify: Success')
 
     def _refused(self, server: Any, words: str) -> None:
-        fault = str((server.fault or {}).get('message'))
+        fault = self._fault(server)
         self._check(
             server.status == 'ERROR' and words in fault,
             f'{server.name} is refused with {words}, not {server.status}: '

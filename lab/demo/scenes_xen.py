@@ -16,7 +16,6 @@
 from typing import Any
 
 from lab.cloud import cloud as clouds
-from lab.cloud import explain
 from lab.cloud import placement
 from lab.cloud import xen_guest_image
 from lab.cloud import xen_launch
@@ -329,14 +328,7 @@ class XenScenes(stage.Stage):
         ]
 
     def _active(self, server: Any) -> Any:
-        server = self._guests.wait_status(
-            server, ('ACTIVE', 'ERROR'), _BOOT_SECONDS
-        )
-        self._check(
-            server.status == 'ACTIVE',
-            f'{server.name} is ACTIVE (fault: {server.fault})',
-        )
-        self._check(server.compute_host == HOST, f'{server.name} is on {HOST}')
+        server = self._running(server, HOST, _BOOT_SECONDS)
         self._guests.wait_console(server, _BOOT_SECONDS)
         print(f'  {server.name}: ACTIVE on {server.compute_host}')
         return server
@@ -348,27 +340,11 @@ class XenScenes(stage.Stage):
 
     def _explained(self, flavor: str, wanted: str) -> None:
         """Show what explain says of the host, once it contains ``wanted``."""
-
-        def text() -> str:
-            found = explain.explain(self._cloud, flavor)
-            return found if wanted in found else ''
-
-        found = self._cloud.supervisor.wait(
-            f'"{wanted}" from explain', text, _MEASURED_SECONDS, every=2
-        )
-        print(f'  $ nova-isolation-manage explain {flavor}')
-        print(self._indented(found.strip()))
+        found = self._wait_explained(flavor, wanted, _MEASURED_SECONDS)
+        self._show_explanation(flavor, found.strip())
 
     def _dom0(self, command: str) -> str:
         # The exit status of "xl getenforce" is the mode.
         return self._host.run(
             self._cloud.supervisor, ['sh', '-c', command]
         ).stdout.strip()
-
-    @staticmethod
-    def _indented(text: str) -> str:
-        return '\n'.join(f'    {line}' for line in text.splitlines())
-
-    @staticmethod
-    def _fault(server: Any) -> str:
-        return str((server.fault or {}).get('message'))

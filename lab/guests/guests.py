@@ -28,7 +28,7 @@ from lab.run import marks
 
 T = TypeVar('T')
 #: Emulated guests on a busy machine are slow, but never this slow.
-_BOOT_SECONDS = 400.0
+BOOT_SECONDS = 400.0
 _CONSOLE_SECONDS = 300.0
 _DELETE_SECONDS = 300.0
 _FAULT_SECONDS = 300.0
@@ -100,7 +100,7 @@ class Guests:
         flavor: str,
         host: str | None = None,
         availability_zone: str | None = None,
-        seconds: float = _BOOT_SECONDS,
+        seconds: float = BOOT_SECONDS,
     ) -> Any:
         """Boot a guest and wait until it is ACTIVE or ERROR.
 
@@ -144,7 +144,7 @@ class Guests:
         self,
         server: Any,
         statuses: tuple[str, ...],
-        seconds: float = _BOOT_SECONDS,
+        seconds: float = BOOT_SECONDS,
     ) -> Any:
         """Wait until a server has one of these statuses.
 

@@ -89,7 +89,7 @@ class BaseIsolationDriver(
             '%(facts)s',
             {
                 'mode': CONF.isolation.mode,
-                'facts': self.guard.renew(_MEASUREMENT).document,
+                'facts': self.guard.host.renew(_MEASUREMENT).document,
             },
         )
         self._watch = watch_thread.WatchThread(
@@ -135,8 +135,8 @@ class BaseIsolationDriver(
             nodename
         )
         # Nova does not hold its lock of the resources here.
-        self.guard.renew(_MEASUREMENT)
-        resources['stats'].update(self.guard.publish().stats)
+        self.guard.host.renew(_MEASUREMENT)
+        resources['stats'].update(self.guard.host.publish().stats)
         resources['stats'][facts.MODE_STAT] = CONF.isolation.mode
         self._kept_allocations.restore()
         return resources
@@ -155,7 +155,7 @@ class BaseIsolationDriver(
             provider_tree, nodename, allocations=allocations
         )
         # Nova holds its lock of the resources, so nothing is measured here.
-        earned = self.guard.publish().traits
+        earned = self.guard.host.publish().traits
         if not self.guard.enforces:
             # A host in audit mode refuses nothing, so an enforcing scheduler
             # must not use it; an auditing scheduler does not ask for this

@@ -100,7 +100,7 @@ class EvidenceTest(TestCase):
         self.assertEqual(statement.KeyKind.FILE, operator.key)
         self.assertEqual(statement.Mode.ENFORCE, operator.mode)
         self.assertEqual('host1', operator.host.name)
-        facts = self.guard('host1').measure().document
+        facts = self.guard('host1').host.measure().document
         self.assertEqual(
             hashlib.sha256(facts.encode()).hexdigest(), operator.host.facts
         )

@@ -343,7 +343,7 @@ class TraitsTest(base.TestCase):
         self.start(fixtures.Machine(), fixtures.Machine())
         machine = self.machines['host1']
         machine.selinux = 'permissive'
-        document = self.guard('host1').measure().document
+        document = self.guard('host1').host.measure().document
         self.write_stats('host1', **{facts.STAT: document})
         self.assertIn('CUSTOM_ISOLATION_SVIRT_ANY', self.traits('host1'))
         self.assertHost('host2', self.boot(self.flavor(svirt='any')))

@@ -126,7 +126,7 @@ class ServicesTest(base.TestCase):
         self.start(fixtures.Machine())
         (line,) = self.logged('nova-isolation guards this host')
         self.assertIn('mode enforce', line)
-        self.assertIn(self.guard('host1').measure().document, line)
+        self.assertIn(self.guard('host1').host.measure().document, line)
 
 
 class MechanismThatDoesNotLoadTest(base.TestCase):

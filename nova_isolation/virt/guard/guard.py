@@ -16,36 +16,38 @@ Every way to a running guest leads through the methods of :class:`Guard`. The
 classes of :mod:`nova_isolation.virt.roads` and the compute driver call them.
 The guard knows no hypervisor and reads no configuration file: it gets both
 as parameters.
+
+Here is the order of the steps. What a step does is in the modules beside this
+one: :mod:`.measured_host` asks the mechanisms, :mod:`.confinement` changes the
+XML, :mod:`.start_notes` keeps which guests are being started, and
+:mod:`.conclusions` makes outcomes and refusals of what was found.
 """
 
 from collections.abc import Callable
 import dataclasses
-import datetime
-import hashlib
 import typing
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.attestation import service
-from nova_isolation.evidence import statement
 from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
-from nova_isolation.host import newest_measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
-from nova_isolation.model import reasons
-from nova_isolation.virt import exception
 from nova_isolation.virt.guard import admissions
+from nova_isolation.virt.guard import conclusions
 from nova_isolation.virt.guard import confinement
 from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import hypervisor as hypervisors
+from nova_isolation.virt.guard import measured_host
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
-from nova_isolation.virt.guard import unended_starts
+from nova_isolation.virt.guard import start_notes
+from nova_isolation.virt.guard import subjects
 from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 
@@ -60,11 +62,11 @@ class Guard:
     :ivar hypervisor: the virtualization stack of this host
     :ivar reporter: gives the outcomes to the sinks
     :ivar attestation: what verifiers state of this and of other hosts
+    :ivar host: this host, as the mechanisms measure it
+    :ivar conclusions: makes outcomes and refusals of what is found
+    :ivar start_notes: notes which guests are being started
     :ivar deferred_power_off: guests that could not be powered off yet
-    :ivar unended_starts: guests whose start is over, which could not be
-        noted yet
     :ivar violations: the violations of the guests that run here
-    :ivar published: what the host has offered to the scheduler last
     """
 
     def __init__(
@@ -88,42 +90,24 @@ class Guard:
         self.reporter = reporter
         self.attestation = attestation
         self.requests = guest_request.GuestRequests(mechanisms.vocabulary)
+        self.conclusions = conclusions.Conclusions(options, reporter)
+        self.start_notes = start_notes.StartNotes(options, hypervisor)
         self.deferred_power_off = deferred_power_off.DeferredPowerOff(
             hypervisor.power_off_paused
         )
-        self.unended_starts = unended_starts.UnendedStarts(hypervisor)
         self.violations = violations.Violations(mechanisms)
-        self.published: measurement.Measurement | None = None
-        self._host = host
+        calls = bounded_calls.BoundedCalls(options.measure_timeout)
+        self.host = measured_host.MeasuredHost(
+            options, host, mechanisms, calls, self.violations
+        )
         self._mechanisms = mechanisms
-        self._calls = bounded_calls.BoundedCalls(options.measure_timeout)
         self._admissions = admissions.Admissions()
-        self._newest = newest_measurement.NewestMeasurement(self.measure)
-        #: why the subject of a guest could not be read last; '': it could
-        self._subject_failure = ''
+        self._subjects = subjects.Subjects(hypervisor, calls)
 
     @property
     def enforces(self) -> bool:
         """Whether guests are refused; in audit mode they are not."""
-        return bool(self.options.mode == 'enforce')
-
-    def measure(
-        self, request: guest_request.GuestRequest | None = None
-    ) -> measurement.Measurement:
-        """Measure the host, now.
-
-        The time is limited. Only for tagged guests, and never under a lock of
-        Nova that other guests need.
-
-        :param request: measure what this request asks for, and nothing else;
-            None: everything
-        """
-        return measurement.measure(
-            self._host,
-            self._mechanisms,
-            self._calls,
-            None if request is None else verification.owners(request),
-        )
+        return guard_options.enforces(self.options)
 
     def _measure_for(
         self, request: guest_request.GuestRequest
@@ -132,45 +116,9 @@ class Guard:
 
         A statement about the guest names all facts of the host.
         """
-        return self.measure(None if self.reporter.needs_subject else request)
-
-    def offer(
-        self, measured: measurement.Measurement, uuid: str | None = None
-    ) -> measurement.Measurement:
-        """What is left of a measurement for guests that are to come.
-
-        :param measured: the measurement
-        :param uuid: the instance that is to come; None: what is published to
-            the scheduler
-        """
-        if not self.options.violation_closes_host:
-            return measured
-        return measured.closed(self.violations.closed(uuid))
-
-    def renew(self, seconds: float) -> measurement.Measurement:
-        """Measure the host on another thread.
-
-        :param seconds: how long to wait for the measurement
-        :returns: the newest measurement that has finished
-        """
-        return self._newest.renew(seconds)
-
-    def publish(self) -> measurement.Measurement:
-        """What the host offers to the scheduler. Does not wait."""
-        self.published = self.offer(self._newest.get())
-        return self.published
-
-    def decide(
-        self,
-        request: guest_request.GuestRequest,
-        measured: measurement.Measurement,
-    ) -> verification.Unmet:
-        """The requirements that the host does not meet.
-
-        :param request: what is asked for the guest
-        :param measured: the facts, measured now
-        """
-        return verification.decide(request, measured, self._mechanisms)
+        return self.host.measure(
+            None if self.reporter.needs_subject else request
+        )
 
     def admit(
         self, request: guest_request.GuestRequest
@@ -185,13 +133,13 @@ class Guard:
         """
         started = timeutils.utcnow()
         fresh = self._measure_for(request)
-        measured = self.offer(fresh, request.uuid)
-        unmet = self.decide(request, measured)
+        measured = self.host.offer(fresh, request.uuid)
+        unmet = self.host.decide(request, measured)
         if not unmet:
             self._admissions.keep(request.uuid, fresh)
             return measured
-        self._conclude(
-            self._outcome(
+        self.conclusions.conclude(
+            self.conclusions.of(
                 outcome.Stage.DECIDE,
                 request,
                 measured,
@@ -226,8 +174,8 @@ class Guard:
             xml, request, measured, self._mechanisms
         )
         if found.unmet:
-            self._conclude(
-                self._outcome(
+            self.conclusions.conclude(
+                self.conclusions.of(
                     outcome.Stage.DECIDE, request, measured, started, found
                 )
             )
@@ -244,8 +192,8 @@ class Guard:
         kept = self._admissions.take(request.uuid)
         if kept is None:
             return None
-        measured = self.offer(kept, request.uuid)
-        return None if self.decide(request, measured) else measured
+        measured = self.host.offer(kept, request.uuid)
+        return None if self.host.decide(request, measured) else measured
 
     def launch(
         self,
@@ -268,8 +216,7 @@ class Guard:
             powered off
         """
         self.deferred_power_off.discard(request.uuid)
-        self.unended_starts.discard(request.uuid)
-        self._begin_start(handle, request)
+        self.start_notes.begin(handle, request.uuid)
         try:
             result = start(True)
         except Exception as error:
@@ -278,7 +225,9 @@ class Guard:
             if self.hypervisor.may_have_started(error):
                 self.deferred_power_off.add(request.uuid)
             if self.hypervisor.is_hook(error):
-                raise self._refused_by_hook(request, error) from error
+                raise self.conclusions.refused_by_hook(
+                    request, error
+                ) from error
             raise
         try:
             verified = self._verify(handle, request, outcome.POWER_OFF)
@@ -288,7 +237,7 @@ class Guard:
             self.power_off(handle, request)
             raise
         if not pause:
-            self.end_start(handle, request)
+            self.start_notes.end(handle, request.uuid)
         # Sinks may ask the conductor, which can be slow: the guest runs, and
         # Nova need not wait for that.
         self.reporter.begin(verified)
@@ -311,54 +260,8 @@ class Guard:
         """
         verified = self._verify(handle, request, outcome.NO_ACTION)
         resume()
-        self.end_start(handle, request)
+        self.start_notes.end(handle, request.uuid)
         self.reporter.begin(verified)
-
-    def _begin_start(
-        self, handle: typing.Any, request: guest_request.GuestRequest
-    ) -> None:
-        """Note that a guest is about to be started paused.
-
-        If this process ends before the guest is verified, its next one knows
-        by this that the guest is paused for this start and not by somebody
-        else.
-
-        :raises Exception: that could not be noted; audit mode refuses no
-            guest for that
-        """
-        try:
-            self.hypervisor.begin_start(handle)
-        except Exception:
-            if self.enforces:
-                raise
-            LOG.warning(
-                'Could not note that a guest is started paused. If '
-                'nova-compute ends before it resumes the guest, the guest '
-                'stays paused.',
-                exc_info=True,
-                instance_uuid=request.uuid,
-            )
-
-    def end_start(
-        self, handle: typing.Any, request: guest_request.GuestRequest
-    ) -> None:
-        """Note that a start is over: the guest was verified and runs, or it
-        is off. Raises nothing.
-
-        :param handle: the guest
-        :param request: what is asked for the guest
-        """
-        try:
-            if self.hypervisor.is_starting(handle):
-                self.hypervisor.end_start(handle)
-        except Exception:
-            LOG.warning(
-                'Could not note that the start of a guest is over; this host '
-                'will try again',
-                exc_info=True,
-                instance_uuid=request.uuid,
-            )
-            self.unended_starts.add(request.uuid, handle)
 
     def verify(
         self,
@@ -372,47 +275,10 @@ class Guard:
         :param request: what is asked for the guest
         :param measured: the host, measured after the guest was started
         """
-        found = verification.verify(
-            guest,
-            request,
-            measured,
-            self._host,
-            self._mechanisms,
-            self._calls,
-        )
+        found = self.host.verify(guest, request, measured)
         if not self.reporter.needs_subject:
             return found
-        return dataclasses.replace(found, subject=self._subject(guest))
-
-    def _subject(self, guest: base.Guest) -> statement.Subject | None:
-        """What a statement about a guest is about. Raises nothing."""
-
-        def read() -> statement.Subject:
-            return statement.Subject(
-                guest.uuid,
-                self.hypervisor.boot(guest),
-                hashlib.sha256(guest.domain_xml().encode()).hexdigest(),
-            )
-
-        try:
-            subject = self._calls.call(('subject', guest.uuid), read)
-        except base.FAILURES as error:
-            # The guest runs all the same, and nothing is stated of it. What
-            # ails all guests is said once.
-            failure = type(error).__name__
-            LOG.log(
-                logging.DEBUG
-                if failure == self._subject_failure
-                else logging.WARNING,
-                'There is no statement about the guest, because its run or '
-                'its XML cannot be read',
-                exc_info=True,
-                instance_uuid=guest.uuid,
-            )
-            self._subject_failure = failure
-            return None
-        self._subject_failure = ''
-        return subject
+        return dataclasses.replace(found, subject=self._subjects.of(guest))
 
     def examine(
         self,
@@ -431,7 +297,7 @@ class Guard:
         :raises Exception: the hypervisor cannot be asked
         """
         guest = self.hypervisor.guest(handle, shared)
-        return self.verify(guest, request, measured or self.measure())
+        return self.verify(guest, request, measured or self.host.measure())
 
     def power_off(
         self, handle: typing.Any, request: guest_request.GuestRequest
@@ -454,57 +320,7 @@ class Guard:
             )
             self.deferred_power_off.add(request.uuid)
         else:
-            self.end_start(handle, request)
-
-    def report_missing_fault(
-        self,
-        request: guest_request.GuestRequest,
-        refusal: exception.GuestRefused,
-    ) -> None:
-        """Report that Nova writes no fault for a refusal of this guard.
-
-        The sinks have got the refusal itself already. Raises nothing.
-
-        :param request: what is asked for the guest
-        :param refusal: the refusal
-        """
-        self.reporter.report(
-            outcome.Outcome(
-                request=request,
-                stage=outcome.Stage.VERIFY,
-                result=outcome.Result.FAULT_MISSING,
-                unmet=refusal.unmet,
-                nova_writes_fault=False,
-            )
-        )
-
-    def _refused_by_hook(
-        self, request: guest_request.GuestRequest, error: Exception
-    ) -> exception.GuestRefused:
-        """Report that a hook did not let a guest start.
-
-        Nova would show the words of the hook to the owner of the server.
-
-        :returns: the refusal, in any mode: the guest does not run
-        """
-        wanted = request.wanted
-        # A flavor can consist of problems alone, which audit mode lets pass.
-        keys = {one.key: one.value for one in wanted.items} or {
-            one.key: one.wanted for one in wanted.problems
-        }
-        unmet = tuple(
-            reasons.Unmet(reasons.VERIFY_HOOK.code, key, value, str(error))
-            for key, value in keys.items()
-        )
-        self.reporter.report(
-            outcome.Outcome(
-                request=request,
-                stage=outcome.Stage.VERIFY,
-                result=outcome.Result.REFUSED,
-                unmet=unmet,
-            )
-        )
-        return exception.GuestRefused(unmet)
+            self.start_notes.end(handle, request.uuid)
 
     def _verify(
         self,
@@ -538,11 +354,11 @@ class Guard:
                     'known whether it was'
                 ),
             )
-        result = self._outcome(
+        result = self.conclusions.of(
             outcome.Stage.VERIFY, request, measured, started, found, action
         )
         if result.result is outcome.Result.REFUSED:
-            self._conclude(result)
+            self.conclusions.conclude(result)
         return result
 
     def _run(self, handle: typing.Any) -> int | None:
@@ -558,47 +374,3 @@ class Guard:
             )
             return None
         return None if run is None else run.id
-
-    def _outcome(
-        self,
-        stage: outcome.Stage,
-        request: guest_request.GuestRequest,
-        measured: measurement.Measurement,
-        started: datetime.datetime,
-        found: verification.Verification,
-        action: str = outcome.NO_ACTION,
-    ) -> outcome.Outcome:
-        """The outcome of what was found before a guest runs.
-
-        :param action: what the caller does if the guest is refused
-        """
-        if not found.unmet:
-            result = outcome.Result.ACCEPTED
-        elif self.enforces:
-            result = outcome.Result.REFUSED
-        else:
-            result = outcome.Result.RECORDED
-        refused = result is outcome.Result.REFUSED
-        return outcome.Outcome(
-            request=request,
-            stage=stage,
-            result=result,
-            unmet=found.unmet,
-            proofs=found.proofs,
-            failures=found.failures,
-            facts=measured.document,
-            evidence=measured.evidence,
-            subject=found.subject,
-            started=started,
-            finished=timeutils.utcnow(),
-            action=action if refused else outcome.NO_ACTION,
-        )
-
-    def _conclude(self, result: outcome.Outcome) -> None:
-        """Report an outcome, and raise it if it is a refusal.
-
-        :raises nova_isolation.virt.exception.GuestRefused: it is one
-        """
-        self.reporter.report(result)
-        if result.result is outcome.Result.REFUSED:
-            raise exception.GuestRefused(result.unmet)

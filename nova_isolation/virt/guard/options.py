@@ -43,3 +43,8 @@ class Options(typing.Protocol):
         """Seconds between two verifications; 0: guests that run are not
         verified again.
         """
+
+
+def enforces(options: Options) -> bool:
+    """Whether guests are refused; in audit mode they are not."""
+    return bool(options.mode == 'enforce')

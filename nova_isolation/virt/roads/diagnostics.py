@@ -89,7 +89,7 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
         self, instance: typing.Any, request: guest_request.GuestRequest
     ) -> outcome.Outcome:
         started = timeutils.utcnow()
-        measured = self.guard.measure()
+        measured = self.guard.host.measure()
         found = self.guard.examine(
             self._host.get_guest(instance), request, measured
         )

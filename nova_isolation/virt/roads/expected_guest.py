@@ -211,7 +211,10 @@ class ExpectedGuest:
         What is unmet is reported by Nova's step, which verifies it again.
         """
         found = self._guard.examine(
-            handle, self._request, self._guard.measure(self._request), shared
+            handle,
+            self._request,
+            self._guard.host.measure(self._request),
+            shared,
         )
         if found.unmet:
             LOG.warning(

@@ -78,7 +78,7 @@ class GuardedPower(guarded_driver.GuardedDriver):
             # and does not start if the reboot raises. Nova will take the
             # guest for running.
             self._refused_reboots.append(instance)
-            self.guard.report_missing_fault(request, refusal)
+            self.guard.conclusions.report_missing_fault(request, refusal)
 
     @signatures.override
     def suspend(self, context: typing.Any, instance: typing.Any) -> None:
@@ -160,7 +160,7 @@ class GuardedPower(guarded_driver.GuardedDriver):
                 context, instance, network_info, share_info, block_device_info
             )
         except exception.GuestRefused as refusal:
-            self.guard.report_missing_fault(
+            self.guard.conclusions.report_missing_fault(
                 self.guard.requests.of_instance(instance, context), refusal
             )
             raise

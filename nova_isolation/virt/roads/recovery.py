@@ -164,7 +164,7 @@ def _look(
     if state == power_state.RUNNING:
         # nova-compute may have ended after it had resumed the guest. If
         # somebody pauses the guest later, that is not for this start.
-        host_guard.end_start(guest, request)
+        host_guard.start_notes.end(guest, request.uuid)
     if state != power_state.PAUSED or instance.vm_state == vm_states.PAUSED:
         return
     if instance.task_state in _ON_PURPOSE:
@@ -215,7 +215,7 @@ def _resume(
         if instance.task_state is not None:
             host_guard.power_off(guest, request)
         if isinstance(error, exception.GuestRefused):
-            host_guard.report_missing_fault(request, error)
+            host_guard.conclusions.report_missing_fault(request, error)
         else:
             LOG.exception(
                 'Guest could not be resumed after the restart of '

@@ -77,7 +77,9 @@ class PeriodicVerification:
         context = nova_context.get_admin_context()
         looked = self._running_guests.look(context, only)
         measured = (
-            self._guard.measure() if looked.tagged or only is None else None
+            self._guard.host.measure()
+            if looked.tagged or only is None
+            else None
         )
         if measured is not None:
             shared = self._guard.hypervisor.shared()
@@ -120,7 +122,7 @@ class PeriodicVerification:
         )
         unmet = found.unmet
         # What the facts of the host do not meet, the facts show themselves.
-        alone = bool(unmet) and not self._guard.decide(request, measured)
+        alone = bool(unmet) and not self._guard.host.decide(request, measured)
         keys = {item.key for item in unmet if alone}
         result = outcome.Outcome(
             request=request,
@@ -173,7 +175,9 @@ class PeriodicVerification:
             tagged = again
         if is_new:
             result, found = self._verify(
-                tagged, self._guard.measure(), self._guard.hypervisor.shared()
+                tagged,
+                self._guard.host.measure(),
+                self._guard.hypervisor.shared(),
             )
             if not self._running_guests.is_same_run(tagged):
                 return
@@ -253,10 +257,12 @@ class PeriodicVerification:
         measured: measurement.Measurement | None,
     ) -> None:
         """Publish what the host offers if that has changed."""
-        published = self._guard.published
+        published = self._guard.host.published
         if published is None or (measured is None and not self._changed):
             return
-        offered = self._guard.offer(measured or self._guard.measure())
+        offered = self._guard.host.offer(
+            measured or self._guard.host.measure()
+        )
         if (offered.document, offered.traits) != (
             published.document,
             published.traits,

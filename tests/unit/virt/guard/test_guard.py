@@ -22,61 +22,17 @@ from nova_isolation.host import measurement
 from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
-from nova_isolation.model import traits
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import admissions
-from nova_isolation.virt.guard import deferred_power_off
 from nova_isolation.virt.guard import domain_xml
-from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
-from nova_isolation.virt.guard import unended_starts
 from tests.unit import base
-from tests.unit.host import test_bounded_calls
 from tests.unit.virt import fakes
+from tests.unit.virt.guard import guard_case
 
 XML = (
     '<domain type="xen"><uuid>a</uuid><on_reboot>destroy</on_reboot></domain>'
 )
-
-
-class TestCase(base.TestCase):
-    def setUp(self):
-        super().setUp()
-        for module in (deferred_power_off, unended_starts):
-            patch = mock.patch.object(module, '_INTERVAL', 0.001)
-            patch.start()
-            self.addCleanup(patch.stop)
-        self.sink = fakes.Sink()
-        self.make()
-
-    def make(self, sinks=None, **kwargs):
-        """A guard and a guest of its hypervisor, which is off."""
-        self.guard = fakes.make(
-            [self.sink] if sinks is None else sinks, **kwargs
-        )
-        self.addCleanup(self.guard.deferred_power_off.work.stop)
-        self.addCleanup(self.guard.unended_starts.work.stop)
-        self.hypervisor = self.guard.hypervisor
-        self.handle = fakes.Handle()
-        self.hypervisor.handles.append(self.handle)
-        self.request = fakes.request()
-
-    def start(self, paused):
-        self.hypervisor.calls.append(f'start {paused}')
-        self.handle.state = 'paused' if paused else 'running'
-        return 'started'
-
-    def go_on(self):
-        self.hypervisor.calls.append('resume')
-        self.handle.state = 'running'
-
-    def launch(self, pause=False):
-        return self.guard.launch(
-            self.handle, self.request, pause, self.start, self.go_on
-        )
-
-    def resume(self):
-        self.guard.resume(self.handle, self.request, self.go_on)
 
 
 class NovaConfigTest(base.TestCase):
@@ -86,6 +42,7 @@ class NovaConfigTest(base.TestCase):
 from nova_isolation.virt.watch import periodic_verification
 from nova_isolation.virt.watch import watch_thread
 from tests.unit.virt import fakes
+from tests.unit.virt.guard import guard_case
 import nova.conf
 guard = fakes.make()
 assert guard.admit(fakes.request())
@@ -105,64 +62,7 @@ print('built')
         self.assertEqual('built\n', run.stdout, run.stderr)
 
 
-class HangTest(TestCase):
-    """A file system under the emulator, or a guest, that gives no answer."""
-
-    #: Seconds, enough for a host that answers on a busy machine.
-    LIMIT = 1.0
-
-    def setUp(self):
-        super().setUp()
-        self.hang = self.useFixture(test_bounded_calls.Hang())
-
-    def make_host_hang(self):
-        host = fakes.host()
-        host.emulator = self.hang.read
-        self.make(a_host=host, measure_timeout=self.LIMIT)
-
-    def test_what_is_published_does_not_wait(self):
-        self.make_host_hang()
-        start = time.monotonic()
-        for _ in range(100):
-            self.assertEqual({traits.GUARDED}, self.guard.publish().traits)
-        self.guard.renew(0.0)
-        self.assertLess(time.monotonic() - start, self.LIMIT)
-        # The mechanism that hangs counts as unknown, and the others do not.
-        self.guard.renew(30)
-        document = facts.loads(self.guard.publish().document)
-        self.assertIsNone(document.sections['qemu'])
-        self.assertIsNotNone(document.sections['hypervisor'])
-
-    def test_tagged_guests_are_refused_in_time(self):
-        self.make_host_hang()
-        start = time.monotonic()
-        for _ in range(10):
-            refusal = self.assertRaises(
-                exception.GuestRefused, self.guard.admit, self.request
-            )
-            self.assertEqual('isolation.qemu.unknown', refusal.unmet[0].code)
-        self.assertLess(time.monotonic() - start, 5 * self.LIMIT)
-
-    def test_a_guest_that_hangs_costs_only_its_own_proof(self):
-        self.make(measure_timeout=self.LIMIT)
-        self.hypervisor.options['process'] = self.hang.read
-        start = time.monotonic()
-        for _ in range(10):
-            self.handle.state = 'off'
-            refusal = self.assertRaises(exception.GuestRefused, self.launch)
-            self.assertEqual('isolation.verify.failed', refusal.unmet[0].code)
-            self.assertIn(
-                f'no answer in {self.LIMIT:g} s', refusal.unmet[0].found
-            )
-            self.assertEqual('off', self.handle.state)
-        self.assertLess(time.monotonic() - start, 5 * self.LIMIT)
-        del self.hypervisor.options['process']
-        self.request = fakes.request('f4f9ecaa-4b5a-4b56-8c5e-5a1e0c0a0002')
-        self.launch()
-        self.assertEqual('running', self.handle.state)
-
-
-class DecideTest(TestCase):
+class DecideTest(guard_case.GuardCase):
     def test_admitted(self):
         measured = self.guard.admit(self.request)
         self.assertIsInstance(measured, measurement.Measurement)
@@ -206,7 +106,7 @@ class DecideTest(TestCase):
         self.assertTrue(self.guard.admit(self.request))
 
 
-class ConfineTest(TestCase):
+class ConfineTest(guard_case.GuardCase):
     def confine(self):
         return self.guard.confine(domain_xml.DomainXml(XML), self.request)
 
@@ -241,7 +141,7 @@ class ConfineTest(TestCase):
         self.assertEqual([('decide', 'refused')], self.sink.results)
 
 
-class AdmittedTest(TestCase):
+class AdmittedTest(guard_case.GuardCase):
     """Facts that two decisions share, and what changes between them."""
 
     def setUp(self):
@@ -254,13 +154,13 @@ class AdmittedTest(TestCase):
         self.measured = 0
         self.host = fakes.host()
         self.make(a_host=self.host)
-        fresh = self.guard.measure
+        fresh = self.guard.host.measure
 
         def measure(request=None):
             self.measured += 1
             return fresh(request)
 
-        self.guard.measure = measure
+        self.guard.host.measure = measure
 
     def confine(self):
         return self.guard.confine(domain_xml.DomainXml(XML), self.request)
@@ -317,6 +217,19 @@ class AdmittedTest(TestCase):
         self.assertEqual('off', self.handle.state)
         self.assertNotIn('resume', self.hypervisor.calls)
 
+    def test_the_host_changes_while_the_guest_is_looked_up(self):
+        # The measurement is the last thing before the verification.
+        look_up = self.hypervisor.guest
+
+        def change_and_look_up(*args):
+            self.weaken()
+            return look_up(*args)
+
+        self.hypervisor.guest = change_and_look_up
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
+
     def test_another_guest_violates_after_the_admission(self):
         self.guard.admit(self.request)
         self.guard.violations.add(
@@ -335,7 +248,7 @@ class AdmittedTest(TestCase):
         self.assertEqual([self.request.uuid], [*self.guard._admissions._kept])
 
 
-class AskedTest(TestCase):
+class AskedTest(guard_case.GuardCase):
     """What of the host is measured for one guest."""
 
     def sections(self, sinks):
@@ -369,14 +282,14 @@ class AskedTest(TestCase):
             specs={**fakes.SPECS, 'isolation:hypervisor': 'kvm'}
         )
         with mock.patch.object(
-            self.guard, 'measure', wraps=self.guard.measure
+            self.guard.host, 'measure', wraps=self.guard.host.measure
         ) as measured:
             text = domain_xml.DomainXml(XML)
             self.assertEqual(XML, self.guard.confine(text, self.request))
         self.assertEqual(1, measured.call_count)
 
 
-class LaunchTest(TestCase):
+class LaunchTest(guard_case.GuardCase):
     def test_started_paused_verified_and_resumed(self):
         self.assertEqual('started', self.launch())
         self.assertEqual('running', self.handle.state)
@@ -393,7 +306,7 @@ class LaunchTest(TestCase):
         self.assertEqual([('verify', 'accepted')], self.sink.results)
         self.assertEqual([fakes.KEY], [p.key for p in found.proofs])
         self.assertEqual(f'Seccomp: 2, {sandbox.ASKED}', found.proofs[0].found)
-        self.assertEqual(self.guard.measure().document, found.facts)
+        self.assertEqual(self.guard.host.measure().document, found.facts)
         self.assertEqual({}, found.evidence)
         self.assertIs(self.request, found.request)
         self.assertLessEqual(found.started, found.finished)
@@ -407,62 +320,6 @@ class LaunchTest(TestCase):
         # It has not run: its start is not over before it is resumed.
         self.assertTrue(self.handle.starting)
         self.resume()
-        self.assertFalse(self.handle.starting)
-
-    def test_hook_that_refuses_a_flavor_of_problems_alone(self):
-        self.request = fakes.request(specs={'isolation:no_such': 'x'})
-        with (
-            mock.patch.object(self.hypervisor, 'is_hook', return_value=True),
-            mock.patch.object(self, 'start', side_effect=OSError('hook')),
-        ):
-            error = self.assertRaises(exception.GuestRefused, self.launch)
-        self.assertEqual(['isolation:no_such'], [u.key for u in error.unmet])
-        self.assertIn('isolation.verify.hook', str(error))
-
-    def test_start_that_cannot_be_noted(self):
-        # Later nobody could tell whether the guest was verified.
-        with mock.patch.object(
-            self.hypervisor, 'begin_start', side_effect=OSError('no')
-        ):
-            self.assertRaises(OSError, self.launch)
-        self.assertEqual([], self.hypervisor.calls)
-
-    def test_end_of_a_start_that_cannot_be_noted(self):
-        # The guest runs, and is not ended for this. It is noted as soon as
-        # that is possible: somebody may pause the guest.
-        with mock.patch.object(
-            self.hypervisor, 'end_start', side_effect=OSError('no')
-        ):
-            self.launch()
-            self.assertEqual('running', self.handle.state)
-            self.assertTrue(self.handle.starting)
-        self.handle.state = 'paused'
-        self.settle(self.guard.unended_starts.work)
-        self.assertFalse(self.handle.starting)
-        self.assertEqual('paused', self.handle.state)
-
-    def test_end_of_a_start_that_is_noted_late_meets_no_later_start(self):
-        with mock.patch.object(
-            self.hypervisor, 'end_start', side_effect=OSError('no')
-        ):
-            self.launch()
-            self.handle.state = 'off'
-            self.launch(pause=True)
-        self.settle(self.guard.unended_starts.work)
-        self.assertTrue(self.handle.starting)
-
-    def test_audit_starts_what_cannot_be_noted(self):
-        self.guard.options.mode = 'audit'
-        with mock.patch.object(
-            self.hypervisor, 'begin_start', side_effect=OSError('no')
-        ):
-            self.launch()
-        self.assertEqual('running', self.handle.state)
-
-    def test_no_note_stays_after_a_refusal(self):
-        # An administrator may start the domain and pause the guest.
-        self.hypervisor.options['seccomp'] = 0
-        self.assertRaises(exception.GuestRefused, self.launch)
         self.assertFalse(self.handle.starting)
 
     def test_a_conductor_that_is_away_does_not_hold_a_start(self):
@@ -557,12 +414,6 @@ class LaunchTest(TestCase):
             self.settle()
             self.assertEqual(['begin_start', *calls], self.hypervisor.calls)
 
-    def settle(self, work=None):
-        thread = (work or self.guard.deferred_power_off.work).thread
-        if thread is not None:
-            thread.join(10)
-            self.assertFalse(thread.is_alive())
-
     def test_power_off_is_tried_until_it_is_done(self):
         self.hypervisor.options['seccomp'] = 0
         self.hypervisor.failure = OSError('unreachable')
@@ -581,7 +432,7 @@ class LaunchTest(TestCase):
         )
 
 
-class ResumeTest(TestCase):
+class ResumeTest(guard_case.GuardCase):
     def test_resumed(self):
         self.handle.state = 'paused'
         self.resume()
@@ -597,7 +448,7 @@ class ResumeTest(TestCase):
         self.assertEqual('', self.sink.outcomes[0].action)
 
 
-class RunTest(TestCase):
+class RunTest(guard_case.GuardCase):
     """What is resumed is the run of the guest that was verified."""
 
     def replaced(self, state='paused'):
@@ -646,16 +497,3 @@ class RunTest(TestCase):
         self.replaced()
         self.launch()
         self.assertEqual([('verify', 'recorded')], self.sink.results)
-
-
-class MissingFaultTest(TestCase):
-    def test_reported(self):
-        self.make(a_host=fakes.host(emulator=None))
-        refusal = self.assertRaises(
-            exception.GuestRefused, self.guard.admit, self.request
-        )
-        self.guard.report_missing_fault(self.request, refusal)
-        found = self.sink.outcomes[-1]
-        self.assertIs(outcome.Result.FAULT_MISSING, found.result)
-        self.assertFalse(found.nova_writes_fault)
-        self.assertEqual(refusal.unmet, found.unmet)

@@ -264,19 +264,23 @@ class FactsTest(TestCase):
 
     def setUp(self):
         super().setUp()
-        self.guard.measure = mock.Mock(side_effect=self.guard.measure)
+        self.guard.host.measure = mock.Mock(
+            side_effect=self.guard.host.measure
+        )
 
     def test_measured_while_it_is_copied_and_at_its_arrival(self):
         expected = self.copied()
-        self.assertEqual(1, self.guard.measure.call_count)
+        self.assertEqual(1, self.guard.host.measure.call_count)
         self.stack.found = HERE
         self.event(PAUSED)
         self.join(expected)
         self.assertEqual(['resume'], self.domain.calls)
-        self.assertEqual(2, self.guard.measure.call_count)
+        self.assertEqual(2, self.guard.host.measure.call_count)
 
     def test_only_what_its_flavor_asks_for_is_measured(self):
-        asked = self.guard._host.read = mock.Mock(side_effect=OSError('slow'))
+        asked = self.guard.host._host.read = mock.Mock(
+            side_effect=OSError('slow')
+        )
         expected = self.copied()
         self.stack.found = HERE
         self.event(PAUSED)
@@ -284,12 +288,12 @@ class FactsTest(TestCase):
         self.assertEqual(['resume'], self.domain.calls)
         # Labels and certificates are files of the host.
         asked.assert_not_called()
-        self.guard.measure()
+        self.guard.host.measure()
         asked.assert_called()
 
     def test_the_host_changes_before_its_arrival(self):
         expected = self.copied()
-        self.guard._host._emulator = fakes.host(emulator=None)._emulator
+        self.guard.host._host._emulator = fakes.host(emulator=None)._emulator
         self.stack.found = HERE
         self.event(PAUSED)
         self.assertLeft(expected)

@@ -94,7 +94,7 @@ class PeriodicVerificationTest(base.TestCase):
         (found,) = self.sink.outcomes
         # As before the guest runs: all that evidence needs.
         self.assertEqual([fakes.KEY], [p.key for p in found.proofs])
-        self.assertEqual(self.guard.measure().document, found.facts)
+        self.assertEqual(self.guard.host.measure().document, found.facts)
         self.assertLessEqual(found.started, found.finished)
         self.assertIs(self.instance, found.instance)
 
