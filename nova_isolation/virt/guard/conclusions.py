@@ -13,6 +13,7 @@
 """What the guard concludes from what was found, in the mode of this host."""
 
 import datetime
+import typing
 
 from oslo_utils import timeutils
 
@@ -24,6 +25,45 @@ from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import sink
 from nova_isolation.virt.guard import verification
+
+
+def outcome_of(
+    stage: outcome.Stage,
+    result: outcome.Result,
+    request: guest_request.GuestRequest,
+    measured: measurement.Measurement,
+    started: datetime.datetime,
+    found: verification.Verification,
+    *,
+    action: str = outcome.NO_ACTION,
+    instance: typing.Any = None,
+) -> outcome.Outcome:
+    """The outcome of a decision or a verification that has just ended.
+
+    :param stage: when it was found
+    :param result: what came of it
+    :param request: what is asked for the guest
+    :param measured: the facts that counted
+    :param started: when the decision or verification began, UTC, naive
+    :param found: what was found
+    :param action: what is done about the guest
+    :param instance: Nova's instance, where the caller has it
+    """
+    return outcome.Outcome(
+        request=request,
+        stage=stage,
+        result=result,
+        unmet=found.unmet,
+        proofs=found.proofs,
+        failures=found.failures,
+        facts=measured.document,
+        evidence=measured.evidence,
+        subject=found.subject,
+        started=started,
+        finished=timeutils.utcnow(),
+        action=action,
+        instance=instance,
+    )
 
 
 class Conclusions:
@@ -63,18 +103,13 @@ class Conclusions:
         else:
             result = outcome.Result.RECORDED
         refused = result is outcome.Result.REFUSED
-        return outcome.Outcome(
-            request=request,
-            stage=stage,
-            result=result,
-            unmet=found.unmet,
-            proofs=found.proofs,
-            failures=found.failures,
-            facts=measured.document,
-            evidence=measured.evidence,
-            subject=found.subject,
-            started=started,
-            finished=timeutils.utcnow(),
+        return outcome_of(
+            stage,
+            result,
+            request,
+            measured,
+            started,
+            found,
             action=action if refused else outcome.NO_ACTION,
         )
 

@@ -20,6 +20,7 @@ from oslo_utils import timeutils
 from nova_isolation.evidence import question
 from nova_isolation.model import examination
 from nova_isolation.virt import signatures
+from nova_isolation.virt.guard import conclusions
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.roads import guarded_driver
@@ -95,20 +96,13 @@ class ExaminingDriver(guarded_driver.GuardedDriver):
         )
         if found.unmet and self._watch is not None:
             self._watch.wake(request.uuid)
-        return outcome.Outcome(
-            request=request,
-            stage=outcome.Stage.REVERIFY,
-            result=(
-                outcome.Result.VIOLATED
-                if found.unmet
-                else outcome.Result.ACCEPTED
-            ),
-            unmet=found.unmet,
-            proofs=found.proofs,
-            failures=found.failures,
-            facts=measured.document,
-            evidence=measured.evidence,
-            subject=found.subject,
-            started=started,
-            finished=timeutils.utcnow(),
+        return conclusions.outcome_of(
+            outcome.Stage.REVERIFY,
+            outcome.Result.VIOLATED
+            if found.unmet
+            else outcome.Result.ACCEPTED,
+            request,
+            measured,
+            started,
+            found,
         )

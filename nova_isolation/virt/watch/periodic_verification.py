@@ -22,6 +22,7 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.host import measurement
+from nova_isolation.virt.guard import conclusions
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.guard import violations
@@ -124,20 +125,13 @@ class PeriodicVerification:
         # What the facts of the host do not meet, the facts show themselves.
         alone = bool(unmet) and not self._guard.host.decide(request, measured)
         keys = {item.key for item in unmet if alone}
-        result = outcome.Outcome(
-            request=request,
-            stage=outcome.Stage.REVERIFY,
-            result=(
-                outcome.Result.VIOLATED if unmet else outcome.Result.ACCEPTED
-            ),
-            unmet=unmet,
-            proofs=found.proofs,
-            failures=found.failures,
-            facts=measured.document,
-            evidence=measured.evidence,
-            subject=found.subject,
-            started=started,
-            finished=timeutils.utcnow(),
+        result = conclusions.outcome_of(
+            outcome.Stage.REVERIFY,
+            outcome.Result.VIOLATED if unmet else outcome.Result.ACCEPTED,
+            request,
+            measured,
+            started,
+            found,
             instance=tagged.instance,
         )
         return result, violations.Violation(
