@@ -77,11 +77,11 @@ def _processes(proc: str) -> Iterator[answers.Process]:
             continue
         pid = int(entry)
         try:
-            arguments = privileged.read_process(pid, 'cmdline', proc)
-            domain = _domain(arguments.split('\0'))
-            name = MODEL if domain is not None else None
-            name = name or _name(pid, arguments.split('\0'), proc)
-            if name is not None and arguments:
+            line = privileged.read_process(pid, 'cmdline', proc)
+            arguments = line.split('\0')
+            domain = _domain(arguments)
+            name = _name(pid, arguments, proc) if domain is None else MODEL
+            if name is not None and line:
                 label = _label(pid, proc)
                 yield answers.Process(name, label, domain, pid)
         except (FileNotFoundError, ProcessLookupError):
