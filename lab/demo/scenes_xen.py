@@ -22,6 +22,7 @@ from lab.cloud import xen_launch
 from lab.demo import stage
 from lab.guests import guests as guest_api
 from lab.guests import xen_domain
+from lab.guests import xen_specs
 from lab.guests import xen_virsh
 from lab.hosts import xen_host
 from lab.xen import driver_domain
@@ -31,12 +32,7 @@ from nova_isolation.mechanisms.attested import attestation_result
 HOST = 'cpu-xen'
 FLAVOR = 'demo.alice'
 _SPECS = {
-    'isolation:hypervisor': 'xen',
-    'isolation:xsm_label': recipe.GUEST_TYPE,
-    'isolation:xsm_isolated': 'true',
-    'isolation:xsm_device_model': 'none',
-    'isolation:xsm_backend': 'dom0',
-    'isolation:xsm_dom0': 'selinux',
+    **xen_specs.ALL,
     'isolation:attested': 'true',
     'isolation:attested_pcrs': f'{xen_launch.DETAILS},'
     f'{xen_launch.AUTHORITIES}',

@@ -16,6 +16,7 @@
 from typing import Any
 from typing import ClassVar
 
+from lab.guests import xen_specs
 from lab.guests import xen_virsh
 from tests.e2e import base
 from tests.e2e import xen
@@ -30,7 +31,7 @@ class AcceptedTest(xen.TestCase):
         super().setUp()
         cls = type(self)
         if cls.server is None:
-            flavor = self.guests.flavor('e2e-xen-all', xen.ALL)
+            flavor = self.guests.flavor('e2e-xen-all', xen_specs.ALL)
             cls.addClassCleanup(self.api.compute.delete_flavor, flavor)
             server = self.guests.create('e2e-xen-all', flavor.id)
             cls.addClassCleanup(
@@ -107,7 +108,7 @@ class NotEnforcingTest(xen.TestCase):
     """A host that stops enforcing, with a guest that runs."""
 
     def test_refused_and_reported(self) -> None:
-        flavor = self.flavor(xen.ALL)
+        flavor = self.flavor(xen_specs.ALL)
         server = self.boot_flavor(flavor)
         self.assertActive(server, xen.HOST)
         for off, on, code in (

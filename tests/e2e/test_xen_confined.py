@@ -15,6 +15,7 @@
 import re
 from typing import Any
 
+from lab.guests import xen_specs
 from lab.machine import recipe
 from lab.xen import recipe as xen_recipe
 from tests.e2e import xen
@@ -98,7 +99,7 @@ class ConfinedTest(xen.TestCase):
 
     def test_the_service_and_its_helpers(self) -> None:
         # A guest needs a helper of Nova's own, beside that which measures.
-        server = self.boot_flavor(self.flavor(xen.ALL))
+        server = self.boot_flavor(self.flavor(xen_specs.ALL))
         self.assertActive(server, xen.HOST)
         for pattern, wanted in (
             (f'{recipe.VENV}/bin/nova-compute', _SERVICE),

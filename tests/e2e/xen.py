@@ -27,15 +27,6 @@ from tests.e2e import base
 
 #: The host with Xen.
 HOST = 'cpu-xen'
-#: Each requirement that the host meets.
-ALL = {
-    'isolation:hypervisor': 'xen',
-    'isolation:xsm_label': recipe.GUEST_TYPE,
-    'isolation:xsm_isolated': 'true',
-    'isolation:xsm_device_model': 'none',
-    'isolation:xsm_backend': 'dom0',
-    'isolation:xsm_dom0': 'selinux',
-}
 
 
 def label(type_: str = recipe.GUEST_TYPE) -> str:

@@ -1,0 +1,26 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What the flavors of guests on the host with Xen ask for."""
+
+from lab.xen import recipe
+
+#: Each requirement that the host meets, but for those of attestation.
+ALL = {
+    'isolation:hypervisor': 'xen',
+    'isolation:xsm_label': recipe.GUEST_TYPE,
+    'isolation:xsm_isolated': 'true',
+    'isolation:xsm_device_model': 'none',
+    'isolation:xsm_backend': 'dom0',
+    'isolation:xsm_dom0': 'selinux',
+}
