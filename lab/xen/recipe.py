@@ -122,8 +122,8 @@ CPU_FEATURE = "'vme'"
 MEMORY_MIB, DOM0_MIB = 3072, 1536
 #: Without eager-fpu, dom0 loses the state of its floating point unit while a
 #: guest runs: Xen switches it lazily on the emulated processor. With nested
-#: paging as QEMU emulates it, guests of the kinds PVH and HVM die at once:
-#: hap=0 gives them shadow page tables.
+#: paging as QEMU emulates it, guests of the kinds PVH and HVM died at once in
+#: a trial; hap=0 gives them shadow page tables.
 HYPERVISOR_COMMAND_LINE = (
     'placeholder flask=enforcing spec-ctrl=eager-fpu hap=0 '
     f'dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M '
