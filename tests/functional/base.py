@@ -301,8 +301,12 @@ class TestCase(base.ServersTestBase):
         """Make a host as a machine is, libvirtd restarted, and measure it."""
         for name, value in vars(machine).items():
             setattr(self.machines[host], name, value)
-        self.guard(host)._host._answers.texts.clear()
+        self.ask_libvirt_anew(host)
         self.update(host)
+
+    def ask_libvirt_anew(self, host: str) -> None:
+        """Forget what libvirt of a host has answered, as at its restart."""
+        self.guard(host).host._host._answers.texts.clear()
 
     def update(self, host: str) -> None:
         """Run the resource tracker of a host, as its periodic task does."""

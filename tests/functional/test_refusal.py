@@ -192,5 +192,5 @@ class RefusalTest(base.TestCase):
         self.start(fixtures.Machine(), fixtures.Machine())
         self.machines['host1'].broken['read'] = OSError('no /sys')
         self.machines['host2'].broken['capabilities'] = OSError('libvirt')
-        self.guard('host2')._host._answers.texts.clear()
+        self.ask_libvirt_anew('host2')
         self.refused(self.flavor(svirt='selinux'), 'isolation.svirt.unknown')

@@ -199,7 +199,14 @@ class LiveMigrationTest(road.TestCase):
 
     def audits(self, host):
         """This host alone is in audit mode, and has not told it yet."""
-        self.guard(host).options = Audit()
+        guard = self.guard(host)
+        for part, name in (
+            (guard, 'options'),
+            (guard.conclusions, '_options'),
+            (guard.start_notes, '_options'),
+        ):
+            self.assertTrue(hasattr(part, name))
+            setattr(part, name, Audit())
 
     def test_source_that_audits(self):
         self.start(fixtures.Machine(), fixtures.Machine())
