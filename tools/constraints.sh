@@ -20,7 +20,7 @@ resolve() {
     local file=$1
     shift
     rm -rf "$work/venv"
-    "${PYTHON:-python3}" -m venv "$work/venv"
+    "${PYTHON:-/usr/bin/python3}" -m venv "$work/venv"
     "$work/venv/bin/pip" install -q "$@"
     {
         sed -n '/^#/p' "$file"

@@ -4,7 +4,9 @@
 # and this project as an installed wheel in it.
 # Each step is skipped when nothing that it depends on has changed, so calling
 # it again costs a second. demo.sh and test.sh call it; PYTHON chooses the
-# interpreter of a new .venv.
+# interpreter of a new .venv. Without it Debian's own is taken, for which
+# bindep.txt has the headers: what a python3 of the search path was built with is
+# not known, and one built without optimization takes half as long again.
 #
 # usage: tools/setup.sh [--nova RELEASE]
 #   RELEASE      the venv          Nova and the cloud around it
@@ -24,6 +26,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/nova-isolation
+python=${PYTHON:-/usr/bin/python3}
 nova=34 print=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -190,7 +193,7 @@ third_party() {
         say "making .venv from constraints.txt and libvirt $libvirt (about" \
             "a minute)"
         rm -rf "$venv"
-        "${PYTHON:-python3}" -m venv "$venv"
+        "$python" -m venv "$venv"
     fi
     fill_venv "$venv" "$pins" "$libvirt"
     inputs "$pins" "$libvirt" "$venv/bin/python" >"$stamp"
@@ -200,7 +203,7 @@ third_party() {
 older_release() {
     local key libvirt base stamp=$venv/.constraints
     libvirt=$(pkg-config --modversion libvirt)
-    key=$(inputs "$pins" "$libvirt" "${PYTHON:-python3}")
+    key=$(inputs "$pins" "$libvirt" "$python")
     base=$cache/nova/$nova-$(sha256sum <<<"$key" | cut -c1-16)
     [ "$(cat "$stamp" 2>/dev/null)" != "$key" ] || return 0
     mkdir -p "$cache/nova"
@@ -210,7 +213,7 @@ older_release() {
         [ ! -e "$base/.constraints" ] || exit 0
         say "making a venv from $pins and libvirt $libvirt (some minutes)"
         rm -rf "$base"
-        "${PYTHON:-python3}" -m venv "$base"
+        "$python" -m venv "$base"
         fill_venv "$base" "$pins" "$libvirt"
         echo "$key" >"$base/.constraints"
     ) 9>"$cache/nova/$nova.lock"
