@@ -54,7 +54,9 @@ _HOOK = (
     'import sys; from nova_isolation.cmd import hook; sys.exit(hook.main())'
 )
 #: $1 is the folder, followed by the names to pack, "--", and the command that
-#: unpacks.
+#: unpacks. What is byte-compiled comes too: where both have the same release of
+#: Python, the machine need not compile each module at each start, because
+#: nova-compute may not write there.
 _PUSH = """
 set -eu -o pipefail
 cd "$1"
@@ -62,7 +64,7 @@ shift
 files=()
 while [ "$1" != -- ]; do files+=($1); shift; done
 shift
-tar --create --exclude=__pycache__ "${files[@]}" | "$@"
+tar --create "${files[@]}" | "$@"
 """
 
 
