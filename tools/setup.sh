@@ -18,9 +18,9 @@
 #                                  constraints.txt has for the rest. pbr takes
 #                                  its version from git tags or PBR_VERSION.
 # The venv lies in the checkout, with this project as a wheel in it, so two
-# checkouts do not disturb each other. What is not this project's in .venv-31 to
-# .venv-33 is made once for all checkouts, below the cache folder, and comes as
-# hard links from there.
+# checkouts do not disturb each other. What is not this project's in it is made
+# once for all checkouts, below the cache folder, and comes as hard links from
+# there.
 # tools/setup.sh --nova RELEASE --print-venv prints the path of the venv and
 # does nothing else.
 set -euo pipefail
@@ -60,7 +60,7 @@ if [ -n "$print" ]; then
     exit
 fi
 mkdir -p "$cache"
-export PIP_CACHE_DIR=$cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf '[setup] %s\n' "$*"; }
 
@@ -122,21 +122,13 @@ libvirt_python() {
     exit 1
 }
 
-# Removes what an older list of constraints had. One name has several spellings.
-not_listed() {
-    local from=$1 list=$2 others
-    others=$("$from/bin/pip" freeze --all --exclude pip \
-        --exclude libvirt-python --exclude nova-isolation |
-        sed 's/[ =].*//' | tr 'A-Z_.' 'a-z--' |
-        grep -vxFf <(sed -n 's/==.*//p' "$list" | tr 'A-Z_.' 'a-z--') ||
-        true)
-    # shellcheck disable=SC2086
-    [ -z "$others" ] || "$from/bin/pip" uninstall -q -y $others
-}
-
 # Installs exactly the versions of a list of constraints into a venv.
 fill_venv() {
-    local into=$1 list=$2 libvirt=$3 site
+    local into=$1 list=$2 libvirt=$3 site interpreter
+    # pip keeps what it builds by the release of Python, but uWSGI is linked with
+    # the library of the interpreter for which it was built.
+    interpreter=$("$into/bin/python" -VV | sha256sum | cut -c1-16)
+    export PIP_CACHE_DIR=$cache/pip/$interpreter
     # PIP_CONSTRAINT reaches the environments in which pip builds the few
     # packages that come as source. --no-deps: the list is complete.
     export PIP_CONSTRAINT=$PWD/$list
@@ -144,7 +136,6 @@ fill_venv() {
         "$into/bin/pip" install -q --no-compile --no-deps -r "$list"
     libvirt_python "$into" "$libvirt"
     unset PIP_CONSTRAINT
-    not_listed "$into" "$list"
     # Two cores byte-compile faster than pip's one; a file that does not
     # compile (templates, old syntax) is nobody's import.
     "$into/bin/python" -m compileall -q -j 0 "$into/lib" >/dev/null 2>&1 ||
@@ -179,28 +170,8 @@ copy_venv() {
         xargs -r sed -i "s#$from#$to#g"
 }
 
+# All but this project itself: made once in the cache.
 third_party() {
-    local key libvirt stamp=$venv/.constraints made
-    libvirt=$(pkg-config --modversion libvirt)
-    key=$(inputs "$pins" "$libvirt" "$venv/bin/python")
-    made=$(cat "$stamp" 2>/dev/null || true)
-    [ "$made" != "$key" ] || return 0
-    # An interrupted change leaves no stamp, and the next run begins anew.
-    rm -f "$stamp"
-    if [ -n "$made" ] && [ "${made#* }" = "${key#* }" ]; then
-        say "changing .venv to constraints.txt and libvirt $libvirt"
-    else
-        say "making .venv from constraints.txt and libvirt $libvirt (about" \
-            "a minute)"
-        rm -rf "$venv"
-        "$python" -m venv "$venv"
-    fi
-    fill_venv "$venv" "$pins" "$libvirt"
-    inputs "$pins" "$libvirt" "$venv/bin/python" >"$stamp"
-}
-
-# The same for an older release of Nova: made once in the cache.
-older_release() {
     local key libvirt base stamp=$venv/.constraints
     libvirt=$(pkg-config --modversion libvirt)
     key=$(inputs "$pins" "$libvirt" "$python")
@@ -218,6 +189,10 @@ older_release() {
         echo "$key" >"$base/.constraints"
     ) 9>"$cache/nova/$nova.lock"
     copy_venv "$base" "$venv"
+    # Checkouts with other lists may need theirs for some days.
+    touch "$base/.constraints"
+    find "$cache/nova" -mindepth 2 -maxdepth 2 -name .constraints -mtime +14 \
+        -printf '%h\0' | xargs -0r rm -rf
 }
 
 # Nova of a source folder takes the place of Nova 34 in a copy of .venv.
@@ -277,11 +252,10 @@ project() {
 
 packages
 case $nova in
-34) third_party ;;
 master=*)
     tools/setup.sh
     newer_release
     ;;
-*) older_release ;;
+*) third_party ;;
 esac
 project
