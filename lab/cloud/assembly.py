@@ -19,7 +19,6 @@ share one import of it.
 
 from collections.abc import Sequence
 import functools
-import sys
 
 from lab.cloud import connection as connections
 from lab.cloud import guest_image
@@ -32,18 +31,15 @@ from lab.daemons import mariadb
 from lab.daemons import nova
 from lab.daemons import rabbitmq
 from lab.daemons import wsgi
+from lab.database import schemas
 from lab.hosts import compute_host
 from lab.hosts import xen_host
 from lab.keylime import attestation as attestations
 from lab.keylime import attestd
-from lab.run import layout as layouts
 from lab.run import plan as plans
 from lab.run import progress as progresses
 from lab.run import supervisor as supervisors
 
-_DATABASE = layouts.CHECKOUT / 'lab' / 'database'
-#: Niceness of the databases for which few steps wait.
-_NICE = 10
 _SECONDS = 900
 
 
@@ -78,15 +74,16 @@ class Assembly:
         for host in self._hosts:
             plan.add(host.daemon, functools.partial(self._start_host, host))
         plan.add('guest-files', lambda: guest_image.make(supervisor))
-        plan.add('nova-db', self._nova_database, ['mariadb'])
-        plan.add('keystone-db', self._keystone_database, ['mariadb'])
+        databases = schemas.Schemas(supervisor, site)
+        plan.add('nova-db', databases.nova, ['mariadb'])
+        plan.add('keystone-db', databases.keystone, ['mariadb'])
         self._add_service(plan, wsgi.KEYSTONE, 'keystone-db')
         plan.add('keystone-seed', self._seed, ['keystone-api'])
-        plan.add('neutron-db', self._neutron_database, ['mariadb'])
+        plan.add('neutron-db', databases.neutron, ['mariadb'])
         self._add_service(plan, wsgi.NEUTRON, 'neutron-db', 'rabbitmq')
-        plan.add('placement-db', self._placement_database, ['mariadb'])
+        plan.add('placement-db', databases.placement, ['mariadb'])
         self._add_service(plan, wsgi.PLACEMENT, 'placement-db')
-        plan.add('glance-db', self._glance_database, ['mariadb'])
+        plan.add('glance-db', databases.glance, ['mariadb'])
         self._add_service(plan, wsgi.GLANCE, 'glance-db')
         self._add_nova(plan)
         if self._attestation is not None:
@@ -152,81 +149,6 @@ class Assembly:
                 isolation_api.start, self._supervisor, self._site
             ),
             ['operators', 'nova-db', 'rabbitmq'],
-        )
-
-    def _keystone_database(self) -> None:
-        site = self._site
-        for folder in ('fernet', 'credential'):
-            (site.layout.data / 'keystone' / folder).mkdir(mode=0o700)
-        self._supervisor.run(
-            'keystone-db',
-            [
-                sys.executable,
-                '-P',
-                _DATABASE / 'keystone_schema.py',
-                site.layout.etc / 'keystone' / 'keystone.conf',
-                site.url('keystone'),
-                sites.REGION,
-            ],
-            _SECONDS,
-            {'OS_BOOTSTRAP_PASSWORD': site.passwords['admin']},
-        )
-
-    def _nova_database(self) -> None:
-        site = self._site
-        self._supervisor.run(
-            'nova-db',
-            [
-                sys.executable,
-                '-P',
-                _DATABASE / 'nova_schema.py',
-                site.layout.nova_conf,
-                site.layout.etc / 'nova' / 'cell0.conf',
-                sites.CELL_DATABASE + 'nova_cell1',
-                sites.CELL_DATABASE + 'nova_cell0',
-                sites.CELL_TRANSPORT,
-            ],
-            _SECONDS,
-        )
-
-    def _neutron_database(self) -> None:
-        self._supervisor.run(
-            'neutron-db',
-            [
-                layouts.BIN / 'neutron-db-manage',
-                '--config-file',
-                self._site.layout.etc / 'neutron' / 'neutron.conf',
-                'upgrade',
-                'heads',
-            ],
-            _SECONDS,
-            nice=_NICE,
-        )
-
-    def _placement_database(self) -> None:
-        self._supervisor.run(
-            'placement-db',
-            [
-                layouts.BIN / 'placement-manage',
-                '--config-file',
-                self._site.layout.etc / 'placement' / 'placement.conf',
-                'db',
-                'sync',
-            ],
-            _SECONDS,
-        )
-
-    def _glance_database(self) -> None:
-        self._supervisor.run(
-            'glance-db',
-            [
-                layouts.BIN / 'glance-manage',
-                '--config-file',
-                self._site.layout.etc / 'glance' / 'glance-api.conf',
-                'db_sync',
-            ],
-            _SECONDS,
-            nice=_NICE,
         )
 
     def _seed(self) -> None:

@@ -87,17 +87,45 @@ def root(
     :returns: its rows, with tabs between the columns and no header
     :raises LabError: when MariaDB refuses it
     """
-    result = supervisor.output(
-        [*_client(site), '--skip-column-names'], text=statement
-    )
+    return _ask(supervisor, [*_client(site), '--skip-column-names'], statement)
+
+
+def dump(
+    supervisor: supervisors.Supervisor, site: sites.Site, database: str
+) -> str:
+    """The statements that fill an empty database as this one is.
+
+    :raises LabError: when MariaDB does not tell
+    """
+    client = _client(site, 'mariadb-dump')
+    return _ask(supervisor, [*client, '--routines', database])
+
+
+def load(
+    supervisor: supervisors.Supervisor,
+    site: sites.Site,
+    database: str,
+    statements: str,
+) -> None:
+    """Fill an empty database with what :func:`dump` has told.
+
+    :raises LabError: when MariaDB refuses it
+    """
+    _ask(supervisor, [*_client(site), database], statements)
+
+
+def _ask(
+    supervisor: supervisors.Supervisor, argv: list[str], text: str = ''
+) -> str:
+    result = supervisor.output(argv, _SECONDS, text)
     if result.returncode:
         raise errors.LabError(f'MariaDB: {result.stderr}')
     return result.stdout
 
 
-def _client(site: sites.Site) -> list[str]:
+def _client(site: sites.Site, program: str = 'mariadb') -> list[str]:
     socket = site.layout.run / 'mariadb.sock'
-    return ['mariadb', '--no-defaults', '--user=root', f'--socket={socket}']
+    return [program, '--no-defaults', '--user=root', f'--socket={socket}']
 
 
 def _reading_account(site: sites.Site) -> list[str]:

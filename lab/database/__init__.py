@@ -10,4 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Programs that make database schemas, with one import of each project."""
+"""The schemas of the databases, and programs that make them."""

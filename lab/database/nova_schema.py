@@ -10,14 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Makes all database schemas of Nova at once, with one import of Nova.
+"""Makes all tables of Nova at once, with one import of Nova.
 
-    nova_schema.py NOVA_CONF CELL0_CONF CELL1_URL CELL0_URL TRANSPORT_URL
+    nova_schema.py NOVA_CONF CELL0_CONF
 
 CELL0_CONF has the options of cell0 that differ from NOVA_CONF. This program
-calls the functions of ``nova-manage api_db sync``, ``cell_v2 map_cell0``,
-``cell_v2 create_cell`` and ``db sync --local_cell``, in three forks side by
-side: an import of Nova takes longer than each of them.
+calls the functions of ``nova-manage api_db sync`` and ``db sync
+--local_cell``, in three forks side by side: an import of Nova takes longer
+than each of them.
 """
 
 from collections.abc import Callable
@@ -41,18 +41,12 @@ def main() -> int:
 
     :returns: 0 when all succeeded
     """
-    conf, cell0_conf, cell1_url, cell0_url, transport = sys.argv[1:]
+    conf, cell0_conf = sys.argv[1:]
     objects.register_all()
 
     def api() -> int:
         config.parse_args(['nova-manage', '--config-file', conf])
-        cells = manage.CellV2Commands()
-        return (
-            manage.ApiDbCommands().sync()
-            or cells.map_cell0(cell0_url)
-            or cells.create_cell('cell1', cell1_url, transport)
-            or 0
-        )
+        return manage.ApiDbCommands().sync() or 0
 
     def cell(*confs: str) -> int:
         config.parse_args(

@@ -54,8 +54,8 @@ _HOOK = (
     'import sys; from nova_isolation.cmd import hook; sys.exit(hook.main())'
 )
 #: $1 is the folder, followed by the names to pack, "--", and the command that
-#: unpacks. What is byte-compiled comes too: where both have the same release of
-#: Python, the machine need not compile each module at each start, because
+#: unpacks. What is byte-compiled comes too: where both have the same release
+#: of Python, the machine need not compile each module at each start, because
 #: nova-compute may not write there.
 _PUSH = """
 set -eu -o pipefail

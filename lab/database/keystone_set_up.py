@@ -12,7 +12,7 @@
 
 """Runs several commands of keystone-manage with one import of Keystone.
 
-    keystone_schema.py KEYSTONE_CONF KEYSTONE_URL REGION
+    keystone_set_up.py KEYSTONE_CONF KEYSTONE_URL REGION
 
 The administrator's password is in OS_BOOTSTRAP_PASSWORD. An import of Keystone
 takes longer than each of the commands. Each command runs in a fork, because
@@ -36,7 +36,6 @@ def main() -> int:
     commands = (
         ['fernet_setup', *owner],
         ['credential_setup', *owner],
-        ['db_sync'],
         [
             'bootstrap',
             '--bootstrap-region-id',
