@@ -39,8 +39,8 @@ nova=
 edpm='tests\.e2e\.test_container_selinux'
 qemu='tests\.e2e\.test_qemu_build'
 xen='tests\.e2e\.test_xen'
-# A functional test waits now and then for another thread. One worker more than
-# there are cores runs meanwhile.
+# A test waits now and then for another thread or process, a third of the time of
+# the unit tests. One worker more than there are cores runs meanwhile.
 workers=(--concurrency $(($(nproc) + 1)))
 passed=0 failed=0 skipped=0
 broken=() notes=()
@@ -261,7 +261,7 @@ stage_pep8() {
     check 'bashate' "$bin"/bashate -iE006 -eE005,E042 "${scripts[@]}"
 }
 
-stage_py3() { tests ./tests/unit; }
+stage_py3() { tests ./tests/unit "${workers[@]}"; }
 
 # The description of the HTTP API, held to the service. In a folder of its own,
 # because what it needs is not in the venvs of the older releases of Nova.
