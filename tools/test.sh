@@ -9,11 +9,11 @@
 #                      the releases of Nova, and on the lab cloud the
 #                      end-to-end tests and Tempest's
 #   --releases         what is run before a release only: the rest of Nova's
-#                      tests of its scheduler, with our filter, the end-to-end
-#                      tests of EDPM's container under SELinux, of a QEMU that
-#                      is built with less in it and of the host with Xen,
-#                      --nova of each supported release, and the demonstration
-#                      on a cloud of each older one
+#                      functional tests that are chosen, the end-to-end tests
+#                      of EDPM's container under SELinux, of a QEMU that is
+#                      built with less in it and of the host with Xen, --nova
+#                      of each supported release, and the demonstration on a
+#                      cloud of each older one
 #   --nova RELEASE     unit and functional tests, and Nova's own tests of its
 #                      libvirt driver with ours, in the venv of that release
 #                      (see tools/setup.sh), in each mode of its nova-compute:
@@ -24,7 +24,7 @@
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 openapi functional docs releasenotes genconfig
 #                      browser packages upstream upstream_functional
-#                      upstream_scheduler releases e2e e2e_edpm e2e_qemu e2e_xen
+#                      upstream_rest releases e2e e2e_edpm e2e_qemu e2e_xen
 #                      tempest soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
@@ -57,7 +57,7 @@ case ${1:-} in
         upstream upstream_functional packages releases e2e tempest)
     ;;
 --releases)
-    stages=(upstream_scheduler e2e_edpm e2e_qemu e2e_xen nova_31 nova_32
+    stages=(upstream_rest e2e_edpm e2e_qemu e2e_xen nova_31 nova_32
         nova_33 nova_34 demo_31 demo_32 demo_33)
     ;;
 --nova)
@@ -282,8 +282,8 @@ stage_upstream_functional() {
         ./tests/upstream/functional
 }
 
-stage_upstream_scheduler() {
-    compare upstream_scheduler nova_tests ./tests/upstream/scheduler
+stage_upstream_rest() {
+    compare upstream_rest nova_tests ./tests/upstream/rest
 }
 
 stage_nova_31() { with_nova 31 nova_matrix eventlet; }

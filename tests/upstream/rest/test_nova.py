@@ -20,7 +20,9 @@ from tests.upstream import ours
 from tests.upstream.functional import selection
 
 databases.speed_up()
+ours.put_driver()
 ours.put_filter()
+ours.put_facts()
 
 
 def load_tests(

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Nova's functional tests of its scheduler, with our filter."""
+"""More of Nova's functional tests, with our driver and our filter."""
 
 # As Nova's services run: see there.
 from tests.upstream import functional  # noqa: F401
