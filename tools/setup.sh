@@ -22,16 +22,18 @@
 # once for all checkouts, below the cache folder, and comes as hard links from
 # there.
 # tools/setup.sh --nova RELEASE --print-venv prints the path of the venv and
-# does nothing else.
+# does nothing else. --cache-only makes what checkouts share, and leaves this
+# checkout as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/nova-isolation
 python=${PYTHON:-/usr/bin/python3}
-nova=34 print=
+nova=34 print='' only=''
 while [ $# -gt 0 ]; do
     case $1 in
     --nova) nova=${2:-} && shift $(($# > 1 ? 2 : 1)) ;;
     --print-venv) print=1 && shift ;;
+    --cache-only) only=1 && shift ;;
     -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
     *) echo "Unknown argument: $1; see tools/setup.sh --help" >&2; exit 2 ;;
     esac
@@ -188,6 +190,7 @@ third_party() {
         fill_venv "$base" "$pins" "$libvirt"
         echo "$key" >"$base/.constraints"
     ) 9>"$cache/nova/$nova.lock"
+    [ -z "$only" ] || return 0
     copy_venv "$base" "$venv"
     # Checkouts with other lists may need theirs for some days.
     touch "$base/.constraints"
@@ -258,4 +261,4 @@ master=*)
     ;;
 *) third_party ;;
 esac
-project
+[ -n "$only" ] || project
