@@ -9,11 +9,12 @@
 #                      the releases of Nova, and on the lab cloud the
 #                      end-to-end tests and Tempest's
 #   --releases         what is run before a release only: the rest of Nova's
-#                      functional tests that are chosen, the end-to-end tests
-#                      of EDPM's container under SELinux, of a QEMU that is
-#                      built with less in it and of the host with Xen, --nova
-#                      of each supported release, and the demonstration on a
-#                      cloud of each older one
+#                      functional tests and of Tempest's that are chosen, the
+#                      end-to-end tests of containers, of a lost sudo right, of
+#                      other users, of EDPM's container under SELinux, of a
+#                      QEMU that is built with less in it and of the host with
+#                      Xen, --nova of each supported release, and the
+#                      demonstration on a cloud of each older one
 #   --nova RELEASE     unit and functional tests, and Nova's own tests of its
 #                      libvirt driver with ours, in the venv of that release
 #                      (see tools/setup.sh), in each mode of its nova-compute:
@@ -24,8 +25,8 @@
 #                      with two guests, on a machine with a load of 8
 #   STAGE              pep8 py3 openapi functional docs releasenotes genconfig
 #                      browser packages upstream upstream_functional
-#                      upstream_rest releases e2e e2e_edpm e2e_qemu e2e_xen
-#                      tempest soak
+#                      upstream_rest releases e2e e2e_rest e2e_edpm e2e_qemu
+#                      e2e_xen tempest tempest_rest soak
 #
 # Begins with a line that names Debian, Python, libvirt and QEMU. Ends with that
 # line and a line "N passed, N failed" (", N skipped" where some were) that adds
@@ -34,8 +35,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 bin=$PWD/.venv/bin
 nova=
-# The end-to-end tests of the stages e2e_edpm, e2e_qemu and e2e_xen, which stage
-# e2e leaves out.
+# The end-to-end tests of the stages e2e_rest, e2e_edpm, e2e_qemu and e2e_xen,
+# which stage e2e leaves out.
+rest='tests\.e2e\.test_(container\.|sudo_lost|without_root\.OtherTest)'
 edpm='tests\.e2e\.test_container_selinux'
 qemu='tests\.e2e\.test_qemu_build'
 xen='tests\.e2e\.test_xen'
@@ -58,8 +60,8 @@ case ${1:-} in
         upstream upstream_functional packages releases e2e tempest)
     ;;
 --releases)
-    stages=(upstream_rest e2e_edpm e2e_qemu e2e_xen nova_31 nova_32
-        nova_33 nova_34 demo_31 demo_32 demo_33)
+    stages=(upstream_rest tempest_rest e2e_rest e2e_edpm e2e_qemu e2e_xen
+        nova_31 nova_32 nova_33 nova_34 demo_31 demo_32 demo_33)
     ;;
 --nova)
     # tools/setup.sh knows which there are.
@@ -255,14 +257,17 @@ nova_tests() {
 
 # Tempest on a lab cloud of its own. The tests of our plugin are run once, and
 # are not selected.
+#   tempest_tests CHOSEN PLUGIN STREAM [LIST]   the tests that the file CHOSEN
+#                             selects, or LIST of them alone; the stream of the
+#                             plugin's tests goes to PLUGIN, if that is not empty
 tempest_tests() {
     local made venv plugin
     made=$(tools/tempest.sh) || return
     { read -r venv && read -r plugin; } <<<"$made"
-    local ours=(--plugin "$plugin" "$work/plugin")
-    [ -z "${2:-}" ] || ours=()
+    local ours=(--plugin "$plugin" "$2")
+    [ -n "$2" ] && [ -z "${4:-}" ] || ours=()
     "$bin"/python -m lab.tempest ${UPSTREAM_STOCK:+--stock-driver} \
-        "${ours[@]}" "$venv" "${2:-tests/tempest/selection.txt}" "$1"
+        "${ours[@]}" "$venv" "${4:-$1}" "$3"
 }
 
 stage_pep8() {
@@ -332,8 +337,12 @@ stage_releases() {
 # tests, stock Nova does not have.
 stage_tempest() {
     : >"$work/plugin"
-    compare tempest tempest_tests
+    compare tempest tempest_tests tests/tempest/selection.txt "$work/plugin"
     count tempest-plugin "$work/plugin"
+}
+
+stage_tempest_rest() {
+    compare tempest_rest tempest_tests tests/tempest/rest.txt ''
 }
 
 stage_docs() {
@@ -366,7 +375,13 @@ stage_genconfig() {
 
 stage_e2e() {
     tests ./tests/e2e --concurrency 2 --worker-file tests/e2e/workers.yaml \
-        --exclude-regex "$edpm|$qemu|$xen"
+        --exclude-regex "$rest|$edpm|$qemu|$xen"
+}
+
+# Each of these has a cloud of its own or waits for long.
+stage_e2e_rest() {
+    tests ./tests/e2e --concurrency 2 --worker-file tests/e2e/workers.yaml \
+        "$rest"
 }
 
 # The container of EDPM on the SELinux machine takes too long for CI.
