@@ -21,6 +21,7 @@ starts a new one as on every other road.
 """
 
 from collections.abc import Callable
+import threading
 import typing
 
 from nova import context as nova_context
@@ -31,6 +32,7 @@ from nova.virt import event as virtevent
 from oslo_log import log as logging
 
 from nova_isolation.virt.guard import pending_work
+from nova_isolation.virt.xen import reboot_pace
 
 LOG = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class SelfReboots:
         self._is_kept = is_kept
         self._reboot = reboot
         self._hand_on = hand_on
+        self._pace = reboot_pace.RebootPace()
         self.work: pending_work.PendingWork[typing.Any] = (
             pending_work.PendingWork(
                 'isolation-self-reboot',
@@ -95,7 +98,20 @@ class SelfReboots:
                 instance_uuid=uuid,
             )
             return False
-        self.work.add(uuid, event)
+        delay = self._pace.delay(uuid)
+        if not delay:
+            self.work.add(uuid, event)
+            return True
+        LOG.info(
+            'The guest has rebooted itself often, so Nova starts it anew in '
+            '%d seconds only; its owner can reboot the server hard before',
+            delay,
+            instance_uuid=uuid,
+        )
+        # Not pending work: that of others would be tried less often meanwhile.
+        timer = threading.Timer(delay, self.work.add, (uuid, event))
+        timer.daemon = True
+        timer.start()
         return True
 
     def _attempt(self, uuid: str, event: typing.Any) -> bool:

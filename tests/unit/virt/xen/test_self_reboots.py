@@ -66,6 +66,26 @@ class SelfRebootsTest(base.TestCase):
         self.assertTrue(self.attempt())
         self.assertEqual(['reboot'], self.calls)
 
+    def test_one_that_does_so_all_the_time(self):
+        timer = self.useFixture(fixtures.MockPatch('threading.Timer')).mock
+        self.useFixture(
+            fixtures.MockPatchObject(
+                self.reboots._pace, 'delay', side_effect=[0.0, 42.0]
+            )
+        )
+        self.assertTrue(self.reboots.takes(STOPPED))
+        self.assertEqual([('a', STOPPED)], self.added)
+        timer.assert_not_called()
+        # It is not a guest for Nova to stop either.
+        self.assertTrue(self.reboots.takes(STOPPED))
+        self.assertEqual([('a', STOPPED)], self.added)
+        seconds, add, arguments = timer.call_args.args
+        self.assertEqual(42.0, seconds)
+        self.assertTrue(timer.return_value.daemon)
+        timer.return_value.start.assert_called_once_with()
+        add(*arguments)
+        self.assertEqual(2 * [('a', STOPPED)], self.added)
+
     def test_one_that_has_powered_itself_off(self):
         self.kept = False
         self.assertFalse(self.reboots.takes(STOPPED))
