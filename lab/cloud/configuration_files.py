@@ -72,7 +72,9 @@ def write(
         ('nova/cell0.conf', nova_conf.cell0(site)),
     ):
         layouts.write(layout.etc / name, ini.render(settings))
-    ours = any(host.spec.guarded for host in hosts.values())
+    specs = [host.spec for host in hosts.values()]
+    ours = any(spec.guarded for spec in specs)
+    attested = ini.merge(nova_conf.patience(specs), attested)
     layouts.write(
         layout.nova_conf,
         ini.render(

@@ -33,11 +33,11 @@ Machine = Literal['selinux', 'apparmor', 'xen']
 #: Those beside which no deployer runs nova-compute in a container.
 _NOT_CONTAINED: tuple[Machine, ...] = ('apparmor', 'xen')
 
-#: A machine whose processor is emulated takes some twenty times as long for
-#: everything, and its host may be busy.
 Layout = Literal['host', 'container']
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
+#: A machine whose processor is emulated takes some twenty times as long for
+#: everything, and its host may be busy.
 _SLOW: ini.Options = {'probe_timeout': 60, 'measure_timeout': 400}
 
 
@@ -151,8 +151,14 @@ KNOWN = {
                     'backends': xen.DRIVER_DOMAIN_TYPE,
                 },
             },
-            # Xen overcommits no memory.
-            settings={'DEFAULT': {'ram_allocation_ratio': 1}},
+            settings={
+                'DEFAULT': {
+                    # Xen overcommits no memory.
+                    'ram_allocation_ratio': 1,
+                    # Nova's default. One measurement takes a good part of it.
+                    'update_resources_interval': 60,
+                }
+            },
         ),
     )
 }

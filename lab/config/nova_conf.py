@@ -12,6 +12,8 @@
 
 """Configuration of Nova: the control plane, and each compute host."""
 
+from collections.abc import Iterable
+
 from lab.config import edpm
 from lab.config import host_specs
 from lab.config import ini
@@ -90,6 +92,17 @@ def compute(site: sites.Site, spec: host_specs.HostSpec) -> ini.Settings:
         },
         spec.settings,
     )
+
+
+def patience(specs: Iterable[host_specs.HostSpec]) -> ini.Settings:
+    """How old facts may be, for the services that decide about guests.
+
+    The default is three of Nova's periods. The host with Xen may need one of
+    them to measure itself, and several where this machine is busy.
+    """
+    if any(spec.machine == 'xen' for spec in specs):
+        return {'isolation': {'facts_max_age': 900}}
+    return {}
 
 
 def machine_compute(

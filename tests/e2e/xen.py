@@ -47,7 +47,7 @@ class TestCase(base.TestCase):
 
     boot_seconds = 1800.0
     delete_seconds = 900.0
-    # The host measures itself every 15 s (lab.config.nova_conf).
+    # The host measures itself every minute (lab.config.host_specs).
     explain_seconds = 900.0
 
     @classmethod
