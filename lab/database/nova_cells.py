@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Maps both cells of Nova with one import of it.
 
     nova_cells.py NOVA_CONF CELL1_URL CELL0_URL TRANSPORT_URL

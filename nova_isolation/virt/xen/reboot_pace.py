@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """How soon a guest that has rebooted itself is started anew.
 
 A start by Nova costs the host far more than the guest's own reboot costs the

@@ -15,20 +15,12 @@
 import typing
 import unittest
 
-from tests import databases
-from tests.upstream import ours
+from tests.upstream.functional import loading
 from tests.upstream.functional import selection
-
-databases.speed_up()
-ours.put_driver()
-ours.put_filter()
-ours.put_facts()
 
 
 def load_tests(
     loader: unittest.TestLoader, tests: object, pattern: typing.Any
 ) -> unittest.TestSuite:
     """The tests of Nova instead of those of this module, which has none."""
-    return loader.loadTestsFromNames(
-        selection.names(selection.BEFORE_A_RELEASE)
-    )
+    return loading.load(loader, selection.BEFORE_A_RELEASE)
