@@ -19,6 +19,7 @@ import nova.conf
 from nova_isolation.virt import signatures
 from nova_isolation.virt.xen import console
 from nova_isolation.virt.xen import guest_config
+from nova_isolation.virt.xen import instance_files
 from nova_isolation.virt.xen import nova_modules
 from nova_isolation.virt.xen import refusals
 from nova_isolation.virt.xen import traits
@@ -30,6 +31,7 @@ CONF = nova.conf.CONF
 class XenLibvirtDriver(
     guest_config.XenGuestConfig,
     console.XenConsole,
+    instance_files.XenInstanceFiles,
     traits.XenTraits,
     refusals.RefusingDriver,
 ):

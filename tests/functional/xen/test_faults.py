@@ -13,15 +13,19 @@
 """What fails on a Xen host at the worst moment: nothing unverified runs."""
 
 import contextlib
+import pathlib
 from unittest import mock
 
 import fixtures as base_fixtures
 from nova import exception
+import nova.conf
 from nova.tests.fixtures import libvirt as fakelibvirt
 
 from tests.functional import road
 from tests.functional.xen import base
 from tests.functional.xen import fixtures
+
+CONF = nova.conf.CONF
 
 FAILED = 'isolation.verify.failed'
 
@@ -149,22 +153,28 @@ class HypervisorTest(FaultTestCase):
 class LibvirtdTest(FaultTestCase):
     """libvirtd dies between create and resume."""
 
+    @staticmethod
+    def broken(*args, **kwargs):
+        raise fakelibvirt.make_libvirtError(
+            fakelibvirt.libvirtError,
+            'End of file while reading data: Input/output error',
+            error_code=fakelibvirt.VIR_ERR_SYSTEM_ERROR,
+            error_domain=fakelibvirt.VIR_FROM_RPC,
+        )
+
+    @staticmethod
+    def files(uuid):
+        """The folder with the disk, which has a loop device."""
+        return pathlib.Path(CONF.instances_path, uuid)
+
     def test_dies(self):
         away = contextlib.ExitStack()
         self.addCleanup(away.close)
 
-        def broken(*args, **kwargs):
-            raise fakelibvirt.make_libvirtError(
-                fakelibvirt.libvirtError,
-                'End of file while reading data: Input/output error',
-                error_code=fakelibvirt.VIR_ERR_SYSTEM_ERROR,
-                error_domain=fakelibvirt.VIR_FROM_RPC,
-            )
-
         def die(domain):
             for name in ('info', 'isActive', 'destroy', 'undefine', 'resume'):
                 away.enter_context(
-                    mock.patch.object(fixtures.Domain, name, broken)
+                    mock.patch.object(fixtures.Domain, name, self.broken)
                 )
             away.enter_context(
                 mock.patch.object(
@@ -180,5 +190,21 @@ class LibvirtdTest(FaultTestCase):
         self.assertEqual(
             2, len(base.fixtures.fixtures.Processes.current._domains)
         )
+        self.assertTrue(self.files(server['id']).exists())
         away.close()
         self.assertGone(server)
+
+    def test_dies_and_is_back(self):
+        had_files = []
+        destroy = fixtures.Domain.destroy
+
+        def look_and_destroy(domain):
+            had_files.append(self.files(domain.UUIDString()).exists())
+            return destroy(domain)
+
+        self.machine.on_start = self.broken
+        with mock.patch.object(fixtures.Domain, 'destroy', look_and_destroy):
+            server = self.boot(self.tagged(), 'ERROR')
+            self.assertGone(server)
+        self.assertTrue(had_files[0])
+        self.assertFalse(self.files(server['id']).exists())
