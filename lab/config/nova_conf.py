@@ -119,6 +119,9 @@ def machine_compute(
                 # Nova's default is a minute. Tests switch the security module
                 # off and on, and wait for the facts of the host.
                 'update_resources_interval': 15,
+                # Nova's default is 64 threads, each of which looks for work
+                # every second: a third of an emulated processor.
+                'executor_thread_pool_size': 8,
             },
         },
         # The service catalogue has addresses that the virtual machine
