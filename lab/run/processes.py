@@ -35,7 +35,9 @@ def start_ticks(pid: int) -> int | None:
     A process id alone may be used again; a process id and this number
     identify one process.
 
-    :returns: None when the process has ended or is a zombie
+    :returns: None when the process has ended or is a zombie. A main thread
+        that is one beside other threads has not ended the process, which
+        still has its sockets
     """
     try:
         text = Path(f'/proc/{pid}/stat').read_text(
@@ -44,7 +46,8 @@ def start_ticks(pid: int) -> int | None:
     except OSError:
         return None
     fields = text.rpartition(')')[2].split()
-    return None if fields[0] in 'ZX' else int(fields[19])
+    ended = fields[0] in 'ZX' and int(fields[17]) <= 1
+    return None if ended else int(fields[19])
 
 
 def command(pid: int) -> str:
