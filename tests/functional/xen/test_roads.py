@@ -140,11 +140,17 @@ class _Roads:
         self.machine.calls.clear()
         volume = self.cinder.IMAGE_BACKED_VOL
         self.attach_volume(self.server, volume)
-        (disk,) = [
-            one
-            for one in self.devices('disk')
-            if one.find('target').get('dev') == 'xvdb'
-        ]
+
+        def attached():
+            return [
+                one
+                for one in self.devices('disk')
+                if one.find('target').get('dev') == 'xvdb'
+            ]
+
+        # Nova 31 tells of the volume before the guest has it.
+        self._wait_for_assert(lambda: self.assertEqual(1, len(attached())))
+        (disk,) = attached()
         self.assertEqual('xen', disk.find('target').get('bus'))
         self.api.delete_server_volume(self.server['id'], volume)
         self._wait_for_volume_detach(self.server['id'], volume)

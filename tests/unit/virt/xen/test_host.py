@@ -70,11 +70,15 @@ class HostTest(base.TestCase):
         super().setUp()
         self.host = host.XenHost.__new__(host.XenHost)
         self.host._libvirt_proxy_classes = ()
-        patch = mock.patch.object(
-            libvirt_host.Host, 'get_connection', lambda _: Connection()
-        )
-        patch.start()
-        self.addCleanup(patch.stop)
+        for patch in (
+            mock.patch.object(
+                libvirt_host.Host, 'get_connection', lambda _: Connection()
+            ),
+            # Nova 31 imports it when the first Host is made.
+            mock.patch.object(libvirt_host, 'libvirt', libvirt),
+        ):
+            patch.start()
+            self.addCleanup(patch.stop)
 
     def test_dom0_is_no_guest(self):
         self.assertEqual(
