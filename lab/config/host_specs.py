@@ -157,7 +157,9 @@ KNOWN = {
                     'ram_allocation_ratio': 1,
                     # Nova's default. One measurement takes a good part of it.
                     'update_resources_interval': 60,
-                }
+                },
+                # A raw one of a guest's disk has a GiB of zeros.
+                'libvirt': {'snapshot_image_format': 'qcow2'},
             },
         ),
     )

@@ -76,15 +76,21 @@ class Guests:
         self._image_name = image
         self._image: str | None = None
 
-    def flavor(self, name: str, specs: dict[str, str] | None = None) -> Any:
+    def flavor(
+        self,
+        name: str,
+        specs: dict[str, str] | None = None,
+        ram: int = _FLAVOR_RAM_MIB,
+    ) -> Any:
         """Make a flavor that is large enough for the lab's guest.
 
         :param specs: the extra specs of the flavor
+        :param ram: its memory, in MiB
         :raises openstack.exceptions.BadRequestException: when Nova refuses
             an extra spec; the flavor is deleted again
         """
         flavor = self.api.compute.create_flavor(
-            name=name, ram=_FLAVOR_RAM_MIB, vcpus=1, disk=1
+            name=name, ram=ram, vcpus=1, disk=1
         )
         try:
             if specs:

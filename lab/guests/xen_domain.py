@@ -16,6 +16,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 import re
+import uuid
 
 from lab.machine import ssh as connections
 from lab.run import errors
@@ -24,6 +25,19 @@ from lab.xen import recipe
 
 #: How long the guest may need to run what it is told.
 _SECONDS = 300
+
+
+def device_models(ssh: connections.Ssh, number: int) -> list[str]:
+    """The labels and command lines of a domain's device models.
+
+    :param ssh: the connection to dom0
+    :param number: Xen's number of the domain; 0: dom0, which has one
+    """
+    return [
+        line
+        for line in ssh.check(['ps', '-eo', 'label=,args=']).splitlines()
+        if f' -xen-domid {number} ' in line
+    ]
 
 
 class Domain:
@@ -45,6 +59,11 @@ class Domain:
         self.name = name
 
     @property
+    def exists(self) -> bool:
+        """Whether Xen has such a domain."""
+        return any(words[0] == self.name for words in self._list())
+
+    @property
     def number(self) -> int:
         """Xen's number of it.
 
@@ -64,6 +83,11 @@ class Domain:
     def state(self) -> str:
         """Its state, as ``xl list`` shows it: ``-b----``, ``--p---``."""
         return self._listed()[4]
+
+    @property
+    def memory_mib(self) -> int:
+        """How much memory it has."""
+        return int(self._listed()[2])
 
     @property
     def console(self) -> Path:
@@ -92,14 +116,37 @@ class Domain:
         :raises LabError: when the guest does not say it
         """
         line = f'PEER {words[0]} {words[1]}: '
-        before = self._said(line)
+        before = len(self._said(line))
+        self.type(f'peer {" ".join(words)}')
+        return self._answer(line, before)
+
+    def run(self, command: str) -> str:
+        """Have the guest run a command of its shell.
+
+        Its programs are those of /bin/busybox, by that name.
+
+        :returns: what the command printed, on one line
+        :raises LabError: when the guest does not say it
+        """
+        line = f'ANSWER-{uuid.uuid4().hex}: '
+        # The terminal shows what is typed, too, but not at a line's start.
+        self.type(f'echo "{line}"$({command})')
+        return self._answer(line, 0)
+
+    def type(self, line: str) -> None:
+        """Type a line on the guest's console."""
         terminal = self._dom0(
             'xenstore-read', f'/local/domain/{self.number}/console/tty'
         )
-        self._dom0('sh', '-c', f'echo "peer {" ".join(words)}" >{terminal}')
+        self._ssh.check(
+            ['sh', '-c', 'cat >"$1"', 'sh', terminal], text=f'{line}\n'
+        )
+
+    def _answer(self, line: str, count: int) -> str:
+        """Wait for the next line that begins so, after ``count`` of them."""
         said = self._supervisor.wait(
             f'"{line}" of {self.name}',
-            lambda: self._said(line)[len(before) :],
+            lambda: self._said(line)[count:],
             _SECONDS,
             every=0.5,
         )
@@ -110,11 +157,14 @@ class Domain:
         return re.findall(f'^{re.escape(start)}(.*?)\r?$', text, re.M)
 
     def _listed(self) -> Sequence[str]:
-        for line in self._dom0('xl', 'list', '-Z').splitlines():
-            words = line.split()
+        for words in self._list():
             if words[0] == self.name:
                 return words
         raise errors.LabError(f'Xen has no {self.name}')
+
+    def _list(self) -> list[list[str]]:
+        listed = self._dom0('xl', 'list', '-Z')
+        return [line.split() for line in listed.splitlines()]
 
     def _dom0(self, *command: str) -> str:
         return self._ssh.check(command).strip()

@@ -13,6 +13,7 @@
 
 """Guests that virsh makes on a host with Xen, without Nova."""
 
+from collections.abc import Sequence
 import shlex
 
 from lab.guests import xen_domain
@@ -22,7 +23,8 @@ from lab.xen import driver_domain
 from lab.xen import recipe
 
 _XML = """<domain type='xen'>
-  <name>{name}</name>
+  <name>{name}</name>{uuid}
+  <metadata>{metadata}</metadata>
   <memory unit='MiB'>96</memory>
   <vcpu>1</vcpu>
   <os>
@@ -31,7 +33,7 @@ _XML = """<domain type='xen'>
     <initrd>{folder}/initramfs</initrd>
     <cmdline>console=hvc0 quiet</cmdline>
   </os>
-  <on_reboot>destroy</on_reboot>
+  <on_reboot>{on_reboot}</on_reboot>
   <devices>
     {devices}
     <console type='pty'><target type='xen' port='0'/></console>
@@ -58,29 +60,83 @@ def create(
     name: str,
     type_: str,
     served: bool = False,
+    metadata: str = '',
+    on_reboot: str = 'destroy',
 ) -> xen_domain.Domain:
     """Start a guest with ``virsh create``, which nobody verifies.
 
     :param ssh: the connection to dom0
     :param type_: the type of its FLASK label
     :param served: whether it has a disk, from the driver domain
+    :param metadata: XML for its ``<metadata>``
+    :param on_reboot: what libvirt does when the guest reboots itself
     :raises LabError: when virsh refuses
     """
-    path = f'/root/{name}.xml'
-    text = _XML.format(
-        name=name,
-        folder=recipe.GUESTS,
-        label=f'system_u:system_r:{type_}',
-        devices=_DISK if served else '',
+    _virsh(
+        ssh,
+        ['create /dev/stdin'],
+        _xml(name, type_, served, metadata=metadata, on_reboot=on_reboot),
     )
-    ssh.check(
-        ['sh', '-c', f'cat >{path} && {shlex.join(_VIRSH)} create {path}'],
-        _SECONDS,
-        text,
+    return xen_domain.Domain(supervisor, ssh, name)
+
+
+def replace(
+    supervisor: supervisors.Supervisor,
+    ssh: connections.Ssh,
+    name: str,
+    uuid: str,
+    type_: str,
+) -> xen_domain.Domain:
+    """End a guest, and start another one in its place, all at once.
+
+    :param ssh: the connection to dom0
+    :param name: the name of both
+    :param uuid: the UUID of both
+    :param type_: the type of the FLASK label of the new one
+    :raises LabError: when virsh refuses
+    """
+    _virsh(
+        ssh,
+        [f'destroy {uuid}', f'undefine {uuid}', 'create /dev/stdin'],
+        _xml(name, type_, uuid=uuid),
     )
     return xen_domain.Domain(supervisor, ssh, name)
 
 
 def destroy(ssh: connections.Ssh, name: str) -> None:
     """End such a guest."""
-    ssh.check([*_VIRSH, 'destroy', name])
+    _virsh(ssh, [f'destroy {name}'])
+
+
+def _xml(
+    name: str,
+    type_: str,
+    served: bool = False,
+    uuid: str | None = None,
+    metadata: str = '',
+    on_reboot: str = 'destroy',
+) -> str:
+    return _XML.format(
+        name=name,
+        uuid=f'<uuid>{uuid}</uuid>' if uuid else '',
+        folder=recipe.GUESTS,
+        label=f'system_u:system_r:{type_}',
+        devices=_DISK if served else '',
+        metadata=metadata,
+        on_reboot=on_reboot,
+    )
+
+
+def _virsh(
+    ssh: connections.Ssh, commands: Sequence[str], text: str = ''
+) -> None:
+    """Run commands of virsh one after another, each of which has to succeed.
+
+    :param text: the standard input of the last one
+    """
+    virsh = shlex.join(_VIRSH)
+    ssh.check(
+        ['sh', '-c', ' && '.join(f'{virsh} {one}' for one in commands)],
+        _SECONDS,
+        text,
+    )

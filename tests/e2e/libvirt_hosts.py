@@ -54,6 +54,13 @@ def metadata(specs: dict[str, str]) -> str:
     )
 
 
+def own_metadata(specs: dict[str, str]) -> str:
+    """The same with the namespace, as a domain has it."""
+    return metadata(specs).replace(
+        '<instance>', f'<instance xmlns="{domain_metadata.NAMESPACE}">'
+    )
+
+
 def domain(name: str, specs: dict[str, str], more: str = '') -> str:
     """The XML of a small guest of such a flavor.
 
@@ -63,9 +70,7 @@ def domain(name: str, specs: dict[str, str], more: str = '') -> str:
     return _DOMAIN.format(
         name=name,
         uuid=uuid.uuid5(uuid.NAMESPACE_DNS, name),
-        metadata=metadata(specs).replace(
-            '<instance>', f'<instance xmlns="{domain_metadata.NAMESPACE}">'
-        ),
+        metadata=own_metadata(specs),
         more=more,
     )
 

@@ -12,6 +12,7 @@
 
 """The hypervisor of a host with Xen, without libvirt, libxl and xenstore."""
 
+import dataclasses
 import json
 import uuid
 
@@ -36,9 +37,22 @@ what, *words = sys.argv[1:]
 words = list(map(json.loads, words))
 if what == "create":
     create(*words)
-else:
+elif what == "destroy":
     control.domain_destroy(*words)
+else:
+    print(json.dumps(control.domain_getinfo(0, 1000)))
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """A domain, as the hypervisor has it."""
+
+    number: int
+    uuid: str
+    paused: bool
+    #: How long it has executed, in nanoseconds.
+    time: int
 
 
 class Hypervisor:
@@ -47,6 +61,18 @@ class Hypervisor:
     def __init__(self, ssh: connections.Ssh) -> None:
         """:param ssh: the connection to dom0"""
         self._ssh = ssh
+
+    def domain(self, server: str) -> Domain | None:
+        """The domain with a UUID; None: there is none."""
+        for found in json.loads(self._call('list')):
+            if str(uuid.UUID(bytes=bytes(found['handle']))) == server:
+                return Domain(
+                    found['domid'],
+                    server,
+                    bool(found['paused']),
+                    found['cpu_time'],
+                )
+        return None
 
     def create(self, number: int, label: str) -> None:
         """Make a domain that never runs.
@@ -59,8 +85,8 @@ class Hypervisor:
         """Destroy such a domain."""
         self._call('destroy', number)
 
-    def _call(self, what: str, *words: object) -> None:
-        self._ssh.check(
+    def _call(self, what: str, *words: object) -> str:
+        return self._ssh.check(
             [
                 'env',
                 f'PYTHONPATH={recipe.PROGRAMS.parent}/lib/python',
