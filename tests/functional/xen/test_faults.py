@@ -19,9 +19,9 @@ from unittest import mock
 import fixtures as base_fixtures
 from nova import exception
 import nova.conf
-from nova.tests.fixtures import libvirt as fakelibvirt
 
 from tests.functional import road
+from tests.functional import test_faults
 from tests.functional.xen import base
 from tests.functional.xen import fixtures
 
@@ -154,15 +154,6 @@ class LibvirtdTest(FaultTestCase):
     """libvirtd dies between create and resume."""
 
     @staticmethod
-    def broken(*args, **kwargs):
-        raise fakelibvirt.make_libvirtError(
-            fakelibvirt.libvirtError,
-            'End of file while reading data: Input/output error',
-            error_code=fakelibvirt.VIR_ERR_SYSTEM_ERROR,
-            error_domain=fakelibvirt.VIR_FROM_RPC,
-        )
-
-    @staticmethod
     def files(uuid):
         """The folder with the disk, which has a loop device."""
         return pathlib.Path(CONF.instances_path, uuid)
@@ -174,7 +165,9 @@ class LibvirtdTest(FaultTestCase):
         def die(domain):
             for name in ('info', 'isActive', 'destroy', 'undefine', 'resume'):
                 away.enter_context(
-                    mock.patch.object(fixtures.Domain, name, self.broken)
+                    mock.patch.object(
+                        fixtures.Domain, name, test_faults.broken_connection
+                    )
                 )
             away.enter_context(
                 mock.patch.object(
@@ -202,7 +195,7 @@ class LibvirtdTest(FaultTestCase):
             had_files.append(self.files(domain.UUIDString()).exists())
             return destroy(domain)
 
-        self.machine.on_start = self.broken
+        self.machine.on_start = test_faults.broken_connection
         with mock.patch.object(fixtures.Domain, 'destroy', look_and_destroy):
             server = self.boot(self.tagged(), 'ERROR')
             self.assertGone(server)
