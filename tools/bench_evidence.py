@@ -45,6 +45,7 @@ from nova_isolation.attestation import refresher
 from nova_isolation.attestation import snapshot
 from nova_isolation.attestd import listener
 from nova_isolation.attestd.evidence import api
+from nova_isolation.attestd.evidence import enrollment
 from nova_isolation.attestd.evidence import intake
 from nova_isolation.attestd.evidence import keyring
 from nova_isolation.attestd.evidence import log
@@ -101,7 +102,7 @@ def _serve(
     answers = api.Api(
         kept,
         intake.Intake(kept, ring, standings, max_delay=3600, clock_skew=5),
-        keyring.Enrollment(ring, standings, None, [17]),
+        enrollment.Enrollment(ring, standings, None, [17]),
     )
     certificate, ca_file = pki
     context = listener.tls(

@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric import utils
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import errors
 from nova_isolation.evidence import statement as statements
+from nova_isolation.evidence import statement_form
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -111,7 +112,7 @@ def _payload(rng: random.Random, data: bytes) -> bytes:
 def _said(rng: random.Random, data: bytes) -> bytes:
     """Change one member of the predicate to another valid value."""
     value = json.loads(data)
-    stated = statements.loads(base64.b64decode(value['payload']))
+    stated = statement_form.loads(base64.b64decode(value['payload']))
     other: dict[str, typing.Any] = rng.choice(
         [
             {'mode': statements.Mode.AUDIT},
@@ -124,7 +125,7 @@ def _said(rng: random.Random, data: bytes) -> bytes:
         ]
     )
     value['payload'] = base64.b64encode(
-        statements.dumps(dataclasses.replace(stated, **other))
+        statement_form.dumps(dataclasses.replace(stated, **other))
     ).decode()
     return json.dumps(value).encode()
 

@@ -35,6 +35,7 @@ import dataclasses
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import reasons
 from nova_isolation.model import requirements
 from nova_isolation.model import traits
@@ -99,7 +100,7 @@ class SmtMechanism(base.HostMechanism[SmtFacts]):
             ),
         )
 
-    def measure(self, host: base.Host) -> SmtFacts:
+    def measure(self, host: sources.Host) -> SmtFacts:
         """The kernel's word."""
         path = host.options(self.name).state
         text = host.read(path).strip()
@@ -126,10 +127,10 @@ class SmtMechanism(base.HostMechanism[SmtFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: SmtFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """SMT is a state of the host, and nothing in the guest shows it.
 

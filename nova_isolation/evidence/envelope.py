@@ -37,6 +37,7 @@ from securesystemslib import signer as signers
 
 from nova_isolation.evidence import errors
 from nova_isolation.evidence import statement as statements
+from nova_isolation.evidence import statement_form
 from nova_isolation.evidence import strict_json
 
 #: The payload type of in-toto's envelopes.
@@ -72,7 +73,7 @@ class Sealed:
         :raises nova_isolation.evidence.errors.BadEvidence: none of the keys
             has signed, or what is signed is no statement
         """
-        return statements.loads(self.payload(keys))
+        return statement_form.loads(self.payload(keys))
 
     def payload(self, keys: Iterable[signers.Key]) -> bytes:
         """Verify the signature, and return what is signed.
@@ -136,7 +137,7 @@ def read(
             errors.Code.PAYLOAD_TYPE,
             f'wanted the payload type {payload_type}, found another',
         )
-    payload = _decoded(value['payload'], statements.MAX_BYTES)
+    payload = _decoded(value['payload'], statement_form.MAX_BYTES)
     signatures = value['signatures']
     if not isinstance(signatures, list) or len(signatures) != 1:
         raise _bad('exactly one signature')
@@ -171,7 +172,7 @@ def seal(statement: statements.Statement, signer: signers.Signer) -> bytes:
     :raises Exception: whatever the signer raises
     """
     data = strict_json.dumps(
-        sign(statements.dumps(statement), PAYLOAD_TYPE, signer)
+        sign(statement_form.dumps(statement), PAYLOAD_TYPE, signer)
     )
     open_envelope(data, [signer.public_key])
     return data

@@ -25,6 +25,7 @@ import typing
 
 from nova_isolation.evidence import errors
 from nova_isolation.evidence import statement as statements
+from nova_isolation.evidence import statement_form
 from nova_isolation.model import errors as model_errors
 from nova_isolation.model import printable
 
@@ -153,13 +154,16 @@ def check(
         raise _bad('a bundle of an envelope and a receipt')
     sealed = bundle['envelope']
     payload = sealed.get('payload') if isinstance(sealed, dict) else None
-    if not isinstance(payload, str) or len(payload) > 2 * statements.MAX_BYTES:
+    if (
+        not isinstance(payload, str)
+        or len(payload) > 2 * statement_form.MAX_BYTES
+    ):
         raise _bad('an envelope')
     try:
         data = base64.b64decode(payload, validate=True)
     except ValueError:
         raise _bad('base64') from None
-    stated = statements.loads(data)
+    stated = statement_form.loads(data)
     if (stated.subject.uuid, stated.audience) != (uuid, audience):
         raise _bad(
             f'a statement about {uuid} for the audience {audience.value}'

@@ -24,6 +24,7 @@ from nova_isolation.host import libvirt_root
 from nova_isolation.host import privileged
 from nova_isolation.host import self_examination
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import evidence
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
@@ -75,7 +76,7 @@ class _Answers:
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-class ComputeHost(base.Host):
+class ComputeHost(sources.Host):
     """Answers from the real host; see the base class for each method.
 
     Expensive answers are kept while they cannot have changed: those of
@@ -90,7 +91,7 @@ class ComputeHost(base.Host):
         conf: typing.Any,
         virt_type: str,
         third_party: Callable[[], Mapping[str, evidence.Evidence]],
-        xen: base.Xen | None = None,
+        xen: sources.Xen | None = None,
     ) -> None:
         """:param libvirt_host: Nova's Host; all libvirt calls go through the
             connection of this object, which may be a proxy
@@ -197,7 +198,7 @@ class ComputeHost(base.Host):
         """See the base class."""
         return self._self.examine()
 
-    def xen(self) -> base.Xen | None:
+    def xen(self) -> sources.Xen | None:
         """See the base class."""
         return self._xen
 

@@ -15,10 +15,10 @@
 import functools
 import typing
 
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 
 
-class LibvirtGuest(base.Guest):
+class LibvirtGuest(sources.Guest):
     """Answers from libvirt's domain; see the base class for each method."""
 
     def __init__(self, domain: typing.Any) -> None:

@@ -27,6 +27,7 @@ import time
 from nova_isolation.host import bounded_calls
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import printable
@@ -110,7 +111,7 @@ class Measurement:
 
 
 def measure(
-    host: base.Host,
+    host: sources.Host,
     mechanisms: registry.Mechanisms,
     calls: bounded_calls.BoundedCalls,
     only: Collection[str] | None = None,
@@ -196,7 +197,7 @@ def measure(
 
 
 def _unseen(
-    host: base.Host,
+    host: sources.Host,
     mechanisms: Mapping[str, registry.AnyMechanism],
     calls: bounded_calls.BoundedCalls,
 ) -> dict[str, reasons.Reason]:

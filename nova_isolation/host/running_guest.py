@@ -20,7 +20,7 @@ from nova_isolation.host import libvirt_guest
 from nova_isolation.host import privileged
 from nova_isolation.host import process_labels
 from nova_isolation.host import qemu_process
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 
 
 class RunningGuest(libvirt_guest.LibvirtGuest):
@@ -50,7 +50,7 @@ class RunningGuest(libvirt_guest.LibvirtGuest):
         label, enforced = self._domain.securityLabel()
         return str(label), bool(enforced)
 
-    def process(self) -> base.Process:
+    def process(self) -> sources.Process:
         """See the base class; a guest of QEMU always has a process.
 
         :raises OSError, ValueError: the process cannot be found

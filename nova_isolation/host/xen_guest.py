@@ -19,7 +19,7 @@ from nova_isolation.host import libvirt_guest
 from nova_isolation.host import privileged
 from nova_isolation.host import qemu_process
 from nova_isolation.host import xen_host
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.probes import libvirt_xml
 
 
@@ -48,7 +48,7 @@ class XenGuest(libvirt_guest.LibvirtGuest):
         """
         raise ValueError('libvirt has no security label for a guest of Xen')
 
-    def process(self) -> base.Process | None:
+    def process(self) -> sources.Process | None:
         """See the base class; the process is the guest's device model."""
         pid = self._xen.model(self.uuid)
         if pid is not None:

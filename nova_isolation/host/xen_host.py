@@ -16,7 +16,7 @@ import typing
 
 from nova_isolation.host import privileged
 from nova_isolation.host import xen_processes
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import printable
 from nova_isolation.probes.xen import answers
 from nova_isolation.probes.xen import process
@@ -26,7 +26,7 @@ from nova_isolation.probes.xen import wire
 _LONGEST = 300.0
 
 
-class XenHost(base.Xen):
+class XenHost(sources.Xen):
     """Answers of the real hypervisor; see the base class for each method.
 
     Nothing is kept: each answer is read when it is asked for.

@@ -32,6 +32,7 @@ from collections.abc import Sequence
 import dataclasses
 import typing
 
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts as facts_
 from nova_isolation.model import printable
@@ -40,8 +41,6 @@ from nova_isolation.model import requirements
 from nova_isolation.model import sight
 from nova_isolation.model import typed_section
 from nova_isolation.model import vocabulary
-from nova_isolation.probes import program
-from nova_isolation.probes.xen import answers
 
 if typing.TYPE_CHECKING:
     # The libvirt hook passes elements of xml.etree and never imports lxml,
@@ -88,164 +87,6 @@ class Observation:
     evidence: evidences.Evidence | None = None
 
 
-class Xen(typing.Protocol):
-    """The hypervisor of a Xen host, asked from dom0.
-
-    Every method may raise OSError or ValueError. What is asked is then
-    unknown.
-    """
-
-    def ask(self, question: answers.Question) -> answers.Answer:
-        """Ask the hypervisor, and xenstore for the devices of a domain.
-
-        :raises OSError: the hypervisor, or its library, is none that this
-            release knows, or it does not answer in time
-        :raises ValueError: the answer makes no sense
-        """
-
-    def processes(self) -> tuple[answers.Process, ...]:
-        """Return the processes of dom0 that belong to Xen's tools, and ours.
-
-        These are xenstore, the consoles, libvirt, all device models,
-        nova-compute and the helpers that it has as root.
-        """
-
-
-class Host(typing.Protocol):
-    """The compute host, as a mechanism reads it.
-
-    Every method may raise OSError or ValueError. The facts of the mechanism
-    are then unknown. A program that is run for an answer must answer within
-    ``[isolation] probe_timeout`` seconds, and all answers to a mechanism must
-    come within ``[isolation] measure_timeout`` seconds.
-    """
-
-    def options(self, mechanism: str) -> typing.Any:
-        """Return the option group of a mechanism.
-
-        See :meth:`Mechanism.options`.
-
-        :param mechanism: the name of the mechanism
-        """
-
-    def read(self, path: str) -> str:
-        """Return the text of a file, e.g. ``/sys/fs/selinux/enforce``.
-
-        :raises FileNotFoundError: the file does not exist
-        :raises OSError: the file cannot be read
-        """
-
-    def ask(self, path: str, question: str) -> str:
-        """Write a question to a file and return the answer from this file.
-
-        The kernel has such files in selinuxfs.
-
-        :raises OSError: the file does not exist, or the kernel refuses the
-            question
-        """
-
-    def capabilities(self) -> str:
-        """Return libvirt's capabilities, XML."""
-
-    def domain_capabilities(self) -> str:
-        """Return libvirt's capabilities of the domains of Nova, XML."""
-
-    def emulator_arguments(self) -> tuple[str, ...]:
-        """Return the command line with which libvirt starts a plain guest.
-
-        The libvirt that runs is asked, so its settings count as it has read
-        them.
-        """
-
-    def evidence(self, mechanism: str) -> evidences.Evidence | None:
-        """Return what a third party reports about the host now.
-
-        :param mechanism: the name of the mechanism that reads the evidence
-        :returns: the evidence; None where no third party is configured
-        """
-
-    def emulator(self) -> program.Emulator:
-        """Examine the QEMU binary that libvirt, or libxl on Xen, starts.
-
-        :raises OSError: the binary cannot be read or run
-        :raises ValueError: the file is not an emulator
-        """
-
-    def unseen(self) -> Mapping[sight.Sight, reasons.Reason]:
-        """Return what this host cannot see of its guests' processes now.
-
-        :returns: what it cannot see -> why not; empty where it could verify
-            a guest
-        """
-
-    def xen(self) -> Xen | None:
-        """Return the hypervisor where Xen runs the guests of Nova.
-
-        :returns: None on a host whose guests another hypervisor runs
-        """
-
-
-class Process(typing.Protocol):
-    """The process on the host that runs a guest.
-
-    Every method may raise OSError or ValueError. The guest is then refused.
-    """
-
-    def label(self) -> str:
-        """Return the label in /proc/PID/attr/current, without trailing NUL."""
-
-    def arguments(self) -> Sequence[str]:
-        """Return the command line (/proc/PID/cmdline)."""
-
-    def seccomp(self) -> int:
-        """Return the seccomp mode: 0 none, 1 strict, 2 filter (proc(5))."""
-
-    def executable(self) -> program.Identity:
-        """Return the identity of the file that runs (/proc/PID/exe)."""
-
-    def identities(self, paths: Sequence[str]) -> program.Fingerprint:
-        """Return what is at these paths for the process (/proc/PID/root)."""
-
-
-class Guest(typing.Protocol):
-    """A started, paused guest, as a mechanism reads it.
-
-    Every method may raise OSError or ValueError. The guest is then refused.
-    """
-
-    @property
-    def uuid(self) -> str:
-        """The UUID of the domain, equal to that of the Nova instance."""
-
-    @property
-    def name(self) -> str:
-        """The name of the domain."""
-
-    def domain_id(self) -> int:
-        """Return libvirt's number of the running domain.
-
-        With Xen it is the hypervisor's own number of the domain.
-        """
-
-    def domain_xml(self) -> str:
-        """Return the XML of the running domain."""
-
-    def security_label(self) -> tuple[str, bool]:
-        """Return libvirt's label, and whether libvirt reports enforcement."""
-
-    def process(self) -> Process | None:
-        """Return the process that runs the guest.
-
-        :returns: the process; None where the hypervisor runs such guests
-            without a process on the host, e.g. a PV guest of Xen. Where a
-            process should exist and cannot be found, the method raises
-            OSError or ValueError and does not return None.
-        """
-
-    def other_process_labels(self) -> dict[str, str]:
-        """Return domain name -> process label of every other running guest."""
-
-
 class Mechanism(abc.ABC, typing.Generic[F]):
     """One isolation technology; see its two subclasses.
 
@@ -276,14 +117,16 @@ class Mechanism(abc.ABC, typing.Generic[F]):
 
         The options are registered in the group ``[isolation_NAME]`` of
         nova.conf and appear in the sample configuration. A mechanism reads
-        them with :meth:`Host.options`. An implementation imports oslo.config
-        inside this method, because the libvirt hook loads mechanisms and that
-        import would take longer than the hook's whole decision.
+        them with
+        :meth:`nova_isolation.mechanisms.sources.Host.options`. An
+        implementation imports oslo.config inside this method, because the
+        libvirt hook loads mechanisms and that import would take longer than
+        the hook's whole decision.
         """
         return ()
 
     @abc.abstractmethod
-    def observe(self, host: Host) -> Observation | None:
+    def observe(self, host: sources.Host) -> Observation | None:
         """Find out about the host that this process runs on.
 
         :returns: the observation from which :meth:`facts_of` makes the facts;
@@ -390,10 +233,10 @@ class Mechanism(abc.ABC, typing.Generic[F]):
     @abc.abstractmethod
     def verify(
         self,
-        guest: Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: F,
-        host: Host,
+        host: sources.Host,
     ) -> Iterator[Proof | reasons.Unmet]:
         """Verify that a started, paused guest meets its requirements.
 
@@ -429,7 +272,7 @@ class HostMechanism(Mechanism[F]):
     unknown: typing.ClassVar[reasons.Reason]
 
     @abc.abstractmethod
-    def measure(self, host: Host) -> F:
+    def measure(self, host: sources.Host) -> F:
         """Measure the host that this process runs on.
 
         :returns: the facts, as small as possible and equal for alike hosts
@@ -455,7 +298,7 @@ class HostMechanism(Mechanism[F]):
         return result
 
     @typing.final
-    def observe(self, host: Host) -> Observation:
+    def observe(self, host: sources.Host) -> Observation:
         """See the base class."""
         # The facts are written to text and read back, so that this host
         # decides on the same facts as the scheduler.
@@ -521,7 +364,7 @@ class EvidenceMechanism(Mechanism[F]):
         return None
 
     @typing.final
-    def observe(self, host: Host) -> Observation | None:
+    def observe(self, host: sources.Host) -> Observation | None:
         """See the base class."""
         said = host.evidence(self.name)
         return None if said is None else Observation(evidence=said)

@@ -19,8 +19,8 @@ import dataclasses
 import types
 import typing
 
-from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import evidence as evidences
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
@@ -75,7 +75,7 @@ XEN_DEVICES: Sequence[answers.Device] = (
 )
 
 
-class FakeXen(base.Xen):
+class FakeXen(sources.Xen):
     """A Xen hypervisor whose policy is like that of Xen's source.
 
     What a test sets holds from the next question on.
@@ -167,7 +167,7 @@ class FakeXen(base.Xen):
         return answers.Access(source, target, True, 14, int(talk), grant)
 
 
-class FakeHost(base.Host):
+class FakeHost(sources.Host):
     """A compute host. Properties that a test does not set cannot be read.
 
     :ivar files: path -> the text of the file, or the error that reading it
@@ -186,7 +186,7 @@ class FakeHost(base.Host):
         evidence: Mapping[str, evidences.Evidence] | None = None,
         answers: Callable[[str, str], str] | None = None,
         unseen: Mapping[sight.Sight, reasons.Reason] | None = None,
-        xen: base.Xen | None = None,
+        xen: sources.Xen | None = None,
     ) -> None:
         """:param files: see the class; where a path is missing or has the
             value None, the file does not exist
@@ -281,7 +281,7 @@ class FakeHost(base.Host):
         """See the base class."""
         return self._unseen
 
-    def xen(self) -> base.Xen | None:
+    def xen(self) -> sources.Xen | None:
         """See the base class."""
         return self._xen
 
@@ -339,7 +339,7 @@ class BrokenHost(FakeHost):
         """Raise the error."""
         raise self._error
 
-    def xen(self) -> base.Xen | None:
+    def xen(self) -> sources.Xen | None:
         """Raise the error."""
         raise self._error
 
@@ -381,29 +381,29 @@ class FakeGuest:
     read: set[sight.Sight] = dataclasses.field(default_factory=set)
 
     def domain_id(self) -> int:
-        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        """See :class:`nova_isolation.mechanisms.sources.Guest`."""
         return self.id
 
     def domain_xml(self) -> str:
-        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        """See :class:`nova_isolation.mechanisms.sources.Guest`."""
         return f"<domain type='{self.type}'><uuid>{self.uuid}</uuid></domain>"
 
     def security_label(self) -> tuple[str, bool]:
-        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        """See :class:`nova_isolation.mechanisms.sources.Guest`."""
         return self.label, self.enforced
 
-    def process(self) -> base.Process | None:
-        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+    def process(self) -> sources.Process | None:
+        """See :class:`nova_isolation.mechanisms.sources.Guest`."""
         self.read.add(sight.Sight.PROCESS)
         return FakeProcess(self) if self.has_process else None
 
     def other_process_labels(self) -> dict[str, str]:
-        """See :class:`nova_isolation.mechanisms.base.Guest`."""
+        """See :class:`nova_isolation.mechanisms.sources.Guest`."""
         self.read.add(sight.Sight.PROCESS)
         return self.others
 
 
-class FakeProcess(base.Process):
+class FakeProcess(sources.Process):
     """The process of a :class:`FakeGuest`."""
 
     def __init__(self, guest: FakeGuest) -> None:
@@ -457,7 +457,7 @@ class BrokenGuest:
         """Raise the error."""
         raise self._error
 
-    def process(self) -> base.Process | None:
+    def process(self) -> sources.Process | None:
         """Raise the error."""
         raise self._error
 

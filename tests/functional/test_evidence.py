@@ -26,6 +26,7 @@ from nova_isolation.cloud import live_servers
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import question
 from nova_isolation.evidence import statement
+from nova_isolation.evidence import statement_form
 from nova_isolation.report import asked
 from nova_isolation.virt.sinks import evidence as sinks_evidence
 from tests.functional import fixtures
@@ -128,7 +129,7 @@ class EvidenceTest(TestCase):
         self.assertTrue(owner.verified)
         self.assertEqual(operator.subject, owner.subject)
         for word in ('host1', 'Seccomp', 'svirt_t:s0', operator.host.facts):
-            self.assertNotIn(word, statement.dumps(owner).decode())
+            self.assertNotIn(word, statement_form.dumps(owner).decode())
 
     def test_each_run_has_a_name_of_its_own(self):
         server = self.boot(self.tagged())

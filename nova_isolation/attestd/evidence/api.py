@@ -29,8 +29,8 @@ from starlette import responses
 from starlette import routing
 
 from nova_isolation.attestd import body
+from nova_isolation.attestd.evidence import enrollment as enrollments
 from nova_isolation.attestd.evidence import intake as intakes
-from nova_isolation.attestd.evidence import keyring as keyrings
 from nova_isolation.attestd.evidence import log as logs
 from nova_isolation.attestd.evidence import refusal
 from nova_isolation.attestd.evidence import store as stores
@@ -68,7 +68,7 @@ class Api:
         self,
         log: logs.Log,
         intake: intakes.Intake,
-        enrollment: keyrings.Enrollment,
+        enrollment: enrollments.Enrollment,
     ) -> None:
         """:param log: is read
 
@@ -186,7 +186,7 @@ class Api:
         return {
             'id': made.name,
             'credential': base64.b64encode(made.credential).decode(),
-            'expires_in': keyrings.CHALLENGE_SECONDS,
+            'expires_in': enrollments.CHALLENGE_SECONDS,
         }
 
     async def _activate(

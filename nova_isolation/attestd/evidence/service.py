@@ -26,6 +26,7 @@ from nova_isolation.attestation import refresher
 from nova_isolation.attestation.keylime import registrar_api
 from nova_isolation.attestd import listener
 from nova_isolation.attestd.evidence import api as apis
+from nova_isolation.attestd.evidence import enrollment
 from nova_isolation.attestd.evidence import intake
 from nova_isolation.attestd.evidence import keyring as keyrings
 from nova_isolation.attestd.evidence import log as logs
@@ -80,7 +81,7 @@ class EvidenceService:
                 max_delay=options.max_delay,
                 clock_skew=attestation.clock_skew,
             ),
-            keyrings.Enrollment(
+            enrollment.Enrollment(
                 self._keyring,
                 self._standings,
                 _registrar(options.registrar, attestation),

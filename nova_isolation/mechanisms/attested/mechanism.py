@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import dataclasses
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.mechanisms.attested import extra_specs
 from nova_isolation.mechanisms.attested import reason_codes
@@ -219,10 +220,10 @@ class AttestedMechanism(base.EvidenceMechanism[AttestedFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: AttestedFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Decide again on the verdict, as it is after the start of the guest.
 

@@ -21,6 +21,7 @@ import types
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.certification import extra_specs
 from nova_isolation.mechanisms.certification import reason_codes
 from nova_isolation.model import facts
@@ -33,15 +34,15 @@ if typing.TYPE_CHECKING:
     from oslo_config import cfg
 
 
-def _enforcing(host: base.Host) -> bool:
+def _enforcing(host: sources.Host) -> bool:
     return selinux.mode(host.read) == 'enforcing'
 
 
-def _mls(host: base.Host) -> bool:
+def _mls(host: sources.Host) -> bool:
     return _enforcing(host) and selinux.policy(host.read) == 'mls'
 
 
-def _fips(host: base.Host) -> bool:
+def _fips(host: sources.Host) -> bool:
     try:
         return host.read('/proc/sys/crypto/fips_enabled').strip() == '1'
     except FileNotFoundError:
@@ -49,7 +50,7 @@ def _fips(host: base.Host) -> bool:
 
 
 #: Name of a precondition -> the function that measures it.
-PRECONDITIONS: types.MappingProxyType[str, Callable[[base.Host], bool]] = (
+PRECONDITIONS: types.MappingProxyType[str, Callable[[sources.Host], bool]] = (
     types.MappingProxyType(
         {
             'selinux_enforcing': _enforcing,
@@ -114,7 +115,7 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
 
         return options.OPTIONS
 
-    def measure(self, host: base.Host) -> CertificationFacts:
+    def measure(self, host: sources.Host) -> CertificationFacts:
         """Measure the preconditions of each declared certification."""
         (spec,) = self.extra_specs
         measured: dict[str, tuple[str, ...]] = {}
@@ -188,10 +189,10 @@ class CertificationMechanism(base.HostMechanism[CertificationFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: CertificationFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Decide again on the facts, measured after the start of the guest.
 

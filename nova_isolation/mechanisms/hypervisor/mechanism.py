@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import dataclasses
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.hypervisor import extra_specs
 from nova_isolation.mechanisms.hypervisor import reason_codes
 from nova_isolation.model import reasons
@@ -50,7 +51,7 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
     # No process is read.
     needs = frozenset()
 
-    def measure(self, host: base.Host) -> HypervisorFacts:
+    def measure(self, host: sources.Host) -> HypervisorFacts:
         """Return the type that libvirt reports.
 
         libvirt reports kvm only where /dev/kvm can be used.
@@ -97,10 +98,10 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: HypervisorFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Verify the type of the running domain, which cannot change.
 
@@ -121,7 +122,7 @@ class HypervisorMechanism(base.HostMechanism[HypervisorFacts]):
                 yield base.Proof(requirement.key, proof)
 
 
-def _domain_of_xen(guest: base.Guest, host: base.Host) -> str:
+def _domain_of_xen(guest: sources.Guest, host: sources.Host) -> str:
     """Return what Xen says of a guest; '' where it has no such domain.
 
     :raises OSError, ValueError: Xen does not answer

@@ -19,6 +19,7 @@ import logging
 import re
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.qemu import catalogue
 from nova_isolation.mechanisms.qemu import extra_specs
 from nova_isolation.mechanisms.qemu import groups
@@ -88,7 +89,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     unknown = reason_codes.UNKNOWN
     needs = sight.ALL
 
-    def measure(self, host: base.Host) -> QemuFacts:
+    def measure(self, host: sources.Host) -> QemuFacts:
         """Measure the emulator, and ask libvirt how it starts a guest."""
         emulator = host.emulator()
         components = catalogue.present(emulator.types)
@@ -105,7 +106,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         )
 
     def _sandbox(
-        self, emulator: program.Emulator, host: base.Host
+        self, emulator: program.Emulator, host: sources.Host
     ) -> bool | None:
         """Return whether libvirt starts this emulator with a seccomp filter.
 
@@ -222,10 +223,10 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: QemuFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Verify the seccomp filter and the program of the process.
 
@@ -275,7 +276,7 @@ def _unmet_absent(
 
 
 def _verify_sandbox(
-    requirement: requirements.Requirement, process: base.Process
+    requirement: requirements.Requirement, process: sources.Process
 ) -> base.Proof | reasons.Unmet:
     """Verify that the process is under a filter that QEMU itself installed.
 
@@ -295,8 +296,8 @@ def _verify_sandbox(
 
 def _verify_program(
     requirement: requirements.Requirement,
-    process: base.Process,
-    host: base.Host,
+    process: sources.Process,
+    host: sources.Host,
 ) -> base.Proof | reasons.Unmet:
     """Verify that the process runs what was measured."""
     measured = host.emulator()
@@ -318,7 +319,7 @@ def _verify_program(
 
 def _unmet_modules(
     requirement: requirements.Requirement,
-    process: base.Process,
+    process: sources.Process,
     measured: program.Emulator,
 ) -> reasons.Unmet | None:
     """Verify that the process looks for its modules where it was measured.

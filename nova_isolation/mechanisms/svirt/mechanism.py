@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.svirt import definition
 from nova_isolation.mechanisms.svirt import extra_specs
 from nova_isolation.mechanisms.svirt import label_check
@@ -56,7 +57,7 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
 
         return options.OPTIONS
 
-    def measure(self, host: base.Host) -> svirt_facts.SvirtFacts:
+    def measure(self, host: sources.Host) -> svirt_facts.SvirtFacts:
         """Measure libvirt's drivers and the kernel's security modules."""
         (spec,) = (s for s in self.extra_specs if s.key == _TYPE)
         types = host.options(self.name).types
@@ -173,10 +174,10 @@ class SvirtMechanism(base.HostMechanism[svirt_facts.SvirtFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: svirt_facts.SvirtFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Verify the labels that libvirt and the kernel report."""
         model = _chosen(wanted, facts)

@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 import logging
 
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.svirt import definition
 from nova_isolation.mechanisms.svirt import security_label
 from nova_isolation.model import facts
@@ -85,7 +85,9 @@ class SvirtFacts:
         )
 
 
-def measure(host: base.Host, allowed: Iterable[Iterable[str]]) -> SvirtFacts:
+def measure(
+    host: sources.Host, allowed: Iterable[Iterable[str]]
+) -> SvirtFacts:
     """Measure libvirt's drivers and the kernel's security modules.
 
     :param host: the host
@@ -110,7 +112,7 @@ def measure(host: base.Host, allowed: Iterable[Iterable[str]]) -> SvirtFacts:
 
 
 def _enforced(
-    allowed: Iterable[Iterable[str]], host: base.Host
+    allowed: Iterable[Iterable[str]], host: sources.Host
 ) -> tuple[str, ...] | None:
     """Return the allowed types on which the kernel enforces the policy.
 
@@ -145,7 +147,7 @@ def _enforced(
     return tuple(found)
 
 
-def _shown(context: str, host: base.Host) -> str:
+def _shown(context: str, host: sources.Host) -> str:
     """Return the type of a context as the kernel shows it for a process.
 
     :raises IndexError: the context has no type
@@ -158,7 +160,7 @@ def _shown(context: str, host: base.Host) -> str:
 
 
 def _state(
-    probe: selinux.Probe, host: base.Host, confines: bool
+    probe: selinux.Probe, host: sources.Host, confines: bool
 ) -> str | None:
     """Return the result of a probe; None where the probe fails.
 
@@ -180,7 +182,7 @@ def _state(
         return None
 
 
-def _default(host: base.Host) -> str | None:
+def _default(host: sources.Host) -> str | None:
     """Return the SELinux type of guests whose XML names no type."""
     try:
         label = libvirt_xml.base_label(

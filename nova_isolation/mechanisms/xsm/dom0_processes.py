@@ -15,7 +15,7 @@
 from collections.abc import Iterator
 import typing
 
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import printable
 from nova_isolation.probes import selinux
 
@@ -26,7 +26,7 @@ _RUNNING = ('xenstored', 'xenconsoled', 'libvirt', 'nova-compute')
 _TOLD = 48
 
 
-def wrong(host: base.Host, options: typing.Any) -> tuple[str, ...]:
+def wrong(host: sources.Host, options: typing.Any) -> tuple[str, ...]:
     """Return what is wrong with the confinement of Xen's tools and ours.
 
     The words are equal on alike hosts: they name no process.
@@ -51,7 +51,7 @@ def wanted(options: typing.Any) -> dict[str, str]:
     }
 
 
-def _wrong(host: base.Host, options: typing.Any) -> Iterator[str]:
+def _wrong(host: sources.Host, options: typing.Any) -> Iterator[str]:
     xen = host.xen()
     if xen is None:
         raise ValueError('the host has no dom0')

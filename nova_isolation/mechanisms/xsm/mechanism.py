@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.xsm import definition
 from nova_isolation.mechanisms.xsm import extra_specs
 from nova_isolation.mechanisms.xsm import flask_label
@@ -60,7 +61,7 @@ class XsmMechanism(base.HostMechanism[xsm_facts.XsmFacts]):
 
         return options.OPTIONS
 
-    def measure(self, host: base.Host) -> xsm_facts.XsmFacts:
+    def measure(self, host: sources.Host) -> xsm_facts.XsmFacts:
         """Measure the hypervisor, its policy and the tools of dom0."""
         return xsm_facts.measure(host, host.options(self.name))
 
@@ -147,10 +148,10 @@ class XsmMechanism(base.HostMechanism[xsm_facts.XsmFacts]):
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         wanted: requirements.Requirements,
         facts: xsm_facts.XsmFacts,
-        host: base.Host,
+        host: sources.Host,
     ) -> Iterator[base.Proof | reasons.Unmet]:
         """Verify what the hypervisor and xenstore say of the domain."""
         xen = host.xen()

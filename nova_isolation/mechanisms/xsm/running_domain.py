@@ -21,6 +21,7 @@ import functools
 import typing
 
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.xsm import dom0_processes
 from nova_isolation.mechanisms.xsm import flask_label
 from nova_isolation.mechanisms.xsm import reason_codes
@@ -45,9 +46,9 @@ class RunningDomain:
 
     def __init__(
         self,
-        guest: base.Guest,
-        host: base.Host,
-        xen: base.Xen,
+        guest: sources.Guest,
+        host: sources.Host,
+        xen: sources.Xen,
         options: typing.Any,
         facts: xsm_facts.XsmFacts,
     ) -> None:

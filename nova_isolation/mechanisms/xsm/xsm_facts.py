@@ -19,7 +19,7 @@ import itertools
 import logging
 import typing
 
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.mechanisms.xsm import dom0_processes
 from nova_isolation.mechanisms.xsm import flask_label
 from nova_isolation.model import facts
@@ -82,7 +82,7 @@ class XsmFacts:
             )
 
 
-def measure(host: base.Host, options: typing.Any) -> XsmFacts:
+def measure(host: sources.Host, options: typing.Any) -> XsmFacts:
     """Measure the hypervisor, its policy and the tools of dom0.
 
     :param host: the host
@@ -166,7 +166,7 @@ def _named(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(map(flask_label.short, labels)))
 
 
-def _dom0(host: base.Host, options: typing.Any) -> tuple[str, ...] | None:
+def _dom0(host: sources.Host, options: typing.Any) -> tuple[str, ...] | None:
     """Return what is wrong in dom0; None where that cannot be seen."""
     try:
         # Three are enough to say that it is not confined.

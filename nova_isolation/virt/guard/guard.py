@@ -35,6 +35,7 @@ from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import conclusions
 from nova_isolation.virt.guard import confinement
@@ -73,7 +74,7 @@ class Guard:
         self,
         options: guard_options.Options,
         hypervisor: hypervisors.Hypervisor,
-        host: base.Host,
+        host: sources.Host,
         mechanisms: registry.Mechanisms,
         reporter: sink.Reporter,
         attestation: service.Attestation,
@@ -265,7 +266,7 @@ class Guard:
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         request: guest_request.GuestRequest,
         measured: measurement.Measurement,
     ) -> verification.Verification:
@@ -335,7 +336,7 @@ class Guard:
         """
         started = timeutils.utcnow()
         run = self._run(handle)
-        guest: base.Guest | None = None
+        guest: sources.Guest | None = None
         try:
             guest = self.hypervisor.guest(handle)
         except base.FAILURES as error:

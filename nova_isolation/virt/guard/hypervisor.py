@@ -23,7 +23,7 @@ from collections.abc import Iterable
 import dataclasses
 import typing
 
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Hypervisor(abc.ABC):
     @abc.abstractmethod
     def guest(
         self, handle: typing.Any, shared: typing.Any = None
-    ) -> base.Guest:
+    ) -> sources.Guest:
         """A started guest, as the mechanisms verify it.
 
         :param handle: the guest
@@ -163,7 +163,7 @@ class Hypervisor(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def boot(self, guest: base.Guest) -> str:
+    def boot(self, guest: sources.Guest) -> str:
         """Name this run of a guest as no other run is ever named.
 
         For evidence (:class:`nova_isolation.evidence.statement.Subject`).

@@ -15,8 +15,8 @@
 from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.host import newest_measurement
-from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.virt.guard import guest_request
 from nova_isolation.virt.guard import options as guard_options
 from nova_isolation.virt.guard import verification
@@ -34,7 +34,7 @@ class MeasuredHost:
     def __init__(
         self,
         options: guard_options.Options,
-        host: base.Host,
+        host: sources.Host,
         mechanisms: registry.Mechanisms,
         calls: bounded_calls.BoundedCalls,
         known: violations.Violations,
@@ -111,7 +111,7 @@ class MeasuredHost:
 
     def verify(
         self,
-        guest: base.Guest,
+        guest: sources.Guest,
         request: guest_request.GuestRequest,
         measured: measurement.Measurement,
     ) -> verification.Verification:

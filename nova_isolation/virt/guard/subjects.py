@@ -19,6 +19,7 @@ from oslo_log import log as logging
 from nova_isolation.evidence import statement
 from nova_isolation.host import bounded_calls
 from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.virt.guard import hypervisor as hypervisors
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Subjects:
         #: why the subject of a guest could not be read last; '': it could
         self._failure = ''
 
-    def of(self, guest: base.Guest) -> statement.Subject | None:
+    def of(self, guest: sources.Guest) -> statement.Subject | None:
         """What a statement about a guest is about. Raises nothing.
 
         :param guest: the guest, as the hypervisor shows it

@@ -22,6 +22,7 @@ from nova_isolation.host import bounded_calls
 from nova_isolation.host import measurement
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
@@ -72,10 +73,10 @@ def decide(
 
 
 def verify(
-    guest: base.Guest,
+    guest: sources.Guest,
     request: guest_request.GuestRequest,
     measured: measurement.Measurement,
-    host: base.Host,
+    host: sources.Host,
     mechanisms: registry.Mechanisms,
     calls: bounded_calls.BoundedCalls,
 ) -> Verification:
@@ -153,10 +154,10 @@ def failed(
 
 def _ask(
     name: str,
-    guest: base.Guest,
+    guest: sources.Guest,
     request: guest_request.GuestRequest,
     sections: Mapping[str, object],
-    host: base.Host,
+    host: sources.Host,
     mechanisms: registry.Mechanisms,
 ) -> list[base.Proof | reasons.Unmet]:
     """What one mechanism finds. The mechanism may raise anything."""

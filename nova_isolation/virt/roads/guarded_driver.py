@@ -27,8 +27,8 @@ from oslo_log import log as logging
 from nova_isolation.attestation import service
 from nova_isolation.attestation import snapshot
 from nova_isolation.host import compute_host
-from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import errors
 from nova_isolation.model import evidence
 from nova_isolation.virt import signatures
@@ -106,7 +106,7 @@ class GuardedDriver(
     def _hypervisor(self) -> hypervisor.Hypervisor:
         """What the guard needs from the virtualization stack."""
 
-    def _xen(self) -> base.Xen | None:
+    def _xen(self) -> sources.Xen | None:
         """The hypervisor of this host where it is Xen."""
         return None
 

@@ -17,7 +17,7 @@ import typing
 from nova_isolation.host import bounded_calls
 from nova_isolation.host import process_labels
 from nova_isolation.host import running_guest
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.virt.guard import hypervisor
 from nova_isolation.virt.roads import libvirt_hypervisor
 
@@ -39,7 +39,7 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
 
     def guest(
         self, handle: typing.Any, shared: typing.Any = None
-    ) -> base.Guest:
+    ) -> sources.Guest:
         """See the base class. The processes' labels can be shared."""
         return running_guest.RunningGuest(
             handle._domain,
@@ -68,7 +68,7 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             complete=reason == libvirt.VIR_DOMAIN_PAUSED_USER,
         )
 
-    def boot(self, guest: base.Guest) -> str:
+    def boot(self, guest: sources.Guest) -> str:
         """See the base class."""
         return typing.cast(running_guest.RunningGuest, guest).boot()
 

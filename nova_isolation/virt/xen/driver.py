@@ -24,7 +24,7 @@ from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
 
 from nova_isolation.host import xen_host
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.virt import base_driver
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import hypervisor
@@ -50,7 +50,7 @@ class IsolationXenDriver(
             self._host, self._asked_xen, CONF.isolation
         )
 
-    def _xen(self) -> base.Xen:
+    def _xen(self) -> sources.Xen:
         """See the base class."""
         return self._asked_xen
 

@@ -16,7 +16,7 @@ import typing
 
 from nova_isolation.host import xen_guest
 from nova_isolation.host import xen_host
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.probes.xen import answers
 from nova_isolation.virt.roads import libvirt_hypervisor
 
@@ -40,7 +40,7 @@ class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
 
     def guest(
         self, handle: typing.Any, shared: typing.Any = None
-    ) -> base.Guest:
+    ) -> sources.Guest:
         """See the base class.
 
         The number of the domain is read anew: libvirt's object keeps that of
@@ -50,7 +50,7 @@ class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             self._lookup(self.uuid(handle)), self._xen, self._proc
         )
 
-    def boot(self, guest: base.Guest) -> str:
+    def boot(self, guest: sources.Guest) -> str:
         """See the base class."""
         return typing.cast(xen_guest.XenGuest, guest).boot()
 

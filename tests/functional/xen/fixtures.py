@@ -23,7 +23,7 @@ import typing
 from lxml import etree
 from nova.tests.fixtures import libvirt as fakelibvirt
 
-from nova_isolation.mechanisms import base
+from nova_isolation.mechanisms import sources
 from nova_isolation.probes.xen import answers
 from tests.functional import fixtures
 
@@ -212,7 +212,7 @@ class Connection(fixtures.Connection):
     getCPUModelNames = _unsupported('virConnectGetCPUModelNames')
 
 
-class Xen(base.Xen):
+class Xen(sources.Xen):
     """The hypervisor of one host. It answers whether libvirtd lives or not."""
 
     def __init__(self, machine: Machine) -> None:

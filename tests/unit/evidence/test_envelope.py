@@ -30,7 +30,7 @@ from securesystemslib import signer as signers
 
 from nova_isolation.evidence import envelope
 from nova_isolation.evidence import errors
-from nova_isolation.evidence import statement
+from nova_isolation.evidence import statement_form
 from tests.unit import base
 from tests.unit.evidence import samples
 
@@ -87,7 +87,7 @@ class EnvelopeTest(base.TestCase):
         self.assertNotEqual(self.data, again)
         one, other = envelope.read(self.data), envelope.read(again)
         self.assertEqual(one.digest, other.digest)
-        payload = statement.dumps(samples.OPERATOR)
+        payload = statement_form.dumps(samples.OPERATOR)
         self.assertEqual(
             hashlib.sha256(
                 b'DSSEv1 28 application/vnd.in-toto+json %d %b'

@@ -22,6 +22,7 @@ import jsonschema
 
 from nova_isolation.evidence import errors
 from nova_isolation.evidence import statement
+from nova_isolation.evidence import statement_form
 from nova_isolation.evidence import strict_json
 from tests.unit import base
 from tests.unit.evidence import samples
@@ -67,15 +68,17 @@ def changed(value, path, change):
 class StatementTest(base.TestCase):
     @ddt.data(samples.OPERATOR, samples.OWNER)
     def test_round_trip(self, given):
-        data = statement.dumps(given)
-        self.assertEqual(given, statement.loads(data))
-        self.assertEqual(data, statement.dumps(statement.loads(data)))
+        data = statement_form.dumps(given)
+        self.assertEqual(given, statement_form.loads(data))
+        self.assertEqual(
+            data, statement_form.dumps(statement_form.loads(data))
+        )
 
     @ddt.data(samples.OPERATOR, samples.OWNER)
     def test_schema(self, given):
-        schema = statement.schema()
+        schema = statement_form.schema()
         jsonschema.Draft202012Validator.check_schema(schema)
-        jsonschema.validate(json.loads(statement.dumps(given)), schema)
+        jsonschema.validate(json.loads(statement_form.dumps(given)), schema)
 
     def test_verified(self):
         self.assertTrue(samples.OPERATOR.verified)
@@ -84,12 +87,14 @@ class StatementTest(base.TestCase):
         for other in ({'proofs': half}, {'proofs': ()}, {'requirements': {}}):
             given = dataclasses.replace(samples.OPERATOR, **other)
             self.assertFalse(given.verified)
-            self.assertFalse(statement.loads(statement.dumps(given)).verified)
+            self.assertFalse(
+                statement_form.loads(statement_form.dumps(given)).verified
+            )
 
     @hypothesis.given(strategies.data())
     def test_reader_is_as_strict_as_the_schema(self, data):
         """Whatever the schema refuses, the reader refuses."""
-        value = json.loads(statement.dumps(samples.OPERATOR))
+        value = json.loads(statement_form.dumps(samples.OPERATOR))
         path = data.draw(
             strategies.sampled_from(sorted(places(value), key=str))
         )
@@ -107,10 +112,10 @@ class StatementTest(base.TestCase):
                 where.append(new)
 
         other = changed(value, path, change)
-        validator = jsonschema.Draft202012Validator(statement.schema())
+        validator = jsonschema.Draft202012Validator(statement_form.schema())
         fits = validator.is_valid(other)
         try:
-            statement.loads(strict_json.dumps(other))
+            statement_form.loads(strict_json.dumps(other))
         except errors.BadEvidence as error:
             if error.code is errors.Code.STATEMENT_TYPE:
                 self.assertFalse(fits)
@@ -135,22 +140,22 @@ class StatementTest(base.TestCase):
     )
     @ddt.unpack
     def test_refused(self, name, new):
-        value = json.loads(statement.dumps(samples.OPERATOR))
+        value = json.loads(statement_form.dumps(samples.OPERATOR))
         value['predicate'][name] = new
         with self.assertRaises(errors.BadEvidence) as caught:
-            statement.loads(strict_json.dumps(value))
+            statement_form.loads(strict_json.dumps(value))
         self.assertEqual(errors.Code.STATEMENT, caught.exception.code)
 
     def test_other_version(self):
-        data = statement.dumps(samples.OPERATOR).replace(
+        data = statement_form.dumps(samples.OPERATOR).replace(
             b'confinement/v1', b'confinement/v2'
         )
         with self.assertRaises(errors.BadEvidence) as caught:
-            statement.loads(data)
+            statement_form.loads(data)
         self.assertEqual(errors.Code.STATEMENT_TYPE, caught.exception.code)
 
     def test_one_form(self):
-        data = statement.dumps(samples.OPERATOR)
+        data = statement_form.dumps(samples.OPERATOR)
         value = json.loads(data)
         for other in (
             json.dumps(value).encode(),
@@ -158,7 +163,7 @@ class StatementTest(base.TestCase):
             data.replace(b'"file"', b'"\\u0066ile"'),
         ):
             self.assertEqual(value, json.loads(other))
-            self.assertRaises(errors.BadEvidence, statement.loads, other)
+            self.assertRaises(errors.BadEvidence, statement_form.loads, other)
 
     def test_writer_writes_nothing_that_no_reader_accepts(self):
         for other in (
@@ -173,7 +178,7 @@ class StatementTest(base.TestCase):
             },
         ):
             given = dataclasses.replace(samples.OPERATOR, **other)
-            self.assertRaises(errors.BadEvidence, statement.dumps, given)
+            self.assertRaises(errors.BadEvidence, statement_form.dumps, given)
 
 
 @ddt.ddt

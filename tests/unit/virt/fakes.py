@@ -15,8 +15,8 @@
 import types
 
 from nova_isolation.attestation import service
-from nova_isolation.mechanisms import base as mechanisms_base
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms import sources
 from nova_isolation.model import requirements
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import guest_request
@@ -195,7 +195,7 @@ def host(**kwargs):
 
 def make(sinks=(), a_host=None, **values):
     """A guard; see :class:`nova_isolation.virt.guard.guard.Guard`."""
-    the_host: mechanisms_base.Host = a_host or host()
+    the_host: sources.Host = a_host or host()
     return guard.Guard(
         options(**values),
         Hypervisor(),
