@@ -194,7 +194,11 @@ class ComputeTest(FaultTestCase):
         server = self.guests.wait_status(server, ('ERROR',), _SECONDS)
         self.guests.wait_fault(server, reasons.VERIFY_INTERRUPTED.code)
         self.assertEvent(server, 'isolation_verify', 'Error')
-        self.refused_to_start(server)
+        # Nova had made it, so libvirt still knows it and its disk is there.
+        state = self.cloud.hosts[xen.HOST].virsh(
+            self.cloud.supervisor, 'domstate', server.id
+        )
+        self.assertEqual('shut off', state.strip())
         # What the new nova-compute starts is verified and runs.
         self.assertActive(self.boot(xen_specs.ALL, host=xen.HOST), xen.HOST)
 
