@@ -142,6 +142,8 @@ KNOWN = {
             isolation={
                 'isolation': {
                     **_SLOW,
+                    # Nova itself waits minutes for a libvirt that hangs.
+                    'fault_timeout': 900,
                     'qemu_run_dir': '/run/libvirt/libxl',
                     # Its guests are verified again soon after a change.
                     'verify_interval': 20,
