@@ -26,6 +26,7 @@ from typing import Any
 from lab.daemons import nova
 from lab.guests import xen_specs
 from lab.guests import xen_virsh
+from lab.xen import machine
 from lab.xen import recipe
 from nova_isolation.model import reasons
 from tests.e2e import xen
@@ -130,11 +131,13 @@ class XenstoredTest(FaultTestCase):
             self.assertNeverRan(server)
             self.send('CONT', pid)
             self.wait_gone(server)
-        # libvirt did not answer Nova either, so the disk may still be there
-        # until the server is deleted.
         server = self.guests.wait_status(server, ('ERROR',), _SECONDS)
         self.guests.wait_fault(server, reasons.VERIFY_FAILED.code)
         self.wait_reverified(self.running, 'Success', before)
+        # libvirt did not answer Nova either. Then the files are kept, with a
+        # warning that asks for this.
+        folder = f'{machine.INSTANCES}/{server.id}'
+        self.ssh.check(['rm', '--recursive', '--force', folder])
 
 
 class LibvirtdTest(FaultTestCase):
