@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import shlex
 import time
 import typing
@@ -155,15 +156,12 @@ class ComputeHost(sources.Host):
     def emulator_arguments(self) -> tuple[str, ...]:
         """See the base class."""
         domain = libvirt_xml.plain_domain(self.domain_capabilities())
-        # libvirt quotes its answer for a shell.
-        return tuple(
-            shlex.split(
-                self._libvirt_answer(
-                    'command line',
-                    lambda connection: connection.domainXMLToNative(
-                        'qemu-argv', domain, 0
-                    ),
-                )
+        return _arguments(
+            self._libvirt_answer(
+                'command line',
+                lambda connection: connection.domainXMLToNative(
+                    'qemu-argv', domain, 0
+                ),
             )
         )
 
@@ -247,6 +245,16 @@ class ComputeHost(sources.Host):
         except libvirt.libvirtError as error:
             raise OSError(f'libvirt: {question}: {error}') from error
         return answers.texts[question]
+
+
+# It hardly ever changes, and shlex is slow.
+@functools.lru_cache(maxsize=4)
+def _arguments(line: str) -> tuple[str, ...]:
+    """Return the arguments of a command line of libvirt's.
+
+    libvirt quotes it for a shell.
+    """
+    return tuple(shlex.split(line))
 
 
 def _is_ours(

@@ -89,9 +89,12 @@ def _capabilities(text: str) -> 'etree._Element':
     return root
 
 
-# This function is called for each guest that is verified, and its argument
-# hardly ever changes.
-@functools.lru_cache(maxsize=4)
+# These functions are called for each guest that is started or verified, and
+# their argument hardly ever changes.
+_kept = functools.lru_cache(maxsize=4)
+
+
+@_kept
 def emulator(domain_capabilities: str) -> str:
     """Return the path of the emulator that libvirt starts by default.
 
@@ -102,6 +105,7 @@ def emulator(domain_capabilities: str) -> str:
     return _needed(domain_capabilities, 'path')
 
 
+@_kept
 def domain_type(domain_capabilities: str) -> str:
     """Return the type of the domains, e.g. ``kvm`` or ``qemu``.
 
@@ -112,6 +116,7 @@ def domain_type(domain_capabilities: str) -> str:
     return _needed(domain_capabilities, 'domain')
 
 
+@_kept
 def plain_domain(domain_capabilities: str) -> str:
     """Return the XML of a guest without devices, as libvirt would start it.
 

@@ -15,6 +15,7 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import functools
 import logging
 import re
 
@@ -42,6 +43,10 @@ _ABSENT = 'isolation:qemu_absent'
 _COMPONENTS = tuple(catalogue.CATALOGUE)
 
 _SECCOMP_FILTER = 2
+
+# It looks for each row among some thousand types, at each measurement, and a
+# host hardly ever gets another emulator.
+_present = functools.lru_cache(maxsize=4)(catalogue.present)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +97,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
     def measure(self, host: sources.Host) -> QemuFacts:
         """Measure the emulator, and ask libvirt how it starts a guest."""
         emulator = host.emulator()
-        components = catalogue.present(emulator.types)
+        components = _present(emulator.types)
         present = sum(
             1 << index
             for index, component in enumerate(_COMPONENTS)

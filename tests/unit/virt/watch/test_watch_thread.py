@@ -15,6 +15,7 @@
 import gc
 import logging
 import threading
+import time
 import types
 from unittest import mock
 
@@ -53,7 +54,11 @@ class WatchTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.options = types.SimpleNamespace(verify_interval=60)
-        for name, value in (('_PAUSE', 0), ('_PATIENCE', SECONDS)):
+        for name, value in (
+            ('_PAUSE', 0),
+            ('_PATIENCE', SECONDS),
+            ('_SETTLE', 0.2),
+        ):
             patch = mock.patch.object(watch_thread, name, value)
             patch.start()
             self.addCleanup(patch.stop)
@@ -91,6 +96,50 @@ class WatchTest(base.TestCase):
         self.watch.wake('a')
         self.assertTrue(self.work.wait())
         self.assertEqual([None, {'a'}], self.work.runs)
+
+    def test_two_events_of_one_start(self):
+        self.interval(3600)
+        self.watch.start()
+        self.work.wait()
+        self.watch.wake('a')
+        # The thread has seen it, and waits for more.
+        time.sleep(0.05)
+        self.watch.wake('a')
+        self.watch.wake('b')
+        self.assertTrue(self.work.wait())
+        self.watch.stop()
+        self.assertEqual([None, {'a', 'b'}], self.work.runs)
+
+    def test_hurried_after_an_event(self):
+        self.interval(3600)
+        self.watch.start()
+        self.work.wait()
+        with mock.patch.object(watch_thread, '_SETTLE', 10 * SECONDS):
+            self.watch.wake('a')
+            time.sleep(0.05)
+            self.watch.hurry()
+            self.assertTrue(self.work.wait())
+        self.assertEqual([None, None], self.work.runs)
+
+    def test_stopped_after_an_event(self):
+        self.interval(3600)
+        self.watch.start()
+        self.work.wait()
+        with mock.patch.object(watch_thread, '_SETTLE', 10 * SECONDS):
+            self.watch.wake('a')
+            time.sleep(0.05)
+            self.watch.stop()
+        self.assertFalse(self.watch._thread.is_alive())
+        self.assertEqual([None], self.work.runs)
+
+    def test_its_turn_comes_after_an_event(self):
+        self.interval(1)
+        with mock.patch.object(watch_thread, '_SETTLE', 10 * SECONDS):
+            self.watch.start()
+            self.work.wait()
+            self.watch.wake('a')
+            self.assertTrue(self.work.wait())
+        self.assertEqual([None, None], self.work.runs)
 
     def test_hurried(self):
         self.interval(3600)
