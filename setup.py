@@ -54,6 +54,9 @@ setuptools.setup(
     distclass=_Distribution,
     # pbr asks git for them. Packages of distributions are built without git.
     package_data={
+        'nova_isolation': ['py.typed'],
+        'nova_isolation.evidence': ['statement.schema.json'],
+        'nova_isolation.mechanisms.qemu': ['start.S'],
         'nova_isolation.page': ['static/*', 'templates/*'],
         'nova_isolation.profiles': ['shipped/*'],
     },

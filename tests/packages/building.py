@@ -36,16 +36,28 @@ def run(*command, path=PATH, cwd='/'):
     return done.returncode, done.stdout
 
 
-def copy_source(target):
-    """Copy what is in git."""
+def _in_git(*folders):
+    """The files in git, in these folders alone if any are named."""
     files = subprocess.run(
-        ['git', 'ls-files', '-z'],
+        ['git', 'ls-files', '-z', *folders],
         cwd=CHECKOUT,
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    for name in filter(None, files.split('\0')):
+    return list(filter(None, files.split('\0')))
+
+
+def data_files():
+    """What the package nova_isolation has beside its modules."""
+    return {
+        name for name in _in_git('nova_isolation') if not name.endswith('.py')
+    }
+
+
+def copy_source(target):
+    """Copy what is in git."""
+    for name in _in_git():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, target / name)
 

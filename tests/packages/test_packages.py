@@ -75,12 +75,17 @@ class DebianTest(base.TestCase):
         for name in (
             'nova-isolation.pth',
             'nova_isolation_finder.py',
-            'nova_isolation/page/static/page.css',
-            'nova_isolation/page/templates/report.html',
-            'nova_isolation/profiles/shipped/hardened.yaml',
             'nova_isolation/virt/driver.py',
         ):
             self.assertIn(f'{site}/{name}', library)
+        data = {
+            name.removeprefix(f'{site}/')
+            for name in library
+            if name.startswith(f'{site}/nova_isolation/')
+            and not name.endswith('.py')
+        }
+        self.assertIn('nova_isolation/py.typed', data)
+        self.assertEqual(building.data_files(), data)
         self.assertIn(
             'usr/share/nova-isolation/metadefs/compute-isolation.json',
             library,

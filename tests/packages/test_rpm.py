@@ -99,6 +99,16 @@ class RpmTest(base.TestCase):
                     path, '^/usr/etc|site-packages/(nova|tests|lab)(/|$)'
                 )
 
+    def test_all_data_of_the_package_is_in_it(self):
+        found = {
+            'nova_isolation/' + path.partition('/nova_isolation/')[2]
+            for path, of in self.files('python3-nova-isolation').items()
+            if '/site-packages/nova_isolation/' in path
+            and not path.endswith(('.py', '.pyc'))
+            and not of.startswith('d')
+        }
+        self.assertEqual(building.data_files(), found)
+
     def test_only_the_daemon_reads_its_configuration(self):
         for daemon, group in (
             ('attestd', 'nova-isolation'),
