@@ -140,13 +140,61 @@ class DebianTest(base.TestCase):
         self.assertNotIn('python3-libvirt', depends)
         self.assertNotIn('python3-nova', depends)
 
+    def invoked(self, package, script, *arguments):
+        """Run a script of a package as dpkg does, on a host with systemd.
+
+        :returns: what the script has systemd do with units
+        """
+        commands = Path(tempfile.mkdtemp(dir=self.folder))
+        called = commands / 'called'
+        called.touch()
+        # No unit was enabled before.
+        for name, text in (
+            ('deb-systemd-invoke', f'echo "$@" >>{called}'),
+            ('deb-systemd-helper', 'test "$2" != was-enabled'),
+            ('systemctl', 'true'),
+            ('systemd-sysusers', 'true'),
+            ('systemd-tmpfiles', 'true'),
+            ('py3clean', 'true'),
+            ('py3compile', 'true'),
+            ('dpkg', 'true'),
+        ):
+            (commands / name).write_text(f'#!/bin/sh\n{text}\n')
+            (commands / name).chmod(0o755)
+        text = (self.folder / package / 'DEBIAN' / script).read_text()
+        status, said = building.run(
+            *('sh', '-c', text.replace('/run/systemd/system', str(commands))),
+            *(script, *arguments),
+            path=f'{commands}:{building.PATH}',
+        )
+        self.assertEqual(0, status, said)
+        return called.read_text().splitlines()
+
     def test_nothing_starts_by_itself(self):
         for script in self.folder.glob('*/DEBIAN/postinst'):
             text = script.read_text()
-            self.assertNotIn('deb-systemd-invoke', text)
             # What debhelper writes where a new installation is enabled.
             self.assertNotIn('was-enabled defaults to true', text)
             self.assertNotIn('nova-isolation-hook', text)
+            package = script.parts[-3]
+            self.assertEqual(
+                [], self.invoked(package, 'postinst', 'configure')
+            )
+
+    def test_an_upgrade_restarts_what_runs(self):
+        for daemon in ('nova-isolation-api', 'nova-isolation-attestd'):
+            self.assertEqual([], self.invoked(daemon, 'prerm', 'upgrade', '2'))
+            self.assertEqual(
+                [f'try-restart {daemon}.service'],
+                self.invoked(daemon, 'postinst', 'configure', '1'),
+            )
+
+    def test_a_removal_stops_the_daemon(self):
+        for daemon in ('nova-isolation-api', 'nova-isolation-attestd'):
+            self.assertEqual(
+                [f'stop {daemon}.service'],
+                self.invoked(daemon, 'prerm', 'remove'),
+            )
 
     def prerm(self, action, status):
         """Run the script with a hook command that ends with a status.
