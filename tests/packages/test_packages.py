@@ -14,6 +14,7 @@
 
 import os
 from pathlib import Path
+import re
 import shutil
 import tempfile
 
@@ -195,6 +196,39 @@ class DebianTest(base.TestCase):
                 [f'stop {daemon}.service'],
                 self.invoked(daemon, 'prerm', 'remove'),
             )
+
+    def test_only_the_daemon_reads_its_configuration(self):
+        for daemon, group in (
+            ('attestd', 'nova-isolation'),
+            ('api', 'nova-isolation-api'),
+        ):
+            package = f'nova-isolation-{daemon}'
+            root = self.folder / package
+            # What the installation runs, in the folder with the package.
+            script = (root / 'DEBIAN/postinst').read_text()
+            for command in (
+                f'systemd-sysusers %s {package}.conf',
+                f'systemd-tmpfiles %s --create {package}.conf',
+            ):
+                self.assertIn(
+                    command % '${DPKG_ROOT:+--root="$DPKG_ROOT"}', script
+                )
+                status, said = building.run(
+                    *(command % f'--root={root}').split()
+                )
+                self.assertEqual(0, status, said)
+            groups = (root / 'etc/group').read_text()
+            (number,) = re.findall(f'^{group}:x:([0-9]+):', groups, re.M)
+            for path, mode in (
+                (f'etc/{group}', 0o040750),
+                (f'etc/{group}/{daemon}.conf', 0o100640),
+            ):
+                status = (root / path).stat()
+                self.assertEqual(
+                    (mode, 0, int(number)),
+                    (status.st_mode, status.st_uid, status.st_gid),
+                    path,
+                )
 
     def prerm(self, action, status):
         """Run the script with a hook command that ends with a status.
