@@ -49,12 +49,20 @@ def _driver(name: str) -> type:
     """A driver, now that Nova has read its configuration.
 
     :raises AttributeError: there is no driver of this name
+    :raises nova.exception.InvalidConfiguration: Nova or a library lacks what
+        the driver imports
     """
     import importlib
 
+    from nova_isolation.virt import nova_release
+
     if name not in DRIVERS:
         raise AttributeError(f'module {MODULE!r} has no driver {name!r}')
-    driver: type = getattr(importlib.import_module(DRIVERS[name]), name)
+    try:
+        driver: type = getattr(importlib.import_module(DRIVERS[name]), name)
+    except (AttributeError, ImportError) as error:
+        # Nova would say that there is no such driver.
+        raise nova_release.cannot_import(error) from error
     return driver
 
 

@@ -49,6 +49,40 @@ def version() -> str:
         ) from error
 
 
+def misfit(what: str) -> nova_exception.InvalidConfiguration:
+    """The refusal of a Nova that the driver does not fit.
+
+    :param what: in which way
+    """
+    return nova_exception.InvalidConfiguration(
+        'nova-isolation does not fit this Nova, so guests would go '
+        f'unguarded. Nova is {version()}; supported are {SUPPORTED}. Install '
+        f'the release of nova-isolation that was made for this Nova. {what}'
+    )
+
+
+def cannot_import(
+    error: ImportError | AttributeError,
+) -> nova_exception.InvalidConfiguration:
+    """The refusal of a host on which the driver cannot be imported.
+
+    :param error: as it was raised by the import
+    """
+    # The module that was looked for, or that lacks a name; None where the
+    # error is no import's.
+    module = error.name if isinstance(error, ImportError) else None
+    package = (module or 'nova').partition('.')[0]
+    if package == 'nova':
+        return misfit(f'Missing: {error}')
+    return nova_exception.InvalidConfiguration(
+        f'nova-isolation cannot be imported, because {package} is missing or '
+        f'broken in the Python of this nova-compute: {error}. Install what '
+        'nova-isolation needs on a compute host: the package '
+        'nova-isolation-compute of the distribution, or with pip '
+        'nova-isolation[compute]'
+    )
+
+
 def check() -> None:
     """Refuse a Nova that is too old.
 

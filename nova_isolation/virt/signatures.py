@@ -36,7 +36,6 @@ import inspect
 import types
 import typing
 
-from nova import exception as nova_exception
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import host as libvirt_host
@@ -177,13 +176,7 @@ def check(
     ]
     changed += missing(called)
     if changed:
-        raise nova_exception.InvalidConfiguration(
-            'nova-isolation does not fit this Nova, so guests would go '
-            f'unguarded. Nova is {nova_release.version()}; supported are '
-            f'{nova_release.SUPPORTED}. Install the release of '
-            'nova-isolation that was made for this Nova. Changed: '
-            + '; '.join(changed)
-        )
+        raise nova_release.misfit('Changed: ' + '; '.join(changed))
 
 
 def _function(member: typing.Any) -> typing.Any:
