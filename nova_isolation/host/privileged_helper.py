@@ -13,7 +13,7 @@
 """The privileged helper of nova-compute, started with back-off.
 
 The helper is a daemon of oslo.privsep. It may be impossible to start (no
-right in sudoers, no filter of rootwrap), it may be killed, and it may hang.
+right in sudoers, no such program), it may be killed, and it may hang.
 None of that makes a caller wait for long, and none of it is logged more than
 once while it lasts.
 """

@@ -214,8 +214,8 @@ NO_HELPER = Reason(
     'nova-compute cannot start its privileged helper (privsep), so the host '
     "cannot see which program a guest's process runs.",
     'The log of nova-compute has the words of sudo or rootwrap. Allow the '
-    'user of nova-compute to run nova-rootwrap by sudo, with a filter for '
-    'privsep-helper, or set [nova_isolation_privileged] helper_command.',
+    'user of nova-compute to run nova-rootwrap by sudo, without a password, '
+    'or set [nova_isolation_privileged] helper_command.',
     uncertain=True,
     blind=True,
 )
@@ -297,8 +297,8 @@ READS_HANG = Reason(
 EMULATOR_UNSEEN = Reason(
     'isolation.host.emulator_unseen',
     'nova-compute cannot read the emulator that libvirt starts.',
-    'Mount the emulator into the container of nova-compute at the path that '
-    'the log names, or let the user of nova-compute read it.',
+    "It is read in libvirt's root folder: see [isolation] libvirt_root, and "
+    'let the user of nova-compute read the file that the log names.',
     uncertain=True,
     blind=True,
 )
