@@ -157,13 +157,13 @@ Services: nova-compute with compute_driver = isolation.IsolationXenDriver.
         help="""
 The root folder in which libvirt starts QEMU, as nova-compute sees the folder.
 
-The emulator and its modules are measured below this folder. Where it is
-empty, it is the root folder of the process that ``driver.pid`` in
-``qemu_run_dir`` names (libvirtd, virtqemud or virtxend),
-``PROCESS_ROOT/PID/root``. So nova-compute needs no QEMU in its own container.
-The emulator is then run there for its answers, with the rights of
-nova-compute's user. Set ``/`` for the root folder of nova-compute itself,
-where no daemon of libvirt runs on this host.
+The emulator and its modules are measured below this folder, and AppArmor's
+template of the profiles of guests is read there. Where it is empty, it is the
+root folder of the process that ``driver.pid`` in ``qemu_run_dir`` names
+(libvirtd, virtqemud or virtxend), ``PROCESS_ROOT/PID/root``. So nova-compute
+needs no QEMU in its own container. The emulator is then run there for its
+answers, with the rights of nova-compute's user. Set ``/`` for the root folder
+of nova-compute itself, where no daemon of libvirt runs on this host.
 
 Services: nova-compute.
 """,

@@ -21,6 +21,7 @@ import shlex
 import time
 import typing
 
+from nova_isolation.host import guest_template
 from nova_isolation.host import libvirt_root
 from nova_isolation.host import privileged
 from nova_isolation.host import self_examination
@@ -29,6 +30,7 @@ from nova_isolation.mechanisms import sources
 from nova_isolation.model import evidence
 from nova_isolation.model import reasons
 from nova_isolation.model import sight
+from nova_isolation.probes import apparmor
 from nova_isolation.probes import emulator
 from nova_isolation.probes import libvirt_xml
 from nova_isolation.probes import native_thread
@@ -125,6 +127,9 @@ class ComputeHost(sources.Host):
 
     def read(self, path: str) -> str:
         """See the base class."""
+        if path == apparmor.TEMPLATE:
+            root = libvirt_root.find(self._conf.isolation)
+            return guest_template.read(root)
         return privileged.read(self._seen(path))
 
     def ask(self, path: str, question: str) -> str:

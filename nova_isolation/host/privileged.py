@@ -192,13 +192,19 @@ def passing_denials(proc: str) -> Iterator[None]:
             raise
 
 
-def call(entry: Callable[..., T], *arguments: object) -> T:
-    """Call an entry point of the context that limits its time itself.
+def call(
+    entry: Callable[..., T],
+    *arguments: object,
+    seconds: float | None = _LONGEST,
+) -> T:
+    """Call an entry point of the context.
 
+    :param seconds: how long to wait for its answer: longer than an entry point
+        takes that limits its time itself; None: as for reading one file
     :raises nova_isolation.model.sight.Unseen: there is no helper
     :raises Exception: what the entry point raises
     """
-    return _helper.call(entry, *arguments, seconds=_LONGEST)
+    return _helper.call(entry, *arguments, seconds=seconds)
 
 
 def sent(found: program.Fingerprint) -> Sent:

@@ -55,10 +55,10 @@ def guest_mode(read: Callable[[str], str]) -> str:
 
     That is the mode of the kernel, or ``complain`` where the template of
     these profiles has a flag that makes each of them do something else than
-    enforce. Where nova-compute does not see the template, e.g. in a
-    container, the mode of the kernel is the answer.
+    enforce. Where libvirt has no template, the mode of the kernel is the
+    answer.
 
-    :param read: returns the text of a file
+    :param read: returns the text of a file, of the template that libvirt sees
     :returns: as :func:`mode`
     :raises OSError, ValueError: the state cannot be read
     """

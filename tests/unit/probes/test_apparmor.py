@@ -90,7 +90,7 @@ class GuestModeTest(base.TestCase):
             self.assertEqual('disabled', self.mode(text, enabled='N'))
 
     def test_no_template(self):
-        # A container of nova-compute has no such file.
+        # libvirt with its driver of QEMU left out has no such file.
         self.assertEqual('enforcing', self.mode(None))
 
     def test_no_answer(self):
