@@ -14,7 +14,8 @@
 #                      other users, of EDPM's container under SELinux, of a
 #                      QEMU that is built with less in it and of the host with
 #                      Xen, --nova of each supported release, and the
-#                      demonstration on a cloud of each older one
+#                      demonstration on a cloud of each of them and with
+#                      nova-compute in a container
 #   --nova RELEASE     unit and functional tests, and Nova's own tests of its
 #                      libvirt driver with ours, in the venv of that release
 #                      (see tools/setup.sh), in each mode of its nova-compute:
@@ -61,7 +62,8 @@ case ${1:-} in
     ;;
 --releases)
     stages=(upstream_rest tempest_rest e2e_rest e2e_edpm e2e_qemu e2e_xen
-        nova_31 nova_32 nova_33 nova_34 demo_31 demo_32 demo_33)
+        nova_31 nova_32 nova_33 nova_34 demo_31 demo_32 demo_33 demo_34
+        demo_container)
     ;;
 --nova)
     # tools/setup.sh knows which there are.
@@ -326,6 +328,12 @@ stage_demo_31() { check 'demonstration, Nova 31' tools/demo.sh --nova 31; }
 stage_demo_32() { check 'demonstration, Nova 32' tools/demo.sh --nova 32; }
 
 stage_demo_33() { check 'demonstration, Nova 33' tools/demo.sh --nova 33; }
+
+stage_demo_34() { check 'demonstration, Nova 34' tools/demo.sh --nova 34; }
+
+stage_demo_container() {
+    check 'demonstration, container' tools/demo.sh --layout container
+}
 
 stage_releases() {
     local release
