@@ -91,6 +91,21 @@ found = {one.__name__ for one in names}
 assert set(CONF.filter_scheduler.enabled_filters) <= found, found
 print('ok: nova-scheduler finds', *CONF.filter_scheduler.enabled_filters)
 END
+    [ "$(stat -c '%a %U' "${config%/*}")" = '750 root' ] || {
+        echo 'FAILED: the folder that the role has made'
+        exit 1
+    }
+    # One as /etc/nova may be: it and its owner are others than the role's.
+    mkdir -m 0711 /etc/nova-there
+    chown nobody /etc/nova-there
+    good 'the options in a folder that is there' '[1-9]' -e \
+        '{nova_isolation_parts: [options],
+        nova_isolation_file: /etc/nova-there/isolation.conf}'
+    [ "$(stat -c '%a %U' /etc/nova-there)" = '711 nobody' ] || {
+        echo 'FAILED: the role has changed a folder that was there'
+        exit 1
+    }
+    echo 'ok: that folder is as it was'
     echo damaged >>/etc/libvirt/hooks/qemu.d/50-nova-isolation
     refused 'a damaged hook' 'is not as this installation' \
         -e '{nova_isolation_parts: [check]}'
