@@ -52,6 +52,10 @@ work=$(mktemp -d)
 # What a check shows whether it fails or not.
 exec 3>&1
 ahead=
+end_ahead() {
+    # The process and those that it started: it is the leader of their group.
+    [ -z "$ahead" ] || kill -- "-$ahead" 2>/dev/null || true
+}
 trap 'end_ahead; rm -rf "$work" ${memory:+"$memory"}' EXIT
 
 case ${1:-} in
@@ -87,11 +91,6 @@ make_ahead() {
         done
         "$bin"/python -m lab machine
     } >"$work/ahead" 2>&1
-}
-
-end_ahead() {
-    # The process and those that it started: it is the leader of their group.
-    [ -z "$ahead" ] || kill -- "-$ahead" 2>/dev/null || true
 }
 
 # One check of a stage: a command, which ends with 0 where all is well. Its
