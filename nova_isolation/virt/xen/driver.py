@@ -18,6 +18,7 @@
 import functools
 import typing
 
+from nova import exception
 import nova.conf
 from nova.virt.libvirt import driver as nova_driver
 from nova.virt.libvirt import guest as libvirt_guest
@@ -33,6 +34,7 @@ from nova_isolation.virt.xen import choke_points
 from nova_isolation.virt.xen import hypervisor as xen_hypervisor
 from nova_isolation.virt.xen import libvirt_driver
 from nova_isolation.virt.xen import self_reboots
+from nova_isolation.virt.xen import unsupported
 
 CONF = nova.conf.CONF
 
@@ -53,6 +55,49 @@ class IsolationXenDriver(
     def _xen(self) -> sources.Xen:
         """See the base class."""
         return self._asked_xen
+
+    @signatures.override
+    def rebuild(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        image_meta: typing.Any,
+        injected_files: typing.Any,
+        admin_password: typing.Any,
+        allocations: typing.Any,
+        bdms: typing.Any,
+        detach_block_devices: typing.Any,
+        attach_block_devices: typing.Any,
+        network_info: typing.Any = None,
+        evacuate: typing.Any = False,
+        block_device_info: typing.Any = None,
+        preserve_ephemeral: typing.Any = False,
+        accel_uuids: typing.Any = None,
+        reimage_boot_volume: typing.Any = False,
+    ) -> None:
+        """See Nova's driver. Nova calls this before it touches the guest. Then
+        it destroys the guest and its disk, and calls :meth:`spawn`.
+
+        :raises nova.exception.InstanceFaultRollback: the new image asks for
+            what Xen does not have; the guest runs on
+        :raises nova.exception.ComputeResourcesUnavailable: the same of a guest
+            that is evacuated to this host; it stays where it was
+        :raises NotImplementedError: otherwise; Nova goes its own way
+        """
+        try:
+            unsupported.check(instance, image_meta)
+        except exception.ComputeResourcesUnavailable as error:
+            # Nova takes it for a claim that has failed, which is right for an
+            # evacuation alone. It drops the allocation in any case.
+            if evacuate:
+                raise
+            self._kept_allocations.keep(instance, allocations)
+            raise exception.InstanceFaultRollback(
+                inner_exception=exception.BuildAbortException(
+                    instance_uuid=instance.uuid, reason=error.format_message()
+                )
+            ) from error
+        raise NotImplementedError
 
     @signatures.override
     def emit_event(self, event: typing.Any) -> None:

@@ -82,6 +82,32 @@ class XenLibvirtDriver(
         )
 
     @signatures.override
+    def _hard_reboot(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        share_info: typing.Any,
+        block_device_info: typing.Any = None,
+        accel_info: typing.Any = None,
+    ) -> None:
+        """See Nova's driver, which destroys the domain first.
+
+        :raises nova.exception.ComputeResourcesUnavailable: the image that Nova
+            has recorded asks for what Xen does not have, as after a rebuild
+            that was refused; a guest that runs, runs on
+        """
+        unsupported.check(instance, instance.image_meta)
+        super()._hard_reboot(
+            context,
+            instance,
+            network_info,
+            share_info,
+            block_device_info=block_device_info,
+            accel_info=accel_info,
+        )
+
+    @signatures.override
     def rescue(
         self,
         context: typing.Any,

@@ -135,6 +135,20 @@ class GuestTestCase(TestCase):
         self.domain(server).reboot_itself()
         self.stopped(server)
 
+    def image(self, properties: dict[str, object]) -> str:
+        """Make an image, and return its UUID."""
+        found: str = self.glance.create(
+            None,
+            {
+                'name': 'an image',
+                'status': 'active',
+                'container_format': 'bare',
+                'disk_format': 'raw',
+                'properties': properties,
+            },
+        )['id']
+        return found
+
     def attach_volume(self, server: road.Server, volume: str) -> None:
         """Attach a volume. Nova 31's harness cannot do so by itself."""
         self.api.post_server_volume(

@@ -12,8 +12,11 @@
 
 """What a guest of Xen cannot do is refused before anything is touched."""
 
+import os
 from unittest import mock
 
+from nova import objects
+import nova.conf
 from nova.objects import image_meta
 from nova.tests.functional.api import client
 from nova.virt.libvirt import driver as libvirt_driver
@@ -22,6 +25,8 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from nova_isolation.virt.xen import refusals
 from tests.functional.xen import base
 from tests.functional.xen import fixtures
+
+CONF = nova.conf.CONF
 
 
 class LiveMigrationTest(base.GuestTestCase):
@@ -205,18 +210,6 @@ class WishTest(base.GuestTestCase):
         self.assertNothingLeft(server, 'host1')
         self.api.delete_server(server['id'])
 
-    def image(self, properties):
-        return self.glance.create(
-            None,
-            {
-                'name': 'an image',
-                'status': 'active',
-                'container_format': 'bare',
-                'disk_format': 'raw',
-                'properties': properties,
-            },
-        )['id']
-
     def test_image(self):
         flavor = self.flavor()
         # Nova 31 knows no sound model, and gives nobody any.
@@ -256,3 +249,86 @@ class WishTest(base.GuestTestCase):
         self.assertStarts(0)
         self.act(server, 'reboot', {'type': 'HARD'})
         self.assertVerified(server)
+
+
+class RebuildTest(base.GuestTestCase):
+    """A rebuild with an image that Xen cannot run leaves the guest alone.
+
+    Nova destroys the guest and its disk before it asks for another one.
+    """
+
+    def files(self, server):
+        """The disks of a guest."""
+        folder = os.path.join(CONF.instances_path, server['id'])
+        return sorted(os.listdir(folder))
+
+    def rebuild(self, server, properties):
+        image = self.image(properties)
+        return self.act(server, 'rebuild', {'imageRef': image})
+
+    def assertRebuildRefused(self, server, status, **properties):
+        domain, files = self.domain(server), self.files(server)
+        server = self.rebuild(server, properties)
+        self.assertEqual(status, server['status'])
+        ((name, value),) = properties.items()
+        for word in (name, value, 'Xen'):
+            self.assertIn(word, self.faults(server)[0])
+        self.assertIs(domain, self.domain(server))
+        self.assertEqual(files, self.files(server))
+        # Nova drops the allocation of a server that is still here.
+        self.update('host1')
+        self.assertEqual({'host1'}, self.allocations(server['id']))
+        return server
+
+    def test_rebuild(self):
+        for flavor in (self.tagged(), self.flavor()):
+            server = self.boot(flavor)
+            for properties in (
+                {'hw_firmware_type': 'uefi'},
+                {'hw_machine_type': 'q35'},
+                {'hw_vif_model': 'virtio'},
+            ):
+                server = self.assertRebuildRefused(
+                    server, 'ACTIVE', **properties
+                )
+                self.assertUntouched(server)
+            self._delete_server(server)
+
+    def test_of_a_stopped_guest(self):
+        server = self.act(self.boot(self.tagged()), 'os-stop')
+        self.assertRebuildRefused(server, 'SHUTOFF', hw_firmware_type='uefi')
+        self.assertStarts(0)
+
+    def test_afterwards(self):
+        """Nova has recorded the image before it asks the host."""
+        server = self.boot(self.tagged())
+        image = server['image']['id']
+        server = self.assertRebuildRefused(
+            server, 'ACTIVE', hw_firmware_type='uefi'
+        )
+        server = self.act(server, 'reboot', {'type': 'HARD'})
+        self.assertIn('hw_firmware_type=uefi', self.faults(server)[0])
+        self.assertUntouched(server)
+        self.act(server, 'rebuild', {'imageRef': image})
+        self.assertVerified(server)
+
+    def test_evacuation(self):
+        # The image was none that a guest of Xen cannot have when the server
+        # was made: host1 ran QEMU then.
+        for host in ('host2', 'host3'):
+            self.machines[host] = fixtures.Machine()
+            self.start_compute(host)
+        server = self.boot(self.tagged(), host='host1')
+        instance = objects.Instance.get_by_uuid(self.context, server['id'])
+        instance.system_metadata['image_hw_firmware_type'] = 'uefi'
+        instance.save()
+        self.domain(server).end()
+        (service,) = self.api.get_services(host='host1', binary='nova-compute')
+        self.api.put_service_force_down(service['id'], True)
+        server = self.act(server, 'evacuate', {}, '2.94')
+        self.assertHost('host1', server)
+        self.assertIn('hw_firmware_type=uefi', self.faults(server)[0])
+        for host in ('host2', 'host3'):
+            self.assertEqual([], self.connection(host).defined)
+            self.update(host)
+        self.assertEqual({'host1'}, self.allocations(server['id']))
