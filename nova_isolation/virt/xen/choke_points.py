@@ -14,16 +14,69 @@
 
 import typing
 
+from nova.virt.libvirt import config
+
+from nova_isolation.mechanisms.xsm import reason_codes
 from nova_isolation.virt import signatures
 from nova_isolation.virt.guard import domain_xml
+from nova_isolation.virt.guard import outcome
 from nova_isolation.virt.roads import choke_points
+from nova_isolation.virt.xen import disk
 from nova_isolation.virt.xen import domain
 from nova_isolation.virt.xen import guest
 from nova_isolation.virt.xen import host
 
+#: The extra spec that lets no process of dom0 work for a guest.
+_DEVICE_MODEL = 'isolation:xsm_device_model'
+
 
 class GuardedXenGuest(choke_points.GuardedGuest, guest.XenGuest):
     """A guest of Xen that never runs before it was verified."""
+
+    @signatures.override
+    def attach_device(
+        self,
+        conf: typing.Any,
+        persistent: bool = False,
+        live: bool = False,
+    ) -> None:
+        """See the base class.
+
+        :raises nova_isolation.virt.exception.GuestRefused: a QEMU in dom0
+            would serve the disk, and the flavor lets no process work for the
+            guest; libvirt has not been asked. Otherwise the next verification
+            would find the QEMU, and close the host for other guests
+        """
+        if isinstance(conf, config.LibvirtConfigGuestDisk):
+            disk.serve(conf)
+            if conf.driver_name == disk.QEMU:
+                self._let_no_process_serve(conf)
+        super().attach_device(conf, persistent, live)
+
+    def _let_no_process_serve(self, conf: typing.Any) -> None:
+        request = self._request()
+        wanted = request.wanted.get(_DEVICE_MODEL)
+        if wanted is None or wanted.value != 'none':
+            return
+        enforces = self._guard.enforces
+        self._guard.conclusions.conclude(
+            outcome.Outcome(
+                request=request,
+                stage=outcome.Stage.DECIDE,
+                result=(
+                    outcome.Result.REFUSED
+                    if enforces
+                    else outcome.Result.RECORDED
+                ),
+                unmet=(
+                    wanted.unmet(
+                        reason_codes.DEVICE_MODEL,
+                        f'a {conf.source_type} volume of the format '
+                        f'{conf.driver_format}, which a QEMU would serve',
+                    ),
+                ),
+            )
+        )
 
 
 class GuardedXenHost(choke_points.GuardedHost, host.XenHost):

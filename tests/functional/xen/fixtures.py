@@ -46,6 +46,7 @@ class Machine(fixtures.Machine):
     :ivar flask: the state of FLASK
     :ivar known: the labels that the loaded policy resolves
     :ivar seqno: policies loaded since boot
+    :ivar devices: what xenstore has of each guest
     """
 
     virt_type: str = 'xen'
@@ -54,6 +55,7 @@ class Machine(fixtures.Machine):
         default_factory=lambda: {PLAIN, ISOLATED}
     )
     seqno: int = 1
+    devices: tuple[answers.Device, ...] = ()
     options: dict[str, dict[str, object]] = dataclasses.field(
         default_factory=lambda: {
             'xsm': {'labels': ['domU_t', 'isolated_domU_t', 'lost_t']}
@@ -249,6 +251,7 @@ class Xen(sources.Xen):
                 for source, target in question.pairs
             ),
             domains=tuple(self._domains()),
+            devices=machine.devices if question.uuid is not None else (),
         )
 
     def _domains(self) -> typing.Iterator[answers.Domain]:

@@ -15,13 +15,17 @@
 import os
 from unittest import mock
 
+import fixtures as base_fixtures
 from nova import objects
 import nova.conf
 from nova.objects import image_meta
 from nova.tests.functional.api import client
 from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt.volume import volume
 from oslo_utils.fixture import uuidsentinel as uuids
 
+from nova_isolation.probes.xen import answers
+from nova_isolation.virt import exception
 from nova_isolation.virt.xen import refusals
 from tests.functional.xen import base
 from tests.functional.xen import fixtures
@@ -126,6 +130,77 @@ class VolumeTest(base.GuestTestCase):
             },
         )
         self.assertRefusedFor('Xen makes no snapshot of a volume of a guest')
+
+
+class AttachTest(base.GuestTestCase):
+    """A volume that a guest cannot have is refused before it is attached."""
+
+    def setUp(self):
+        super().setUp()
+        self.machine.devices = (answers.Device('vbd', '51712', 0, 'vbd', 4),)
+        # Nova's harness has it in the network.
+        self.volume = self.cinder.IMAGE_BACKED_VOL
+
+    def attach(self, server):
+        """Ask for the volume, and wait until Nova is through with that."""
+        self.machine.calls.clear()
+        self.api.post_server_volume(
+            server['id'], {'volumeAttachment': {'volumeId': self.volume}}
+        )
+        self.settle(server)
+
+    def block_device(self):
+        """The volume is a block device of dom0."""
+        found = volume.LibvirtFakeVolumeDriver.get_config
+
+        def get_config(driver, connection_info, disk_info):
+            conf = found(driver, connection_info, disk_info)
+            conf.source_type, conf.source_path = 'block', '/dev/sdx'
+            return conf
+
+        self.useFixture(
+            base_fixtures.MonkeyPatch(
+                'nova.virt.libvirt.volume.volume.LibvirtFakeVolumeDriver'
+                '.get_config',
+                get_config,
+            )
+        )
+
+    def assertNotAttached(self, server, *words):
+        for word in words:
+            self.assertIn(word, self.faults(server)[0])
+        self.assertUntouched(server)
+        self.assertEqual([], self.api.get_server_volumes(server['id']))
+        self.assertFalse(self.cinder.attachment_ids_for_instance(server['id']))
+
+    def assertAttached(self, server):
+        self.assertEqual([], self.faults(server))
+        (found,) = self.api.get_server_volumes(server['id'])
+        self.assertEqual(self.volume, found['volumeId'])
+
+    def test_by_a_qemu(self):
+        server = self.boot(self.tagged(xsm_device_model='none'))
+        self.attach(server)
+        self.assertNotAttached(
+            server, exception.GuestRefused.MARK, 'isolation.xsm.device_model'
+        )
+        self.block_device()
+        self.attach(server)
+        self._wait_for_volume_attach(server['id'], self.volume)
+        self.assertIn('xvdb', self.domain(server).XMLDesc(0))
+
+    def test_by_a_qemu_for_others(self):
+        for flavor in (self.tagged(), self.flavor()):
+            server = self.boot(flavor)
+            self.attach(server)
+            self.assertAttached(server)
+            self._delete_server(server)
+
+    def test_by_a_qemu_in_audit_mode(self):
+        server = self.boot(self.tagged(xsm_device_model='none'))
+        self.flags(mode='audit', group='isolation')
+        self.attach(server)
+        self.assertAttached(server)
 
 
 class ActionTest(base.GuestTestCase):
