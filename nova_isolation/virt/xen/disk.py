@@ -52,11 +52,32 @@ def name(form: str | None, source: str | None) -> str:
     return KERNEL if raw else QEMU
 
 
+def check(element: typing.Any) -> None:
+    """Refuse a disk of which libxl would drop something without a word.
+
+    :param element: the ``<disk>`` element
+    :raises nova.exception.ComputeResourcesUnavailable: the disk is encrypted,
+        and the guest would be given the ciphertext; or it has limits
+    """
+    dropped = []
+    if element.find('.//encryption') is not None:
+        dropped.append('decrypts no volume (LUKS)')
+    if element.find('iotune') is not None:
+        dropped.append('limits no disk (QoS specs of a volume type)')
+    if dropped:
+        raise exception.ComputeResourcesUnavailable(
+            reason=f'libxl {" and ".join(dropped)}'
+        )
+
+
 def serve(disk: typing.Any) -> None:
     """Say what serves a disk that is attached.
 
     :param disk: Nova's LibvirtConfigGuestDisk, changed in place
+    :raises nova.exception.ComputeResourcesUnavailable: libxl has no such
+        disks
     """
+    check(disk.format_dom())
     disk.driver_format = disk.driver_format or 'raw'
     disk.driver_name = name(disk.driver_format, disk.source_type)
     # libxl's blkback has neither: ``unsupported configuration``.

@@ -98,6 +98,7 @@ def _count_time(domain: etree._Element) -> None:
 
 
 def _serve(found: etree._Element) -> None:
+    disk.check(found)
     driver, target = found.find('driver'), found.find('target')
     if driver is None:
         driver = etree.SubElement(found, 'driver', type='raw')

@@ -189,6 +189,34 @@ class AttachTest(base.GuestTestCase):
         self._wait_for_volume_attach(server['id'], self.volume)
         self.assertIn('xvdb', self.domain(server).XMLDesc(0))
 
+    def test_encrypted(self):
+        server = self.boot(self.flavor())
+        self.block_device()
+        # What Nova has made for a volume of the provider luks.
+        secret = mock.Mock(UUIDString=lambda: uuids.secret)
+        host = self.driver('host1')._host
+        with (
+            mock.patch.object(host, 'find_secret', return_value=secret),
+            mock.patch.object(host, 'delete_secret') as deleted,
+        ):
+            self.attach(server)
+        self.assertNotAttached(server, 'LUKS')
+        deleted.assert_called_with('volume', self.volume)
+
+    def test_limited(self):
+        server = self.boot(self.flavor())
+        self.block_device()
+        limited = {
+            'driver_volume_type': 'fake',
+            'data': {'qos_specs': {'total_iops_sec': '9'}},
+        }
+        known = mock.patch.dict(
+            self.cinder.VOLUME_CONNECTION_INFO, {self.volume: limited}
+        )
+        with known:
+            self.attach(server)
+        self.assertNotAttached(server, 'QoS')
+
     def test_by_a_qemu_for_others(self):
         for flavor in (self.tagged(), self.flavor()):
             server = self.boot(flavor)

@@ -80,6 +80,24 @@ class FitTest(base.TestCase):
         )
         self.assertIn('vmdk', str(error))
 
+    def test_what_libxl_would_drop_of_a_disk(self):
+        for more, word in (
+            ('<encryption format="luks"/>', 'LUKS'),
+            ('<iotune><total_iops_sec>9</total_iops_sec></iotune>', 'QoS'),
+        ):
+            error = self.assertRaises(
+                exception.ComputeResourcesUnavailable,
+                fit,
+                NOVAS.replace('<source dev="/dev/sdx"/>', more),
+            )
+            self.assertIn(word, str(error))
+        inside = '<source file="/iso"><encryption format="luks"/></source>'
+        self.assertRaises(
+            exception.ComputeResourcesUnavailable,
+            fit,
+            NOVAS.replace('<source file="/iso"/>', inside),
+        )
+
     def test_pv_and_pvh_boot_their_disk_by_pygrub(self):
         plain = (
             '<domain><os><type machine="{}">x</type>{}<boot dev="hd"/></os>'
@@ -137,10 +155,14 @@ class KeepAtRebootTest(base.TestCase):
 
 
 class ServeTest(base.TestCase):
-    def attached(self, form, source):
+    def attached(self, form, source, **more):
         found = config.LibvirtConfigGuestDisk()
         found.driver_format, found.source_type = form, source
+        found.source_path, found.target_bus = '/volume', 'xen'
+        found.target_dev = 'xvdb'
+        found.source_protocol, found.source_name = 'rbd', 'a/b'
         found.driver_cache = 'none'
+        vars(found).update(more)
         disk.serve(found)
         self.assertIsNone(found.driver_cache)
         return found.driver_name, found.driver_format
@@ -156,3 +178,23 @@ class ServeTest(base.TestCase):
             'ploop',
             'file',
         )
+
+    def test_volumes_of_which_libxl_would_drop_something(self):
+        encryption = config.LibvirtConfigGuestDiskEncryption()
+        encryption.format = 'luks'
+        encryption.secret = config.LibvirtConfigGuestDiskEncryptionSecret()
+        encryption.secret.type, encryption.secret.uuid = 'passphrase', 'u'
+        for word, more in (
+            ('LUKS', {'volume_encryption': encryption}),
+            ('LUKS', {'ephemeral_encryption': encryption}),
+            ('QoS', {'disk_total_iops_sec': 9}),
+            ('QoS', {'disk_read_bytes_sec_max': 9}),
+        ):
+            error = self.assertRaises(
+                exception.ComputeResourcesUnavailable,
+                self.attached,
+                'raw',
+                'block',
+                **more,
+            )
+            self.assertIn(word, str(error))
