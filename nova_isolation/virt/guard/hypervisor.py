@@ -101,6 +101,13 @@ class Hypervisor(abc.ABC):
         """
 
     @abc.abstractmethod
+    def is_paused(self, handle: typing.Any) -> bool:
+        """Whether a guest is paused, by whoever knows it best.
+
+        :raises Exception: that cannot be asked now, or there is no such guest
+        """
+
+    @abc.abstractmethod
     def power_off(self, handle: typing.Any) -> None:
         """Power a guest off if it is active, running or paused.
 

@@ -95,6 +95,13 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
             raise
         return True
 
+    def is_paused(self, handle: typing.Any) -> bool:
+        """See the base class."""
+        uuid = self.uuid(handle)
+        return self._calls.call(
+            ('paused', uuid), lambda: self._is_paused(self._lookup(uuid))
+        )
+
     def power_off(self, handle: typing.Any) -> None:
         """See the base class."""
 

@@ -134,7 +134,7 @@ def _is_abandoned(
     """Whether a guest without an instance here was left by a failed start."""
     if not domain_metadata.may_be_tagged(guest.get_xml_desc()):
         return False
-    if guest.get_power_state(host) != power_state.PAUSED:
+    if _power_state(host_guard, host, guest) != power_state.PAUSED:
         return False
     if not host_guard.hypervisor.is_starting(guest):
         return False
@@ -145,6 +145,20 @@ def _is_abandoned(
     except nova_exception.InstanceNotFound:
         return False
     return instance.host is None or instance.task_state in _REMAKING
+
+
+def _power_state(
+    host_guard: guard.Guard, host: typing.Any, guest: typing.Any
+) -> int:
+    """The power state of a guest.
+
+    A libvirtd that was started anew can say of a paused guest of Xen that it
+    runs. Such a guest may be one that nobody has verified.
+    """
+    state: int = guest.get_power_state(host)
+    if state == power_state.RUNNING and host_guard.hypervisor.is_paused(guest):
+        return int(power_state.PAUSED)
+    return state
 
 
 def _look(
@@ -158,7 +172,7 @@ def _look(
         return
     try:
         guest = host.get_guest(instance)
-        state = guest.get_power_state(host)
+        state = _power_state(host_guard, host, guest)
     except nova_exception.InstanceNotFound:
         return
     if state == power_state.RUNNING:

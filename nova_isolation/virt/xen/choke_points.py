@@ -14,7 +14,9 @@
 
 import typing
 
+from nova import exception
 from nova.virt.libvirt import config
+from oslo_log import log as logging
 
 from nova_isolation.mechanisms.xsm import reason_codes
 from nova_isolation.virt import signatures
@@ -25,6 +27,8 @@ from nova_isolation.virt.xen import disk
 from nova_isolation.virt.xen import domain
 from nova_isolation.virt.xen import guest
 from nova_isolation.virt.xen import host
+
+LOG = logging.getLogger(__name__)
 
 #: The extra spec that lets no process of dom0 work for a guest.
 _DEVICE_MODEL = 'isolation:xsm_device_model'
@@ -52,6 +56,32 @@ class GuardedXenGuest(choke_points.GuardedGuest, guest.XenGuest):
             if conf.driver_name == disk.QEMU:
                 self._let_no_process_serve(conf)
         super().attach_device(conf, persistent, live)
+
+    @signatures.override
+    def resume(self) -> None:
+        """See the base class.
+
+        :raises nova.exception.InstanceResumeFailure: the guest is paused
+            still. A libvirtd that was started anew can take a paused guest
+            for one that runs, and does nothing then (libxlDomainResume)
+        """
+        super().resume()
+        try:
+            paused = self._guard.hypervisor.is_paused(self)
+        except Exception:
+            LOG.warning(
+                'The guest was resumed, and it cannot be asked whether it '
+                'runs now',
+                exc_info=True,
+                instance_uuid=self.uuid,
+            )
+            return
+        if paused:
+            raise exception.InstanceResumeFailure(
+                reason='Xen has the guest still paused. libvirt was started '
+                'anew since, takes it for running and does not resume it. '
+                'Reboot the server hard.'
+            )
 
     def _let_no_process_serve(self, conf: typing.Any) -> None:
         request = self._request()

@@ -79,13 +79,16 @@ class Domain(fixtures.Domain):
 
     :ivar flask_label: the label that the hypervisor gave it
     :ivar kept: whether it has ended, and libvirt keeps it
+    :ivar mistaken: whether it is paused and libvirt takes it for running
     """
 
     machine: Machine
     flask_label = ''
     kept = False
+    mistaken = False
 
     def begin(self, xml, paused):
+        self.mistaken = False
         super().begin(xml, paused)
         # The first one alone counts, whatever its model.
         asked = etree.fromstring(xml).findtext('seclabel/label')
@@ -94,8 +97,14 @@ class Domain(fixtures.Domain):
     def check_models(self, xml):
         """libxl's driver ignores the model."""
 
+    def libvirtd_restarts(self) -> None:
+        """libvirtd forgets whether the guest is paused."""
+        self.mistaken = self._state == fakelibvirt.VIR_DOMAIN_PAUSED
+        if self.mistaken:
+            self._state = fakelibvirt.VIR_DOMAIN_RUNNING
+
     def end(self):
-        self.kept = False
+        self.kept = self.mistaken = False
         super().end()
 
     def isActive(self):
@@ -271,7 +280,8 @@ class Xen(sources.Xen):
                 lies.get(f'number of {found.ID()}', found.ID()),
                 lies.get(f'uuid of {found.ID()}', found.UUIDString()),
                 lies.get('flask_label', found.flask_label),
-                paused=found._state == fakelibvirt.VIR_DOMAIN_PAUSED,
+                paused=found.mistaken
+                or found._state == fakelibvirt.VIR_DOMAIN_PAUSED,
                 dying=False,
                 hvm=False,
             )

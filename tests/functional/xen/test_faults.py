@@ -18,6 +18,9 @@ from unittest import mock
 
 import fixtures as base_fixtures
 from nova import exception
+from nova import objects
+from nova.compute import task_states
+from nova.compute import vm_states
 import nova.conf
 
 from tests.functional import road
@@ -148,6 +151,82 @@ class HypervisorTest(FaultTestCase):
             self.guard('host1'), 'verify', verify_and_restart
         ):
             self.assertRefusedFor(FAILED)
+
+
+class ForgottenPauseTest(FaultTestCase):
+    """libvirtd is started anew, and takes paused guests for running ones."""
+
+    def instance(self, server):
+        return objects.Instance.get_by_uuid(self.context, server['id'])
+
+    def left(self, vm_state, task_state):
+        """nova-compute and libvirtd die before a guest was verified."""
+        server = self.boot(self.tagged())
+        driver = self.driver('host1')
+        instance = self.instance(server)
+        # As the guard does before it starts a guest.
+        driver.guard.hypervisor.begin_start(driver._host.get_guest(instance))
+        domain = self.domain(server)
+        domain._state = road.PAUSED
+        domain.libvirtd_restarts()
+        instance.vm_state, instance.task_state = vm_state, task_state
+        instance.save()
+        return server
+
+    def restart(self):
+        """nova-compute is started anew."""
+        self.machine.calls.clear()
+        self.restart_compute_service('host1')
+
+    def test_of_a_guest_that_was_being_started(self):
+        server = self.left(vm_states.BUILDING, task_states.SPAWNING)
+        self.restart()
+        self.assertGone(server)
+        self.assertFault(server, 'isolation.verify.interrupted')
+        server = self.api.get_server(server['id'])
+        self.assertEqual('ERROR', server['status'])
+
+    def test_of_a_guest_that_belongs_to_no_host_yet(self):
+        server = self.left(vm_states.ACTIVE, task_states.REBUILD_SPAWNING)
+        instance = self.instance(server)
+        instance.host = 'other'
+        instance.save()
+        self.restart()
+        self.assertGone(server)
+
+    def test_the_hypervisor_does_not_say(self):
+        server = self.left(vm_states.BUILDING, task_states.SPAWNING)
+        domain = self.domain(server)
+        self.machine.broken['xen'] = TimeoutError('no answer in 10 s')
+        self.restart()
+        # Its note stays, by which the next start of nova-compute knows it.
+        self.assertEqual(1, len(domain.notes))
+        self.assertTrue(domain.mistaken)
+        self.assertTrue(self.logged('Could not find out whether'))
+        self.machine.broken.clear()
+
+    def test_of_a_guest_that_its_owner_has_paused(self):
+        for flavor in (self.tagged(), self.flavor()):
+            server = self.act(self.boot(flavor), 'pause')
+            domain = self.domain(server)
+            domain.libvirtd_restarts()
+            self.restart()
+            self.assertEqual([], self.faults(server))
+            server = self.act(server, 'unpause')
+            self.assertEqual('PAUSED', server['status'])
+            self.assertIn('Reboot the server hard', self.faults(server)[0])
+            self.assertTrue(domain.mistaken)
+            server = self.act(server, 'reboot', {'type': 'HARD'})
+            self.assertEqual('ACTIVE', server['status'])
+            self.assertFalse(self.domain(server).mistaken)
+
+    def test_unpaused_while_the_hypervisor_does_not_say(self):
+        server = self.act(self.boot(self.flavor()), 'pause')
+        self.machine.broken['xen'] = TimeoutError('no answer in 10 s')
+        server = self.act(server, 'unpause')
+        self.machine.broken.clear()
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertEqual([], self.faults(server))
 
 
 class LibvirtdTest(FaultTestCase):

@@ -90,6 +90,10 @@ class Hypervisor(hypervisor.Hypervisor):
         """See the base class."""
         return handle.starting
 
+    def is_paused(self, handle):
+        """See the base class."""
+        return handle.state == 'paused'
+
     def power_off(self, handle):
         """See the base class."""
         self._do('power_off')

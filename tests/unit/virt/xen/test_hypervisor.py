@@ -11,9 +11,11 @@
 # under the License.
 
 import sys
+import threading
 import types
 from unittest import mock
 
+from nova_isolation.host import bounded_calls
 from nova_isolation.probes.xen import answers
 from nova_isolation.virt.xen import hypervisor
 from tests.unit import base
@@ -77,7 +79,7 @@ class IsKeptTest(TestCase):
         self.assertRaises(Error, self.hypervisor.is_kept, 'a')
 
 
-class PowerOffPausedTest(TestCase):
+class PausedTestCase(TestCase):
     """libvirt takes each guest for one that runs when it was restarted."""
 
     UUID = '4b6d8f3c-2f4e-4c39-9d7b-8a1f0e5c6b7a'
@@ -105,6 +107,35 @@ class PowerOffPausedTest(TestCase):
             domains=(answers.Domain(**{**values, **fields}),),
         )
 
+
+class IsPausedTest(PausedTestCase):
+    def is_paused(self):
+        return self.hypervisor.is_paused(mock.Mock(uuid=self.UUID))
+
+    def test_by_what_either_says(self):
+        self.xen_says()
+        self.assertIs(True, self.is_paused())
+        self.lookup.assert_called_with(self.UUID)
+        self.xen_says(paused=False)
+        self.assertIs(False, self.is_paused())
+        self.libvirt_says(PAUSED)
+        self.assertIs(True, self.is_paused())
+
+    def test_nobody_says(self):
+        self.xen.ask.side_effect = TimeoutError
+        self.assertRaises(TimeoutError, self.is_paused)
+        self.lookup.side_effect = Error(NO_DOMAIN)
+        self.assertRaises(Error, self.is_paused)
+
+    def test_no_answer_for_long(self):
+        self.hypervisor._calls = bounded_calls.BoundedCalls(0.05)
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        self.xen.ask.side_effect = lambda question: ended.wait(60)
+        self.assertRaises(TimeoutError, self.is_paused)
+
+
+class PowerOffPausedTest(PausedTestCase):
     def power_off(self):
         return self.hypervisor.power_off_paused(self.UUID)
 
