@@ -62,12 +62,18 @@ def _unmet(
     mechanisms: registry.Mechanisms,
 ) -> Iterator[reasons.Unmet]:
     yield from wanted.problems
-    if self_reboot.restarts(domain):
+    for name in self_reboot.restarting(domain):
+        right = (
+            self_reboot.KEEP
+            if name == self_reboot.ELEMENT
+            else self_reboot.DESTROY
+        )
+        found = (domain.findtext(name) or '').strip()
         yield reasons.Unmet(
             reasons.SELF_REBOOT.code,
             '',
-            f'<{self_reboot.ELEMENT}>{self_reboot.KEEP}',
-            domain.findtext(self_reboot.ELEMENT) or 'no such element',
+            f'<{name}>{right}',
+            f'<{name}>{found}' if found else f'no {name}',
         )
     for name in sorted({item.mechanism for item in wanted.items}):
         yield from answers.answers(

@@ -344,10 +344,10 @@ VERIFY_HOOK = Reason(
 )
 SELF_REBOOT = Reason(
     'isolation.verify.self_reboot',
-    'If this guest of Xen reboots itself, libvirt starts another domain for '
-    'it, which runs unverified.',
+    'If this guest of Xen reboots itself, powers itself off or crashes, '
+    'libvirt starts another domain for it, which runs unverified.',
     'Reboot the server hard, so that Nova defines its domain anew. Do not '
-    'change on_reboot of the domain.',
+    'change on_reboot, on_poweroff and on_crash of the domain.',
 )
 VERIFY_NO_PROCESS = Reason(
     'isolation.verify.no_process',

@@ -118,11 +118,16 @@ def _serve(found: etree._Element) -> None:
 
 
 def keep_at_reboot(domain: etree._Element) -> None:
-    """Have the domain of a guest that reboots itself kept; see
+    """Have the domain of a guest that reboots itself kept, and that of one
+    that ends otherwise not restarted; see
     :mod:`nova_isolation.model.self_reboot`.
 
     :param domain: the ``<domain>`` element, changed in place
     """
+    for name in list(self_reboot.restarting(domain)):
+        if name != self_reboot.ELEMENT:
+            _remove(domain, name)
+            etree.SubElement(domain, name).text = self_reboot.DESTROY
     found = domain.find(self_reboot.ELEMENT)
     if found is None:
         found = etree.SubElement(domain, self_reboot.ELEMENT)

@@ -45,9 +45,15 @@ def domain(specs, more=''):
     return text.replace('</domain>', more + '</domain>')
 
 
-def xen(specs, reboot):
-    """The XML of a guest of Xen, which reboots in this way."""
-    text = domain(specs, f'<on_reboot>{reboot}</on_reboot>' if reboot else '')
+def xen(specs, reboot, **more):
+    """The XML of a guest of Xen, which ends in these ways."""
+    ways = {'on_reboot': reboot, **more}
+    text = domain(
+        specs,
+        ''.join(
+            f'<{name}>{way}</{name}>' for name, way in ways.items() if way
+        ),
+    )
     return re.sub('<domain[^>]*>', "<domain type='xen'>", text, count=1)
 
 
@@ -57,7 +63,21 @@ SANDBOX = {'isolation:qemu_sandbox': 'true'}
 GOOD = {
     'of Xen, stopped when it reboots itself': xen(SANDBOX, 'destroy'),
     'of Xen, kept when it reboots itself': xen(SANDBOX, 'preserve'),
-    'of Xen, untagged': xen({}, 'restart'),
+    'of Xen, untagged': xen({}, 'restart', on_crash='restart'),
+    # As libvirt writes what Nova has left out.
+    'of Xen, by default': xen(
+        SANDBOX, 'preserve', on_poweroff='destroy', on_crash='destroy'
+    ),
+    'of Xen, kept however it ends': xen(
+        SANDBOX, 'preserve', on_poweroff='preserve', on_crash='preserve'
+    ),
+    'of Xen, dumped when it crashes': xen(
+        SANDBOX, 'preserve', on_crash='coredump-destroy'
+    ),
+    # The process of QEMU stays, with what confines it.
+    'of QEMU, restarted when it crashes': domain(
+        SANDBOX, '<on_crash>restart</on_crash>'
+    ),
     'untagged': domain({'hw:cpu_policy': 'shared'}),
     'not of Nova': '<domain/>',
     'tagged otherwise': domain(SANDBOX),
@@ -83,6 +103,26 @@ BAD = {
     'of Xen, restarts under another name': (
         xen(SANDBOX, 'rename-restart'),
         'isolation.verify.self_reboot',
+    ),
+    'of Xen, restarts when it is off': (
+        xen(SANDBOX, 'preserve', on_poweroff='restart'),
+        '<on_poweroff>restart',
+    ),
+    'of Xen, restarts when it is off, under another name': (
+        xen(SANDBOX, 'preserve', on_poweroff='rename-restart'),
+        '<on_poweroff>rename-restart',
+    ),
+    'of Xen, restarts when it crashes': (
+        xen(SANDBOX, 'preserve', on_crash='restart'),
+        '<on_crash>restart',
+    ),
+    'of Xen, dumped and restarted when it crashes': (
+        xen(SANDBOX, 'preserve', on_crash='coredump-restart'),
+        '<on_crash>coredump-restart',
+    ),
+    'of Xen, restarts when it crashes and when it reboots itself': (
+        xen(SANDBOX, None, on_crash='restart'),
+        'no on_reboot',
     ),
     'no label': (domain(SVIRT), 'isolation.svirt.wrong_definition'),
     'another label': (

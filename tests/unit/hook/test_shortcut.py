@@ -14,6 +14,7 @@
 
 import importlib
 import importlib.util
+import itertools
 from unittest import mock
 from xml.etree import ElementTree
 
@@ -149,6 +150,29 @@ class AgreementTest(base.TestCase):
             self.assertFalse(short(xml) and not allowed, xml)
         else:
             self.assertEqual(allowed, short(xml), xml)
+
+    def test_however_a_guest_of_xen_ends(self):
+        ways = (
+            None,
+            'destroy',
+            'preserve',
+            'restart',
+            'rename-restart',
+            'coredump-destroy',
+            'coredump-restart',
+            ' restart ',
+        )
+        verdicts = set()
+        for reboot, poweroff, crash in itertools.product(ways, repeat=3):
+            xml = test_check.xen(
+                test_check.SANDBOX,
+                reboot,
+                on_poweroff=poweroff,
+                on_crash=crash,
+            )
+            self.assertEqual(full(xml), short(xml), xml)
+            verdicts.add(short(xml))
+        self.assertEqual({True, False}, verdicts)
 
     def test_both_verdicts_of_each(self):
         for xml in test_check.GOOD.values():

@@ -141,6 +141,10 @@ class KeepAtRebootTest(base.TestCase):
             '<on_reboot>restart</on_reboot>',
             '<on_reboot/>',
             '<on_reboot>rename-restart</on_reboot>',
+            '<on_crash>coredump-restart</on_crash>',
+            '<on_reboot>preserve</on_reboot><on_crash>restart</on_crash>',
+            '<on_poweroff>rename-restart</on_poweroff>'
+            '<on_reboot>preserve</on_reboot>',
         ):
             element = etree.fromstring(f'<domain type="xen">{more}</domain>')
             self.assertTrue(self_reboot.restarts(element))
@@ -149,9 +153,17 @@ class KeepAtRebootTest(base.TestCase):
             (found,) = element.findall('on_reboot')
             self.assertEqual('preserve', found.text)
 
+    def test_what_does_not_restart_stays(self):
+        text = '<on_crash>coredump-destroy</on_crash>'
+        element = etree.fromstring(f'<domain type="xen">{text}</domain>')
+        domain.keep_at_reboot(element)
+        self.assertIn(text, domain.text(element))
+        self.assertIsNone(element.find('on_poweroff'))
+
     def test_qemu(self):
-        element = etree.fromstring('<domain type="kvm"/>')
-        self.assertFalse(self_reboot.restarts(element))
+        for more in ('', '<on_crash>restart</on_crash>'):
+            element = etree.fromstring(f'<domain type="kvm">{more}</domain>')
+            self.assertFalse(self_reboot.restarts(element))
 
 
 class ServeTest(base.TestCase):
