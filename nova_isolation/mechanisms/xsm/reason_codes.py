@@ -81,7 +81,8 @@ NOT_ISOLATED = reasons.Reason(
     'The policy of XSM lets guests of this label reach one another or other '
     'guests.',
     'Name a label in the flavor that the policy isolates, such as '
-    'isolated_domU_t, with isolation:xsm_label.',
+    'isolated_domU_t, with isolation:xsm_label, or name the label of a driver '
+    'domain in [isolation_xsm] backends.',
 )
 NO_STUB_DOMAIN = reasons.Reason(
     'isolation.xsm.no_stub_domain',
