@@ -13,6 +13,7 @@
 """Xen's security modules (XSM) with FLASK: labels of the hypervisor."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import typing
 
@@ -40,6 +41,12 @@ _ISOLATED = 'isolation:xsm_isolated'
 _MODEL = 'isolation:xsm_device_model'
 _BACKEND = 'isolation:xsm_backend'
 _DOM0 = 'isolation:xsm_dom0'
+
+
+#: The image property of the machine, the values of it with which
+#: hw_vm_mode decides, and the machine of guests that have a device model. They
+#: are those of the driver (nova_isolation.virt.xen.guest_kind).
+_MACHINE, _UNDECIDED, _HVM = 'hw_machine_type', (None, 'pc'), 'xenfv'
 
 
 class XsmMechanism(base.HostMechanism[xsm_facts.XsmFacts]):
@@ -100,6 +107,29 @@ class XsmMechanism(base.HostMechanism[xsm_facts.XsmFacts]):
             )
         else:
             yield from _JUDGES[requirement.key](requirement, facts)
+
+    def judge_image(
+        self,
+        requirement: requirements.Requirement,
+        properties: Mapping[str, object],
+    ) -> Iterator[reasons.Unmet]:
+        """Decide about an image of HVM guests, which have a device model.
+
+        What an image becomes that says nothing is the host's to decide.
+        """
+        if requirement.key != _MODEL or requirement.value != 'none':
+            return
+        machine = properties.get(_MACHINE)
+        mode = properties.get('hw_vm_mode')
+        if machine == _HVM:
+            found = f'{_MACHINE}={machine}'
+        elif machine in _UNDECIDED and mode == 'hvm':
+            found = f'hw_vm_mode={mode}'
+        else:
+            return
+        yield requirement.unmet(
+            reason_codes.DEVICE_MODEL, f'an image of HVM guests with {found}'
+        )
 
     def confine(
         self,

@@ -94,8 +94,8 @@ DEVICE_MODEL = reasons.Reason(
     'isolation.xsm.device_model',
     'The guest has a device model, or a disk or a port that a process of dom0 '
     'serves.',
-    'Use an image for PV or PVH guests (hw_vm_mode), with raw disks that '
-    "dom0's kernel serves.",
+    'Use an image for PV or PVH guests (hw_machine_type=xenpv or xenpvh), '
+    "with raw disks that dom0's kernel serves.",
 )
 NO_BACKEND = reasons.Reason(
     'isolation.xsm.no_backend',

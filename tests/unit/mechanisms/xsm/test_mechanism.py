@@ -16,6 +16,7 @@ import dataclasses
 
 from lxml import etree
 
+from nova_isolation.decision import guest_image
 from nova_isolation.mechanisms.xsm import mechanism
 from nova_isolation.probes.xen import answers
 from nova_isolation.testing import fakes as public_fakes
@@ -363,6 +364,42 @@ class XsmContractTest(contract.Contract, base.TestCase):
         self.assertCodes(
             ['xsm.no_stub_domain'], self.judge(case, self.measure(GOOD))
         )
+
+    def judge_image(self, specs, **properties):
+        """What is unmet of an image."""
+        wanted = self.wanted(contract.Case(specs, [], [], [], []))
+        return guest_image.decide(wanted, properties, self.mechanisms).unmet
+
+    def test_image_of_hvm_guests(self):
+        everything = {
+            LABEL: 'isolated_domU_t',
+            ISOLATED: 'true',
+            BACKEND: 'dom0',
+            DOM0: 'selinux',
+        }
+        for properties in (
+            {'hw_machine_type': 'xenfv'},
+            {'hw_machine_type': 'xenfv', 'hw_vm_mode': 'xen'},
+            {'hw_vm_mode': 'hvm'},
+            {'hw_vm_mode': 'hvm', 'hw_machine_type': 'pc'},
+        ):
+            unmet = self.judge_image({MODEL: 'none'}, **properties)
+            self.assertCodes(['xsm.device_model'], unmet)
+            self.assertIn(next(iter(properties)), str(unmet[0]))
+            # Whether there are stub domains is the host's to say.
+            for specs in (everything, {MODEL: 'dm_dom_t'}):
+                self.assertEqual((), self.judge_image(specs, **properties))
+
+    def test_image_of_others(self):
+        for properties in (
+            {},
+            {'hw_machine_type': 'pc'},
+            {'hw_machine_type': 'xenpv'},
+            {'hw_machine_type': 'xenpvh', 'hw_vm_mode': 'hvm'},
+            {'hw_vm_mode': 'xen'},
+        ):
+            unmet = self.judge_image({MODEL: 'none'}, **properties)
+            self.assertEqual((), unmet, properties)
 
     def test_processes_that_cannot_be_seen(self):
         hidden = xen()

@@ -16,6 +16,9 @@ from nova import exception
 import nova.conf
 from oslo_config import fixture
 
+from nova_isolation.decision import guest_image
+from nova_isolation.mechanisms import registry
+from nova_isolation.model import requirements
 from nova_isolation.virt.xen import guest_kind
 from tests.unit import base
 from tests.unit.virt.xen import images
@@ -68,6 +71,50 @@ class KindTest(base.TestCase):
         )
         for word in ('q35', 'hw_machine_type', 'xenpv, xenpvh, xenfv'):
             self.assertIn(word, str(error))
+
+    def kinds(self, **properties):
+        """What the hosts of a cloud may make of an image."""
+        found = set()
+        for default in (*guest_kind.KINDS, 'q35'):
+            self.conf.config(
+                hw_machine_type=[f'x86_64={default}'], group='libvirt'
+            )
+            for kernel in ('', 'k'):
+                instance = images.instance(kernel_id=kernel)
+                found.add(self.kind(instance, **properties))
+        return found
+
+    def test_images_that_the_scheduler_takes_for_hvm(self):
+        """It refuses them to a flavor that lets no device model work."""
+        wanted = requirements.parse(
+            {
+                'isolation:hypervisor': 'xen',
+                'isolation:xsm_device_model': 'none',
+            },
+            registry.get().vocabulary,
+        )
+        self.assertEqual((), wanted.problems)
+        verdicts = set()
+        for machine in (None, 'pc', *guest_kind.KINDS):
+            for mode in (None, 'hvm', 'xen', 'exe'):
+                properties = {
+                    name: value
+                    for name, value in (
+                        ('hw_machine_type', machine),
+                        ('hw_vm_mode', mode),
+                    )
+                    if value
+                }
+                refused = not guest_image.decide(
+                    wanted, properties, registry.get()
+                ).accepted
+                self.assertEqual(
+                    self.kinds(**properties) == {guest_kind.HVM},
+                    refused,
+                    properties,
+                )
+                verdicts.add(refused)
+        self.assertEqual({True, False}, verdicts)
 
     def test_only_hvm_has_a_device_model(self):
         self.assertEqual(
