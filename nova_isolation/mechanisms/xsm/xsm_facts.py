@@ -51,8 +51,6 @@ class XsmFacts:
     :ivar labels: the labels that the host offers, as flavors name them
     :ivar isolated: those of them, and Xen's default label, whose guests reach
         neither one another nor guests of the other labels
-    :ivar served: ``BACKEND>LABEL`` for each running driver domain that the
-        policy lets serve guests of the label
     :ivar dom0: what is wrong with the confinement of dom0's tools; None: it
         is unknown, and so is which processes dom0 has
     :ivar seqno: the number of the policy, counted from the boot
@@ -64,7 +62,6 @@ class XsmFacts:
     flask: str
     labels: tuple[str, ...]
     isolated: tuple[str, ...]
-    served: tuple[str, ...]
     dom0: tuple[str, ...] | None
     seqno: int
     build_id: str
@@ -91,15 +88,15 @@ def measure(host: sources.Host, options: typing.Any) -> XsmFacts:
     """
     xen = host.xen()
     if xen is None:
-        return XsmFacts(NO_XEN, (), (), (), (), 0, '', '')
+        return XsmFacts(NO_XEN, (), (), (), 0, '', '')
     allowed = sorted(
         {flask_label.full(text) for text in options.labels}
         | {flask_label.full(flask_label.DEFAULT)}
     )
-    backends = sorted({flask_label.full(text) for text in options.backends})
-    known = (*allowed, *backends)
     answer = xen.ask(
-        answers.Question(known, tuple(itertools.product(known, known)))
+        answers.Question(
+            tuple(allowed), tuple(itertools.product(allowed, allowed))
+        )
     )
     accesses = {(one.source, one.target): one for one in answer.accesses}
     labels = {
@@ -126,31 +123,11 @@ def measure(host: sources.Host, options: typing.Any) -> XsmFacts:
                 for pair in ((one, other), (other, one))
             )
         ),
-        tuple(
-            f'{flask_label.short(backend)}>{flask_label.short(guest)}'
-            for backend in backends
-            if any(one.label == backend for one in answer.domains[1:])
-            for guest in guests
-            if not flask_label.is_forbidden(guest)
-            and serves(accesses[backend, guest], accesses[guest, backend])
-        ),
         _dom0(host, options),
         found.seqno,
         found.build_id,
         told(found.command_line),
     )
-
-
-def serves(backend: answers.Access, guest: answers.Access) -> bool:
-    """Return whether the policy lets one domain serve devices of another.
-
-    Where it does not, the toolstack starts the guest all the same, and the
-    guest never gets its disk.
-
-    :param backend: what the domain that serves may do to the guest
-    :param guest: what the guest may do to that domain
-    """
-    return backend.signals and guest.signals and backend.maps
 
 
 def told(command_line: str) -> str:

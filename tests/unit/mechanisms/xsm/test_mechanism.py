@@ -455,16 +455,9 @@ class XsmContractTest(contract.Contract, base.TestCase):
     def test_driver_domain_is_never_offered(self):
         # One runs, and the policy lets it serve the guest.
         facts = self.measure(GOOD)
-        self.assertIn('drvdom_t>isolated_domU_t', facts.served)
         specs = {BACKEND: 'drvdom_t', LABEL: 'isolated_domU_t'}
         case = contract.Case(specs, [], [], [], [])
         self.assertCodes(['xsm.no_backend'], self.judge(case, facts))
-        for other in (
-            host(xen(), backends=[]),
-            host(xen(domains=public_fakes.FakeXen().domains)),
-            host(xen(talking=set())),
-        ):
-            self.assertEqual((), self.measure(other).served)
 
     def test_driver_domain_is_verified(self):
         """Of a domain that Nova has not made."""
