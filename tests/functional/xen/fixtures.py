@@ -110,6 +110,12 @@ class Domain(fixtures.Domain):
     def isActive(self):
         return int(self.kept or super().isActive())
 
+    def soft_reset(self, **changes: object) -> None:
+        """What libvirt and libxl do when the guest has started a kernel by
+        kexec: the domain stays, and there is neither a hook nor an event.
+        """
+        vars(self).update(changes)
+
     def reboot_itself(self) -> None:
         """What libvirt does when the guest reboots."""
         action = etree.fromstring(self.xml).findtext('on_reboot')

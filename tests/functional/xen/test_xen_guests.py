@@ -12,6 +12,8 @@
 
 """A guest of Xen, tagged or not, and its host."""
 
+from unittest import mock
+
 from lxml import etree
 
 from tests.functional.xen import base
@@ -81,6 +83,26 @@ class GuestTest(base.GuestTestCase):
             {one._state for one in self.connection('host1')._vms.values()},
         )
         self.assertEqual(1, self.machine.calls.count('resume'))
+
+    def test_soft_reset(self):
+        """libxl makes a guest of another kernel of it, and tells nobody."""
+        self.flags(hw_machine_type=['x86_64=xenfv'], group='libvirt')
+        server = self.boot(self.tagged())
+        watch = self.driver('host1')._watch
+        domain = self.domain(server)
+        run = domain.ID()
+        self.machine.calls.clear()
+        with mock.patch.object(watch, 'wake') as wake:
+            # Whatever of it is not as it was verified.
+            domain.soft_reset(flask_label=fixtures.PLAIN)
+            wake.assert_not_called()
+        self.assertEqual((run, base.RUNNING), (domain.ID(), domain._state))
+        self.assertUntouched(server)
+        self.assertEqual([], self.events(server, 'isolation_reverify'))
+        watch._work.run(None, True)
+        (event,) = self.events(server, 'isolation_reverify')
+        self.assertEvent(event, 'Error', 'host1')
+        self.assertIn('[isolation.xsm.wrong_label]', event['details'])
 
     def test_guest_that_powers_itself_off(self):
         server = self.boot(self.tagged())
