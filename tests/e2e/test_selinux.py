@@ -29,45 +29,23 @@ _OF_TYPE = {'isolation:svirt': 'selinux', 'isolation:svirt_type': _TYPE}
 _SELINUX = {'isolation:svirt': 'selinux'}
 #: A pattern, because the number in the name is the version of the format.
 _POLICY = '/etc/selinux/default/policy/policy.*'
+#: A program that asks what nova-compute and its privileged helper ask of the
+#: host, and what the kernel says where it may not.
+_QUESTIONS = Path(__file__).with_name('domain_questions.py')
+_REFUSALS = {'Permission denied', 'Operation not permitted'}
+#: Those of the privileged helper, and of what starts QEMU for it in another
+#: root folder.
+_CAPABILITIES = (
+    'CAP_DAC_READ_SEARCH CAP_KILL CAP_SETGID CAP_SETUID CAP_SYS_CHROOT '
+    'CAP_SYS_PTRACE'
+)
+#: A file that only nova may read.
+_SECRET = Path('/var/tmp/of-nova')
+#: The emulated machine examines QEMU twice.
+_ANSWER_SECONDS = 1800.0
 
 #: Makes the host permissive when a guest starts, as setenforce does. Without
 #: other programs: the machine's only processor is emulated.
-#: Asks what nova-compute and its privileged helper ask of the host. It prints
-#: a line for each question: its name, and the answer or the error.
-_QUESTIONS = r"""
-import os, sys
-
-PID, FILE, TYPE = sys.argv[1:]
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read(4096)
-
-def ask(name, question):
-    descriptor = os.open("/sys/fs/selinux/" + name, os.O_RDWR)
-    os.write(descriptor, question.encode())
-    return os.read(descriptor, 4096)
-
-GUEST = f"system_u:system_r:{TYPE}:s0"
-LIBVIRTD = "system_u:system_r:virtd_t:s0"
-HOOK = "system_u:object_r:bin_t:s0"
-for name, question in {
-    "mode": lambda: read("/sys/fs/selinux/enforce"),
-    "access": lambda: ask("access", f"{GUEST} {GUEST} 2"),
-    "create": lambda: ask("create", f"{LIBVIRTD} {HOOK} 2"),
-    "context": lambda: ask("context", GUEST),
-    "program": lambda: read("/usr/bin/qemu-system-x86_64")[:4],
-    "settings": lambda: read("/etc/libvirt/qemu.conf")[:1],
-    "pid": lambda: read(FILE),
-    "arguments": lambda: read(f"/proc/{PID}/cmdline")[:9],
-    "label": lambda: read(f"/proc/{PID}/attr/current"),
-    "executable": lambda: os.stat(f"/proc/{PID}/exe").st_size,
-}.items():
-    try:
-        print(name, question())
-    except OSError as error:
-        print(name, error.strerror)
-"""
 _PERMISSIVE_AT_START = (
     'import glob, time\n'
     'while not glob.glob("/run/libvirt/qemu/instance-*.pid"):\n'
@@ -269,36 +247,60 @@ class DomainTest(SelinuxTestCase):
 
     SHARED: ClassVar = (_SELINUX,)
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.on_host(
+            'sh', '-c',
+            f'echo secret >{_SECRET} && chmod 400 {_SECRET} && '
+            f'chown {nova_account.USER} {_SECRET}',
+        )  # fmt: skip
+        self.addCleanup(self.on_host, 'rm', _SECRET)
+
     def answers(self) -> dict[str, str]:
         """The answers to the questions of a program in that domain."""
         (server,) = self.shared
-        pid = self.guests.qemu_pid(server)
-        text = self.on_host(
-            'systemd-run',
-            '--quiet',
-            '--collect',
-            '--pipe',
-            '--wait',
-            f'--property=SELinuxContext={recipe.DOMAIN}',
-            # Those of the privileged helper.
-            '--property=CapabilityBoundingSet='
-            'CAP_DAC_READ_SEARCH CAP_SYS_PTRACE',
-            '/usr/bin/python3',
-            '-c',
-            _QUESTIONS,
-            str(pid),
-            str(self.host.pids / f'{server.instance_name}.pid'),
-            'svirt_t',
+        daemon = self.host.pids / 'driver.pid'
+        result = self.host.run(
+            self.cloud.supervisor,
+            [
+                'systemd-run',
+                '--quiet',
+                '--collect',
+                '--pipe',
+                '--wait',
+                f'--property=SELinuxContext={recipe.DOMAIN}',
+                f'--property=CapabilityBoundingSet={_CAPABILITIES}',
+                recipe.VENV / 'bin' / 'python',
+                '-c',
+                _QUESTIONS.read_text(),
+                str(self.guests.qemu_pid(server)),
+                self.host.pids / f'{server.instance_name}.pid',
+                'svirt_t',
+                daemon,
+                self.on_host('cat', daemon),
+                _SECRET,
+            ],
+            _ANSWER_SECONDS,
         )
-        return dict(line.split(' ', 1) for line in text.splitlines())
+        self.assertEqual(0, result.returncode, result.stderr)
+        lines = result.stdout.splitlines()
+        return dict(line.split(' ', 1) for line in lines)
 
     def test_the_policy_module(self) -> None:
         (server,) = self.shared
         usual = self.use(recipe.UNASSISTED_POLICY)
         refused = self.answers()
-        self.assertEqual({'Permission denied'}, set(refused.values()))
+        for question, answer in refused.items():
+            self.assertIn(answer, _REFUSALS, question)
         self.load(usual)
         answers = self.answers()
         self.assertEqual(refused.keys(), answers.keys())
-        self.assertNotIn('Permission denied', answers.values())
+        for question, answer in answers.items():
+            self.assertNotIn(answer, _REFUSALS, question)
         self.assertIn(self.guests.label(server), answers['label'])
+        self.assertIn(':virtd_t:', answers['daemon_label'])
+        self.assertIn('secret', answers['secret'])
+        self.assertEqual('9', answers['end'])
+        # QEMU has told all its types, here and in libvirt's root folder.
+        self.assertGreater(int(answers['emulator']), 100, answers)
+        self.assertEqual(answers['emulator'], answers['emulator_there'])
