@@ -204,7 +204,9 @@ class ComputeTest(FaultTestCase):
         )
         self.assertEqual('shut off', state.strip())
         # What the new nova-compute starts is verified and runs.
-        self.assertActive(self.boot(xen_specs.ALL, host=xen.HOST), xen.HOST)
+        flavor = self.flavor(xen_specs.ALL)
+        self.wait_explained(flavor, f'{xen.HOST}: accepted')
+        self.assertActive(self.boot_flavor(flavor, host=xen.HOST), xen.HOST)
 
 
 class ReplacedTest(FaultTestCase):
