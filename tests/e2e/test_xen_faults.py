@@ -26,7 +26,7 @@ from typing import Any
 from lab.daemons import nova
 from lab.guests import xen_specs
 from lab.guests import xen_virsh
-from lab.xen import machine
+from lab.machine import recipe as machine
 from lab.xen import recipe
 from nova_isolation.model import reasons
 from tests.e2e import xen
