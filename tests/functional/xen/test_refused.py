@@ -147,7 +147,15 @@ class AttachTest(base.GuestTestCase):
         self.api.post_server_volume(
             server['id'], {'volumeAttachment': {'volumeId': self.volume}}
         )
+        # Nova is through with the name of the device before it begins.
+        self._wait_for_assert(
+            lambda: self.assert_begun(server), max_retries=600
+        )
         self.settle(server)
+
+    def assert_begun(self, server):
+        events = [event['event'] for event in self.newest(server)]
+        self.assertIn('compute_attach_volume', events)
 
     def block_device(self):
         """The volume is a block device of dom0."""
