@@ -13,8 +13,14 @@
 """The host of a lab cloud that a benchmark measures."""
 
 import argparse
+from collections.abc import Iterator
+import contextlib
 from pathlib import Path
+import time
 
+from lab.cloud import cloud as clouds
+from lab.guests import guests
+from lab.run import errors
 from lab.run import layout
 
 
@@ -41,8 +47,37 @@ def run_dir(options: argparse.Namespace) -> str:
     return str(host.pids)
 
 
+@contextlib.contextmanager
+def running_guests(state: Path | None, number: int) -> Iterator[None]:
+    """Let untagged guests run on the first host of a lab cloud meanwhile.
+
+    :param state: the folder of the lab cloud; None: there is none
+    :param number: of guests
+    :raises LabError: a guest does not start
+    """
+    if state is None:
+        yield
+        return
+    cloud = clouds.Cloud.attach(state)
+    maker = guests.Guests(cloud)
+    flavor = maker.flavor(f'bench-{time.time_ns()}', {})
+    with contextlib.ExitStack() as undo:
+        undo.callback(maker.api.compute.delete_flavor, flavor)
+        for one in range(number):
+            server = maker.boot(
+                f'bench-guest-{one}', flavor.id, host=_first(state)
+            )
+            undo.callback(maker.delete, server)
+            if server.status != 'ACTIVE':
+                raise errors.LabError(f'{server.name}: {server.fault}')
+        yield
+
+
+def _first(state: Path) -> str:
+    return min(path.name for path in (state / 'hosts').iterdir())
+
+
 def _host(options: argparse.Namespace) -> layout.HostLayout | None:
     if options.state is None:
         return None
-    folders = sorted(path.name for path in (options.state / 'hosts').iterdir())
-    return layout.Layout(options.state).host(folders[0])
+    return layout.Layout(options.state).host(_first(options.state))

@@ -29,17 +29,29 @@ import sys
 import tempfile
 
 from nova_isolation.hook import check
+from nova_isolation.hook import plain_specs
 from nova_isolation.hook import selinux_label
 from nova_isolation.model import errors
+from nova_isolation.model import vocabulary
 
 #: The folder of hooks, compiled into libvirt (LIBVIRT_HOOK_DIR).
 FOLDER = Path('/etc/libvirt/hooks')
 
-#: The operations that the hook does not check: libvirt would kill a running
-#: guest (reconnect, attach), the guest was checked when it started (started),
-#: or the guest has ended. The hook checks all other operations: those that
-#: libvirt calls today (prepare, start, migrate, restore) and new ones.
-PASSED_OVER = ('started', 'reconnect', 'attach', 'stopped', 'release')
+#: The operations that the hook does not check: libvirt calls "start" before
+#: each start that it has called "prepare" for, and by then it has made the
+#: label (qemuProcessLaunch, libxlDomainStartPerform), so one check is enough;
+#: libvirt would kill a running guest (reconnect, attach); the guest was checked
+#: when it started (started), or has ended. The hook checks all other
+#: operations: those that libvirt calls today (start, migrate, restore) and new
+#: ones.
+PASSED_OVER = (
+    'prepare',
+    'started',
+    'reconnect',
+    'attach',
+    'stopped',
+    'release',
+)
 
 #: The file that tells dom0 of Xen; libvirt goes by it too.
 XEN_CAPABILITIES = Path('/proc/xen/capabilities')
@@ -53,7 +65,10 @@ _MARK = '# The libvirt hook of nova-isolation.'
 # so the text between two "<" has one whole tag. The shell cannot read
 # references and knows only the letters of ASCII: where a tag has others, or
 # where there is a document type, Python looks. So the patterns cover all
-# spellings that vocabulary.is_ours() accepts. The script writes nothing to
+# spellings that vocabulary.is_ours() accepts. An extra spec of ours that asks
+# nothing of the XML (plain_specs) is enough for the shell where it is written
+# as libvirt writes it, with nothing between the value and the closing tag; on
+# Xen the XML of every tagged guest is looked at. The script writes nothing to
 # standard output: for migrate and restore libvirt would take that for the XML
 # of the guest.
 # Nova may show what the script writes to standard error to the owner of the
@@ -72,15 +87,52 @@ case "$2" in
 esac
 LC_ALL=C
 shown() {{ printf '%s' "$1" | tr -c '[:print:]' '?'; }}
-seems_tagged() {{
+# Whether an extra spec has a known value and asks nothing of the XML.
+is_plain() {{
+    rest=${{1#* name=\\"}}
+    key=${{rest%%\\"*}}
+    value=${{rest#*\\">}}
+    [ "$1" = "$name name=\\"$key\\">$value" ] || return 1
+    [ "${{#value}}" -le {longest} ] || return 1
+    case "$key\\"$value" in
+{plain}
+    *) return 1 ;;
+    esac
+    while :; do
+        word=${{value%%,*}}
+        case "$word" in
+        '' | *[!a-z0-9_-]*) return 1 ;;
+        esac
+        case "$words" in
+        *",$word,"*) ;;
+        *) return 1 ;;
+        esac
+        [ "$value" != "$word" ] || return 0
+        value=${{value#*,}}
+    done
+}}
+needs_check() {{
     case "$xml" in
     *'<!DOCTYPE'*) return 0 ;;
     *extraSpec*) ;;
     *) return 1 ;;
     esac
+    case "$xml" in
+    *"<domain type='xen"* | *'<domain type="xen'*) compare= ;;
+    *) compare=yes ;;
+    esac
     set -f
     IFS='<'
+    closing=
     for part in $xml; do
+        case "$part" in
+        "$closing"*) ;;
+        *)
+            unset IFS
+            return 0
+            ;;
+        esac
+        closing=
         name=${{part%%[[:space:]/>]*}}
         case "$name" in
         *extraSpec) ;;
@@ -88,12 +140,17 @@ seems_tagged() {{
         esac
         case "$part" in
         *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[![:space:]!-~]*)
+            if [ "$compare" ] && is_plain "$part"; then
+                closing="/$name>"
+                continue
+            fi
             unset IFS
             return 0
             ;;
         esac
     done
-    return 1
+    unset IFS
+    [ "$closing" ]
 }}
 # Writes the details of a failure, which standard input has, for the admin.
 # Where there are none, it starts no program.
@@ -120,7 +177,7 @@ if [ -z "$xml" ]; then
 $guest" >&2
     exit 1
 fi
-seems_tagged || exit 0
+needs_check || exit 0
 python={python}
 if [ ! -x "$python" ]; then
     guest=$(shown "$guest")
@@ -201,6 +258,8 @@ class Script:
             program=shlex.quote(_PROGRAM.format(folders=folders)),
             go=check.GO,
             refusal=check.REFUSAL,
+            plain=plain_specs.cases(),
+            longest=vocabulary.MAX_VALUE,
         )
 
     def found(self) -> str | None:

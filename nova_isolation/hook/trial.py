@@ -90,7 +90,7 @@ def _fault(command: list[str]) -> str:
     ):
         try:
             result = subprocess.run(  # noqa: S603  # nosec B603: our own file
-                [*command, 'trial', 'prepare', 'begin', '-', 'verbose'],
+                [*command, 'trial', 'start', 'begin', '-', 'verbose'],
                 input=xml,
                 capture_output=True,
                 text=True,

@@ -115,6 +115,7 @@ def measure(
     mechanisms: registry.Mechanisms,
     calls: bounded_calls.BoundedCalls,
     only: Collection[str] | None = None,
+    examine: bool = True,
 ) -> Measurement:
     """Measure the host.
 
@@ -129,6 +130,8 @@ def measure(
     :param calls: limits the time of each mechanism
     :param only: names of mechanisms, where nothing is decided but what these
         prove; the facts of all others are then unknown. None: all
+    :param examine: whether the host examines itself: could it see a guest?
+        Only where a guest is looked at afterwards this need not be asked
     """
     asked = {
         name: mechanism
@@ -180,7 +183,8 @@ def measure(
             sections[name] = typed
             earned_by[name] = earned
     # After the questions to libvirt, which may have started its daemon.
-    for name, cause in _unseen(host, asked, calls).items():
+    unseen = _unseen(host, asked, calls) if examine else {}
+    for name, cause in unseen.items():
         document[name] = facts.unseen(cause)
         sections.pop(name, None)
     try:

@@ -111,15 +111,18 @@ class Guard:
         return guard_options.enforces(self.options)
 
     def _measure_for(
-        self, request: guest_request.GuestRequest
+        self, request: guest_request.GuestRequest, examine: bool = True
     ) -> measurement.Measurement:
         """Measure the host, now, for a decision about one guest.
 
         A statement about the guest names all facts of the host.
+
+        :param examine: whether the host examines what it can see; it always
+            does for a statement
         """
-        return self.host.measure(
-            None if self.reporter.needs_subject else request
-        )
+        if self.reporter.needs_subject:
+            return self.host.measure()
+        return self.host.measure(request, examine)
 
     def admit(
         self, request: guest_request.GuestRequest
@@ -341,10 +344,15 @@ class Guard:
             guest = self.hypervisor.guest(handle)
         except base.FAILURES as error:
             found = verification.failed(request, error)
-        # Last: what the host has lost while the guest was started counts.
-        measured = self._measure_for(request)
+        # Last: what the host has lost while the guest was started counts. What
+        # is proven of this guest shows that the host can see it, so the host
+        # examines itself only where something is not proven: for the cause.
+        measured = self._measure_for(request, examine=False)
         if guest is not None:
             found = self.verify(guest, request, measured)
+            if found.unmet:
+                measured = self._measure_for(request)
+                found = self.verify(guest, request, measured)
         # What follows is the resume. Whoever has ended the guest meanwhile
         # and started it anew has made another one, which nobody verified.
         if not found.unmet and (run is None or self._run(handle) != run):

@@ -54,7 +54,9 @@ class MeasuredHost:
         self._newest = newest_measurement.NewestMeasurement(self.measure)
 
     def measure(
-        self, request: guest_request.GuestRequest | None = None
+        self,
+        request: guest_request.GuestRequest | None = None,
+        examine: bool = True,
     ) -> measurement.Measurement:
         """Measure the host, now.
 
@@ -63,12 +65,14 @@ class MeasuredHost:
 
         :param request: measure what this request asks for, and nothing else;
             None: everything
+        :param examine: see :func:`nova_isolation.host.measurement.measure`
         """
         return measurement.measure(
             self._host,
             self._mechanisms,
             self._calls,
             None if request is None else verification.owners(request),
+            examine,
         )
 
     def renew(self, seconds: float) -> measurement.Measurement:

@@ -208,12 +208,13 @@ class ExpectedGuest:
     def _is_accepted(self, handle: typing.Any, shared: typing.Any) -> bool:
         """Whether the guest meets its requirements on this host as it is now.
 
-        What is unmet is reported by Nova's step, which verifies it again.
+        What is unmet is reported by Nova's step, which verifies it again, and
+        then the host also examines whether it can see a guest at all.
         """
         found = self._guard.examine(
             handle,
             self._request,
-            self._guard.host.measure(self._request),
+            self._guard.host.measure(self._request, examine=False),
             shared,
         )
         if found.unmet:

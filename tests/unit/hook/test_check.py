@@ -195,7 +195,7 @@ class MainTest(base.TestCase):
         out, err = io.StringIO(), io.StringIO()
         stdin = io.TextIOWrapper(io.BytesIO(xml.encode()))
         with (
-            fixtures.MonkeyPatch('sys.argv', ['hook', guest, 'prepare']),
+            fixtures.MonkeyPatch('sys.argv', ['hook', guest, 'start']),
             fixtures.MonkeyPatch('sys.stdin', stdin),
             fixtures.MonkeyPatch('sys.stderr', err),
         ):
@@ -238,7 +238,7 @@ class ProgramTest(base.TestCase):
         file.install()
         return file.path
 
-    def run_hook(self, xml, operation='prepare', more=(), shell=()):
+    def run_hook(self, xml, operation='start', more=(), shell=()):
         """Its exit status and standard error; it never prints."""
         arguments = [] if operation is None else [operation, 'begin', '-']
         data = xml.encode() if isinstance(xml, str) else xml
@@ -253,10 +253,10 @@ class ProgramTest(base.TestCase):
         self.assertEqual(b'', result.stdout)
         return result.returncode, result.stderr.decode()
 
-    def passed(self, xml, operation='prepare'):
+    def passed(self, xml, operation='start'):
         self.assertEqual((0, ''), self.run_hook(xml, operation))
 
-    def vetoed(self, words, xml, operation='prepare'):
+    def vetoed(self, words, xml, operation='start'):
         status, error = self.run_hook(xml, operation)
         self.assertEqual(1, status, error)
         self.assertIn(words, error)
@@ -265,7 +265,7 @@ class ProgramTest(base.TestCase):
     def test_good(self):
         for name, operation in zip(
             GOOD,
-            itertools.cycle(('prepare', 'start', 'migrate', 'restore')),
+            itertools.cycle(('start', 'migrate', 'restore')),
             strict=False,
         ):
             self.passed(GOOD[name], operation)
@@ -273,13 +273,16 @@ class ProgramTest(base.TestCase):
     def test_bad(self):
         for (xml, words), operation in zip(
             BAD.values(),
-            itertools.cycle(('prepare', 'start', 'migrate', 'restore')),
+            itertools.cycle(('start', 'migrate', 'restore')),
             strict=False,
         ):
             self.vetoed(words, xml, operation)
 
     def test_never_where_it_would_kill_or_is_over(self):
         self.assertIn('reconnect', script.PASSED_OVER)
+        # Each guest that libvirt prepares is checked at its start.
+        self.assertIn('prepare', script.PASSED_OVER)
+        self.assertNotIn('start', script.PASSED_OVER)
         for operation in script.PASSED_OVER:
             self.passed(BAD['no label'][0], operation)
             self.passed('', operation)

@@ -22,6 +22,9 @@ from nova_isolation.host import measurement
 from nova_isolation.mechanisms.qemu import mechanism
 from nova_isolation.mechanisms.qemu import sandbox
 from nova_isolation.model import facts
+from nova_isolation.model import reasons
+from nova_isolation.model import sight
+from nova_isolation.testing import fakes as testing
 from nova_isolation.virt import exception
 from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import domain_xml
@@ -156,9 +159,9 @@ class AdmittedTest(guard_case.GuardCase):
         self.make(a_host=self.host)
         fresh = self.guard.host.measure
 
-        def measure(request=None):
+        def measure(request=None, examine=True):
             self.measured += 1
-            return fresh(request)
+            return fresh(request, examine)
 
         self.guard.host.measure = measure
 
@@ -176,6 +179,30 @@ class AdmittedTest(guard_case.GuardCase):
         self.launch()
         self.assertEqual(2, self.measured)
         self.assertEqual('running', self.handle.state)
+
+    def test_the_host_examines_itself_before_the_start_alone(self):
+        with mock.patch.object(
+            self.host, 'unseen', wraps=self.host.unseen
+        ) as examined:
+            self.guard.admit(self.request)
+            self.assertEqual(1, examined.call_count)
+            self.launch()
+        # What was read of the guest shows that the host can see it.
+        self.assertEqual(1, examined.call_count)
+        self.assertEqual('running', self.handle.state)
+
+    def test_why_a_guest_could_not_be_seen(self):
+        self.guard.admit(self.request)
+        self.confine()
+        self.host.hide({sight.Sight.PROCESS: reasons.HIDEPID})
+        self.hypervisor.guest = lambda *_: testing.BrokenGuest(
+            FileNotFoundError('/proc/7/status')
+        )
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
+        (found,) = self.sink.outcomes
+        self.assertEqual([reasons.HIDEPID.code], [u.code for u in found.unmet])
 
     def test_each_definition_has_an_admission_of_its_own(self):
         self.guard.admit(self.request)
