@@ -100,9 +100,6 @@ is_plain() {{
     esac
     while :; do
         word=${{value%%,*}}
-        case "$word" in
-        '' | *[!a-z0-9_-]*) return 1 ;;
-        esac
         case "$words" in
         *",$word,"*) ;;
         *) return 1 ;;

@@ -28,7 +28,7 @@ from tests.e2e import base
 from tests.e2e import paused_start
 from tests.e2e import test_live_migration
 
-_SPECS = {
+SPECS = {
     'isolation:hypervisor': 'qemu',
     'isolation:qemu_hardening': 'pie',
 }
@@ -36,7 +36,7 @@ _PLAIN = nova.compute_name(base.PLAIN)
 _HARDENED = nova.compute_name(base.HARDENED)
 _OPTION = {'isolation': {'resume_at_arrival': 'True'}}
 #: MiB a second: a copy that lasts for a minute, and one that does not.
-_SLOW, _FAST = '1', '1000'
+SLOW, FAST = '1', '1000'
 _RESUMED = re.compile('verified again and resumed within')
 
 
@@ -75,10 +75,10 @@ class TestCase(test_live_migration.TestCase):
         there = self.cloud.hosts[host]
         return there.virsh(self.cloud.supervisor, *arguments)
 
-    def copying(self) -> Any:
+    def copying(self, specs: dict[str, str] = SPECS) -> Any:
         """A guest whose memory is copied, until :meth:`speed` is called."""
-        server = self.boot_here(_SPECS)
-        self.speed(server, _SLOW)
+        server = self.boot_here(specs)
+        self.speed(server, SLOW)
         self.migrate(server).raise_for_status()
         self.cloud.supervisor.wait(
             'the copy',
@@ -122,7 +122,7 @@ class ResumedTest(TestCase):
         server = self.copying()
         source = self.cloud.supervisor.daemons()[_HARDENED]
         with paused_start.stopped(source):
-            self.speed(server, _FAST)
+            self.speed(server, FAST)
             self.cloud.supervisor.wait(
                 'the guest to run',
                 lambda: self.state(base.PLAIN, server) == 'running',
@@ -132,14 +132,14 @@ class ResumedTest(TestCase):
         self.assertRuns(server, at_arrival=True)
 
     def test_two_at_once(self) -> None:
-        servers = [self.boot_here(_SPECS), self.boot_here(_SPECS)]
+        servers = [self.boot_here(SPECS), self.boot_here(SPECS)]
         for server in servers:
             self.migrate(server).raise_for_status()
         for server in servers:
             self.assertRuns(server, at_arrival=True)
 
     def test_paused_by_its_user(self) -> None:
-        server = self.boot_here(_SPECS)
+        server = self.boot_here(SPECS)
         self.api.compute.pause_server(server)
         self.guests.wait_status(server, ('PAUSED',))
         self.migrate(server).raise_for_status()
@@ -158,7 +158,7 @@ class FaultTest(TestCase):
         # nova-compute does not find the process of the guest any more.
         name = f'{self.guests_name(server)}.pid'
         self.cloud.hosts[base.PLAIN].pids.joinpath(name).unlink()
-        self.speed(server, _FAST)
+        self.speed(server, FAST)
         _, server = self.wait_migration(server)
         self.assertEqual('ERROR', server.status)
         self.guests.wait_fault(server, reasons.VERIFY_FAILED.code)
@@ -173,7 +173,7 @@ class FaultTest(TestCase):
         self.cloud.supervisor.kill(_PLAIN)
         self.cloud.restart(_PLAIN, _OPTION)
         self.assertEqual('paused (migrating)', self.reason(server))
-        self.speed(server, _FAST)
+        self.speed(server, FAST)
         self.assertRuns(server, at_arrival=False)
 
     def test_compute_hangs(self) -> None:
@@ -181,7 +181,7 @@ class FaultTest(TestCase):
         server = self.copying()
         destination = self.cloud.supervisor.daemons()[_PLAIN]
         with paused_start.stopped(destination):
-            self.speed(server, _FAST)
+            self.speed(server, FAST)
             self.cloud.supervisor.wait(
                 'the guest to arrive',
                 lambda: self.reason(server) == 'paused (user)',
@@ -207,7 +207,7 @@ class FaultTest(TestCase):
         self.assertStayed(server)
         self.assertFalse(self.resumed_at_arrival(server))
         self.cloud.supervisor.wait('Nova', self.enabled, 400)
-        self.speed(server, _FAST)
+        self.speed(server, FAST)
         self.migrate(server).raise_for_status()
         self.wait_migration(server, 2)
         self.assertRuns(server, at_arrival=True)
