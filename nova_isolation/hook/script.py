@@ -37,10 +37,10 @@ from nova_isolation.model import vocabulary
 #: The folder of hooks, compiled into libvirt (LIBVIRT_HOOK_DIR).
 FOLDER = Path('/etc/libvirt/hooks')
 
-#: The operations that the hook does not check: libvirt calls "start" before
-#: each start that it has called "prepare" for, and by then it has made the
-#: label (qemuProcessLaunch, libxlDomainStartPerform), so one check is enough;
-#: libvirt would kill a running guest (reconnect, attach); the guest was checked
+#: The operations that the hook does not check. libvirt calls "start" before
+#: each start that it has called "prepare" for, and has made the label by then
+#: (qemuProcessLaunch, libxlDomainStartPerform), so one check is enough. It
+#: would kill a running guest (reconnect, attach). And the guest was checked
 #: when it started (started), or has ended. The hook checks all other
 #: operations: those that libvirt calls today (start, migrate, restore) and new
 #: ones.
