@@ -15,15 +15,22 @@
 Most flavors name a hypervisor, words of QEMU or a verifier, and nothing that
 the XML of their guests could lack. Their values are all there is to check, and
 a shell can compare words: it saves the start of Python, which is half of what
-a check takes. The words are those of the mechanisms' own rows, as they are
-when the script is written. Unit tests compare the shell's answers with those
-of the full check.
+a check takes.
+
+The words are those of the mechanisms' own rows, as they are when the script is
+written. So they count only while that version is installed: another one may
+have other words. Unit tests compare the shell's answers with those of the full
+check, for XML that libvirt can have written.
 """
 
 import importlib
+from importlib import metadata
+from pathlib import Path
 
 from nova_isolation.mechanisms import built_in
 from nova_isolation.model import vocabulary
+
+_DISTRIBUTION = 'nova-isolation'
 
 
 def rows() -> list[vocabulary.ExtraSpec]:
@@ -74,6 +81,21 @@ def cases() -> str:
         else:
             lines += [f"'{key}\"{word}') return 0 ;;" for word in allowed]
     return '\n'.join(f'    {line}' for line in lines)
+
+
+def installation() -> str:
+    """Return a path that exists as long as this version is installed.
+
+    :returns: that of the package's metadata, whose name has the version; ''
+        where there is none, as in a source folder
+    """
+    for found in metadata.distributions(name=_DISTRIBUTION):
+        folder = Path(str(found.locate_file('')))
+        name = f'{_DISTRIBUTION.replace("-", "_")}-{found.version}'
+        for kind in ('dist-info', 'egg-info'):
+            for path in sorted(folder.glob(f'{name}*{kind}')):
+                return str(path)
+    return ''
 
 
 def _of_mechanism(name: str) -> tuple[vocabulary.ExtraSpec, ...]:

@@ -67,10 +67,11 @@ _MARK = '# The libvirt hook of nova-isolation.'
 # where there is a document type, Python looks. So the patterns cover all
 # spellings that vocabulary.is_ours() accepts. An extra spec of ours that asks
 # nothing of the XML (plain_specs) is enough for the shell where it is written
-# as libvirt writes it, with nothing between the value and the closing tag; on
-# Xen the XML of every tagged guest is looked at. The script writes nothing to
-# standard output: for migrate and restore libvirt would take that for the XML
-# of the guest.
+# as libvirt writes it, with nothing between the value and the closing tag, and
+# as long as the version is installed that wrote the script; on Xen the XML of
+# every tagged guest is looked at.
+# The script writes nothing to standard output: for migrate and restore libvirt
+# would take that for the XML of the guest.
 # Nova may show what the script writes to standard error to the owner of the
 # server, so that is a verdict and never a traceback. The details of a check
 # that failed go to the system log, also what the shell says of a Python that
@@ -118,25 +119,25 @@ needs_check() {{
     *"<domain type='xen"* | *'<domain type="xen'*) compare= ;;
     *) compare=yes ;;
     esac
+    [ -e {installation} ] || compare=
     set -f
     IFS='<'
     closing=
     for part in $xml; do
-        case "$part" in
-        "$closing"*) ;;
-        *)
-            unset IFS
-            return 0
-            ;;
-        esac
-        closing=
+        if [ "$closing" ]; then
+            case "$part" in
+            "$closing"*) closing= ;;
+            *) break ;;
+            esac
+        fi
         name=${{part%%[[:space:]/>]*}}
         case "$name" in
         *extraSpec) ;;
         *) continue ;;
         esac
         case "$part" in
-        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&#'* | *[![:space:]!-~]*)
+        *[Ii][Ss][Oo][Ll][Aa][Tt][Ii][Oo][Nn]* | *'&'[!algq]* | \
+            *[![:space:]!-~]*)
             if [ "$compare" ] && is_plain "$part"; then
                 closing="/$name>"
                 continue
@@ -233,13 +234,18 @@ class Script:
         python: str = sys.executable,
         labels: selinux_label.Labels | None = None,
         xen: Path = XEN_CAPABILITIES,
+        installation: str | None = None,
     ) -> None:
         """:param folder: where libvirt looks for hooks
 
         :param python: the interpreter that runs the check
         :param labels: SELinux labels; those of this host by default
         :param xen: the file that tells dom0 of Xen
+        :param installation: what is there as long as this version is
+            installed; found by default
         """
+        if installation is None:
+            installation = plain_specs.installation()
         self._folder = folder
         self._python = Path(python)
         self._labels = labels or selinux_label.Labels()
@@ -256,6 +262,7 @@ class Script:
             go=check.GO,
             refusal=check.REFUSAL,
             plain=plain_specs.cases(),
+            installation=shlex.quote(installation),
             longest=vocabulary.MAX_VALUE,
         )
 

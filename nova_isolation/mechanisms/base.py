@@ -241,7 +241,9 @@ class Mechanism(abc.ABC, typing.Generic[F]):
         """Verify that a started, paused guest meets its requirements.
 
         A proof must come from the running guest, the kernel or the
-        hypervisor. It must not only repeat what :meth:`confine` wrote.
+        hypervisor. It must not only repeat what :meth:`confine` wrote. It is
+        something that was read: what cannot be read, or is not there, raises.
+        The host does not examine first what it can see.
 
         :param guest: the started guest
         :param wanted: all requirements of the guest

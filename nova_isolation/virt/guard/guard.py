@@ -347,12 +347,13 @@ class Guard:
         # Last: what the host has lost while the guest was started counts. What
         # is proven of this guest shows that the host can see it, so the host
         # examines itself only where something is not proven: for the cause.
-        measured = self._measure_for(request, examine=False)
+        measured = self._measure_for(request, examine=guest is None)
         if guest is not None:
             found = self.verify(guest, request, measured)
-            if found.unmet:
-                measured = self._measure_for(request)
-                found = self.verify(guest, request, measured)
+            if found.unmet and not self.reporter.needs_subject:
+                found, measured = self._explain(
+                    guest, request, found, measured
+                )
         # What follows is the resume. Whoever has ended the guest meanwhile
         # and started it anew has made another one, which nobody verified.
         if not found.unmet and (run is None or self._run(handle) != run):
@@ -369,6 +370,23 @@ class Guard:
         if result.result is outcome.Result.REFUSED:
             self.conclusions.conclude(result)
         return result
+
+    def _explain(
+        self,
+        guest: sources.Guest,
+        request: guest_request.GuestRequest,
+        found: verification.Verification,
+        measured: measurement.Measurement,
+    ) -> tuple[verification.Verification, measurement.Measurement]:
+        """Look for the cause of what is unmet in what the host can see.
+
+        :param found: what the verification has found, on ``measured``
+        :returns: a verification that names the cause, and its measurement.
+            The guest stays refused where nothing is unmet any more.
+        """
+        examined = self._measure_for(request)
+        again = self.verify(guest, request, examined)
+        return (again, examined) if again.unmet else (found, measured)
 
     def _run(self, handle: typing.Any) -> int | None:
         """Which run of a guest there is; None: none, or it is unknown."""

@@ -12,9 +12,11 @@
 
 """What the hook's shell lets start by itself, beside the full check."""
 
+from importlib import metadata
 import pathlib
 import shutil
 import subprocess
+from unittest import mock
 
 import fixtures
 import hypothesis
@@ -76,7 +78,13 @@ class ShellTest(base.TestCase):
     def setUp(self):
         super().setUp()
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        made = script.Script(folder / 'hooks', str(folder / 'no python'))
+        self.version = folder / 'nova_isolation-1.0.0.dist-info'
+        self.version.mkdir()
+        made = script.Script(
+            folder / 'hooks',
+            str(folder / 'no python'),
+            installation=str(self.version),
+        )
         made.install()
         self.hook = made.path
 
@@ -132,6 +140,20 @@ class ShellTest(base.TestCase):
             self.assertIn(old, plain)
             self.assertFalse(self.lets_start(plain.replace(old, new)), new)
 
+    def test_the_version_that_wrote_the_words_is_gone(self):
+        self.assertTrue(self.lets_start(test_check.domain(QEMU)))
+        self.version.rmdir()
+        self.assertFalse(self.lets_start(test_check.domain(QEMU)))
+        self.assertTrue(self.lets_start(test_check.domain({})))
+
+    def test_a_reference_that_the_shell_does_not_know(self):
+        # libvirt leaves out the document type and keeps the reference.
+        for specs in ({}, QEMU):
+            xml = test_check.domain({**specs, 'hw:x': 'any'})
+            self.assertTrue(self.lets_start(xml))
+            self.assertFalse(self.lets_start(xml.replace('hw:x', '&e;:svirt')))
+            self.assertTrue(self.lets_start(xml.replace('any', '&lt;any')))
+
     def test_a_guest_of_xen(self):
         for xml in (
             test_check.xen(QEMU, 'preserve'),
@@ -158,6 +180,29 @@ class ShellTest(base.TestCase):
 
 class WordsTest(base.TestCase):
     """Which words the shell knows."""
+
+    def test_for_how_long(self):
+        path = self.useFixture(fixtures.TempDir()).path
+        for version, name in (
+            ('1.2.3.dev4', 'nova_isolation-1.2.3.dev4.dist-info'),
+            ('1.2.3', 'nova_isolation-1.2.3.egg-info'),
+        ):
+            folder = pathlib.Path(path, version)
+            made = folder / name
+            made.mkdir(parents=True)
+            (made / 'METADATA').write_text(
+                f'Name: nova-isolation\nVersion: {version}\n'
+            )
+            found = list(metadata.distributions(path=[str(folder)]))
+            self.assertEqual(1, len(found))
+            with mock.patch.object(
+                metadata, 'distributions', return_value=found
+            ):
+                self.assertEqual(str(made), plain_specs.installation())
+                made.rename(folder / 'other')
+                self.assertEqual('', plain_specs.installation())
+        with mock.patch.object(metadata, 'distributions', return_value=[]):
+            self.assertEqual('', plain_specs.installation())
 
     def test_each_word_of_the_shell_is_let_start(self):
         known = plain_specs.words()

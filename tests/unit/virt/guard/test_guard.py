@@ -29,6 +29,7 @@ from nova_isolation.virt import exception
 from nova_isolation.virt.guard import admissions
 from nova_isolation.virt.guard import domain_xml
 from nova_isolation.virt.guard import sink
+from nova_isolation.virt.guard import verification
 from tests.unit import base
 from tests.unit.virt import fakes
 from tests.unit.virt.guard import guard_case
@@ -190,6 +191,24 @@ class AdmittedTest(guard_case.GuardCase):
         # What was read of the guest shows that the host can see it.
         self.assertEqual(1, examined.call_count)
         self.assertEqual('running', self.handle.state)
+
+    def test_what_was_unmet_once_is_refused(self):
+        verify = self.guard.verify
+        found = []
+
+        def unmet_once(*args):
+            found.append(
+                verify(*args)
+                if found
+                else verification.failed(self.request, OSError('no answer'))
+            )
+            return found[-1]
+
+        self.guard.verify = unmet_once
+        self.assertRaises(exception.GuestRefused, self.launch)
+        self.assertEqual((2, ()), (len(found), found[-1].unmet))
+        self.assertEqual('off', self.handle.state)
+        self.assertNotIn('resume', self.hypervisor.calls)
 
     def test_why_a_guest_could_not_be_seen(self):
         self.guard.admit(self.request)
