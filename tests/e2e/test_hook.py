@@ -37,7 +37,7 @@ class StartTest(libvirt_hosts.TestCase):
 
     def test_no_seclabel(self) -> None:
         self.define(_SVIRT)
-        self.assertVetoed(_WRONG, 'no seclabel', 'reboot --hard', self.name)
+        self.assertVetoed(_WRONG, 'model selinux', 'reboot --hard', self.name)
 
     def test_seclabel_of_another_model(self) -> None:
         self.define(

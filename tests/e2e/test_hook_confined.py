@@ -116,7 +116,8 @@ class SelinuxTest(HookTestCase):
 
     def test_edited_by_hand(self) -> None:
         for words, seclabel in (
-            ('no seclabel', ''),
+            # libvirt confines the guest, but in another type.
+            (f':{recipe.PERMISSIVE_TYPE}:', ''),
             ('type="none"', '<seclabel type="none" model="selinux"/>'),
             ('svirt_t:', self._seclabel('svirt_t')),
         ):
@@ -170,11 +171,15 @@ class AppArmorTest(HookTestCase):
         self.assertStarts('libvirt-', self._SPECS, seclabel)
 
     def test_edited_by_hand(self) -> None:
-        for words, seclabel in (
-            ('no seclabel', ''),
-            ('type="none"', '<seclabel type="none" model="apparmor"/>'),
-        ):
-            self.assertVetoed(words, self._SPECS, seclabel)
+        self.assertVetoed(
+            'type="none"',
+            self._SPECS,
+            '<seclabel type="none" model="apparmor"/>',
+        )
+
+    def test_libvirt_makes_the_label_by_itself(self) -> None:
+        # By its default, security_default_confined.
+        self.assertStarts('libvirt-', self._SPECS, '')
 
     def test_interpreter_that_the_profile_does_not_name(self) -> None:
         own = self.own_python()

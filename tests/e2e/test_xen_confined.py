@@ -102,7 +102,8 @@ class ConfinedTest(xen.TestCase):
         server = self.boot_flavor(self.flavor(xen_specs.ALL))
         self.assertActive(server, xen.HOST)
         for pattern, wanted in (
-            (f'{recipe.VENV}/bin/nova-compute', _SERVICE),
+            # Not the program that started it.
+            (f'^\\S+ +\\S*python\\S* {recipe.VENV}/bin/nova-compute', _SERVICE),
             ('--privsep_context nova_isolation\\.', _HELPER),
             ('--privsep_context nova\\.', _HELPER),
         ):
