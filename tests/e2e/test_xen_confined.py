@@ -103,7 +103,7 @@ class ConfinedTest(xen.TestCase):
         self.assertActive(server, xen.HOST)
         for pattern, wanted in (
             # Not the program that started it.
-            (f'^\\S+ +\\S*python\\S* {recipe.VENV}/bin/nova-compute', _SERVICE),
+            (f'python3 {recipe.VENV}/bin/nova-compute', _SERVICE),
             ('--privsep_context nova_isolation\\.', _HELPER),
             ('--privsep_context nova\\.', _HELPER),
         ):
