@@ -90,13 +90,11 @@ def installation() -> str:
         where there is none, as in a source folder
     """
     for found in metadata.distributions(name=_DISTRIBUTION):
-        try:
-            version = found.version
-        except (KeyError, TypeError):
+        if not any(map(found.read_text, ('METADATA', 'PKG-INFO'))):
             # Its files were removed meanwhile.
             continue
         folder = Path(str(found.locate_file('')))
-        name = f'{_DISTRIBUTION.replace("-", "_")}-{version}'
+        name = f'{_DISTRIBUTION.replace("-", "_")}-{found.version}'
         for kind in ('dist-info', 'egg-info'):
             for path in sorted(folder.glob(f'{name}*{kind}')):
                 return str(path)
