@@ -92,11 +92,22 @@ class SelfExaminationTest(base.TestCase):
         self.machine.unseen = NO_HELPER
         self.refused(self.hardened, reasons.NO_HELPER.code)
         self.machine.unseen = {}
+        self.machine.on_start = lambda _: self.lose_sight()
+        server = self.refused(self.hardened, reasons.NO_HELPER.code)
+        self.assertNothingLeft(server, 'host1')
+
+    def lose_sight(self):
+        """No process can be read any more, and the host finds out why."""
+        self.machine.unseen = NO_HELPER
+        self.machine.lies['executable'] = OSError('not read')
+
+    def test_a_guest_that_is_seen_needs_no_examination(self):
         self.machine.on_start = lambda _: setattr(
             self.machine, 'unseen', NO_HELPER
         )
-        server = self.refused(self.hardened, reasons.NO_HELPER.code)
-        self.assertNothingLeft(server, 'host1')
+        server = self.boot(self.hardened)
+        (event,) = self.events(server, 'isolation_verify')
+        self.assertEqual('Success', event['result'])
 
     def test_the_helper_is_lost_between_the_facts_and_the_proof(self):
         self.machine.lies['executable'] = sight.Unseen(

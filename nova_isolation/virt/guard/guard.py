@@ -351,9 +351,7 @@ class Guard:
         if guest is not None:
             found = self.verify(guest, request, measured)
             if found.unmet and not self.reporter.needs_subject:
-                found, measured = self._explain(
-                    guest, request, found, measured
-                )
+                found, measured = self._explain(request, found, measured)
         # What follows is the resume. Whoever has ended the guest meanwhile
         # and started it anew has made another one, which nobody verified.
         if not found.unmet and (run is None or self._run(handle) != run):
@@ -373,7 +371,6 @@ class Guard:
 
     def _explain(
         self,
-        guest: sources.Guest,
         request: guest_request.GuestRequest,
         found: verification.Verification,
         measured: measurement.Measurement,
@@ -381,12 +378,14 @@ class Guard:
         """Look for the cause of what is unmet in what the host can see.
 
         :param found: what the verification has found, on ``measured``
-        :returns: a verification that names the cause, and its measurement.
-            The guest stays refused where nothing is unmet any more.
+        :returns: what is unmet because the host is blind, with the
+            measurement that says so; else what was given
         """
         examined = self._measure_for(request)
-        again = self.verify(guest, request, examined)
-        return (again, examined) if again.unmet else (found, measured)
+        unmet = self.host.decide(request, examined)
+        if unmet:
+            return verification.Verification(unmet), examined
+        return found, measured
 
     def _run(self, handle: typing.Any) -> int | None:
         """Which run of a guest there is; None: none, or it is unknown."""
