@@ -22,9 +22,11 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_isolation.host import measurement
+from nova_isolation.mechanisms import base
 from nova_isolation.virt.guard import conclusions
 from nova_isolation.virt.guard import guard
 from nova_isolation.virt.guard import outcome
+from nova_isolation.virt.guard import verification
 from nova_isolation.virt.guard import violations
 from nova_isolation.virt.watch import reaction
 from nova_isolation.virt.watch import report_queue
@@ -116,12 +118,14 @@ class PeriodicVerification:
         """
         started = timeutils.utcnow()
         request = tagged.request
-        found = self._guard.verify(
-            self._guard.hypervisor.guest(tagged.handle, shared),
-            request,
-            measured,
-        )
-        unmet = found.unmet
+        try:
+            guest = self._guard.hypervisor.guest(tagged.handle, shared)
+        except base.FAILURES as error:
+            # It may have ended since. The others are verified all the same.
+            checked = verification.failed(request, error)
+        else:
+            checked = self._guard.verify(guest, request, measured)
+        unmet = checked.unmet
         # What the facts of the host do not meet, the facts show themselves.
         alone = bool(unmet) and not self._guard.host.decide(request, measured)
         keys = {item.key for item in unmet if alone}
@@ -131,7 +135,7 @@ class PeriodicVerification:
             request,
             measured,
             started,
-            found,
+            checked,
             instance=tagged.instance,
         )
         return result, violations.Violation(

@@ -41,6 +41,8 @@ TASKS, STATES = (
     for module in (task_states, vm_states)
 )
 
+_OTHER = 'b' * 8 + host_fakes.UUID[8:]
+
 DOMAIN = f"""
 <domain xmlns:nova="{domain_metadata.NAMESPACE}">
   <uuid>{host_fakes.UUID}</uuid>
@@ -255,6 +257,38 @@ class PeriodicVerificationTest(base.TestCase):
         with mock.patch.object(self.hypervisor, 'guest', ends):
             self.watch.run()
         self.assertEqual([], self.sink.results)
+
+    def test_guest_that_ends_meanwhile_costs_no_other_its_verification(self):
+        """On Xen libvirt has no domain then, and says so with an error."""
+        other = fakes.Handle(uuid=_OTHER, state='running')
+        self.hypervisor.handles.append(other)
+        instance = types.SimpleNamespace(**vars(self.instance))
+        instance.uuid = _OTHER
+        self.list.return_value = [self.instance, instance]
+        guest = self.hypervisor.guest
+
+        def ends(handle, shared=None):
+            if handle is self.handle:
+                handle.state = 'off'
+                raise RuntimeError('Domain not found')
+            return guest(handle, shared)
+
+        with mock.patch.object(self.hypervisor, 'guest', ends):
+            self.watch.run()
+        self.assertEqual([('reverify', 'accepted')], self.sink.results)
+        self.assertEqual(_OTHER, self.sink.outcomes[0].uuid)
+        self.assertEqual({}, self.guard.violations.known)
+
+    def test_guest_that_runs_and_cannot_be_looked_at(self):
+        with mock.patch.object(
+            self.hypervisor, 'guest', side_effect=RuntimeError('away')
+        ):
+            self.watch.run()
+            # What cannot be examined counts when it cannot twice.
+            self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+        (unmet,) = self.sink.outcomes[0].unmet
+        self.assertEqual('isolation.verify.failed', unmet.code)
 
     def test_reaction_while_nova_works_without_end(self):
         for action, state in (('pause', 'paused'), ('stop', 'off')):
