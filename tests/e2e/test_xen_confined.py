@@ -120,6 +120,10 @@ class ConfinedTest(xen.TestCase):
             self.ssh.check(['chcon', '-t', label, path])
         files = {_SERVICE: _OUT, _HELPER: _OUT.with_suffix('.out.helper')}
         self.addCleanup(self.ssh.check, ['rm', '-f', *files.values()])
+        # The folder is another user's: they may write to files in it, and make
+        # none, as root without the right to pass over that.
+        self.ssh.check(['rm', '-f', *files.values()])
+        self.ssh.check(['touch', *files.values()])
         self.ssh.run(
             [
                 'systemd-run',
