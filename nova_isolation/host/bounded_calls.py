@@ -22,9 +22,12 @@ like any other failure to read.
 from collections.abc import Callable
 from collections.abc import Hashable
 import dataclasses
+import functools
 import threading
 import time
 import typing
+
+from nova_isolation.host import kept_threads
 
 T = typing.TypeVar('T')
 
@@ -57,6 +60,7 @@ class BoundedCalls:
         self._seconds = seconds
         self._calls: dict[Hashable, _Call] = {}
         self._lock = threading.Lock()
+        self._threads = kept_threads.KeptThreads('isolation-call')
 
     def call(self, key: Hashable, function: Callable[[], T]) -> T:
         """Call a function on another thread, and return its result.
@@ -95,12 +99,10 @@ class BoundedCalls:
                     call = _Call(time.monotonic())
                     # The lock is held, so that a thread which cannot be
                     # started leaves nothing behind.
-                    threading.Thread(
-                        target=self._run,
-                        args=(key, call, function),
-                        name='isolation-call',
-                        daemon=True,
-                    ).start()
+                    self._threads.run(
+                        functools.partial(_run, call, function),
+                        functools.partial(self._end, key, call),
+                    )
                     self._calls[key] = call
                     return call
             # No call waits for a call that has hung for longer already.
@@ -108,13 +110,7 @@ class BoundedCalls:
             if not before.ended.wait(max(0.0, until - time.monotonic())):
                 raise self._timeout(key)
 
-    def _run(
-        self, key: Hashable, call: _Call, function: Callable[[], object]
-    ) -> None:
-        try:
-            call.result = function()
-        except BaseException as error:
-            call.error = error
+    def _end(self, key: Hashable, call: _Call) -> None:
         # The lock is held while a call begins, so the call is registered.
         with self._lock:
             del self._calls[key]
@@ -125,3 +121,10 @@ class BoundedCalls:
         return TimeoutError(
             f'{" ".join(map(str, words))}: no answer in {self._seconds:g} s'
         )
+
+
+def _run(call: _Call, function: Callable[[], object]) -> None:
+    try:
+        call.result = function()
+    except BaseException as error:
+        call.error = error

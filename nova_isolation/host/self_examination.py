@@ -19,6 +19,7 @@ it, so a failure is this host's own: a right, a namespace or a mount option.
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import errno
 import functools
 import logging
@@ -79,16 +80,17 @@ class SelfExamination:
 
     def _examine(self) -> dict[sight.Sight, sight.Unseen | None]:
         """Each thing, and why it cannot be seen."""
-        unseen = self._why(self._look_for_pid_files)
         pid = 0
-        if unseen is None:
-            try:
-                pid = self._daemon()
-            except OSError as error:
-                unseen = self._cause(error)
+        guests: list[str] = []
+        unseen = None
+        try:
+            guests = self._newest_guests()
+            pid = self._daemon()
+        except OSError as error:
+            unseen = self._cause(error)
         if unseen is None:
             unseen = self._why(lambda: self._read(pid)) or self._why(
-                lambda: self._look_at_guests(self._read)
+                lambda: self._look_at_guests(self._read, guests)
             )
         if unseen is not None:
             # Without its process, its file cannot be seen either.
@@ -96,7 +98,7 @@ class SelfExamination:
         return {
             sight.Sight.PROCESS: None,
             sight.Sight.EXECUTABLE: self._why(lambda: self._identify(pid))
-            or self._why(lambda: self._look_at_guests(self._identify)),
+            or self._why(lambda: self._look_at_guests(self._identify, guests)),
         }
 
     def _why(self, look: Callable[[], object]) -> sight.Unseen | None:
@@ -121,9 +123,13 @@ class SelfExamination:
             reason = reasons.LIBVIRT_UNSEEN
         return sight.Unseen(reason, str(error))
 
-    def _look_for_pid_files(self) -> None:
+    def _newest_guests(self) -> list[str]:
+        """The pid files of some guests.
+
+        :raises OSError: they cannot be seen
+        """
         try:
-            privileged.newest_pid_files(self._run_dir, _GUESTS)
+            return privileged.newest_pid_files(self._run_dir, _GUESTS)
         except (sight.Unseen, BlockingIOError):
             raise
         except OSError as error:
@@ -157,14 +163,18 @@ class SelfExamination:
     def _identify(self, pid: int) -> None:
         privileged.executable(pid, self._proc)
 
-    def _look_at_guests(self, look: Callable[[int], None]) -> None:
+    def _look_at_guests(
+        self, look: Callable[[int], None], guests: Sequence[str]
+    ) -> None:
         """Look at some guests that run.
 
+        :param look: looks at the process of one
+        :param guests: their pid files
         :raises nova_isolation.model.sight.Unseen: some run, and none of them
             can be seen
         """
         failure: Exception | None = None
-        for name in privileged.newest_pid_files(self._run_dir, _GUESTS):
+        for name in guests:
             try:
                 self._calls.call(
                     (look, name), functools.partial(self._see, look, name)

@@ -12,8 +12,6 @@
 
 """A host on which something that is measured gives no answer, ever."""
 
-import threading
-
 from tests.functional import base
 from tests.functional import fixtures
 from tests.unit.host import test_bounded_calls
@@ -34,11 +32,6 @@ class HangTest(base.TestCase):
         machine.emulator = self.hang.read
         return machine
 
-    def calls(self):
-        return [
-            t for t in threading.enumerate() if t.name == 'isolation-call'
-        ]  # fmt: skip
-
     def test_from_the_start_of_the_service(self):
         self.start(self.hanging())
         for _ in range(3):
@@ -57,8 +50,7 @@ class HangTest(base.TestCase):
         # The server of the file system is back.
         del self.machines['host1'].emulator
         self.hang.end()
-        for thread in self.calls():
-            thread.join(30)
+        test_bounded_calls.wait_for_calls()
         self.update('host1')
         self.boot(self.flavor(qemu_hardening='pie'))
 
@@ -71,4 +63,4 @@ class HangTest(base.TestCase):
             "{'isolation.qemu.unknown': 1}", self.logged('hosts meet')[-1]
         )
         self.boot(self.flavor(svirt='selinux'))
-        self.assertEqual(1, len(self.calls()))
+        self.assertEqual(1, len(test_bounded_calls.call_threads()))

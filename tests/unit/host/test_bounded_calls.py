@@ -61,8 +61,16 @@ class Hang(fixtures.Fixture):
 
 
 def call_threads():
-    """The threads that run calls."""
+    """The threads that run calls now."""
     return [t for t in threading.enumerate() if t.name == 'isolation-call']
+
+
+def wait_for_calls():
+    """Wait until no call runs."""
+    end = time.monotonic() + 30
+    while call_threads():
+        assert time.monotonic() < end, call_threads()
+        time.sleep(0.01)
 
 
 class BoundedCallsTest(base.TestCase):
@@ -94,6 +102,17 @@ class BoundedCallsTest(base.TestCase):
             threading.current_thread(),
             self.calls.call('a', threading.current_thread),
         )
+
+    def test_a_thread_is_used_again(self):
+        self.assertEqual(
+            1,
+            len({self.calls.call('a', threading.get_ident) for _ in range(5)}),
+        )
+
+    def test_a_call_does_not_wait_for_one_that_hangs(self):
+        used = self.calls.call('a', threading.get_ident)
+        self.time_out()
+        self.assertNotEqual(used, self.calls.call('b', threading.get_ident))
 
     def test_errors_are_those_of_the_call(self):
         for error in (OSError('no'), ValueError('no'), SystemExit(3)):
@@ -130,9 +149,8 @@ class BoundedCallsTest(base.TestCase):
 
     def test_it_answers_again(self):
         self.time_out()
-        (thread,) = self.own_threads()
         self.hang.end()
-        thread.join(30)
+        wait_for_calls()
         self.assertEqual(5, self.calls.call('a', lambda: 5))
 
     def test_two_callers_take_turns(self):
