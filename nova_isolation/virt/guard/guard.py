@@ -220,7 +220,7 @@ class Guard:
             powered off
         """
         self.deferred_power_off.discard(request.uuid)
-        self.start_notes.begin(handle, request.uuid)
+        noted = self.start_notes.begin(handle, request.uuid)
         try:
             result = start(True)
         except Exception as error:
@@ -241,7 +241,7 @@ class Guard:
             self.power_off(handle, request)
             raise
         if not pause:
-            self.start_notes.end(handle, request.uuid)
+            self.start_notes.end(handle, request.uuid, noted)
         # Sinks may ask the conductor, which can be slow: the guest runs, and
         # Nova need not wait for that.
         self.reporter.begin(verified)

@@ -44,11 +44,12 @@ class StartNotes:
         self._options = options
         self._hypervisor = hypervisor
 
-    def begin(self, handle: typing.Any, uuid: str) -> None:
+    def begin(self, handle: typing.Any, uuid: str) -> bool:
         """Note that a guest is about to be started paused.
 
         :param handle: the guest
         :param uuid: the UUID of the instance
+        :returns: whether that is noted
         :raises Exception: that could not be noted; audit mode refuses no
             guest for that
         """
@@ -65,16 +66,20 @@ class StartNotes:
                 exc_info=True,
                 instance_uuid=uuid,
             )
+            return False
+        return True
 
-    def end(self, handle: typing.Any, uuid: str) -> None:
+    def end(self, handle: typing.Any, uuid: str, noted: bool = False) -> None:
         """Note that a start is over: the guest was verified and runs, or it
         is off. Raises nothing.
 
         :param handle: the guest
         :param uuid: the UUID of the instance
+        :param noted: whether it is known that there is a note of the start;
+            otherwise the guest is asked for it
         """
         try:
-            if self._hypervisor.is_starting(handle):
+            if noted or self._hypervisor.is_starting(handle):
                 self._hypervisor.end_start(handle)
         except Exception:
             LOG.warning(

@@ -78,10 +78,9 @@ class XenGuestConfig(libvirt_driver.LibvirtDriver):
             console = config.LibvirtConfigGuestConsole()
             console.type, console.target_type = 'pty', 'xen'
             guest_cfg.add_device(console)
-        elif CONF.serial_console.enabled:
-            super()._create_consoles(guest_cfg, instance, flavor, image_meta)
         else:
-            # libxl ignores <log>, so the device model writes the file.
+            # libxl ignores <log>, so the device model writes the file. With
+            # Nova's port for a serial console of the API it would write none.
             serial = config.LibvirtConfigGuestSerial()
             serial.type = 'file'
             serial.source_path = self._get_console_log_path(instance)
@@ -95,6 +94,13 @@ class XenGuestConfig(libvirt_driver.LibvirtDriver):
         # ``video type virtio is not supported by libxl``.
         if guest.os_mach_type == guest_kind.HVM.machine:
             libvirt_driver.LibvirtDriver._guest_add_video_device(guest)
+            # Not offered on Xen.
+            guest.devices = [
+                device
+                for device in guest.devices
+                if not isinstance(device, config.LibvirtConfigGuestGraphics)
+                or device.type != 'spice'
+            ]
         return False
 
     @staticmethod
