@@ -141,16 +141,7 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
         of a release that refuses the word. Where the sandbox is used, the
         host has a trait for the sandbox too.
         """
-        result = {traits.name('QEMU', word) for word in facts.hardening}
-        if facts.sandbox:
-            result.add(traits.name('QEMU', 'SANDBOX'))
-        absent = frozenset(filter(facts.is_absent, _COMPONENTS))
-        result.update(
-            traits.name('QEMU_ABSENT', word)
-            for word in groups.WORDS
-            if absent.issuperset(groups.components((word,)))
-        )
-        return frozenset(result)
+        return _traits(facts)
 
     def required_traits(
         self, requirement: requirements.Requirement
@@ -255,6 +246,22 @@ class QemuMechanism(base.HostMechanism[QemuFacts]):
                 yield _verify_program(requirement, process, host)
                 continue
             yield _verify_sandbox(requirement, process)
+
+
+# At each measurement, and a host hardly ever gets another emulator.
+@functools.lru_cache(maxsize=4)
+def _traits(facts: QemuFacts) -> frozenset[str]:
+    """Return the traits that facts earn; see :meth:`QemuMechanism.traits`."""
+    result = {traits.name('QEMU', word) for word in facts.hardening}
+    if facts.sandbox:
+        result.add(traits.name('QEMU', 'SANDBOX'))
+    absent = frozenset(filter(facts.is_absent, _COMPONENTS))
+    result.update(
+        traits.name('QEMU_ABSENT', word)
+        for word in groups.WORDS
+        if absent.issuperset(groups.components((word,)))
+    )
+    return frozenset(result)
 
 
 def _unmet_absent(
