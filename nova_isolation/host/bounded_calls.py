@@ -97,13 +97,18 @@ class BoundedCalls:
                 before = self._calls.get(key)
                 if before is None:
                     call = _Call(time.monotonic())
-                    # The lock is held, so that a thread which cannot be
-                    # started leaves nothing behind.
-                    self._threads.run(
-                        functools.partial(_run, call, function),
-                        functools.partial(self._end, key, call),
-                    )
                     self._calls[key] = call
+                    try:
+                        self._threads.run(
+                            functools.partial(_run, call, function),
+                            functools.partial(self._end, key, call),
+                        )
+                    except Exception:
+                        # No thread can be started. With what is no Exception,
+                        # e.g. eventlet's order to this thread to end, the
+                        # other one has begun, and ends the call.
+                        del self._calls[key]
+                        raise
                     return call
             # No call waits for a call that has hung for longer already.
             until = min(end, before.begun + self._seconds)
@@ -111,7 +116,6 @@ class BoundedCalls:
                 raise self._timeout(key)
 
     def _end(self, key: Hashable, call: _Call) -> None:
-        # The lock is held while a call begins, so the call is registered.
         with self._lock:
             del self._calls[key]
         call.ended.set()

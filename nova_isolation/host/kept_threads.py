@@ -17,6 +17,9 @@ what most of them are for.
 from collections.abc import Callable
 import os
 import threading
+import typing
+
+_Work: typing.TypeAlias = tuple[Callable[[], object], Callable[[], object]]
 
 #: Seconds for which a thread waits for more work before it ends.
 _IDLE = 5.0
@@ -26,14 +29,28 @@ class _Worker:
     """A thread that waits for work.
 
     :ivar given: set when the thread has got work
-    :ivar work: what the thread does next, and then
+    :ivar work: what the thread does next, and what is called then
     """
 
     def __init__(self) -> None:
         self.given = threading.Event()
-        self.work: tuple[Callable[[], object], Callable[[], object]] | None = (
-            None
-        )
+        self.work: _Work | None = None
+
+    def give(self, work: _Work) -> None:
+        """Give work to the thread, which has none."""
+        self.work = work
+        self.given.set()
+
+    def take(self) -> _Work:
+        """Begin with the work that was given.
+
+        :raises RuntimeError: there is none
+        """
+        work, self.work = self.work, None
+        self.given.clear()
+        if work is None:
+            raise RuntimeError('the thread was given no work')
+        return work
 
 
 class KeptThreads:
@@ -61,41 +78,47 @@ class KeptThreads:
             work; it raises nothing, and waits for nobody for long
         :raises RuntimeError: no thread can be started
         """
+        work = (function, then)
         with self._lock:
             if self._process != os.getpid():
                 # A process that was forked has none of the threads.
                 self._process, self._idle = os.getpid(), []
-            worker = self._idle.pop() if self._idle else None
-        if worker is None:
-            worker = _Worker()
-            worker.work = (function, then)
-            threading.Thread(
-                target=self._work, args=(worker,), daemon=True
-            ).start()
-            return
-        worker.work = (function, then)
-        worker.given.set()
+            if self._idle:
+                self._idle.pop().give(work)
+                return
+        worker = _Worker()
+        worker.give(work)
+        threading.Thread(target=self._run, args=(worker,), daemon=True).start()
+
+    def _run(self, worker: _Worker) -> None:
+        """Be a thread, from its beginning to its end."""
+        try:
+            self._work(worker)
+        finally:
+            # Under eventlet, what a function has left behind can end the
+            # thread while it waits (a Timeout that was not cancelled).
+            with self._lock:
+                if worker in self._idle:
+                    self._idle.remove(worker)
+                work = worker.work
+            if work is not None:
+                self.run(*work)
 
     def _work(self, worker: _Worker) -> None:
         """Work until there was nothing to do for long."""
         thread = threading.current_thread()
-        while worker.work is not None:
+        while True:
             thread.name = self._name
-            function, then = worker.work
+            function, then = worker.take()
             function()
-            worker.given.clear()
-            # What was done must not be held for as long as the thread waits.
-            worker.work = None
-            thread.name = f'{self._name}-waits'
             with self._lock:
                 self._idle.append(worker)
             then()
+            # What was done must not be held for as long as the thread waits.
             del function, then
+            thread.name = f'{self._name}-waits'
             if worker.given.wait(self._seconds):
                 continue
             with self._lock:
-                if worker in self._idle:
-                    self._idle.remove(worker)
+                if worker.work is None:
                     return
-            # It was taken from the list just now, and gets its work.
-            worker.given.wait()

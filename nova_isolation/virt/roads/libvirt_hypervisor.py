@@ -64,7 +64,13 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         """
         import libvirt
 
-        domain = self._lookup(self.uuid(handle))
+        try:
+            domain = self._lookup(self.uuid(handle))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                # Nova has just deleted it.
+                return
+            raise
         flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
         if domain.isActive():
             flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE

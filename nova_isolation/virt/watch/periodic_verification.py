@@ -122,7 +122,13 @@ class PeriodicVerification:
             guest = self._guard.hypervisor.guest(tagged.handle, shared)
         except base.FAILURES as error:
             # It may have ended since. The others are verified all the same.
-            checked = verification.failed(request, error)
+            # What the host lacks comes first, as in a verification.
+            lacking = self._guard.host.decide(request, measured)
+            checked = (
+                verification.Verification(lacking)
+                if lacking
+                else verification.failed(request, error)
+            )
         else:
             checked = self._guard.verify(guest, request, measured)
         unmet = checked.unmet

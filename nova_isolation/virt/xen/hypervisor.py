@@ -46,9 +46,9 @@ class XenHypervisor(libvirt_hypervisor.LibvirtHypervisor):
         The number of the domain is read anew: libvirt's object keeps that of
         the start before.
         """
-        return xen_guest.XenGuest(
-            self._lookup(self.uuid(handle)), self._xen, self._proc
-        )
+        uuid = self.uuid(handle)
+        domain = self._calls.call(('domain', uuid), lambda: self._lookup(uuid))
+        return xen_guest.XenGuest(domain, self._xen, self._proc)
 
     def boot(self, guest: sources.Guest) -> str:
         """See the base class."""

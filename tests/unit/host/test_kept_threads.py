@@ -110,6 +110,11 @@ class KeptThreadsTest(base.TestCase):
             with self.subTest(mode):
                 self.assertIn('forked: 5', modes.run(mode, _FORK))
 
+    def test_eventlet_ends_a_thread(self):
+        """Neither a Timeout that a call has left nor one of the caller."""
+        if 'eventlet' in modes.MODES:
+            self.assertIn('5 6 7 8 9', modes.run('eventlet', _TIMEOUTS))
+
     def test_none_can_be_started(self):
         threads = kept_threads.KeptThreads('kept')
         with mock.patch.object(
@@ -132,4 +137,25 @@ _FORK = """
     status = os.waitpid(child, 0)[1]
     assert status == 0, status
     assert calls.call('a', lambda: 6) == 6
+"""
+
+
+_TIMEOUTS = """
+    import eventlet
+    from nova_isolation.host import bounded_calls
+
+    calls = bounded_calls.BoundedCalls(5)
+    found = [calls.call('a', lambda: 5)]
+    # It comes while the thread waits for more work.
+    calls.call('a', lambda: eventlet.Timeout(0.05))
+    eventlet.sleep(0.2)
+    found += [calls.call('a', lambda: 6), calls.call('b', lambda: 7)]
+    other = bounded_calls.BoundedCalls(5)
+    try:
+        with eventlet.Timeout(0):
+            other.call('a', int)
+    except eventlet.Timeout:
+        pass
+    found += [other.call('a', lambda: 8), other.call('b', lambda: 9)]
+    print(*found)
 """
