@@ -21,6 +21,7 @@ from nova.compute import vm_states
 from oslo_concurrency import lockutils
 
 from nova_isolation.host import domain_metadata
+from nova_isolation.model import reasons
 from nova_isolation.virt.guard import sink
 from nova_isolation.virt.watch import host_answers
 from nova_isolation.virt.watch import periodic_verification
@@ -42,6 +43,8 @@ TASKS, STATES = (
 )
 
 _OTHER = 'b' * 8 + host_fakes.UUID[8:]
+
+_UNMET = reasons.Unmet('isolation.host.lacks', fakes.KEY, 'true', 'false')
 
 DOMAIN = f"""
 <domain xmlns:nova="{domain_metadata.NAMESPACE}">
@@ -289,6 +292,20 @@ class PeriodicVerificationTest(base.TestCase):
         self.assertEqual([('reverify', 'violated')], self.sink.results)
         (unmet,) = self.sink.outcomes[0].unmet
         self.assertEqual('isolation.verify.failed', unmet.code)
+
+    def test_guest_that_cannot_be_looked_at_on_a_host_that_falls_short(self):
+        """What the host lacks is told, which the admin can mend."""
+        with (
+            mock.patch.object(
+                self.hypervisor, 'guest', side_effect=RuntimeError('away')
+            ),
+            mock.patch.object(
+                self.guard.host, 'decide', return_value=(_UNMET,)
+            ),
+        ):
+            self.watch.run()
+        self.assertEqual([('reverify', 'violated')], self.sink.results)
+        self.assertEqual((_UNMET,), self.sink.outcomes[0].unmet)
 
     def test_reaction_while_nova_works_without_end(self):
         for action, state in (('pause', 'paused'), ('stop', 'off')):
