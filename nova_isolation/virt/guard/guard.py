@@ -234,7 +234,8 @@ class Guard:
                 ) from error
             raise
         try:
-            verified = self._verify(handle, request, outcome.POWER_OFF)
+            run = self.hypervisor.started_run(handle)
+            verified = self._verify(handle, request, outcome.POWER_OFF, run)
             if not pause:
                 resume()
         except BaseException:
@@ -331,14 +332,17 @@ class Guard:
         handle: typing.Any,
         request: guest_request.GuestRequest,
         action: str,
+        run: int | None = None,
     ) -> outcome.Outcome:
         """Verify a guest that is paused.
 
         :param action: what the caller does if the guest is refused
+        :param run: the run of the guest that the caller has started; None:
+            the hypervisor is asked
         :returns: an outcome, to be reported when the guest runs
         """
         started = timeutils.utcnow()
-        run = self._run(handle)
+        run = self._run(handle) if run is None else run
         guest: sources.Guest | None = None
         try:
             guest = self.hypervisor.guest(handle)

@@ -160,6 +160,17 @@ class Hypervisor(abc.ABC):
         :raises Exception: the hypervisor cannot be asked now
         """
 
+    def started_run(self, handle: typing.Any) -> int | None:
+        """The id of the run that a start with this handle has just begun.
+
+        Does not wait for the hypervisor.
+
+        :param handle: the guest, which was started with this very handle
+        :returns: None: this stack does not tell; it can be asked with
+            :meth:`run`
+        """
+        return None
+
     def arrival(self, handle: typing.Any) -> Arrival | None:
         """How far a guest has come that another host sends.
 

@@ -64,6 +64,15 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
         """
         import libvirt
 
+        flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        try:
+            _note(handle._domain, None, flags | live)
+        except libvirt.libvirtError:
+            # It does not run, or its connection is no longer there.
+            pass
+        else:
+            return
         try:
             domain = self._lookup(self.uuid(handle))
         except libvirt.libvirtError as error:
@@ -71,9 +80,8 @@ class LibvirtHypervisor(hypervisor.Hypervisor):
                 # Nova has just deleted it.
                 return
             raise
-        flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
         if domain.isActive():
-            flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+            flags |= live
         _note(domain, None, flags)
 
     def is_starting(self, handle: typing.Any) -> bool:

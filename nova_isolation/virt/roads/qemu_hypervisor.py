@@ -48,6 +48,15 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             shared or self.shared(),
         )
 
+    def started_run(self, handle: typing.Any) -> int | None:
+        """See the base class.
+
+        The answer of libvirt to a start has the id of the run that it began,
+        and libvirt's client keeps it in the domain.
+        """
+        number = handle.id
+        return number if number >= 0 else None
+
     def arrival(self, handle: typing.Any) -> hypervisor.Arrival | None:
         """See the base class.
 

@@ -517,6 +517,22 @@ class RunTest(guard_case.GuardCase):
         self.replaced('off')
         self.assertUnproven(self.launch)
 
+    def test_another_runs_when_the_start_returns(self):
+        # The start has told which run it has begun.
+        self.hypervisor.started_run = lambda handle: handle.runs - 1
+        self.assertUnproven(self.launch)
+        self.assertEqual('off', self.handle.state)
+
+    def test_the_run_that_the_start_has_begun(self):
+        self.hypervisor.started_run = lambda handle: handle.runs
+        with mock.patch.object(
+            self.hypervisor, 'run', wraps=self.hypervisor.run
+        ) as asked:
+            self.launch()
+        # Once, when the guest is verified.
+        self.assertEqual(1, asked.call_count)
+        self.assertEqual('running', self.handle.state)
+
     def test_paused_one_was_started_anew(self):
         self.handle.state = 'paused'
         self.replaced()

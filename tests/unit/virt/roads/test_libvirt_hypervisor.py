@@ -200,6 +200,22 @@ class QemuHypervisorTest(base.TestCase):
         lookup.side_effect = Error()
         self.assertRaises(Error, self.hypervisor.run, handle)
 
+    def test_run_that_a_start_has_begun(self):
+        handle = mock.Mock(uuid='a', id=7)
+        self.assertEqual(7, self.hypervisor.started_run(handle))
+        # The start has not told.
+        handle.id = -1
+        self.assertIsNone(self.hypervisor.started_run(handle))
+        self.host.get_connection.assert_not_called()
+
+    def test_end_of_a_start_asks_a_guest_that_runs_once(self):
+        handle = mock.Mock(uuid='a')
+        self.hypervisor.end_start(handle)
+        handle._domain.setMetadata.assert_called_once_with(
+            ELEMENT, None, mock.ANY, mock.ANY, CONFIG | LIVE
+        )
+        self.host.get_connection.assert_not_called()
+
     def test_note_of_a_start(self):
         domain = self.domain
         handle = mock.Mock(uuid='a', _domain=domain)
