@@ -355,7 +355,7 @@ class Guard:
         if guest is not None:
             found = self.verify(guest, request, measured)
             if found.unmet and not self.reporter.needs_subject:
-                found, measured = self._explain(request, found, measured)
+                found, measured = self.host.explain(request, found, measured)
         # What follows is the resume. Whoever has ended the guest meanwhile
         # and started it anew has made another one, which nobody verified.
         if not found.unmet and (run is None or self._run(handle) != run):
@@ -372,24 +372,6 @@ class Guard:
         if result.result is outcome.Result.REFUSED:
             self.conclusions.conclude(result)
         return result
-
-    def _explain(
-        self,
-        request: guest_request.GuestRequest,
-        found: verification.Verification,
-        measured: measurement.Measurement,
-    ) -> tuple[verification.Verification, measurement.Measurement]:
-        """Look for the cause of what is unmet in what the host can see.
-
-        :param found: what the verification has found, on ``measured``
-        :returns: what is unmet because the host is blind, with the
-            measurement that says so; else what was given
-        """
-        examined = self._measure_for(request)
-        unmet = self.host.decide(request, examined)
-        if unmet:
-            return verification.Verification(unmet), examined
-        return found, measured
 
     def _run(self, handle: typing.Any) -> int | None:
         """Which run of a guest there is; None: none, or it is unknown."""

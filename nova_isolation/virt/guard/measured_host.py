@@ -133,3 +133,23 @@ class MeasuredHost:
             self._mechanisms,
             self._calls,
         )
+
+    def explain(
+        self,
+        request: guest_request.GuestRequest,
+        found: verification.Verification,
+        measured: measurement.Measurement,
+    ) -> tuple[verification.Verification, measurement.Measurement]:
+        """Look for the cause of what is unmet in what the host can see.
+
+        :param request: what is asked for the guest
+        :param found: what a verification has found
+        :param measured: the facts of that verification
+        :returns: what is unmet because the host is blind, with the
+            measurement that says so; else what was given
+        """
+        examined = self.measure(request)
+        unmet = self.decide(request, examined)
+        if unmet:
+            return verification.Verification(unmet), examined
+        return found, measured
