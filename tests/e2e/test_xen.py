@@ -82,7 +82,10 @@ class RefusedTest(xen.TestCase):
                 'isolation.xsm.no_backend',
             ),
             # Of the device model's file, which is Debian's.
-            ({'isolation:qemu_absent': 'usb'}, 'isolation.qemu.present'),
+            (
+                {'isolation:qemu_absent': 'usb'},
+                'isolation.qemu.component_present',
+            ),
             ({'isolation:qemu_sandbox': 'true'}, 'isolation.qemu.no_sandbox'),
         ]
         # All at once: the scheduler refuses them.
