@@ -114,12 +114,17 @@ class PublishedDecision:
         if stats is None:
             stats = {}
         codes = self._cache.codes(
-            document(stats),
+            stats.get(facts.STAT),
             facts.age(stats, now),
             statements,
             now if confirmed is None else confirmed,
         )
-        if self._refuses_audit and _audits(stats):
+        # As _audits says, without a call for each host that enforces.
+        if (
+            self._refuses_audit
+            and stats.get(facts.MODE_STAT) != _ENFORCE
+            and _audits(stats)
+        ):
             return tuple(sorted({reasons.HOST_AUDITS.code, *codes}))
         return codes
 

@@ -38,6 +38,7 @@ one of four things:
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 import json
 import types
 
@@ -50,6 +51,9 @@ VERSION = 1
 
 #: The largest size of a document, in bytes of UTF-8.
 MAX_BYTES = 1024
+
+#: The most digits of a time, in seconds since the epoch.
+_MAX_TIME = 12
 
 #: The key of the document in the compute node's stats.
 STAT = 'isolation_facts'
@@ -244,15 +248,24 @@ def age(stats: Mapping[str, object], now: float) -> float | None:
         missing or malformed
     """
     text = stats.get(TIME_STAT)
-    # float() and int() accept more than this project writes: 'nan' compares
-    # false with everything, and ' 1_0 ' is not a time.
-    if (
-        not isinstance(text, str)
-        or not (text.isascii() and text.isdecimal())
-        or len(text) > 12
-    ):
+    # What is longer is no time, and need not be kept.
+    if not isinstance(text, str) or len(text) > _MAX_TIME:
         return None
-    return now - int(text)
+    measured = _seconds(text)
+    return None if measured is None else now - measured
+
+
+# Many hosts were measured within the same seconds.
+@functools.lru_cache(maxsize=1024)
+def _seconds(text: str) -> int | None:
+    """Return a time in the form in which this project writes it.
+
+    float() and int() accept more than that: 'nan' compares false with
+    everything, and ' 1_0 ' is not a time.
+
+    :returns: seconds since the epoch; None: it has another form
+    """
+    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 def _malformed(found: str) -> FactsError:

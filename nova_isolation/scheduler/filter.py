@@ -153,15 +153,13 @@ class IsolationFilter(filters.BaseHostFilter):
         debug = LOG.isEnabledFor(logging.DEBUG)
         for host in hosts:
             # A node that has not reported yet has no stats.
-            asked = (
-                getattr(host, 'stats', None),
-                now,
+            stats = getattr(host, 'stats', None)
+            said = (
                 statements(host.host, host.uuid)
                 if needs_statements
-                else evidence.NO_EVIDENCE,
-                confirmed,
+                else evidence.NO_EVIDENCE
             )
-            codes = why(*asked)
+            codes = why(stats, now, said, confirmed)
             if not codes:
                 yield host
                 continue
@@ -173,7 +171,7 @@ class IsolationFilter(filters.BaseHostFilter):
                     {
                         'host': getattr(host, 'host', host),
                         'uuid': spec_obj.instance_uuid,
-                        'answer': decider.decide(*asked),
+                        'answer': decider.decide(stats, now, said, confirmed),
                     },
                 )
 
