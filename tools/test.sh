@@ -208,6 +208,9 @@ nova_matrix() {
 # all their threads share one connection of SQLite.
 nova_33() {
     nova_matrix eventlet
+    # These wait for green threads of their own, and hang; Nova itself leaves
+    # them out (threading_unit_test_excludes.txt).
+    local excluded=CacheConcurrencyTestCase
     in_mode threads compare 'upstream (threads)' nova_tests \
         ./tests/upstream/unit
 }
@@ -248,12 +251,14 @@ compare() {
     count "$what" "$work/ours" --judge "$work/again" "$work/stock"
 }
 
-# Nova's tests below a folder.
+# Nova's tests below a folder, without those that "excluded" selects, if it is
+# set.
 nova_tests() {
     # The same time limit for a test as in Nova's own tox.ini. The output of a
     # test is kept with its result.
     OS_TEST_TIMEOUT=300 OS_STDOUT_CAPTURE=1 OS_STDERR_CAPTURE=1 \
         run_stestr "$1" "$2" --suppress-attachments \
+        ${excluded:+--exclude-regex "$excluded"} \
         ${3:+--serial --include-list "$3"}
 }
 

@@ -144,16 +144,23 @@ class AttachTest(base.GuestTestCase):
     def attach(self, server):
         """Ask for the volume, and wait until Nova is through with that."""
         self.machine.calls.clear()
+        before = self.newest_request(server)
         self.api.post_server_volume(
             server['id'], {'volumeAttachment': {'volumeId': self.volume}}
         )
-        # Nova is through with the name of the device before it begins.
+        # The answer may come before there is an action; and Nova is through
+        # with the name of the device before it begins.
         self._wait_for_assert(
-            lambda: self.assert_begun(server), max_retries=600
+            lambda: self.assert_begun(server, before), max_retries=600
         )
         self.settle(server)
 
-    def assert_begun(self, server):
+    def newest_request(self, server):
+        actions = self.api.get_instance_actions(server['id'])
+        return actions[0]['request_id']
+
+    def assert_begun(self, server, before):
+        self.assertNotEqual(before, self.newest_request(server))
         events = [event['event'] for event in self.newest(server)]
         self.assertIn('compute_attach_volume', events)
 
