@@ -120,7 +120,6 @@ QUESTIONS: dict[str, Callable[[], object]] = {
     'create': lambda: ask('create', f'{LIBVIRTD} {HOOK} 2'),
     'context': lambda: ask('context', GUEST),
     'program': lambda: read(EMULATOR)[:4],
-    'settings': lambda: read('/etc/libvirt/qemu.conf')[:1],
     'folder': lambda: len(os.listdir(os.path.dirname(PID_FILE))),
     'pid': lambda: read(PID_FILE),
     'arguments': lambda: read(f'/proc/{GUEST_PID}/cmdline')[:9],

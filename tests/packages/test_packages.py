@@ -21,7 +21,8 @@ import tempfile
 from tests.packages import building
 from tests.unit import base
 
-_SERVICE = building.CHECKOUT / 'contrib/systemd/nova-isolation-attestd.service'
+_UNITS = building.CHECKOUT / 'contrib/systemd'
+_SERVICE = _UNITS / 'nova-isolation-attestd.service'
 
 
 class DebianTest(base.TestCase):
@@ -265,8 +266,12 @@ class DebianTest(base.TestCase):
 class UnitTest(base.TestCase):
     def test_confined(self):
         command = ('systemd-analyze', 'security', '--offline=true')
-        status, text = building.run(*command, '--threshold=20', _SERVICE)
-        self.assertEqual(0, status, text)
+        units = sorted(_UNITS.glob('*.service'))
+        self.assertIn(_SERVICE, units)
+        for unit in units:
+            with self.subTest(unit.name):
+                status, text = building.run(*command, '--threshold=20', unit)
+                self.assertEqual(0, status, text)
 
     def test_the_same_unit_unconfined_is_found(self):
         folder = Path(tempfile.mkdtemp())

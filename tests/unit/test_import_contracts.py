@@ -79,6 +79,13 @@ class ImportContractsTest(base.TestCase):
         self.assertEqual(0, status, text)
         self.assertIn(' kept, 0 broken', text)
 
+    def test_eventlet(self):
+        self.inject('scheduler/worker.py', 'import eventlet')
+        self.assertBroken(
+            'Nothing imports eventlet',
+            'nova_isolation.scheduler.worker -> eventlet',
+        )
+
     def test_nova_in_a_room_without_it(self):
         self.inject('model/facts.py', 'from nova import context')
         self.assertBroken(

@@ -19,12 +19,18 @@ guest has been touched. Source: nova/compute/manager.py of nova 31.3.1, 32.2.1,
 33.0.2 and 34.0.0.
 """
 
+import inspect
 import typing
 
+from nova import exception as nova_exception
 from nova.compute import manager
 from nova.virt.libvirt import driver as libvirt_driver
 
+from nova_isolation.virt import nova_release
 from nova_isolation.virt import signatures
+
+#: The manager's last check of its guests.
+_CHECK = '_validate_vtpm_configuration'
 
 
 class _Started(libvirt_driver.LibvirtDriver):
@@ -56,9 +62,14 @@ class StartedBefore34(_Started):
     def init_host(self, host: str) -> None:
         """See Nova's driver. The manager's last check of its guests is
         followed by ours.
+
+        :raises nova.exception.InvalidConfiguration: the manager does not make
+            that check when it starts
         """
-        super().init_host(host)
         compute = self.virtapi._compute
+        if isinstance(compute, manager.ComputeManager):
+            _require_check(type(compute))
+        super().init_host(host)
         check = compute._validate_vtpm_configuration
 
         def run(instances: typing.Any) -> None:
@@ -66,6 +77,25 @@ class StartedBefore34(_Started):
             self._begin_with(instances)
 
         compute._validate_vtpm_configuration = run
+
+
+def _require_check(compute: type[manager.ComputeManager]) -> None:
+    """Refuse a Nova that does not call :data:`_CHECK` when it starts.
+
+    Such a change would be seen nowhere: guests that the last run has left
+    unverified would stay paused for ever.
+
+    :raises nova.exception.InvalidConfiguration: it does not
+    """
+    if _CHECK not in inspect.unwrap(compute.init_host).__code__.co_names:
+        raise nova_exception.InvalidConfiguration(
+            'nova-isolation does not fit this Nova: ComputeManager.init_host '
+            f'does not call {_CHECK}, so the guests of the last run of '
+            'nova-compute would not be looked at. Nova is '
+            f'{nova_release.version()}; supported are '
+            f'{nova_release.SUPPORTED}. Install the release of '
+            'nova-isolation that was made for this Nova.'
+        )
 
 
 #: See :data:`nova_isolation.virt.signatures.CALLED`.
@@ -78,6 +108,4 @@ if typing.TYPE_CHECKING or hasattr(
 else:
     StartedDriver = StartedBefore34
     CALLED[manager.ComputeVirtAPI, '__init__'] = 'self compute'
-    CALLED[manager.ComputeManager, '_validate_vtpm_configuration'] = (
-        'self instances'
-    )
+    CALLED[manager.ComputeManager, _CHECK] = 'self instances'
