@@ -107,6 +107,8 @@ class BaseIsolationDriver(
     @signatures.override
     def cleanup_host(self, host: str) -> None:
         """See Nova's driver."""
+        # Nova's step leaves what has not arrived by now to the next process.
+        self._arrivals.stop()
         if self._watch is not None:
             self._watch.stop()
         if self._evidence is not None:

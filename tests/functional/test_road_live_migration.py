@@ -14,6 +14,8 @@
 
 from unittest import mock
 
+from nova import objects
+from nova.compute import power_state
 from nova.tests.functional.api import client
 
 from nova_isolation.model import facts
@@ -156,6 +158,25 @@ class LiveMigrationTest(road.TestCase):
         server = self.act(server, 'unpause')
         self.assertEqual('ACTIVE', server['status'])
         self.assertVerifiedBefore(self.calls('host2'))
+
+    def test_paused_by_an_operator(self):
+        """Stock Nova leaves such a guest paused, too."""
+        self.start(fixtures.Machine(), fixtures.Machine())
+        server = self.boot(self.tagged(), host='host1')
+        self.connection('host1').lookupByUUIDString(server['id']).suspend()
+        # As Nova does when libvirt tells it.
+        self.computes['host1'].manager._sync_instance_power_state(
+            self.context,
+            objects.Instance.get_by_uuid(self.context, server['id']),
+            power_state.PAUSED,
+        )
+        server = self.migrate(server)
+        self.assertEqual('ACTIVE', server['status'])
+        self.assertHost('host2', server)
+        self.assertEqual(road.PAUSED, self.state(server, 'host2'))
+        self.assertNotIn('resume', self.calls('host2'))
+        (event,) = self.ours(server, 'isolation_verify', 'host2')
+        self.assertEvent(event, 'Success', 'host2')
 
     def test_flags(self):
         # What Nova's driver adds to those that are the same for all.

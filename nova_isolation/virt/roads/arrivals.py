@@ -93,6 +93,13 @@ class Arrivals:
         if guest is not None:
             guest.dismiss()
 
+    def stop(self) -> None:
+        """Resume no guest from now on. Does not block."""
+        with self._lock:
+            over, self._expected = self._expected, {}
+        for guest in over.values():
+            guest.dismiss()
+
     def settle(self, uuid: str) -> bool:
         """Nova has ended the migration: the guest is no longer for us.
 

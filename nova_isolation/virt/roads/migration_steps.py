@@ -267,18 +267,31 @@ def arrive(
             state = guest.get_power_state(host)
         if (
             state == power_state.PAUSED
-            and instance.vm_state != vm_states.PAUSED
+            and not _was_paused(instance)
             and not resumed
         ):
             guest.resume()
         else:
-            # Its user has paused the guest, audit mode lets it run, or it was
-            # resumed at its arrival: if it is paused now, somebody wants that.
+            # Its user or an operator has paused the guest, audit mode lets it
+            # run, or it was resumed at its arrival: if it is paused now,
+            # somebody wants that.
             host_guard.resume(guest, request, lambda: None)
     except BaseException:
         if state != power_state.PAUSED:
             _pause(guest, instance)
         raise
+
+
+def _was_paused(instance: typing.Any) -> bool:
+    """Whether a guest was paused when it was sent.
+
+    An operator's "virsh suspend" changes only what Nova knows of the domain.
+    While the guest is migrated, Nova leaves that as it is.
+    """
+    return bool(
+        instance.vm_state == vm_states.PAUSED
+        or instance.power_state == power_state.PAUSED
+    )
 
 
 def _pause(guest: typing.Any, instance: typing.Any) -> None:

@@ -416,6 +416,14 @@ class ArrivalsTest(TestCase):
         self.assertLeft(expected)
         self.arrivals.forget(UUID)
 
+    def test_the_service_ends(self):
+        expected = self.copied()
+        self.arrivals.stop()
+        self.stack.found = HERE
+        expected.arrive()
+        self.assertLeft(expected)
+        self.assertIs(False, self.arrivals.settle(UUID))
+
     def test_expired_are_dropped(self):
         expected = self.expect()
         expected._until = 0
