@@ -57,6 +57,8 @@ if [ $# = 2 ]; then
     sed -E "/^($style)/d" test-requirements.txt >"$work/tests"
     sed '/^libvirt-python/d' "$2" >"$work/upper"
     echo "libvirt-python==$(pkg-config --modversion libvirt)" >>"$work/upper"
+    # The last ones for Python 3.10, on which these releases run too.
+    printf '%s\n' 'hypothesis<6.169' 'starlette<1.8' >>"$work/upper"
     resolve "constraints/nova-$1.txt" -c "$work/upper" -r "$work/services" \
         -r "$work/lab" -r "$work/tests" '.[api,attestd,compute]'
     exit
