@@ -15,7 +15,7 @@
 #                      QEMU that is built with less in it and of the host with
 #                      Xen, --nova of each supported release, and the
 #                      demonstration on a cloud of each of them and with
-#                      nova-compute in a container
+#                      nova-compute in a container, of Nova 34 and of 31
 #   --nova RELEASE     unit and functional tests, and Nova's own tests of its
 #                      libvirt driver with ours, in the venv of that release
 #                      (see tools/setup.sh), in each mode of its nova-compute:
@@ -67,7 +67,7 @@ case ${1:-} in
 --releases)
     stages=(upstream_rest tempest_rest e2e_rest e2e_edpm e2e_qemu e2e_xen
         nova_31 nova_32 nova_33 nova_34 demo_31 demo_32 demo_33 demo_34
-        demo_container)
+        demo_container demo_container_31)
     ;;
 --nova)
     # tools/setup.sh knows which there are.
@@ -337,6 +337,11 @@ stage_demo_34() { check 'demonstration, Nova 34' tools/demo.sh --nova 34; }
 
 stage_demo_container() {
     check 'demonstration, container' tools/demo.sh --layout container
+}
+
+stage_demo_container_31() {
+    check 'demonstration, Nova 31, container' \
+        tools/demo.sh --nova 31 --layout container
 }
 
 stage_releases() {
