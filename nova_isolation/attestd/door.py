@@ -39,8 +39,8 @@ _HANDSHAKES = (128, 0.25)
 #: Seconds that a TLS handshake may take.
 HANDSHAKE_SECONDS = 5.0
 #: Seconds in which a client must answer the end of its TLS connection. The
-#: asyncio of Python 3.10 has no such limit: such a client keeps its place
-#: until another one needs the place.
+#: asyncio of Python 3.10 has no such limit: such a client, or one that does
+#: not read its answer, keeps its place until a client from elsewhere needs it.
 _SHUTDOWN_SECONDS = 2.0
 #: How many connections are accepted before those who are in are served again.
 _BATCH = 8

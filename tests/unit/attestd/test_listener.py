@@ -156,6 +156,9 @@ class ListenerTest(base.TestCase):
 
         self.go(scene, max_clients=2, body=b'x' * 2**25)
 
+    @unittest.skipIf(
+        sys.version_info < (3, 11), 'asyncio of Python 3.10 has no such limit'
+    )
     def test_does_not_read(self):
         """The idle time counts from the end of the answer, not of reading."""
         for where, name, seconds in (
@@ -249,6 +252,11 @@ class ListenerTest(base.TestCase):
 
         self.go(scene)
 
+    @unittest.skipIf(
+        sys.version_info < (3, 11),
+        'asyncio of Python 3.10 hands on in one piece what has come, of which '
+        'uvicorn refuses twice what follows; the connection is closed',
+    )
     def test_headers_without_end(self):
         async def scene(connect):
             reader, writer = await connect()
