@@ -186,3 +186,5 @@ class SpecTest(base.TestCase):
     def test_versions_agree(self):
         version = building.version()
         self.assertIn(f'\nVersion:        {version}\n', _SPEC.read_text())
+        example = building.CHECKOUT / 'contrib/ansible/hosts.yml.example'
+        self.assertIn(f'/nova_isolation-{version}-py3-', example.read_text())

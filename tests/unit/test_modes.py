@@ -97,6 +97,8 @@ class EventletTest(base.TestCase):
         'tests.unit.https.test_https_client.DeadlineTest',
         'tests.unit.https.test_https_client.RetryTest',
         'tests.unit.attester.test_outbox.OutboxTest',
+        'tests.unit.host.test_privileged_helper.HelperTest',
+        'tests.unit.host.test_self_examination.SelfExaminationTest',
     )
     def test_limits_hold(self, name):
         modes.run_tests('eventlet', name)
