@@ -64,15 +64,17 @@ class DecisionCache:
         self.mechanisms = mechanisms
         #: a fresh document, where nothing else counts -> the decision
         self.kept: dict[str, decision.Decision] = {}
-        #: documents and how each age stands to its limits -> reason codes
+        #: documents and how each age stands to its limits -> reason codes.
+        #: Where the facts are fresh, and evidence of one mechanism counts,
+        #: the key is the facts, and document and band of the evidence.
         self.kept_codes: dict[object, tuple[str, ...]] = {}
         #: name of an evidence mechanism -> maximum ages of its evidence
-        self._limits = tuple(_limits(wanted, mechanisms))
+        self.limits = tuple(_limits(wanted, mechanisms))
 
     @property
     def asks(self) -> bool:
         """Whether the decision needs the evidence of a third party."""
-        return bool(self._limits)
+        return bool(self.limits)
 
     def codes(
         self,
@@ -96,9 +98,9 @@ class DecisionCache:
         fresh = self.freshness.accepts(age)
         if not fresh:
             key = (key, self.freshness.band(age))
-        elif not self._limits:
+        elif not self.limits:
             return self._by_document(document).codes
-        for name, limits in self._limits:
+        for name, limits in self.limits:
             said = statements.get(name)
             key = (
                 (key, None)
@@ -118,7 +120,7 @@ class DecisionCache:
         """Whether each wanted statement is there, and fresh."""
         return all(
             name in statements and statements[name].is_fresh_at(now, limits[0])
-            for name, limits in self._limits
+            for name, limits in self.limits
         )
 
     def decide(
@@ -134,7 +136,7 @@ class DecisionCache:
         """
         if not self.codes(document, age, statements, now):
             return decision.ACCEPTED
-        if isinstance(document, str) and not self._limits:
+        if isinstance(document, str) and not self.limits:
             return host_facts.at_age(
                 self._by_document(document), self.wanted, age, self.freshness
             )
@@ -163,7 +165,7 @@ class DecisionCache:
             mechanisms=self.mechanisms,
             evidence={
                 name: statements[name].at(now)
-                for name, _ in self._limits
+                for name, _ in self.limits
                 if name in statements
             },
         )

@@ -20,6 +20,7 @@ and ``nova-isolation-manage explain`` call it, so that they cannot disagree.
 It does no I/O, takes no lock, imports no Nova and has no clock of its own.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 
 from nova_isolation.decision import cache
@@ -32,18 +33,22 @@ from nova_isolation.model import requirements
 
 _ENFORCE = 'enforce'
 
+#: The stats of a compute node, and the reason codes of a refusal.
+Stats = Mapping[str, object]
+Codes = tuple[str, ...]
 
-def document(stats: Mapping[str, object]) -> object:
+
+def document(stats: Stats) -> object:
     """The facts that a host has published, a JSON text; None: none."""
     return stats.get(facts.STAT)
 
 
-def mode(stats: Mapping[str, object]) -> object:
+def mode(stats: Stats) -> object:
     """The ``[isolation] mode`` that a host has published; None: none."""
     return stats.get(facts.MODE_STAT)
 
 
-def enforces(stats: Mapping[str, object] | None) -> bool:
+def enforces(stats: Stats | None) -> bool:
     """Whether a host has published that it enforces.
 
     :param stats: the stats of the host's compute node; None or empty for a
@@ -89,56 +94,88 @@ class PublishedDecision:
         """Whether the statements of third parties count for this flavor."""
         return self._cache.asks
 
-    def codes(
-        self,
-        stats: Mapping[str, object] | None,
-        now: float,
-        statements: cache.Statements = evidence.NO_EVIDENCE,
-        confirmed: float | None = None,
-    ) -> tuple[str, ...]:
-        """Return why a host is refused, without words.
+    def at(
+        self, now: float, confirmed: float | None = None
+    ) -> Callable[[Stats | None, cache.Statements], Codes]:
+        """Return what finds the reasons of refusals at one moment.
 
-        The scheduler asks this for each host: of ten thousand refusals it
-        reads no word.
+        The scheduler asks it about ten thousand hosts. What nearly all of
+        them have in common is looked at in place: a host that enforces, whose
+        facts and statement are as those of a host before it.
 
-        :param stats: the stats of the host's compute node; None or empty for
-            a node that has not reported yet
         :param now: seconds since the epoch, by the clock of this host
-        :param statements: name of a mechanism -> what a third party has
-            stated about the host
         :param confirmed: seconds since the epoch by the clock that ages the
             statements (``Attestation.clock``); ``now`` where it is None
-        :returns: the reason codes of :meth:`decide`; empty where the guest is
-            accepted
+        :returns: a function. Its parameters are the stats of a host's compute
+            node (None or empty for a node that has not reported yet) and what
+            third parties have stated about the host, by the name of the
+            mechanism. It returns the reason codes of :meth:`decide`, without
+            words; empty where the guest is accepted.
         """
-        if stats is None:
-            stats = {}
-        codes = self._cache.codes(
-            stats.get(facts.STAT),
-            facts.age(stats, now),
-            statements,
-            now if confirmed is None else confirmed,
-        )
-        # As _audits says, without a call for each host that enforces.
-        if (
-            self._refuses_audit
-            and stats.get(facts.MODE_STAT) != _ENFORCE
-            and _audits(stats)
-        ):
-            return tuple(sorted({reasons.HOST_AUDITS.code, *codes}))
+        stated = now if confirmed is None else confirmed
+
+        def other(stats: Stats | None, statements: cache.Statements) -> Codes:
+            return self._codes(stats or {}, now, statements, stated)
+
+        if len(self._cache.limits) != 1:
+            return other
+        ((name, limits),) = self._cache.limits
+        kept: Mapping[object, Codes] = self._cache.kept_codes
+        #: a published time -> whether facts of that time count
+        fresh: dict[object, bool] = {}
+
+        def codes(stats: Stats | None, statements: cache.Statements) -> Codes:
+            try:
+                if stats and stats[facts.MODE_STAT] == _ENFORCE:
+                    measured = stats[facts.TIME_STAT]
+                    counts = fresh.get(measured)
+                    if counts is None:
+                        counts = fresh[measured] = self.freshness.accepts(
+                            facts.age(stats, now)
+                        )
+                    if counts:
+                        said = statements[name]
+                        return kept[
+                            stats[facts.STAT],
+                            said.document,
+                            said.band(stated, limits),
+                        ]
+            except (KeyError, TypeError):
+                # The first of its kind, or something is missing or malformed.
+                pass
+            return other(stats, statements)
+
         return codes
+
+    def _codes(
+        self,
+        stats: Stats,
+        now: float,
+        statements: cache.Statements,
+        confirmed: float,
+    ) -> Codes:
+        found = self._cache.codes(
+            document(stats), facts.age(stats, now), statements, confirmed
+        )
+        if self._refuses_audit and _audits(stats):
+            return tuple(sorted({reasons.HOST_AUDITS.code, *found}))
+        return found
 
     def decide(
         self,
-        stats: Mapping[str, object] | None,
+        stats: Stats | None,
         now: float,
         statements: cache.Statements = evidence.NO_EVIDENCE,
         confirmed: float | None = None,
     ) -> decision.Decision:
         """Decide about one host.
 
-        The parameters are those of :meth:`codes`.
-
+        :param stats: the stats of the host's compute node; None or empty for
+            a node that has not reported yet
+        :param now: see :meth:`at`
+        :param statements: name of a mechanism -> what a third party has
+            stated about the host
+        :param confirmed: see :meth:`at`
         :returns: accepted, or every requirement that is not met
         """
         if stats is None:
@@ -154,7 +191,7 @@ class PublishedDecision:
         return answer
 
 
-def _audits(stats: Mapping[str, object]) -> bool:
+def _audits(stats: Stats) -> bool:
     """Whether a host has to be refused because it does not enforce.
 
     A host that runs another driver, or has not reported yet, has neither mode
@@ -165,9 +202,7 @@ def _audits(stats: Mapping[str, object]) -> bool:
     return mode(stats) is not None or bool(document(stats))
 
 
-def _with_mode(
-    answer: decision.Decision, stats: Mapping[str, object]
-) -> decision.Decision:
+def _with_mode(answer: decision.Decision, stats: Stats) -> decision.Decision:
     """Add to a decision that the host does not enforce."""
     its = mode(stats)
     found = 'no published mode' if its is None else f'mode {its}'

@@ -144,11 +144,11 @@ class IsolationFilter(filters.BaseHostFilter):
         refused: collections.Counter[tuple[str, ...]],
     ) -> Iterator[typing.Any]:
         decider = self._decider(wanted)
-        why = decider.codes
         needs_statements = decider.needs_statements
         statements = self.attestation.statements
         now = time.time()
         confirmed = self.attestation.clock(now)
+        why = decider.at(now, confirmed)
         # The words of a refusal are made for the log only.
         debug = LOG.isEnabledFor(logging.DEBUG)
         for host in hosts:
@@ -159,7 +159,7 @@ class IsolationFilter(filters.BaseHostFilter):
                 if needs_statements
                 else evidence.NO_EVIDENCE
             )
-            codes = why(stats, now, said, confirmed)
+            codes = why(stats, said)
             if not codes:
                 yield host
                 continue

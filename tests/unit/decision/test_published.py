@@ -22,6 +22,7 @@ from nova_isolation.decision import decision
 from nova_isolation.decision import host_facts
 from nova_isolation.decision import published
 from nova_isolation.mechanisms import registry
+from nova_isolation.mechanisms.attested import attestation_result
 from nova_isolation.model import evidence
 from nova_isolation.model import facts
 from nova_isolation.model import reasons
@@ -170,6 +171,107 @@ class PublishedTest(base.TestCase):
             decider = self.decider(enforces, svirt='any')
             self.assertEqual(_FRESH, decider.freshness)
             self.assertIs(enforces, decider.enforces)
+
+
+class AtTest(base.TestCase):
+    """The same decision without words, for many hosts at one moment."""
+
+    #: What hosts publish, and what is stated about them.
+    STATS = (
+        None,
+        {},
+        stats(),
+        stats('{"v":1}'),
+        stats('{'),
+        stats(None),
+        stats(7),
+        stats(['no text']),
+        stats(mode='audit'),
+        stats(mode=None),
+        stats(None, mode=None),
+        *(
+            stats(measured_at=text)
+            for text in (None, '999000', '1001000', 'nan', [], 1000000)
+        ),
+    )
+    GOOD = attestation_result.dumps(
+        attestation_result.AttestationResult(attestation_result.GOOD)
+    )
+
+    def statements(self):
+        yield {}
+        yield {'other': evidence.Evidence('{}', NOW, NOW, 60, 5)}
+        for document in (self.GOOD, '{"state":"failed"}', '{'):
+            for good_at in (NOW - 5, NOW - 90, NOW + 90, None, math.nan):
+                yield {
+                    'attested': evidence.Evidence(
+                        document, good_at, NOW, 60, 5
+                    )
+                }
+
+    def decider(self, enforces=True, **specs):
+        return published.PublishedDecision(
+            requirements.parse(
+                {f'isolation:{k}': v for k, v in specs.items()},
+                registry.get().vocabulary,
+            ),
+            _FRESH,
+            registry.get(),
+            enforces=enforces,
+        )
+
+    def test_as_the_decision_with_words(self):
+        accepted = 0
+        for enforces in (True, False):
+            for specs in (
+                {},
+                {'svirt': 'selinux'},
+                {'attested': 'true'},
+                {'attested': 'true', 'attested_max_age': '3'},
+                {'attested': 'true', 'svirt': 'apparmor'},
+            ):
+                decider = self.decider(enforces, **specs)
+                for confirmed in (None, NOW + 40, math.nan):
+                    for said in self.statements():
+                        # Each is asked twice, at one moment and at two.
+                        for _ in range(2):
+                            ask = decider.at(NOW, confirmed)
+                            for one in (*self.STATS, *self.STATS):
+                                words = decider.decide(
+                                    one, NOW, said, confirmed
+                                )
+                                self.assertEqual(
+                                    sorted(words.codes),
+                                    sorted(ask(one, said)),
+                                    (specs, one, said, confirmed),
+                                )
+                                accepted += not words.codes
+        self.assertLess(100, accepted)
+
+    def test_alike_hosts_are_looked_at_in_place(self):
+        for specs in ({}, {'attested_max_age': '3'}):
+            decider = self.decider(attested='true', **specs)
+            said = evidence.Evidence(self.GOOD, NOW - 5, NOW, 60, 5)
+            first = decider.at(NOW)(stats(), {'attested': said})
+            self.assertEqual(bool(specs), bool(first))
+            with mock.patch.object(
+                decider, '_codes', side_effect=AssertionError
+            ):
+                ask = decider.at(NOW + 1)
+                for good_at in (NOW - 5, NOW - 6):
+                    another = said._replace(good_at=good_at)
+                    for measured in ('1000000', '1000001'):
+                        self.assertEqual(
+                            first,
+                            ask(
+                                stats(measured_at=measured),
+                                {'attested': another},
+                            ),
+                        )
+                for one in (stats(mode='audit'), stats(measured_at='1')):
+                    self.assertRaises(
+                        AssertionError, ask, one, {'attested': said}
+                    )
 
 
 class OneReaderTest(base.TestCase):
