@@ -99,6 +99,9 @@ class Machine:
     :ivar on_start: called with each domain that was just started
     :ivar on_copy: called with each domain that another host sends, while its
         memory is copied
+    :ivar on_sent: called with each domain that has arrived at another host,
+        before that host has answered so; if it raises libvirt's error, the
+        answer is lost
     :ivar calls: what was done to guests, in order
     :ivar measured: how often the emulator was asked for
     """
@@ -120,6 +123,7 @@ class Machine:
     lies: dict[str, object] = dataclasses.field(default_factory=dict)
     on_start: typing.Callable[[typing.Any], None] = lambda domain: None
     on_copy: typing.Callable[[typing.Any], None] = lambda domain: None
+    on_sent: typing.Callable[[typing.Any], None] = lambda domain: None
     unseen: dict[sight.Sight, reasons.Reason] = dataclasses.field(
         default_factory=dict
     )
@@ -358,8 +362,17 @@ class Domain(fakelibvirt.Domain):
     def migrateToURI3(self, dconnuri, params, flags):
         self.machine.calls.append(f'migrateToURI3({flags})')
         there = Connection.of_host[urllib.parse.urlsplit(dconnuri).hostname]
-        paused = bool(flags & MIGRATE_PAUSED) or self._state != RUNNING
+        before = self._state
+        paused = bool(flags & MIGRATE_PAUSED) or before != RUNNING
         there.receive(params['destination_xml'], paused)
+        self._state = fakelibvirt.VIR_DOMAIN_PAUSED
+        try:
+            self.machine.on_sent(self)
+        except fakelibvirt.libvirtError:
+            # For libvirt the migration has failed.
+            self._state = before
+            self.fail_job()
+            raise
         self.defined = None
         self._transient = True
         self.end()
