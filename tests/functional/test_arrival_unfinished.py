@@ -137,3 +137,73 @@ class SharedFoldersTest(LostAnswerTest):
         self.lose(resumed=True)
         self.assertRanTwice()
         self.assertEqual(road.RUNNING, self.state(self.server, 'host2'))
+
+
+class LostStepTest(test_arrival.TestCase):
+    """The source dies when the guest has arrived and runs.
+
+    So Nova's step at the destination never comes, and for Nova the server is
+    still on its source.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.sent()
+        self.expected = self.driver('host2')._arrivals._expected
+        self.assertVerifiedBefore(self.calls('host2'))
+        self.assertEqual(road.RUNNING, self.state(self.server, 'host2'))
+        self.assertIsNone(self.state(self.server, 'host1'))
+
+    def sent(self):
+        """A guest that is sent by a source that dies then."""
+        for machine in self.machines.values():
+            machine.calls.clear()
+        server = self.boot(self.tagged(), host='host1')
+
+        # Nova's manager on the source does nothing after the hand-over.
+        with (
+            self.slow_source(),
+            mock.patch.object(
+                self.computes['host1'].manager,
+                '_post_live_migration_update_host',
+            ) as ended,
+        ):
+            self.api.post_server_action(
+                server['id'], {'os-migrateLive': test_arrival.AUTO}
+            )
+            self.wait(lambda: ended.called)
+        self.assertIsNone(self.resumed)
+        server = self.api.get_server(server['id'])
+        self.assertHost('host1', server)
+        self.assertEqual('MIGRATING', server['status'])
+        return server
+
+    def look(self):
+        """The watch of the destination verifies its guests."""
+        self.machines['host2'].calls.clear()
+        self.driver('host2')._watch._work.run()
+
+    def test_verified_again(self):
+        self.look()
+        self.assertGreaterEqual(set(self.calls('host2')), road.QUESTIONS)
+        self.assertEqual([], self.logged('violates its isolation'))
+        self.unsandboxed('host2')
+        self.look()
+        (line,) = self.logged('violates its isolation')
+        self.assertIn(f'[{road.NO_SANDBOX}]', line)
+        (event,) = self.events(self.server, 'isolation_reverify')
+        self.assertEvent(event, 'Error', 'host2')
+        self.assertEqual(road.RUNNING, self.state(self.server, 'host2'))
+
+    def test_forgotten_at_a_later_migration(self):
+        first = self.expected[self.server['id']]
+        first._thread.join(30)
+        self.assertFalse(first._thread.is_alive())
+        other = self.sent()
+        self.assertEqual({self.server['id'], other['id']}, set(self.expected))
+        # By now both should be here since long.
+        for one in self.expected.values():
+            one._until = 0.0
+        third = self.sent()
+        self.assertEqual({third['id']}, set(self.expected))
+        self.assertEqual(road.RUNNING, self.state(self.server, 'host2'))
