@@ -31,6 +31,10 @@ class ProcessLabels:
     A new object is made for each verification of the host. Guests that are
     verified together share one object; otherwise each guest would read the
     labels of all other guests.
+
+    A later look can take over what an earlier one has read. The label of a
+    process stays as it is, so only the guests that were started since then
+    are read.
     """
 
     def __init__(
@@ -39,17 +43,26 @@ class ProcessLabels:
         run_dir: str,
         proc: str,
         calls: bounded_calls.BoundedCalls,
+        before: 'ProcessLabels | None' = None,
     ) -> None:
         """:param libvirt_host: Nova's Host
         :param run_dir: the folder of libvirt's pid files
         :param proc: where the processes are seen, ``[isolation] process_root``
         :param calls: limits the time of reading one guest's label
+        :param before: an earlier look at the same host; None: all is read
         """
         self._libvirt = libvirt_host
         self._run_dir = run_dir
         self._proc = proc
         self._calls = calls
-        self._labels: dict[str, str | Exception | None] = {}
+        #: UUID and id of a guest's run -> its label; None: it has ended
+        self._labels: dict[tuple[str, int], str | Exception | None] = {}
+        if before is not None:
+            self._labels |= {
+                run: label
+                for run, label in before._labels.items()
+                if isinstance(label, str)
+            }
 
     def others(self, uuid: str) -> dict[str, str]:
         """Return domain name -> process label, of every other running guest.
@@ -59,12 +72,12 @@ class ProcessLabels:
             read, so that guest might have any label
         """
         labels = {}
-        for other, name, domain in self._domains:
+        for other, run, name, domain in self._domains:
             if other == uuid:
                 continue
-            if other not in self._labels:
-                self._labels[other] = self._bounded(domain, other)
-            label = self._labels[other]
+            if (other, run) not in self._labels:
+                self._labels[other, run] = self._bounded(domain, other)
+            label = self._labels[other, run]
             if isinstance(label, Exception):
                 raise label
             if label is not None:
@@ -72,10 +85,15 @@ class ProcessLabels:
         return labels
 
     @functools.cached_property
-    def _domains(self) -> list[tuple[str, str, typing.Any]]:
-        """UUID, name and domain; each guest is compared with all others."""
+    def _domains(self) -> list[tuple[str, int, str, typing.Any]]:
+        """UUID, run, name, domain; each guest is compared with all others."""
         return [
-            (str(domain.UUIDString()), str(domain.name()), domain)
+            (
+                str(domain.UUIDString()),
+                int(domain.ID()),
+                str(domain.name()),
+                domain,
+            )
             for domain in self._libvirt.list_instance_domains(
                 only_running=True
             )

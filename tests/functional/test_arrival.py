@@ -194,15 +194,25 @@ class ResumedTest(TestCase):
 class RefusedTest(TestCase):
     """The guest never runs on the destination."""
 
-    def refused(self):
+    def setUp(self):
+        super().setUp()
+        # The source ends the migration when it has been decided.
+        self.machines['host1'].on_sent = self.join
+
+    def join(self, domain):
+        """Wait for the end of the thread that might resume the guest."""
+        expected = self.driver('host2')._arrivals._expected
+        thread = expected[domain.UUIDString()]._thread
+        thread.join(30)
+        self.assertFalse(thread.is_alive())
+
+    def refused(self, code=road.NO_SANDBOX):
         server = self.migrate(self.boot(self.tagged(), host='host1'))
         self._wait_for_state_change(server, 'ERROR')
         self.assertIs(False, self.resumed)
         self.assertNothingRuns(server)
         self.assertEqual(road.PAUSED, self.state(server, 'host2'))
-        self.assertRefused(
-            server, 'isolation_verify', 'host2', road.NO_SANDBOX
-        )
+        self.assertRefused(server, 'isolation_verify', 'host2', code)
 
     def test_while_it_is_copied(self):
         self.unsandboxed('host2')
@@ -211,6 +221,19 @@ class RefusedTest(TestCase):
     def test_at_arrival(self):
         self.copying(lambda domain: self.unsandboxed('host2'))
         self.refused()
+
+    def test_another_guest_of_its_label_starts_meanwhile(self):
+        # Its label is not libvirt's choice but that of its definition.
+        other = self.domain(self.boot(self.flavor(), host='host2'))
+
+        def restart(domain):
+            other.end()
+            other.begin(other.xml, False)
+            self.connection('host2')._mark_running(other)
+            other.pid = domain.pid
+
+        self.copying(restart)
+        self.refused('isolation.svirt.category_clash')
 
 
 class AsEverTest(TestCase):

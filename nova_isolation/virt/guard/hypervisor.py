@@ -66,10 +66,13 @@ class Hypervisor(abc.ABC):
             host; None: nothing is shared
         """
 
-    def shared(self) -> typing.Any:
+    def shared(self, before: typing.Any = None) -> typing.Any:
         """What the verifications of several guests share, if anything.
 
         Made anew for each look at the host.
+
+        :param before: what this returned for an earlier look; of that, what
+            cannot have changed since then is not read again
         """
         return None
 

@@ -81,11 +81,14 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
         """See the base class."""
         return typing.cast(running_guest.RunningGuest, guest).boot()
 
-    def shared(self) -> process_labels.ProcessLabels:
+    def shared(
+        self, before: process_labels.ProcessLabels | None = None
+    ) -> process_labels.ProcessLabels:
         """See the base class."""
         return process_labels.ProcessLabels(
             self._host,
             self._options.qemu_run_dir,
             self._options.process_root,
             self._census,
+            before,
         )

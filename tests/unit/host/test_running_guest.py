@@ -31,8 +31,9 @@ LIMIT = 0.2
 class Domain:
     """A domain; ``active`` is what each look at it gives."""
 
-    def __init__(self, name, active=(True,), label=None):
+    def __init__(self, name, active=(True,), label=None, run=1):
         self._name = name
+        self._run = run
         self.securityLabel = label
         self._active = list(active)
 
@@ -41,6 +42,9 @@ class Domain:
 
     def UUIDString(self):
         return f'uuid-{self._name}'
+
+    def ID(self):
+        return self._run
 
     def isActive(self):
         answer = self._active.pop(0) if self._active[1:] else self._active[0]
@@ -166,6 +170,72 @@ class CensusTest(base.TestCase):
                     ).other_process_labels(),
                 )
         self.assertEqual(4, find.call_count)
+
+    def test_a_later_look_reads_those_that_were_started_since(self):
+        def find(run_dir, name, uuid, proc):
+            read.append(name)
+            if name == 'ended':
+                raise FileNotFoundError(name)
+            label = f'label-{name}-{len(read)}'
+            return mock.Mock(label=mock.Mock(return_value=label))
+
+        def look(before, *domains):
+            return process_labels.ProcessLabels(
+                Host(*domains),
+                'run',
+                '/proc',
+                bounded_calls.BoundedCalls(30),
+                before,
+            )
+
+        read = []
+        patch = mock.patch.object(qemu_process.QemuProcess, 'find', find)
+        patch.start()
+        self.addCleanup(patch.stop)
+        stays, goes = Domain('stays'), Domain('goes')
+        again, ended = Domain('again'), Domain('ended', (False,))
+        first = look(None, stays, goes, again, ended)
+        self.assertEqual(
+            {
+                'stays': 'label-stays-1',
+                'goes': 'label-goes-2',
+                'again': 'label-again-3',
+            },
+            first.others('uuid-mine'),
+        )
+        self.assertEqual('ended', read[3])
+        second = look(
+            first, stays, Domain('again', run=2), Domain('new'), ended
+        )
+        self.assertEqual(
+            {
+                'stays': 'label-stays-1',
+                'again': 'label-again-5',
+                'new': 'label-new-6',
+            },
+            second.others('uuid-mine'),
+        )
+        self.assertEqual('ended', read[6])
+
+    def test_a_later_look_reads_again_what_could_not_be_read(self):
+        domain = Domain('a')
+        answers = [PermissionError('no')] * process_labels._TRIES
+        answers.append(mock.Mock(label=mock.Mock(return_value='label')))
+        find = mock.Mock(side_effect=answers)
+        looks = [None]
+        for _ in range(2):
+            looks.append(
+                process_labels.ProcessLabels(
+                    Host(domain),
+                    'run',
+                    '/proc',
+                    bounded_calls.BoundedCalls(30),
+                    looks[-1],
+                )
+            )
+        with mock.patch.object(qemu_process.QemuProcess, 'find', find):
+            self.assertRaises(PermissionError, looks[1].others, 'uuid-mine')
+            self.assertEqual({'a': 'label'}, looks[2].others('uuid-mine'))
 
     def hang(self, label):
         """Four guests; the process of b gives no answer.

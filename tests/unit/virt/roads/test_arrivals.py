@@ -298,6 +298,19 @@ class FactsTest(TestCase):
         self.event(PAUSED)
         self.assertLeft(expected)
 
+    def test_guests_may_have_started_since(self):
+        shared = self.stack.shared = mock.Mock(side_effect=['early', 'late'])
+        guest = self.stack.guest = mock.Mock(side_effect=self.stack.guest)
+        expected = self.arrived()
+        self.join(expected)
+        self.assertEqual(['resume'], self.domain.calls)
+        self.assertEqual(
+            [mock.call(), mock.call('early')], shared.call_args_list
+        )
+        self.assertEqual(
+            ['early', 'late'], [call.args[1] for call in guest.call_args_list]
+        )
+
     def test_looks_again_while_it_is_copied(self):
         with (
             mock.patch.object(expected_guest, '_SHARE', 0),

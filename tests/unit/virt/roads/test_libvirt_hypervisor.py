@@ -264,3 +264,10 @@ class QemuHypervisorTest(base.TestCase):
         guest = self.hypervisor.guest(handle, shared)
         self.assertIsInstance(guest, running_guest.RunningGuest)
         self.assertEqual('a', guest.uuid)
+
+    def test_later_look_at_the_labels(self):
+        first = self.hypervisor.shared()
+        first._labels = {('b', 1): 'label'}
+        second = self.hypervisor.shared(first)
+        self.assertIsNot(first, second)
+        self.assertEqual({('b', 1): 'label'}, second._labels)
