@@ -23,6 +23,7 @@ A guest that is not exactly as expected stays paused, and that step verifies
 and resumes it.
 """
 
+import enum
 import threading
 import time
 import typing
@@ -47,6 +48,23 @@ _SHARE, _LEAST, _MOST = 20.0, 2.0, 10.0
 #: Seconds that Nova's step waits for a resume that is under way. libvirt
 #: itself gives up after 30 s if it is busy with the guest.
 _RESUME = 40.0
+
+
+class _Fate(enum.Enum):
+    """What becomes of a guest. Changes under a lock, and only downwards.
+
+    The lock is never held while the hypervisor is asked.
+    """
+
+    #: Nothing is decided.
+    OPEN = enum.auto()
+    #: The hypervisor was asked to resume the guest, and has not answered.
+    RESUMING = enum.auto()
+    #: The guest was verified and resumed here.
+    RESUMED = enum.auto()
+    #: The guest is left to Nova's step. If the hypervisor resumes it yet,
+    #: it is paused again.
+    LEFT = enum.auto()
 
 
 class ExpectedGuest:
@@ -78,13 +96,9 @@ class ExpectedGuest:
         #: for any more.
         self._moved = threading.Event()
         self._arrived = 0.0
-        self._closed = False
-        #: Held while it is decided whether the guest is resumed, and while
-        #: it is.
-        self._lock = threading.Lock()
-        self._resumed = False
-        #: Whether somebody has given up waiting for the lock.
-        self._given_up = False
+        self._fate = _Fate.OPEN
+        #: Has the lock of the fate, and tells that it has changed.
+        self._decided = threading.Condition()
 
     @property
     def expired(self) -> bool:
@@ -96,7 +110,7 @@ class ExpectedGuest:
 
         :raises RuntimeError: a thread cannot be started
         """
-        if self._thread is not None or self._closed or self.expired:
+        if self._thread is not None or self._is_over or self.expired:
             return
         self._until = time.monotonic() + _ARRIVES_WITHIN
         self._thread = threading.Thread(
@@ -111,7 +125,9 @@ class ExpectedGuest:
 
     def dismiss(self) -> None:
         """Do not begin to resume the guest from now on. Does not block."""
-        self._closed = True
+        with self._decided:
+            if self._fate is _Fate.OPEN:
+                self._fate = _Fate.LEFT
         self._moved.set()
 
     def close(self) -> bool:
@@ -124,17 +140,21 @@ class ExpectedGuest:
             paused again.
         """
         self.dismiss()
-        if not self._lock.acquire(timeout=_RESUME):
-            self._given_up = True
-            if not self._lock.acquire(blocking=False):
+        with self._decided:
+            if not self._decided.wait_for(
+                lambda: self._fate is not _Fate.RESUMING, _RESUME
+            ):
+                self._fate = _Fate.LEFT
                 raise TimeoutError(
                     f'the resume of guest {self._request.uuid} at its arrival '
                     f'has not ended within {_RESUME:g} s'
                 )
-        try:
-            return self._resumed
-        finally:
-            self._lock.release()
+            return self._fate is _Fate.RESUMED
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether it is decided what becomes of the guest."""
+        return self._fate is not _Fate.OPEN
 
     def _run(self) -> None:
         try:
@@ -173,7 +193,7 @@ class ExpectedGuest:
                 return
         # Guests may have started since then, and their labels are read now.
         # To read those of all others again takes 20 ms for 100 guests.
-        if not self._closed and self._is_accepted(
+        if not self._is_over and self._is_accepted(
             handle, self._guard.hypervisor.shared(shared)
         ):
             self._resume(handle, incoming.boot)
@@ -184,29 +204,46 @@ class ExpectedGuest:
         :param boot: the run that was there at the beginning. If it is there
             now, it is the one that was verified.
         """
-        with self._lock:
-            if self._guard.hypervisor.arrival(handle) != hypervisor.Arrival(
-                boot, complete=True
-            ):
-                LOG.warning(
-                    'Guest that arrives is not as it was while its memory was '
-                    'copied; it is verified again at the end of the migration',
-                    instance_uuid=self._request.uuid,
-                )
+        if self._guard.hypervisor.arrival(handle) != hypervisor.Arrival(
+            boot, complete=True
+        ):
+            LOG.warning(
+                'Guest that arrives is not as it was while its memory was '
+                'copied; it is verified again at the end of the migration',
+                instance_uuid=self._request.uuid,
+            )
+            return
+        with self._decided:
+            if self._is_over or not self._guard.enforces:
                 return
-            if self._closed or not self._guard.enforces:
-                return
+            self._fate = _Fate.RESUMING
+        try:
             choke_points.GuardedGuest.resume_verified(handle)
-            if self._given_up:
-                handle.pause()
-                return
-            self._resumed = True
+        except BaseException:
+            self._end(_Fate.LEFT)
+            raise
+        if not self._end(_Fate.RESUMED):
+            handle.pause()
+            return
         LOG.info(
             'Guest was verified while its memory was copied, and verified '
             'again and resumed within %.0f ms of its arrival',
             1e3 * (time.monotonic() - self._arrived),
             instance_uuid=self._request.uuid,
         )
+
+    def _end(self, fate: _Fate) -> bool:
+        """The hypervisor has answered to the resume.
+
+        :returns: whether the answer has come before somebody gave up waiting
+            for it
+        """
+        with self._decided:
+            in_time = self._fate is _Fate.RESUMING
+            if in_time:
+                self._fate = fate
+                self._decided.notify_all()
+        return in_time
 
     def _is_accepted(self, handle: typing.Any, shared: typing.Any) -> bool:
         """Whether the guest meets its requirements on this host as it is now.

@@ -13,6 +13,7 @@
 """Guests that arrive: resumed once, or never by us."""
 
 import threading
+import time
 import types
 from unittest import mock
 
@@ -369,7 +370,57 @@ class CloseTest(TestCase):
         self.domain.answer.set()
         self.join(expected)
         self.assertEqual(['resume', 'suspend'], self.domain.calls)
-        self.assertFalse(expected._resumed)
+        self.assertIs(False, expected.close())
+
+    def stall(self, name):
+        """Let whoever decides something hesitate while deciding it.
+
+        :param name: what is decided
+        """
+
+        def decide(expected, attribute, value):
+            if getattr(value, 'name', '') == name:
+                deciding.set()
+                time.sleep(0.3)
+            object.__setattr__(expected, attribute, value)
+
+        deciding = threading.Event()
+        patch = mock.patch.object(
+            expected_guest.ExpectedGuest, '__setattr__', decide, create=True
+        )
+        patch.start()
+        self.addCleanup(patch.stop)
+        return deciding
+
+    def test_resume_ends_in_the_last_moment(self):
+        # Whoever waits for it gives up while the worker says that it is done.
+        self.domain.answer.clear()
+        deciding = self.stall('RESUMED')
+        expected = self.arrived()
+        self.wait(self.domain.asked)
+        self.domain.answer.set()
+        self.wait(deciding)
+        with mock.patch.object(expected_guest, '_RESUME', 0.05):
+            self.assertIs(True, self.arrivals.settle(UUID))
+        self.join(expected)
+        self.assertEqual(['resume'], self.domain.calls)
+
+    def test_resume_ends_when_it_is_given_up(self):
+        # The worker has done it while whoever waits for it says that it gives
+        # up.
+        self.domain.answer.clear()
+        deciding = self.stall('LEFT')
+        expected = self.arrived()
+        self.wait(self.domain.asked)
+        answer = threading.Thread(
+            target=lambda: (deciding.wait(PATIENCE), self.domain.answer.set())
+        )
+        answer.start()
+        with mock.patch.object(expected_guest, '_RESUME', 0.05):
+            self.assertRaises(TimeoutError, self.arrivals.settle, UUID)
+        answer.join(PATIENCE)
+        self.join(expected)
+        self.assertEqual(['resume', 'suspend'], self.domain.calls)
 
     def test_libvirt_hangs_before_the_resume(self):
         expected = self.copied()
@@ -378,8 +429,9 @@ class CloseTest(TestCase):
         self.stack.found = HERE
         self.event(PAUSED)
         self.wait(self.stack.asked)
-        with mock.patch.object(expected_guest, '_RESUME', 0.05):
-            self.assertRaises(TimeoutError, self.arrivals.settle, UUID)
+        # Nova's step need not wait: nothing is resumed any more.
+        self.assertIs(False, self.arrivals.settle(UUID))
+        self.assertTrue(expected._thread.is_alive())
         self.stack.hold_arrival.set()
         self.join(expected)
         self.assertEqual([], self.domain.calls)
@@ -407,7 +459,7 @@ class ArrivalsTest(TestCase):
             self.assertIsNotNone(before)
             change()
             self.assertIsNone(self.expect())
-            self.assertTrue(before._closed)
+            self.assertTrue(before._is_over)
 
     def test_second_migration(self):
         first = self.copied()
