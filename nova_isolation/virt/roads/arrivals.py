@@ -13,8 +13,9 @@
 """The guests that other hosts are about to send here.
 
 What happens to them is told by the events of libvirt that Nova gives to its
-driver. All that is done at an event is a look into a table, and the start of
-a thread or the word to it: events come on one thread, for all guests.
+driver; the arrival alone is also asked for (:mod:`.expected_guest`). All that
+is done at an event is a look into a table, and the start of a thread or the
+word to it: events come on one thread, for all guests.
 """
 
 import threading

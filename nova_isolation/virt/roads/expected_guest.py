@@ -45,6 +45,10 @@ _ARRIVES_WITHIN = 6 * 3600.0
 #: How long it is waited after a look at the host, as a multiple of the time
 #: that the look has taken; and the least and the most of it, in seconds.
 _SHARE, _LEAST, _MOST = 20.0, 2.0, 10.0
+#: Seconds between two questions whether the guest is here. Its event may be
+#: lost, or late: on the thread of the events Nova asks the database about each
+#: event, before it takes the next one.
+_ASK = 0.2
 #: Seconds that Nova's step waits for a resume that is under way. libvirt
 #: itself gives up after 30 s if it is busy with the guest.
 _RESUME = 40.0
@@ -187,7 +191,7 @@ class ExpectedGuest:
             if not self._is_accepted(handle, shared):
                 return
             pause = _SHARE * (time.monotonic() - begun)
-            if self._moved.wait(min(max(pause, _LEAST), _MOST)):
+            if self._moves_within(handle, min(max(pause, _LEAST), _MOST)):
                 break
             if self.expired:
                 return
@@ -197,6 +201,30 @@ class ExpectedGuest:
             handle, self._guard.hypervisor.shared(shared)
         ):
             self._resume(handle, incoming.boot)
+
+    def _moves_within(self, handle: typing.Any, seconds: float) -> bool:
+        """Wait until the guest is here, or is not to be waited for any more.
+
+        :param seconds: how long at most
+        :returns: False: it was waited in vain
+        """
+        end = time.monotonic() + seconds
+        while not self._moved.wait(min(_ASK, seconds)):
+            if self._is_here(handle):
+                self.arrive()
+            elif time.monotonic() >= end:
+                return False
+        return True
+
+    def _is_here(self, handle: typing.Any) -> bool:
+        """Whether the hypervisor says that the guest has arrived."""
+        try:
+            incoming = self._guard.hypervisor.arrival(handle)
+        except Exception:
+            # The guest ends, or libvirt is away: its next verification says
+            # what is wrong.
+            return False
+        return incoming is not None and incoming.complete
 
     def _resume(self, handle: typing.Any, boot: str) -> None:
         """Resume the guest, which was verified just now.

@@ -100,8 +100,15 @@ class Hypervisor(fakes.Hypervisor):
 
 
 class TestCase(base.TestCase):
+    #: Seconds between two questions whether the guest is here: longer than a
+    #: test, so that the events alone count.
+    ASK = 600.0
+
     def setUp(self):
         super().setUp()
+        patch = mock.patch.object(expected_guest, '_ASK', self.ASK)
+        patch.start()
+        self.addCleanup(patch.stop)
         self.make()
 
     def make(self):
@@ -257,6 +264,66 @@ class ExpectedGuestTest(TestCase):
         self.join(expected)
         self.stack.found = HERE
         self.event(PAUSED)
+        self.assertLeft(expected)
+
+
+class NoEventTest(TestCase):
+    """The event of the arrival is lost, or comes late."""
+
+    ASK = 0.01
+
+    def setUp(self):
+        super().setUp()
+        # Meanwhile it is not verified again.
+        patch = mock.patch.object(expected_guest, '_LEAST', PATIENCE)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def asked(self):
+        """It was asked for some times whether the guest is here."""
+        for _ in range(5):
+            self.wait(self.stack.asked)
+
+    def test_resumed(self):
+        expected = self.copied()
+        self.asked()
+        self.assertEqual([], self.domain.calls)
+        self.stack.found = HERE
+        self.join(expected)
+        self.assertEqual(['resume'], self.domain.calls)
+        # The late event changes nothing.
+        self.event(PAUSED)
+        self.assertIs(True, self.arrivals.settle(UUID))
+        self.assertEqual(['resume'], self.domain.calls)
+
+    def test_refused_at_arrival(self):
+        expected = self.copied()
+        self.asked()
+        self.stack.options['seccomp'] = 0
+        self.stack.found = HERE
+        self.assertLeft(expected)
+
+    def test_no_answer_meanwhile(self):
+        expected = self.copied()
+        for found in (OSError('libvirt is away'), None):
+            self.stack.found = found
+            self.asked()
+        self.stack.found = HERE
+        self.join(expected)
+        self.assertEqual(['resume'], self.domain.calls)
+
+    def test_ended_meanwhile(self):
+        expected = self.copied()
+        self.asked()
+        self.arrivals.forget(UUID)
+        self.assertLeft(expected)
+
+    def test_verified_again_meanwhile(self):
+        with mock.patch.object(expected_guest, '_LEAST', 0.05):
+            expected = self.copied()
+            for _ in range(3):
+                self.wait(self.stack.looked)
+        self.arrivals.forget(UUID)
         self.assertLeft(expected)
 
 
