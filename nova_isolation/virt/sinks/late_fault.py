@@ -19,6 +19,7 @@ import typing
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
+from nova.compute import task_states
 from nova.compute import utils as compute_utils
 from nova.compute import vm_states
 from oslo_log import log as logging
@@ -39,6 +40,11 @@ LOG = logging.getLogger(__name__)
 #: Seconds between two looks at the instances.
 _INTERVAL = 1.0
 
+#: Seconds within which the source of a live migration writes a fault of its
+#: own after that of the destination, which has the reason. Nova's call from
+#: one to the other ends meanwhile.
+_FOLLOWS = 60.0
+
 #: For how many instances this host waits at once. Further ones keep Nova's
 #: fault.
 _MAX_PENDING = 1000
@@ -52,11 +58,14 @@ class _Refusal:
     :ivar before: the id of the newest fault when the guest was refused; 0:
         there was none
     :ivar until: how long to wait, by the monotonic clock
+    :ivar followed: until when a fault with the reason may be followed by
+        another one, by the same clock
     """
 
     error: exception.GuestRefused
     before: int
     until: float
+    followed: float = 0.0
 
 
 class LateFaults:
@@ -84,12 +93,17 @@ class LateFaults:
         """
         if not self._timeout:
             return
+        context = nova_context.get_admin_context()
         # A fault that is there already belongs to an earlier request.
-        newest = _newest_fault(nova_context.get_admin_context(), uuid)
+        newest = _newest_fault(context, uuid)
+        now = time.monotonic()
         refusal = _Refusal(
             error,
             newest.id if newest else 0,
-            time.monotonic() + self._timeout,
+            now + self._timeout,
+            now + min(_FOLLOWS, self._timeout)
+            if _arrives(context, uuid)
+            else 0,
         )
         if not self.work.add(uuid, refusal):
             LOG.warning(
@@ -131,7 +145,7 @@ def _add(uuid: str, refusal: _Refusal) -> bool:
     if is_new and fault.message.startswith(exception.GuestRefused.MARK):
         # Nova's fault has the reason: a host was forced, or the guest was
         # not a new one.
-        return True
+        return time.monotonic() >= refusal.followed
     if instance.task_state:
         return False
     if instance.vm_state == vm_states.ACTIVE:
@@ -145,6 +159,16 @@ def _add(uuid: str, refusal: _Refusal) -> bool:
         context, instance, exception.RefusedOnAHost(refusal.error.unmet)
     )
     return True
+
+
+def _arrives(context: typing.Any, uuid: str) -> bool:
+    """Whether the instance arrives by live migration."""
+    instances: typing.Any = objects.Instance
+    try:
+        instance = instances.get_by_uuid(context, uuid)
+    except nova_exception.InstanceNotFound:
+        return False
+    return bool(instance.task_state == task_states.MIGRATING)
 
 
 def _newest_fault(context: typing.Any, uuid: str) -> typing.Any:

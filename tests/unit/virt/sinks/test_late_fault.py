@@ -16,6 +16,7 @@ import types
 from unittest import mock
 
 from nova import exception as nova_exception
+from nova.compute import task_states
 from nova.compute import vm_states
 
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
@@ -95,6 +96,40 @@ class LateFaultsTest(base.TestCase):
             id=2, message=f'{exception.GuestRefused.MARK}: ...'
         )
         self.assertTrue(self.attempt())
+        self.write.assert_not_called()
+
+    def test_the_source_of_a_migration_writes_another(self):
+        faults = late_fault.LateFaults(60)
+        self.addCleanup(faults.work.stop)
+        self.instance.task_state = task_states.MIGRATING
+        faults.add(UUID, self.refusal.error)
+        thread = faults.work.thread
+        # The destination: its fault has the reason.
+        self.instance.task_state = None
+        self.instance.vm_state = vm_states.ERROR
+        self.fault = types.SimpleNamespace(
+            id=2, message=f'{exception.GuestRefused.MARK}: ...'
+        )
+        thread.join(0.2)
+        self.assertTrue(thread.is_alive())
+        self.write.assert_not_called()
+        # The source.
+        self.fault = types.SimpleNamespace(id=3, message='RemoteError')
+        thread.join(10)
+        self.assertFalse(thread.is_alive())
+        self.write.assert_called_once()
+
+    def test_the_source_of_a_migration_writes_nothing(self):
+        self.instance.task_state = task_states.MIGRATING
+        with mock.patch.object(late_fault, '_FOLLOWS', 0.05):
+            faults = late_fault.LateFaults(60)
+            self.addCleanup(faults.work.stop)
+            faults.add(UUID, self.refusal.error)
+        self.nova_gives_up()
+        self.fault.message = f'{exception.GuestRefused.MARK}: ...'
+        thread = faults.work.thread
+        thread.join(10)
+        self.assertFalse(thread.is_alive())
         self.write.assert_not_called()
 
     def test_another_host_has_built_it(self):
