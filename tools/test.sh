@@ -11,7 +11,7 @@
 #   --releases         what is run before a release only: the rest of Nova's
 #                      functional tests and of Tempest's that are chosen, the
 #                      end-to-end tests of containers, of a lost sudo right, of
-#                      other users, of EDPM's container under SELinux, of a
+#                      other users, of arrivals under SELinux, of EDPM's container under SELinux, of a
 #                      QEMU that is built with less in it and of the host with
 #                      Xen, --nova of each supported release, and the
 #                      demonstration on a cloud of each of them and with
@@ -38,7 +38,7 @@ bin=$PWD/.venv/bin
 nova=
 # The end-to-end tests of the stages e2e_rest, e2e_edpm, e2e_qemu and e2e_xen,
 # which stage e2e leaves out.
-rest='tests\.e2e\.test_(container\.|sudo_lost|without_root\.OtherTest)'
+rest='tests\.e2e\.test_(container\.|selinux_arrival|sudo_lost|without_root\.Other)'
 edpm='tests\.e2e\.test_container_selinux'
 qemu='tests\.e2e\.test_qemu_build'
 xen='tests\.e2e\.test_xen'
@@ -47,6 +47,8 @@ xen='tests\.e2e\.test_xen'
 workers=(--concurrency $(($(nproc) + 1)))
 passed=0 failed=0 skipped=0
 broken=() notes=()
+# Stages that use one core each, and run beside each other.
+beside=()
 on='' memory=''
 work=$(mktemp -d)
 # What a check shows whether it fails or not.
@@ -61,8 +63,8 @@ trap 'end_ahead; rm -rf "$work" ${memory:+"$memory"}' EXIT
 case ${1:-} in
 -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
 --all)
-    stages=(pep8 py3 openapi functional docs releasenotes genconfig browser
-        upstream upstream_functional packages releases e2e tempest)
+    beside=(pep8 docs releasenotes genconfig openapi browser packages)
+    stages=(py3 functional upstream upstream_functional releases e2e tempest)
     ;;
 --releases)
     stages=(upstream_rest tempest_rest e2e_rest e2e_edpm e2e_qemu e2e_xen
@@ -418,6 +420,54 @@ stage_soak() {
     check 'soak' sh -c "exec '$bin/python' -m lab.soak >&3"
 }
 
+run_stage() {
+    local start=$SECONDS
+    printf '== %s\n' "$1"
+    "stage_$1"
+    printf '== %s took %d s\n' "$1" $((SECONDS - start))
+}
+
+# Runs stages beside each other. Each has a folder of its own, and leaves there
+# what it prints and what it has counted.
+run_beside() {
+    local stage processes=() kind text
+    for stage in "$@"; do
+        mkdir "$work/$stage"
+        run_apart "$stage" >"$work/$stage/printed" 2>&1 &
+        processes+=($!)
+    done
+    wait "${processes[@]}"
+    for stage in "$@"; do
+        cat "$work/$stage/printed"
+        if [ ! -e "$work/$stage/counted" ]; then
+            failed=$((failed + 1))
+            broken+=("$stage: it ended early")
+            continue
+        fi
+        while read -r kind text; do
+            case $kind in
+            passed) passed=$((passed + text)) ;;
+            failed) failed=$((failed + text)) ;;
+            skipped) skipped=$((skipped + text)) ;;
+            broken) broken+=("$text") ;;
+            note) notes+=("$text") ;;
+            esac
+        done <"$work/$stage/counted"
+    done
+}
+
+# In a process of its own, which has counted nothing yet.
+run_apart() {
+    work=$work/$1
+    run_stage "$1"
+    {
+        printf '%s\n' "passed $passed" "failed $failed" "skipped $skipped"
+        [ ${#broken[@]} = 0 ] || printf 'broken %s\n' "${broken[@]}"
+        [ ${#notes[@]} = 0 ] || printf 'note %s\n' "${notes[@]}"
+    } >"$work/counting"
+    mv "$work/counting" "$work/counted"
+}
+
 # What the tests run on.
 machine() {
     printf 'Debian %s, %s, libvirt %s, QEMU %s\n' \
@@ -436,15 +486,15 @@ if [ "${1:-}" = --all ]; then
     set +m
     renice -n 10 -g "$ahead" >/dev/null
 fi
-for stage in "${stages[@]}"; do
+for stage in "${beside[@]}" "${stages[@]}"; do
     declare -F "stage_$stage" >/dev/null || {
         echo "Unknown stage: $stage; see tools/test.sh --help"
         exit 2
     }
-    printf '== %s\n' "$stage"
-    start=$SECONDS
-    "stage_$stage"
-    printf '== %s took %d s\n' "$stage" $((SECONDS - start))
+done
+[ ${#beside[@]} = 0 ] || run_beside "${beside[@]}"
+for stage in "${stages[@]}"; do
+    run_stage "$stage"
 done
 [ ${#notes[@]} = 0 ] || printf '%s\n' "${notes[@]}"
 for what in "${broken[@]}"; do
