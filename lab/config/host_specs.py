@@ -68,6 +68,9 @@ class HostSpec:
     #: Where nova-compute runs: beside libvirtd, or in a container without
     #: QEMU (see lab.hosts.container).
     layout: Layout = 'host'
+    #: Its number in a network of two machines, by which they send guests to
+    #: each other (see lab.machine.lan).
+    lan: Literal[1, 2] | None = None
     #: More options for its nova.conf; they win over those of the lab.
     settings: Mapping[str, ini.Options] = dataclasses.field(
         default_factory=dict

@@ -19,6 +19,7 @@ from lab.config import host_specs
 from lab.config import ini
 from lab.config import kolla
 from lab.config import site as sites
+from lab.machine import lan
 from lab.machine import recipe
 
 _FILTERS = (
@@ -123,6 +124,11 @@ def machine_compute(
                 # every second: a third of an emulated processor.
                 'executor_thread_pool_size': 8,
             },
+        },
+        {}
+        if spec.lan is None
+        else {
+            'libvirt': {'live_migration_inbound_addr': lan.address(spec.lan)}
         },
         # The service catalogue has addresses that the virtual machine
         # cannot reach.

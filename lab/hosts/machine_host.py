@@ -30,6 +30,7 @@ from lab.machine import cache
 from lab.machine import confined
 from lab.machine import image as images
 from lab.machine import kind as kinds
+from lab.machine import lan
 from lab.machine import qemu
 from lab.machine import recipe
 from lab.machine import ssh as connections
@@ -167,6 +168,8 @@ class MachineHost:
         self.KIND.check(ssh, self.module)
         if self.spec.layout == 'container':
             virtqemud.start(ssh)
+        if self.spec.lan is not None:
+            lan.join(machine, ssh, self.site.layout, self.spec.lan)
         if self.spec.guarded:
             self._push(supervisor, ssh)
             ssh.check(hook_command('install'), _PYTHON_SECONDS)

@@ -21,6 +21,7 @@ from lab.machine import builder as builders
 from lab.machine import image as images
 from lab.machine import kind
 from lab.machine import policy
+from lab.machine import qemu
 from lab.machine import recipe
 from lab.machine import security
 from lab.machine import settings
@@ -46,6 +47,7 @@ class Image(images.Image):
             self.initramfs,
             '-append',
             recipe.kernel_command_line(cast(recipe.Module, boot)),
+            *qemu.UNPLUGGED,
         ]
 
 

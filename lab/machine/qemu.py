@@ -13,6 +13,7 @@
 
 """The machine as a QEMU process, and its monitor."""
 
+from collections.abc import Mapping
 import json
 from pathlib import Path
 import socket
@@ -31,6 +32,14 @@ _CPUS = 1
 _CODE_CACHE_MIB = 512
 #: The snapshot's name in its qcow2 file.
 _SNAPSHOT = 'booted'
+#: A second network card, whose cable leads to a hub with nothing else in it.
+#: A device cannot be added to a snapshot later, but what is in the hub can.
+UNPLUGGED = (
+    '-netdev',
+    'hubport,id=lan,hubid=0',
+    '-device',
+    'virtio-net-pci,netdev=lan,romfile=',
+)
 
 
 class Machine:
@@ -119,8 +128,26 @@ class Machine:
         if said:
             raise errors.LabError(f'{self._name}: savevm: {said}')
 
+    def plug(self, here: Path, there: Path, seconds: float = 300) -> None:
+        """Connect the second network card with that of another machine.
+
+        :param here: the path of a socket, which is made
+        :param there: that of the other machine, which need not exist yet:
+            until it does, nothing arrives
+        :raises DiedError: when QEMU has died
+        :raises LabError: when QEMU cannot
+        """
+        local, remote = (
+            {'type': 'unix', 'path': str(path)} for path in (here, there)
+        )
+        for backend in (
+            {'type': 'dgram', 'id': 'wire', 'local': local, 'remote': remote},
+            {'type': 'hubport', 'id': 'port', 'hubid': 0, 'netdev': 'wire'},
+        ):
+            self._ask('netdev_add', backend, seconds)
+
     def _ask(
-        self, command: str, arguments: dict[str, str], seconds: float
+        self, command: str, arguments: Mapping[str, object], seconds: float
     ) -> object:
         """Connect to the monitor and run a command of QMP."""
         try:
@@ -138,7 +165,7 @@ class Machine:
             ) from error
 
     def _execute(
-        self, stream: TextIO, command: str, arguments: dict[str, str]
+        self, stream: TextIO, command: str, arguments: Mapping[str, object]
     ) -> object:
         json.dump({'execute': command, 'arguments': arguments}, stream)
         stream.flush()

@@ -164,6 +164,7 @@ _NOT_BUILDING = (
     '__init__.py',
     'cache.py',
     'kind.py',
+    'lan.py',
     'pins.py',
     'restore.py',
 )

@@ -12,35 +12,34 @@
 
 """A guest that arrives by live migration is resumed at once, whatever fails.
 
-cpu-plain has ``[isolation] resume_at_arrival = True``. The copy of a guest's
-memory is slowed down where something is to happen meanwhile.
+cpu-plain has ``[isolation] resume_at_arrival = True``, and a sandbox for its
+guests.
 """
 
-import re
 from typing import Any
 from typing import ClassVar
-import uuid
 
 from lab.cloud import cloud as clouds
+from lab.cloud import placement
+from lab.config import ini
 from lab.daemons import nova
 from nova_isolation.model import reasons
+from tests.e2e import arrivals
 from tests.e2e import base
 from tests.e2e import paused_start
-from tests.e2e import test_live_migration
 
 SPECS = {
     'isolation:hypervisor': 'qemu',
     'isolation:qemu_hardening': 'pie',
+    'isolation:qemu_sandbox': 'true',
 }
+_TRAIT = 'CUSTOM_ISOLATION_QEMU_SANDBOX'
 _PLAIN = nova.compute_name(base.PLAIN)
 _HARDENED = nova.compute_name(base.HARDENED)
 _OPTION = {'isolation': {'resume_at_arrival': 'True'}}
-#: MiB a second: a copy that lasts for a minute, and one that does not.
-SLOW, FAST = '1', '1000'
-_RESUMED = re.compile('verified again and resumed within')
 
 
-class TestCase(test_live_migration.TestCase):
+class TestCase(arrivals.TestCase):
     """A test whose guest goes from cpu-hardened to cpu-plain."""
 
     cloud: clouds.Cloud
@@ -50,68 +49,40 @@ class TestCase(test_live_migration.TestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls._cloud = cls.use_cloud()
-        cls.addClassCleanup(cls._cloud.restart, _PLAIN)
-        cls._cloud.restart(_PLAIN, _OPTION)
+        cls.addClassCleanup(cls._restart, sandbox=False)
+        cls._restart(sandbox=True, options=_OPTION)
 
-    def flavor(self, specs: dict[str, str] | None = None) -> Any:
-        """A flavor whose disk is as small as the image.
+    @classmethod
+    def _restart(
+        cls, *, sandbox: bool, options: ini.Settings | None = None
+    ) -> None:
+        """Restart libvirtd and nova-compute of cpu-plain.
 
-        The disk is copied before the memory, at the speed that was set when
-        the copy began.
+        :param sandbox: whether libvirtd starts guests with a seccomp filter
+        :param options: of nova-compute
         """
-        flavor = self.api.compute.create_flavor(
-            name=f'arrival-{uuid.uuid4().hex[:8]}', ram=128, vcpus=1, disk=0
+        there = cls._cloud.hosts[base.PLAIN]
+        conf = there.layout.etc / 'qemu.conf'
+        line = 'seccomp_sandbox = {:d}\n'
+        conf.write_text(
+            conf.read_text().replace(
+                line.format(not sandbox), line.format(sandbox)
+            )
         )
-        self.addCleanup(self.api.compute.delete_flavor, flavor)
-        self.api.compute.create_flavor_extra_specs(flavor, specs or {})
-        return flavor
-
-    def speed(self, server: Any, speed: str) -> None:
-        """How fast the memory of a guest leaves cpu-hardened."""
-        self.virsh(base.HARDENED, 'migrate-setspeed', server.id, speed)
-
-    def virsh(self, host: str, *arguments: str) -> str:
-        """What virsh prints on a host."""
-        there = self.cloud.hosts[host]
-        return there.virsh(self.cloud.supervisor, *arguments)
+        cls._cloud.supervisor.stop([there.daemon], 15)
+        there.start(cls._cloud.supervisor)
+        cls._cloud.restart(_PLAIN, options)
+        api = cls._cloud.connect()
+        cls._cloud.supervisor.wait(
+            'what cpu-plain offers now',
+            lambda: sandbox == (_TRAIT in placement.traits(api, base.PLAIN)),
+            cls.explain_seconds,
+            every=0.3,
+        )
 
     def copying(self, specs: dict[str, str] = SPECS) -> Any:
-        """A guest whose memory is copied, until :meth:`speed` is called."""
-        server = self.boot_here(specs)
-        self.speed(server, SLOW)
-        self.migrate(server).raise_for_status()
-        self.cloud.supervisor.wait(
-            'the copy',
-            lambda: (
-                server.id in self.domains(base.PLAIN)
-                and self.reason(server) == 'paused (migrating)'
-            ),
-            120,
-        )
-        return server
-
-    def reason(self, server: Any) -> str:
-        """The state of a guest on cpu-plain, and the reason of the state."""
-        return self.virsh(
-            base.PLAIN, 'domstate', '--reason', server.id
-        ).strip()
-
-    def resumed_at_arrival(self, server: Any) -> bool:
-        """Whether cpu-plain has resumed a guest at its arrival."""
-        text = self.cloud.supervisor.log(_PLAIN).read_text('utf-8', 'replace')
-        return any(
-            _RESUMED.search(line)
-            for line in text.splitlines()
-            if str(server.id) in line
-        )
-
-    def assertRuns(self, server: Any, at_arrival: bool) -> None:
-        """The migration is over, and the guest runs on cpu-plain, verified."""
-        status, server = self.wait_migration(server)
-        self.assertEqual(('completed', 'ACTIVE'), (status, server.status))
-        self.assertArrived(server, 'running')
-        self.assertTold(server, 'isolation_verify', 'Success', base.PLAIN)
-        self.assertIs(at_arrival, self.resumed_at_arrival(server))
+        """See the base class."""
+        return super().copying(specs)
 
 
 class ResumedTest(TestCase):
@@ -122,7 +93,7 @@ class ResumedTest(TestCase):
         server = self.copying()
         source = self.cloud.supervisor.daemons()[_HARDENED]
         with paused_start.stopped(source):
-            self.speed(server, FAST)
+            self.speed(server, arrivals.FAST)
             self.cloud.supervisor.wait(
                 'the guest to run',
                 lambda: self.state(base.PLAIN, server) == 'running',
@@ -158,14 +129,8 @@ class FaultTest(TestCase):
         # nova-compute does not find the process of the guest any more.
         name = f'{self.guests_name(server)}.pid'
         self.cloud.hosts[base.PLAIN].pids.joinpath(name).unlink()
-        self.speed(server, FAST)
-        _, server = self.wait_migration(server)
-        self.assertEqual('ERROR', server.status)
-        self.guests.wait_fault(server, reasons.VERIFY_FAILED.code)
-        self.assertArrived(server, 'paused')
-        self.assertEqual([], self.ticks(base.PLAIN, server))
-        self.assertTold(server, 'isolation_verify', 'Error', base.PLAIN)
-        self.assertFalse(self.resumed_at_arrival(server))
+        self.speed(server, arrivals.FAST)
+        self.assertRefused(server, reasons.VERIFY_FAILED.code)
 
     def test_compute_killed(self) -> None:
         # The next nova-compute there has seen no event of this guest.
@@ -173,7 +138,7 @@ class FaultTest(TestCase):
         self.cloud.supervisor.kill(_PLAIN)
         self.cloud.restart(_PLAIN, _OPTION)
         self.assertEqual('paused (migrating)', self.reason(server))
-        self.speed(server, FAST)
+        self.speed(server, arrivals.FAST)
         self.assertRuns(server, at_arrival=False)
 
     def test_compute_hangs(self) -> None:
@@ -181,7 +146,7 @@ class FaultTest(TestCase):
         server = self.copying()
         destination = self.cloud.supervisor.daemons()[_PLAIN]
         with paused_start.stopped(destination):
-            self.speed(server, FAST)
+            self.speed(server, arrivals.FAST)
             self.cloud.supervisor.wait(
                 'the guest to arrive',
                 lambda: self.reason(server) == 'paused (user)',
@@ -207,7 +172,7 @@ class FaultTest(TestCase):
         self.assertStayed(server)
         self.assertFalse(self.resumed_at_arrival(server))
         self.cloud.supervisor.wait('Nova', self.enabled, 400)
-        self.speed(server, FAST)
+        self.speed(server, arrivals.FAST)
         self.migrate(server).raise_for_status()
         self.wait_migration(server, 2)
         self.assertRuns(server, at_arrival=True)

@@ -13,10 +13,43 @@
 
 """Tests of lab.config.nova_conf."""
 
+import collections
+import dataclasses
+from pathlib import Path
 import unittest
 
 from lab.config import host_specs
 from lab.config import nova_conf
+from lab.config import site as sites
+from lab.run import layout as layouts
+from lab.run import ports
+
+
+class LanTest(unittest.TestCase):
+    """Two machines send guests to each other in a network of their own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.site = sites.Site(
+            layouts.Layout(Path('/nowhere')),
+            ports.Ports(5000),
+            collections.defaultdict(str),
+        )
+
+    def test_address_for_guests(self) -> None:
+        found = set()
+        for number in (1, 2):
+            spec = dataclasses.replace(
+                host_specs.KNOWN['cpu-selinux'], lan=number
+            )
+            settings = nova_conf.machine_compute(self.site, spec)['libvirt']
+            found.add(settings['live_migration_inbound_addr'])
+        self.assertEqual(2, len(found))
+
+    def test_machine_of_no_such_network(self) -> None:
+        spec = host_specs.KNOWN['cpu-selinux']
+        settings = nova_conf.machine_compute(self.site, spec)['libvirt']
+        self.assertNotIn('live_migration_inbound_addr', settings)
 
 
 class PatienceTest(unittest.TestCase):
