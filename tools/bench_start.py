@@ -13,14 +13,17 @@
 """Measure how long nova-compute takes to start a guest.
 
 The bench boots tagged and untagged guests in turn on one host of a lab cloud,
-with real QEMU and libvirt. The time is that of the driver's ``spawn``, which
-Nova writes into its log, to a hundredth of a second. Goal: the median of the
-tagged guests is at most 30 ms above that of the untagged ones.
+with real QEMU and libvirt. Two times are taken from the log of nova-compute,
+to a thousandth of a second, both from the moment at which the compute manager
+calls the driver: until the driver has found that the guest runs, and until the
+manager goes on, which comes some time later (Nova's own timer looks whether
+the guest runs, and libvirt's events are dealt with meanwhile). Goal: the
+medians of the tagged guests are at most 30 ms above those of the untagged
+ones.
 """
 
 import argparse
 from pathlib import Path
-import re
 import time
 import typing
 
@@ -29,12 +32,22 @@ from lab.daemons import nova
 from lab.guests import guests
 from lab.run import errors
 from tools import bench_report
+from tools import nova_log
 
 _SPECS = (
     'isolation:hypervisor=qemu',
     'isolation:qemu_hardening=pie',
     'isolation:qemu_sandbox=true',
 )
+
+
+#: What Nova's log says of a guest. The first line has the level DEBUG.
+_CALLED = 'Start spawning the instance on the hypervisor.'
+_ENDS = {
+    'until it runs': 'Instance spawned successfully.',
+    'until Nova goes on': 'seconds to spawn the instance on the hypervisor.',
+}
+_LEVELS = {'DEFAULT': {'default_log_levels': 'nova.compute.manager=DEBUG'}}
 
 
 def main() -> None:
@@ -48,25 +61,49 @@ def main() -> None:
     bench_report.add_argument(parser)
     options = parser.parse_args()
     cloud = clouds.Cloud.attach(options.state)
-    found = _run(
-        cloud, options.pairs, dict(one.split('=', 1) for one in options.specs)
-    )
+    host = next(iter(cloud.hosts))
+    daemon = nova.compute_name(host)
+    cloud.restart(daemon, _LEVELS)
+    try:
+        found = _run(
+            cloud,
+            host,
+            options.pairs,
+            dict(one.split('=', 1) for one in options.specs),
+        )
+    finally:
+        cloud.restart(daemon)
     bench_report.finish(
-        options.json, bench_report.rows('start', 's', found, 'untagged')
+        options.json,
+        [
+            row
+            for end, cases in found.items()
+            for row in bench_report.rows(
+                'start', 'ms', cases, f'untagged, {end}'
+            )
+        ],
     )
 
 
 def _run(
-    cloud: clouds.Cloud, pairs: int, specs: typing.Mapping[str, str]
-) -> dict[str, list[float]]:
+    cloud: clouds.Cloud,
+    host: str,
+    pairs: int,
+    specs: typing.Mapping[str, str],
+) -> dict[str, dict[str, list[float]]]:
+    """Start guests in turn.
+
+    :returns: what a start ends with -> kind of guest -> milliseconds
+    """
     maker = guests.Guests(cloud)
-    host = next(iter(cloud.hosts))
     log = cloud.layout.log / f'{nova.compute_name(host)}.log'
     flavors = {
         kind: maker.flavor(f'bench-{kind}-{time.time_ns()}', dict(own))
         for kind, own in (('untagged', {}), ('tagged', specs))
     }
-    found: dict[str, list[float]] = {kind: [] for kind in flavors}
+    found: dict[str, dict[str, list[float]]] = {
+        end: {f'{kind}, {end}': [] for kind in flavors} for end in _ENDS
+    }
     try:
         # The first round fetches the image and is not counted.
         for number in range(pairs + 1):
@@ -76,8 +113,9 @@ def _run(
                 try:
                     if server.status != 'ACTIVE':
                         raise errors.LabError(f'{name}: {server.fault}')
-                    if number:
-                        found[kind].append(_spawned(log, server.id))
+                    for end, milliseconds in taken(log, server.id).items():
+                        if number:
+                            found[end][f'{kind}, {end}'].append(milliseconds)
                 finally:
                     maker.delete(server)
     finally:
@@ -86,18 +124,16 @@ def _run(
     return found
 
 
-def _spawned(log: Path, uuid: str) -> float:
-    """The seconds that the driver took to start a guest.
+def taken(log: Path, uuid: str) -> dict[str, float]:
+    """What a start ends with -> the milliseconds that it took.
 
     :raises LabError: the log does not say so
     """
-    said = re.findall(
-        rf'\[instance: {uuid}\] Took ([0-9.]+) seconds to spawn',
-        log.read_text(encoding='utf-8', errors='replace'),
-    )
-    if len(said) != 1:
-        raise errors.LabError(f'{log} says {len(said)} times that {uuid} runs')
-    return float(said[0])
+    called = nova_log.time(log, uuid, _CALLED)
+    return {
+        end: 1e3 * (nova_log.time(log, uuid, words) - called)
+        for end, words in _ENDS.items()
+    }
 
 
 if __name__ == '__main__':
