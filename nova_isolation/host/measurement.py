@@ -25,6 +25,7 @@ import logging
 import time
 
 from nova_isolation.host import bounded_calls
+from nova_isolation.host import still_host
 from nova_isolation.mechanisms import base
 from nova_isolation.mechanisms import registry
 from nova_isolation.mechanisms import sources
@@ -32,6 +33,7 @@ from nova_isolation.model import evidence as evidences
 from nova_isolation.model import facts
 from nova_isolation.model import printable
 from nova_isolation.model import reasons
+from nova_isolation.model import requirements
 from nova_isolation.model import sight
 from nova_isolation.model import traits
 
@@ -49,6 +51,9 @@ class Measurement:
     :ivar evidence: name of a mechanism -> what a third party reports about
         the host. Evidence is never in the document, because the document is
         the host's own statement.
+    :ivar host: the host as it was then; None: nothing was measured
+    :ivar decided: what the facts do not meet, of the requirements for which
+        that was asked so far
     """
 
     document: str
@@ -57,6 +62,12 @@ class Measurement:
     sections: dict[str, object]
     evidence: dict[str, evidences.Evidence] = dataclasses.field(
         default_factory=dict
+    )
+    host: sources.Host | None = dataclasses.field(
+        default=None, compare=False, repr=False
+    )
+    decided: dict[requirements.Requirements, tuple[reasons.Unmet, ...]] = (
+        dataclasses.field(default_factory=dict, compare=False, repr=False)
     )
 
     @property
@@ -103,6 +114,7 @@ class Measurement:
                     {n: t for n, t in self.earned.items() if n not in by},
                     {n: s for n, s in self.sections.items() if n not in by},
                     self.evidence,
+                    self.host,
                 )
             except ValueError:
                 # The names of the guests do not fit into the document.
@@ -141,6 +153,7 @@ def measure(
     # The time is taken before the measurement, so that facts are never older
     # than their published time.
     now = time.time()
+    still = still_host.StillHost(host)
     document: dict[str, object] = {
         name: None
         for name, mechanism in mechanisms.loaded.items()
@@ -153,7 +166,7 @@ def measure(
         try:
             observed = calls.call(
                 ('measurement', name),
-                functools.partial(mechanism.observe, host),
+                functools.partial(mechanism.observe, still),
             )
             if observed is None:
                 continue
@@ -196,7 +209,7 @@ def measure(
         n: s for n, s in sections.items() if document.get(n, s) is not None
     }
     return Measurement(
-        text, now, {n: earned_by[n] for n in kept}, kept, evidence
+        text, now, {n: earned_by[n] for n in kept}, kept, evidence, still
     )
 
 

@@ -105,6 +105,9 @@ class Host(typing.Protocol):
     def emulator(self) -> program.Emulator:
         """Examine the QEMU binary that libvirt, or libxl on Xen, starts.
 
+        A guest is verified on a measurement of the host, and compared with
+        the binary as it was then.
+
         :raises OSError: the binary cannot be read or run
         :raises ValueError: the file is not an emulator
         """

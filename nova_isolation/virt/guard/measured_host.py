@@ -129,7 +129,7 @@ class MeasuredHost:
             guest,
             request,
             measured,
-            self._host,
+            measured.host or self._host,
             self._mechanisms,
             self._calls,
         )
