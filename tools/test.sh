@@ -11,8 +11,8 @@
 #   --releases         what is run before a release only: the rest of Nova's
 #                      functional tests and of Tempest's that are chosen, the
 #                      end-to-end tests of containers, of a lost sudo right, of
-#                      other users, of arrivals under SELinux, of EDPM's container under SELinux, of a
-#                      QEMU that is built with less in it and of the host with
+#                      other users, of arrivals and of EDPM's container under
+#                      SELinux, of a QEMU with less in it and of the host with
 #                      Xen, --nova of each supported release, and the
 #                      demonstration on a cloud of each of them and with
 #                      nova-compute in a container, of Nova 34 and of 31
@@ -54,9 +54,13 @@ work=$(mktemp -d)
 # What a check shows whether it fails or not.
 exec 3>&1
 ahead=
+groups_beside=()
 end_ahead() {
-    # The process and those that it started: it is the leader of their group.
-    [ -z "$ahead" ] || kill -- "-$ahead" 2>/dev/null || true
+    # The processes and those that they started: each leads a group.
+    local group
+    for group in $ahead "${groups_beside[@]}"; do
+        kill -- "-$group" 2>/dev/null || true
+    done
 }
 trap 'end_ahead; rm -rf "$work" ${memory:+"$memory"}' EXIT
 
@@ -298,7 +302,7 @@ stage_py3() { tests ./tests/unit "${workers[@]}"; }
 
 # The description of the HTTP API, held to the service. In a folder of its own,
 # because what it needs is not in the venvs of the older releases of Nova.
-stage_openapi() { tests ./tests/openapi; }
+stage_openapi() { tests ./tests/openapi --concurrency 1; }
 
 stage_functional() { in_memory tests ./tests/functional "${workers[@]}"; }
 
@@ -430,13 +434,17 @@ run_stage() {
 # Runs stages beside each other. Each has a folder of its own, and leaves there
 # what it prints and what it has counted.
 run_beside() {
-    local stage processes=() kind text
+    local stage kind text
+    # Each is the leader of a group, which is ended with this script.
+    set -m
     for stage in "$@"; do
         mkdir "$work/$stage"
         run_apart "$stage" >"$work/$stage/printed" 2>&1 &
-        processes+=($!)
+        groups_beside+=($!)
     done
-    wait "${processes[@]}"
+    set +m
+    wait "${groups_beside[@]}"
+    groups_beside=()
     for stage in "$@"; do
         cat "$work/$stage/printed"
         if [ ! -e "$work/$stage/counted" ]; then
@@ -464,8 +472,7 @@ run_apart() {
         printf '%s\n' "passed $passed" "failed $failed" "skipped $skipped"
         [ ${#broken[@]} = 0 ] || printf 'broken %s\n' "${broken[@]}"
         [ ${#notes[@]} = 0 ] || printf 'note %s\n' "${notes[@]}"
-    } >"$work/counting"
-    mv "$work/counting" "$work/counted"
+    } >"$work/counting" && mv "$work/counting" "$work/counted"
 }
 
 # What the tests run on.

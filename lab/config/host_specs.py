@@ -100,6 +100,11 @@ class HostSpec:
                 f'no deployer runs nova-compute in a container on a host with '
                 f'{self.machine}: {self.name} has no layout {layout!r}'
             )
+        if self.lan is not None and layout != 'host':
+            raise errors.LabError(
+                f'{self.name} sends guests with libvirtd, which layout '
+                f'{layout!r} does not have'
+            )
         return dataclasses.replace(self, layout=layout)
 
     def as_data(self) -> dict[str, Any]:

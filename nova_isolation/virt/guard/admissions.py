@@ -26,9 +26,9 @@ decision may use the facts of the first, for these reasons:
 * What the definition takes from the facts is how the guest is to be confined.
   If that has changed meanwhile, the label that is read back from the guest is
   wrong, and it is refused.
-* The decision itself is made anew, with the violations of the guests that run
-  now. Only the facts are those of the first decision, and only for seconds. A
-  refusal is never based on them: then the host is measured again.
+* The violations of the guests that run now count. Only the facts are those of
+  the first decision, and only for seconds. A refusal is never based on them:
+  then the host is measured again.
 """
 
 import threading

@@ -183,6 +183,15 @@ class Hypervisor(abc.ABC):
         """
         return None
 
+    def has_arrived(self, handle: typing.Any) -> bool:
+        """Whether :meth:`arrival` would say that a guest is complete.
+
+        Cheaper: only the hypervisor is asked, not the process.
+
+        :raises Exception: the hypervisor cannot be asked now
+        """
+        return False
+
     @abc.abstractmethod
     def boot(self, guest: sources.Guest) -> str:
         """Name this run of a guest as no other run is ever named.

@@ -62,17 +62,21 @@ def decide(
     :param measured: the facts
     :param mechanisms: the mechanisms of this process
     """
-    found = measured.decided.get(request.wanted)
-    if found is None:
-        found = measured.decided[request.wanted] = host_facts.decide(
-            request.wanted,
-            measured.document,
-            age=0.0,
-            freshness=_FRESH,
-            mechanisms=mechanisms,
-            evidence=measured.evidence,
-        ).unmet
-    return found
+    known = measured.decided.get(request.wanted)
+    if known is not None:
+        return known
+    found = host_facts.decide(
+        request.wanted,
+        measured.document,
+        age=0.0,
+        freshness=_FRESH,
+        mechanisms=mechanisms,
+        evidence=measured.evidence,
+    )
+    # A mechanism that has failed may succeed the next time.
+    if reasons.MECHANISM_FAILED.code not in found.codes:
+        measured.decided[request.wanted] = found.unmet
+    return found.unmet
 
 
 def verify(

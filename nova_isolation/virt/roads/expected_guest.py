@@ -124,7 +124,8 @@ class ExpectedGuest:
 
     def arrive(self) -> None:
         """The guest seems to be here. Does not block."""
-        self._arrived = time.monotonic()
+        if not self._moved.is_set():
+            self._arrived = time.monotonic()
         self._moved.set()
 
     def dismiss(self) -> None:
@@ -219,12 +220,11 @@ class ExpectedGuest:
     def _is_here(self, handle: typing.Any) -> bool:
         """Whether the hypervisor says that the guest has arrived."""
         try:
-            incoming = self._guard.hypervisor.arrival(handle)
+            return self._guard.hypervisor.has_arrived(handle)
         except Exception:
             # The guest ends, or libvirt is away: its next verification says
             # what is wrong.
             return False
-        return incoming is not None and incoming.complete
 
     def _resume(self, handle: typing.Any, boot: str) -> None:
         """Resume the guest, which was verified just now.
@@ -255,7 +255,7 @@ class ExpectedGuest:
             return
         LOG.info(
             'Guest was verified while its memory was copied, and verified '
-            'again and resumed within %.0f ms of its arrival',
+            'again and resumed within %.0f ms after its arrival was noticed',
             1e3 * (time.monotonic() - self._arrived),
             instance_uuid=self._request.uuid,
         )

@@ -66,8 +66,8 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
         """
         import libvirt
 
-        state, reason = handle._domain.state()
-        if state != libvirt.VIR_DOMAIN_PAUSED or reason not in (
+        reason = _paused_by(handle)
+        if reason not in (
             libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
             libvirt.VIR_DOMAIN_PAUSED_USER,
         ):
@@ -76,6 +76,12 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             self.boot(self.guest(handle)),
             complete=reason == libvirt.VIR_DOMAIN_PAUSED_USER,
         )
+
+    def has_arrived(self, handle: typing.Any) -> bool:
+        """See the base class."""
+        import libvirt
+
+        return bool(_paused_by(handle) == libvirt.VIR_DOMAIN_PAUSED_USER)
 
     def boot(self, guest: sources.Guest) -> str:
         """See the base class."""
@@ -92,3 +98,11 @@ class QemuHypervisor(libvirt_hypervisor.LibvirtHypervisor):
             self._census,
             before,
         )
+
+
+def _paused_by(handle: typing.Any) -> int | None:
+    """Why a domain is paused, one of libvirt's reasons; None: it is not."""
+    import libvirt
+
+    state, reason = handle._domain.state()
+    return int(reason) if state == libvirt.VIR_DOMAIN_PAUSED else None

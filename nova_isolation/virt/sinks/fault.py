@@ -45,7 +45,9 @@ class FaultSink(sink.Sink):
         if error is None:
             return
         if result.nova_writes_fault:
-            self._late_faults.add(result.uuid, error)
+            self._late_faults.add(
+                result.uuid, error, result.stage is outcome.Stage.VERIFY
+            )
         else:
             # Of the instance it takes the UUID only.
             compute_utils.add_instance_fault_from_exc(

@@ -22,6 +22,7 @@ from nova import objects
 from nova.compute import task_states
 from nova.compute import utils as compute_utils
 from nova.compute import vm_states
+import nova.conf
 from oslo_log import log as logging
 
 from nova_isolation.virt import exception
@@ -35,6 +36,7 @@ from nova_isolation.virt.guard import pending_work
 # the reason. If Nova put the last error into that fault, this module could
 # go.
 
+CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks at the instances.
@@ -59,13 +61,14 @@ class _Refusal:
         there was none
     :ivar until: how long to wait, by the monotonic clock
     :ivar followed: until when a fault with the reason may be followed by
-        another one, by the same clock
+        another one, by the same clock, which the source of a live migration
+        writes; None: the instance is not migrated
     """
 
     error: exception.GuestRefused
     before: int
     until: float
-    followed: float = 0.0
+    followed: float | None = None
 
 
 class LateFaults:
@@ -85,11 +88,15 @@ class LateFaults:
             )
         )
 
-    def add(self, uuid: str, error: exception.GuestRefused) -> None:
+    def add(
+        self, uuid: str, error: exception.GuestRefused, started: bool = False
+    ) -> None:
         """Write the fault once Nova has given up on the instance.
 
         :param uuid: the UUID of the instance
         :param error: the refusal
+        :param started: whether the guest was refused when it had started, or
+            had arrived
         """
         if not self._timeout:
             return
@@ -101,9 +108,9 @@ class LateFaults:
             error,
             newest.id if newest else 0,
             now + self._timeout,
-            now + min(_FOLLOWS, self._timeout)
-            if _arrives(context, uuid)
-            else 0,
+            now + min(_FOLLOWS, self._timeout / 2)
+            if started and _is_migrated(context, uuid)
+            else None,
         )
         if not self.work.add(uuid, refusal):
             LOG.warning(
@@ -145,7 +152,7 @@ def _add(uuid: str, refusal: _Refusal) -> bool:
     if is_new and fault.message.startswith(exception.GuestRefused.MARK):
         # Nova's fault has the reason: a host was forced, or the guest was
         # not a new one.
-        return time.monotonic() >= refusal.followed
+        return refusal.followed is None or time.monotonic() >= refusal.followed
     if instance.task_state:
         return False
     if instance.vm_state == vm_states.ACTIVE:
@@ -154,6 +161,9 @@ def _add(uuid: str, refusal: _Refusal) -> bool:
     # come after ours.
     if instance.vm_state != vm_states.ERROR or not is_new:
         return False
+    if refusal.followed is not None and fault.host == CONF.host:
+        # Not of the source: something else has failed here since then.
+        return True
     # Other hosts may have failed for other reasons.
     compute_utils.add_instance_fault_from_exc(
         context, instance, exception.RefusedOnAHost(refusal.error.unmet)
@@ -161,8 +171,8 @@ def _add(uuid: str, refusal: _Refusal) -> bool:
     return True
 
 
-def _arrives(context: typing.Any, uuid: str) -> bool:
-    """Whether the instance arrives by live migration."""
+def _is_migrated(context: typing.Any, uuid: str) -> bool:
+    """Whether a live migration of the instance is under way."""
     instances: typing.Any = objects.Instance
     try:
         instance = instances.get_by_uuid(context, uuid)

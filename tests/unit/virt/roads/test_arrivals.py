@@ -98,6 +98,10 @@ class Hypervisor(fakes.Hypervisor):
             raise self.found
         return self.found
 
+    def has_arrived(self, handle):
+        found = self.arrival(handle)
+        return found is not None and found.complete
+
 
 class TestCase(base.TestCase):
     #: Seconds between two questions whether the guest is here: longer than a

@@ -93,6 +93,12 @@ class QemuHypervisorTest(base.TestCase):
             ):
                 handle._domain.state.return_value = [state, reason]
                 self.assertEqual(wanted, self.hypervisor.arrival(handle))
+                boot.reset_mock()
+                self.assertIs(
+                    wanted is not None and wanted.complete,
+                    self.hypervisor.has_arrived(handle),
+                )
+                boot.assert_not_called()
             handle._domain.state.return_value = [PAUSED, 1]
             boot.side_effect = OSError
             self.assertRaises(OSError, self.hypervisor.arrival, handle)

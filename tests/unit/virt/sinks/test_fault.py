@@ -12,6 +12,7 @@
 
 """A refusal becomes a fault, late or at once."""
 
+import dataclasses
 from unittest import mock
 
 from nova_isolation.mechanisms.qemu import reason_codes as qemu_reasons
@@ -58,11 +59,18 @@ class FaultSinkTest(base.TestCase):
         self.assertIs(sink.Needs.DATABASE, self.sink.needs)
 
     def test_late(self):
-        result = made(outcome.Result.REFUSED)
-        self.sink.report(result)
-        ((uuid, error), _) = self.late.add.call_args
-        self.assertEqual(result.uuid, uuid)
-        self.assertEqual(UNMET, error.unmet)
+        for stage, started in (
+            (outcome.Stage.DECIDE, False),
+            (outcome.Stage.VERIFY, True),
+        ):
+            result = dataclasses.replace(
+                made(outcome.Result.REFUSED), stage=stage
+            )
+            self.sink.report(result)
+            ((uuid, error, given), _) = self.late.add.call_args
+            self.assertEqual(result.uuid, uuid)
+            self.assertEqual(UNMET, error.unmet)
+            self.assertIs(started, given)
         self.write.assert_not_called()
 
     def test_at_once(self):

@@ -102,7 +102,7 @@ class LateFaultsTest(base.TestCase):
         faults = late_fault.LateFaults(60)
         self.addCleanup(faults.work.stop)
         self.instance.task_state = task_states.MIGRATING
-        faults.add(UUID, self.refusal.error)
+        faults.add(UUID, self.refusal.error, started=True)
         thread = faults.work.thread
         # The destination: its fault has the reason.
         self.instance.task_state = None
@@ -114,17 +114,37 @@ class LateFaultsTest(base.TestCase):
         self.assertTrue(thread.is_alive())
         self.write.assert_not_called()
         # The source.
-        self.fault = types.SimpleNamespace(id=3, message='RemoteError')
+        self.fault = types.SimpleNamespace(
+            id=3, message='RemoteError', host='another'
+        )
         thread.join(10)
         self.assertFalse(thread.is_alive())
         self.write.assert_called_once()
+
+    def test_another_failure_here_after_a_migration(self):
+        self.refusal = late_fault._Refusal(
+            exception.GuestRefused(UNMET), 1, float('inf'), float('inf')
+        )
+        self.nova_gives_up()
+        self.fault.host = late_fault.CONF.host
+        self.assertTrue(self.attempt())
+        self.write.assert_not_called()
+
+    def test_refused_before_it_was_sent(self):
+        self.instance.task_state = task_states.MIGRATING
+        faults = late_fault.LateFaults(60)
+        faults.work = mock.Mock()
+        for started in (False, True):
+            faults.add(UUID, self.refusal.error, started)
+            ((_, refusal), _) = faults.work.add.call_args
+            self.assertIs(started, refusal.followed is not None)
 
     def test_the_source_of_a_migration_writes_nothing(self):
         self.instance.task_state = task_states.MIGRATING
         with mock.patch.object(late_fault, '_FOLLOWS', 0.05):
             faults = late_fault.LateFaults(60)
             self.addCleanup(faults.work.stop)
-            faults.add(UUID, self.refusal.error)
+            faults.add(UUID, self.refusal.error, started=True)
         self.nova_gives_up()
         self.fault.message = f'{exception.GuestRefused.MARK}: ...'
         thread = faults.work.thread
