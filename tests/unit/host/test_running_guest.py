@@ -82,7 +82,7 @@ class OtherProcessLabelsTest(base.TestCase):
             Host(mine, *others),
             'run',
             '/proc',
-            bounded_calls.BoundedCalls(LIMIT),
+            bounded_calls.BoundedCalls(30),
         )
         guest = running_guest.RunningGuest(mine, 'run', '/proc', shared)
         processes = mock.Mock(side_effect=answers)
