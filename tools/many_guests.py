@@ -26,6 +26,7 @@ from pathlib import Path
 import shutil
 import subprocess  # nosec B404: to start the shells
 import sys
+import time
 import uuid
 
 from nova_isolation.mechanisms.qemu import sandbox
@@ -39,6 +40,8 @@ _DAEMON_LABEL = 'system_u:system_r:virtd_t:s0-s0:c0.c1023'
 _LINKS = ('cmdline', 'comm', 'exe', 'root', 'stat', 'status')
 #: The categories of SELinux are 1,024, and each guest has two of them.
 _CATEGORIES = 1024
+#: Seconds that a process may take to begin.
+_PATIENCE = 30.0
 
 #: Of the size that libvirt's command lines have.
 ARGUMENTS = (
@@ -133,6 +136,7 @@ class ManyGuests:
         self, name: str, own: str, program: str, arguments: tuple[str, ...]
     ) -> int:
         pid = self._ask([program, *arguments])
+        _wait(pid)
         seen = self.proc / str(pid)
         (seen / 'attr').mkdir(parents=True)
         (seen / 'attr/current').write_text(f'{own}\0', encoding='ascii')
@@ -157,3 +161,17 @@ def made(folder: Path) -> Iterator[ManyGuests]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as launcher:
         yield ManyGuests(folder, launcher)
+
+
+def _wait(pid: int) -> None:
+    """Wait until a process has its command line.
+
+    The kernel ends the call that starts a process a moment before that.
+
+    :raises RuntimeError: it has none after a while
+    """
+    end = time.monotonic() + _PATIENCE
+    while not Path(f'/proc/{pid}/cmdline').read_bytes():
+        if time.monotonic() > end:
+            raise RuntimeError(f'process {pid} has no command line')
+        time.sleep(0.001)
