@@ -46,9 +46,7 @@ def stats(document=STRONG, measured_at='1000000', mode='enforce'):
     return {k: v for k, v in result.items() if v is not None}
 
 
-class PublishedTest(base.TestCase):
-    """The decision on the three stats of a host."""
-
+class TestCase(base.TestCase):
     def decider(self, enforces=True, **specs):
         return published.PublishedDecision(
             requirements.parse(
@@ -59,6 +57,10 @@ class PublishedTest(base.TestCase):
             registry.get(),
             enforces=enforces,
         )
+
+
+class PublishedTest(TestCase):
+    """The decision on the three stats of a host."""
 
     def codes(self, stats_, now=NOW, enforces=True, **specs):
         decider = self.decider(enforces, **(specs or {'svirt': 'selinux'}))
@@ -173,7 +175,7 @@ class PublishedTest(base.TestCase):
             self.assertIs(enforces, decider.enforces)
 
 
-class AtTest(base.TestCase):
+class AtTest(TestCase):
     """The same decision without words, for many hosts at one moment."""
 
     #: What hosts publish, and what is stated about them.
@@ -208,17 +210,6 @@ class AtTest(base.TestCase):
                         document, good_at, NOW, 60, 5
                     )
                 }
-
-    def decider(self, enforces=True, **specs):
-        return published.PublishedDecision(
-            requirements.parse(
-                {f'isolation:{k}': v for k, v in specs.items()},
-                registry.get().vocabulary,
-            ),
-            _FRESH,
-            registry.get(),
-            enforces=enforces,
-        )
 
     def test_as_the_decision_with_words(self):
         accepted = 0
